@@ -1,0 +1,33 @@
+# Every target of ours links aw_flags; nothing is set globally. Which of these
+# are on is chosen by CMakePresets.json.
+option(ACMEWARD_WERROR "Warnings are errors" OFF)
+option(ACMEWARD_HARDEN "Hardening flags for release builds" OFF)
+set(ACMEWARD_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=")
+option(ACMEWARD_COVERAGE "Instrument for gcov" OFF)
+
+add_library(aw_flags INTERFACE)
+target_compile_features(aw_flags INTERFACE c_std_17)
+target_compile_definitions(aw_flags INTERFACE _GNU_SOURCE ACMEWARD_VERSION="${PROJECT_VERSION}")
+target_include_directories(aw_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(aw_flags INTERFACE
+    -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
+    -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wswitch-enum -Wnull-dereference
+    -Wno-unused-command-line-argument -fno-common -fno-strict-aliasing)
+if(ACMEWARD_WERROR)
+    target_compile_options(aw_flags INTERFACE -Werror)
+endif()
+if(ACMEWARD_SANITIZE)
+    target_compile_options(aw_flags INTERFACE
+        -fsanitize=${ACMEWARD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_link_options(aw_flags INTERFACE -fsanitize=${ACMEWARD_SANITIZE})
+endif()
+if(ACMEWARD_COVERAGE)
+    target_compile_options(aw_flags INTERFACE --coverage -O0)
+    target_link_options(aw_flags INTERFACE --coverage)
+endif()
+if(ACMEWARD_HARDEN)
+    target_compile_options(aw_flags INTERFACE
+        -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection
+        -fcf-protection=full -fPIE)
+    target_link_options(aw_flags INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs)
+endif()

@@ -1,0 +1,68 @@
+/**
+ * @file io.h
+ * @brief Files and descriptors: whole reads, durable atomic writes, checks of modes and owners.
+ */
+#ifndef AW_COMMON_IO_H
+#define AW_COMMON_IO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/result.h"
+#include "common/secret.h"
+
+/** Closes *fd if it is not negative and sets it to -1; for AW_CLEANUP. errno is kept. */
+void aw_close(int *fd);
+
+/** free() for AW_CLEANUP on a string or buffer: takes the address of the pointer. */
+void aw_free(void *pointer_to_pointer);
+
+/** Monotonic milliseconds. */
+int64_t aw_now_ms(void);
+
+/**
+ * Reads a whole file of at most `max` octets (AW_CODE_LIMIT); a NUL is put behind the end. Only
+ * regular files. Release with free().
+ */
+AW_MUST_USE aw_result aw_file_read(const char *path, size_t max, char **out, size_t *size);
+
+/** Reads everything from a descriptor into a secret, up to its capacity (AW_CODE_LIMIT). */
+AW_MUST_USE aw_result aw_fd_read_secret(int fd, aw_secret *out);
+
+/** Writes all octets, over short writes and EINTR. */
+AW_MUST_USE aw_result aw_fd_write(int fd, const void *bytes, size_t size);
+
+/**
+ * Replaces a file atomically and durably: a temporary file in the same folder (O_EXCL, mode set
+ * before content), write, fsync, rename, fsync of the folder.
+ */
+AW_MUST_USE aw_result aw_file_replace(
+    const char *path, const void *bytes, size_t size, mode_t mode);
+
+/** fsync of the folder that holds `path`. */
+AW_MUST_USE aw_result aw_folder_sync_of(const char *path);
+
+/** Makes a folder of that mode; one that is there already is fine if it is a folder. */
+AW_MUST_USE aw_result aw_folder_make(const char *path, mode_t mode);
+
+/**
+ * Refuses (AW_CODE_PERMISSION, with path, mode, owner and what to do) a file or folder that is a
+ * symbolic link, is owned by anyone but root or `owner`, or has any of the permission bits
+ * `forbidden` (for example 0077 for a PIN, 0022 for configuration).
+ */
+AW_MUST_USE aw_result aw_path_check(const char *path, uid_t owner, mode_t forbidden);
+
+/** "a/b" from "a" and "b"; AW_CODE_MEMORY. Release with free(). */
+AW_MUST_USE aw_result aw_path_join(const char *folder, const char *name, char **out);
+
+/** printf into a new string; release with free(). */
+AW_MUST_USE aw_result aw_format(char **out, const char *format, ...) AW_PRINTF(2, 3);
+
+/** Seconds since the epoch (UTC) as "2026-11-24T02:34:25Z"; `out` holds 32 characters. */
+void aw_time_text(int64_t unix_seconds, char out[32]);
+
+/** Parses the form of aw_time_text strictly. */
+AW_MUST_USE aw_result aw_time_parse(const char *text, int64_t *out);
+
+#endif
