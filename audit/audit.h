@@ -1,0 +1,154 @@
+/**
+ * @file audit.h
+ * @brief The audit log: append-only JSON lines, each with the digest of the one before.
+ *
+ * The log is the truth; whatever else keeps state about decisions is an index of it. A record gets
+ * its sequence number when it is appended, and is durable when audit_wait returns: one writer
+ * thread does write and fsync for all that wait (group commit). After the first failed write or
+ * fsync the log is broken for good: every later call fails, so that nothing is signed unrecorded.
+ */
+#ifndef AW_AUDIT_AUDIT_H
+#define AW_AUDIT_AUDIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/json.h"
+#include "common/result.h"
+
+/** Limits. */
+enum {
+    AUDIT_RECORD_MAX = 64 * 1024, /**< octets of a line with its newline */
+    AUDIT_DIGEST_SIZE = 32,       /**< SHA-256 */
+    AUDIT_QUEUE_MAX = 4096,       /**< records waiting to become durable */
+};
+
+/** Kinds of records: name in the file. */
+#define AUDIT_KINDS(X)                                                                             \
+    X(START, "start")               /* the signer started: version, configuration digest */        \
+    X(STOP, "stop")                 /* it ended in order */                                        \
+    X(DECISION, "decision")         /* an application's request: permit or refuse */               \
+    X(CLAIM, "claim")               /* URLs named for an order */                                  \
+    X(CERTIFICATE, "certificate")   /* a certificate handed back */                                \
+    X(ADMIN, "admin")               /* an administrator's operation: permit or refuse */           \
+    X(OUTCOME, "outcome")           /* a permitted operation failed after its record */            \
+    X(RELOAD, "reload")             /* policy reloaded, or the reload refused */                   \
+    X(ALARM, "alarm")               /* something a person should look at */
+
+/** Kinds of records. */
+enum audit_kind {
+#define AUDIT_KIND_ENUM(name, text) AUDIT_##name,
+    AUDIT_KINDS(AUDIT_KIND_ENUM)
+#undef AUDIT_KIND_ENUM
+};
+
+/** Name of a kind as in the file. */
+const char *audit_kind_name(enum audit_kind kind);
+
+/**
+ * What a caller says of a record; NULL members are left out. The log adds seq, time and the
+ * previous record's digest. All text is escaped as JSON; the caller bounds its length.
+ */
+struct audit_entry {
+    enum audit_kind kind;
+    int64_t time;             /**< Unix seconds, from the signer's clock (audit_log keeps it monotone:
+                                   a clock that went back is recorded as the later time) */
+    bool has_uid;
+    uint32_t uid;             /**< peer's uid */
+    const char *user;         /**< its name */
+    const char *application;
+    const char *account;
+    const char *operation;    /**< "new-order", "finalize", "eab-import" ... */
+    const char *verdict;      /**< "permit" or "refuse" or "warn" */
+    const char *rule;         /**< tag of the rule that decided */
+    const char *const *names; /**< identifiers in canonical text */
+    size_t name_count;
+    const char *policy;       /**< SHA-256 of the policy snapshot, hex */
+    const char *input;        /**< SHA-256 of the signing input, hex */
+    int64_t order;            /**< sequence number of the new-order record it belongs to; 0: none */
+    const char *order_url;    /**< finalize: with finalize_url and csr the bound triple */
+    const char *url;          /**< URL signed for, or the one URL claimed */
+    const char *url_kind;     /**< claim: order, finalize, authorization, challenge, certificate */
+    const char *csr;          /**< SHA-256 of the CSR, hex */
+    const char *key;          /**< SHA-256 of the SubjectPublicKeyInfo, hex */
+    const char *serial;       /**< certificate serial, hex */
+    int64_t not_after;        /**< certificate; 0: none */
+    const char *message;      /**< for a person */
+};
+
+/** A record as read back. Strings point into `json` or are NULL. */
+struct audit_record {
+    cJSON *json;
+    int64_t seq;
+    struct audit_entry entry;
+    const char **names_storage; /**< owns entry.names */
+    char previous[2 * AUDIT_DIGEST_SIZE + 1]; /**< hex digest of the previous line */
+    char digest[2 * AUDIT_DIGEST_SIZE + 1];   /**< hex digest of this line, newline included */
+};
+
+/** Parses one line (with or without its newline) strictly. Release: audit_record_free. */
+AW_MUST_USE aw_result audit_record_parse(
+    const char *line, size_t length, struct audit_record *out);
+
+/** Releases and zeroes. */
+void audit_record_free(struct audit_record *record);
+
+/** The open log, for writing. */
+typedef struct audit_log audit_log;
+
+/**
+ * Opens or creates `folder`/audit.jsonl (0640, O_APPEND, locked against a second writer), verifies
+ * the whole chain, repairs a torn last line (cut back to the last whole record; how many octets is
+ * said in *repaired and kept beside the log in audit.jsonl.torn-TIME), starts the writer thread.
+ * @param[out] repaired octets cut, 0 for none
+ * @return AW_CODE_CORRUPT when a whole record is damaged (line number said): nothing is repaired
+ */
+AW_MUST_USE aw_result audit_log_open(const char *folder, audit_log **out, size_t *repaired);
+
+/** Makes what is queued durable, stops the writer, closes, nulls; NULL is allowed. */
+void audit_log_close(audit_log **log);
+
+/**
+ * Queues a record and gives its sequence number (from 1, without gaps). Callers that keep an index
+ * call this under their own lock so that the order of records is the order of their changes.
+ * @return AW_CODE_BUSY when AUDIT_QUEUE_MAX records wait; AW_CODE_IO and others once broken
+ */
+AW_MUST_USE aw_result audit_log_append(
+    audit_log *log, const struct audit_entry *entry, int64_t *seq);
+
+/** Waits until record `seq` is durable (fsync done) or the log is broken. */
+AW_MUST_USE aw_result audit_log_wait(audit_log *log, int64_t seq);
+
+/** The last sequence number appended and made durable. */
+void audit_log_position(audit_log *log, int64_t *appended, int64_t *durable);
+
+/** Fails when the log is broken, or its file was removed, replaced or cut behind our back. */
+AW_MUST_USE aw_result audit_log_healthy(audit_log *log);
+
+/** Called for each record in order; a failure stops the walk and is returned. */
+typedef aw_result (*audit_visit)(const struct audit_record *record, void *context);
+
+/**
+ * Reads records from sequence number `from` on, to the last whole one, without locking the writer.
+ * The chain is checked on the way.
+ */
+AW_MUST_USE aw_result audit_read(
+    const char *folder, int64_t from, audit_visit visit, void *context);
+
+/** What a verification found. */
+struct audit_verdict {
+    int64_t records;        /**< whole records found in order */
+    char head[2 * AUDIT_DIGEST_SIZE + 1]; /**< digest of the last one */
+    int64_t first_time, last_time;
+    size_t torn;            /**< octets behind the last whole record */
+};
+
+/**
+ * Verifies the chain from the first record without token or daemon.
+ * @return AW_CODE_CORRUPT with the line, sequence number and kind of damage (changed, removed,
+ *         reordered); AW_CODE_NOT_FOUND
+ */
+AW_MUST_USE aw_result audit_verify(const char *folder, struct audit_verdict *out);
+
+#endif
