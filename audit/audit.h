@@ -25,16 +25,16 @@ enum {
 };
 
 /** Kinds of records: name in the file. */
-#define AUDIT_KINDS(X)                                                                             \
-    X(START, "start")               /* the signer started: version, configuration digest */        \
-    X(STOP, "stop")                 /* it ended in order */                                        \
-    X(DECISION, "decision")         /* an application's request: permit or refuse */               \
-    X(CLAIM, "claim")               /* URLs named for an order */                                  \
-    X(CERTIFICATE, "certificate")   /* a certificate handed back */                                \
-    X(ADMIN, "admin")               /* an administrator's operation: permit or refuse */           \
-    X(OUTCOME, "outcome")           /* a permitted operation failed after its record */            \
-    X(RELOAD, "reload")             /* policy reloaded, or the reload refused */                   \
-    X(ALARM, "alarm")               /* something a person should look at */
+#define AUDIT_KINDS(X)                                                                    \
+    X(START, "start")             /* the signer started: version, configuration digest */ \
+    X(STOP, "stop")               /* it ended in order */                                 \
+    X(DECISION, "decision")       /* an application's request: permit or refuse */        \
+    X(CLAIM, "claim")             /* URLs named for an order */                           \
+    X(CERTIFICATE, "certificate") /* a certificate handed back */                         \
+    X(ADMIN, "admin")             /* an administrator's operation: permit or refuse */    \
+    X(OUTCOME, "outcome")         /* a permitted operation failed after its record */     \
+    X(RELOAD, "reload")           /* policy reloaded, or the reload refused */            \
+    X(ALARM, "alarm")             /* something a person should look at */
 
 /** Kinds of records. */
 enum audit_kind {
@@ -52,11 +52,11 @@ const char *audit_kind_name(enum audit_kind kind);
  */
 struct audit_entry {
     enum audit_kind kind;
-    int64_t time;             /**< Unix seconds, from the signer's clock (audit_log keeps it monotone:
-                                   a clock that went back is recorded as the later time) */
+    int64_t time; /**< Unix seconds, from the signer's clock (audit_log keeps it monotone:
+                       a clock that went back is recorded as the later time) */
     bool has_uid;
-    uint32_t uid;             /**< peer's uid */
-    const char *user;         /**< its name */
+    uint32_t uid;     /**< peer's uid */
+    const char *user; /**< its name */
     const char *application;
     const char *account;
     const char *operation;    /**< "new-order", "finalize", "eab-import" ... */
@@ -64,17 +64,17 @@ struct audit_entry {
     const char *rule;         /**< tag of the rule that decided */
     const char *const *names; /**< identifiers in canonical text */
     size_t name_count;
-    const char *policy;       /**< SHA-256 of the policy snapshot, hex */
-    const char *input;        /**< SHA-256 of the signing input, hex */
-    int64_t order;            /**< sequence number of the new-order record it belongs to; 0: none */
-    const char *order_url;    /**< finalize: with finalize_url and csr the bound triple */
-    const char *url;          /**< URL signed for, or the one URL claimed */
-    const char *url_kind;     /**< claim: order, finalize, authorization, challenge, certificate */
-    const char *csr;          /**< SHA-256 of the CSR, hex */
-    const char *key;          /**< SHA-256 of the SubjectPublicKeyInfo, hex */
-    const char *serial;       /**< certificate serial, hex */
-    int64_t not_after;        /**< certificate; 0: none */
-    const char *message;      /**< for a person */
+    const char *policy;    /**< SHA-256 of the policy snapshot, hex */
+    const char *input;     /**< SHA-256 of the signing input, hex */
+    int64_t order;         /**< sequence number of the new-order record it belongs to; 0: none */
+    const char *order_url; /**< finalize: with finalize_url and csr the bound triple */
+    const char *url;       /**< URL signed for, or the one URL claimed */
+    const char *url_kind;  /**< claim: order, finalize, authorization, challenge, certificate */
+    const char *csr;       /**< SHA-256 of the CSR, hex */
+    const char *key;       /**< SHA-256 of the SubjectPublicKeyInfo, hex */
+    const char *serial;    /**< certificate serial, hex */
+    int64_t not_after;     /**< certificate; 0: none */
+    const char *message;   /**< for a person */
 };
 
 /** A record as read back. Strings point into `json` or are NULL. */
@@ -82,14 +82,13 @@ struct audit_record {
     cJSON *json;
     int64_t seq;
     struct audit_entry entry;
-    const char **names_storage; /**< owns entry.names */
+    const char **names_storage;               /**< owns entry.names */
     char previous[2 * AUDIT_DIGEST_SIZE + 1]; /**< hex digest of the previous line */
     char digest[2 * AUDIT_DIGEST_SIZE + 1];   /**< hex digest of this line, newline included */
 };
 
 /** Parses one line (with or without its newline) strictly. Release: audit_record_free. */
-AW_MUST_USE aw_result audit_record_parse(
-    const char *line, size_t length, struct audit_record *out);
+AW_MUST_USE aw_result audit_record_parse(const char *line, size_t length, struct audit_record *out);
 
 /** Releases and zeroes. */
 void audit_record_free(struct audit_record *record);
@@ -138,10 +137,10 @@ AW_MUST_USE aw_result audit_read(
 
 /** What a verification found. */
 struct audit_verdict {
-    int64_t records;        /**< whole records found in order */
+    int64_t records;                      /**< whole records found in order */
     char head[2 * AUDIT_DIGEST_SIZE + 1]; /**< digest of the last one */
     int64_t first_time, last_time;
-    size_t torn;            /**< octets behind the last whole record */
+    size_t torn; /**< octets behind the last whole record */
 };
 
 /**

@@ -11,7 +11,7 @@
 #include "common/result.h"
 
 /** Characters that `size` bytes take, without the terminating NUL. */
-#define AW_B64URL_LENGTH(size) (((size) * 4 + 2) / 3)
+#define AW_B64URL_LENGTH(size) (((size)*4 + 2) / 3)
 
 /** Encodes into `out`, which holds AW_B64URL_LENGTH(size) + 1 characters; ends it with NUL. */
 void aw_b64url_encode(const void *bytes, size_t size, char *out);
@@ -37,7 +37,6 @@ AW_MUST_USE aw_result aw_b64url_decode_new(
  * `text` into `out` (capacity at least text->size) and leaves no copy elsewhere.
  */
 struct aw_secret;
-AW_MUST_USE aw_result aw_base64_decode_lenient(
-    const struct aw_secret *text, struct aw_secret *out);
+AW_MUST_USE aw_result aw_base64_decode_lenient(const struct aw_secret *text, struct aw_secret *out);
 
 #endif

@@ -55,8 +55,7 @@ AW_MUST_USE aw_result aw_name_parse_file(const char *text, size_t length, struct
 AW_MUST_USE aw_result aw_name_parse_address(const char *text, size_t length, struct aw_name *out);
 
 /** Makes an address from 4 or 16 octets in network byte order. */
-AW_MUST_USE aw_result aw_name_from_address(
-    const uint8_t *octets, size_t size, struct aw_name *out);
+AW_MUST_USE aw_result aw_name_from_address(const uint8_t *octets, size_t size, struct aw_name *out);
 
 /** The ACME identifier type: "dns" or "ip". */
 const char *aw_name_type(const struct aw_name *name);

@@ -20,11 +20,11 @@
 /** Runs `fn(&variable)` when the variable leaves its scope. */
 #define AW_CLEANUP(fn) __attribute__((cleanup(fn)))
 /** Hands a pointer over: yields it and leaves NULL behind, so that its cleanup does nothing. */
-#define AW_MOVE(pointer)                                                                           \
-    __extension__({                                                                                \
-        __typeof__(pointer) aw_moved_ = (pointer);                                                 \
-        (pointer) = NULL;                                                                          \
-        aw_moved_;                                                                                 \
+#define AW_MOVE(pointer)                           \
+    __extension__({                                \
+        __typeof__(pointer) aw_moved_ = (pointer); \
+        (pointer) = NULL;                          \
+        aw_moved_;                                 \
     })
 /** Number of elements of an array. */
 #define AW_COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -34,35 +34,35 @@
  * (0 done, 1 failed, 2 usage, 3 refused by policy, 4 refused by the CA,
  * 5 signer or token unavailable).
  */
-#define AW_CODES(X)                                                                                \
-    X(OK, "ok", 0)                                                                                 \
-    X(USAGE, "usage", 2)                       /* the command line is wrong */                     \
-    X(CONFIG, "config", 2)                     /* a configuration or policy file is wrong */       \
-    X(SYNTAX, "syntax", 1)                     /* input does not parse */                          \
-    X(LIMIT, "limit", 1)                       /* a named limit is exceeded */                     \
-    X(MEMORY, "memory", 1)                     /* no memory */                                     \
-    X(IO, "io", 1)                             /* a file or socket operation failed */             \
-    X(PERMISSION, "permission", 1)             /* not allowed by the system, or loose modes */     \
-    X(NOT_FOUND, "not-found", 1)               /* what was named does not exist */                 \
-    X(EXISTS, "exists", 1)                     /* what was to be made is there already */          \
-    X(CRYPTO, "crypto", 1)                     /* OpenSSL failed */                                \
-    X(MISMATCH, "mismatch", 1)                 /* two things that must agree do not */             \
-    X(CORRUPT, "corrupt", 1)                   /* stored state is damaged */                       \
-    X(REFUSED, "refused", 3)                   /* the policy says no */                            \
-    X(CA_REFUSED, "ca-refused", 4)             /* the CA says no */                                \
-    X(CA_UNAVAILABLE, "ca-unavailable", 1)     /* the CA cannot be reached or is at fault */       \
-    X(TIMEOUT, "timeout", 1)                   /* a deadline passed */                             \
-    X(CLOSED, "closed", 1)                     /* the peer closed the connection */                \
-    X(BUSY, "busy", 5)                         /* try again later */                               \
-    X(UNAVAILABLE, "unavailable", 5)           /* signer not reachable or not able to sign */      \
-    X(TOKEN, "token", 5)                       /* the token failed */                              \
-    X(TOKEN_ABSENT, "token-absent", 5)         /* no such module, slot or token */                 \
-    X(TOKEN_KEY_MISSING, "token-key-missing", 5) /* the token has no such key */                   \
-    X(TOKEN_PIN, "token-pin", 5)               /* wrong, locked or missing PIN */                  \
-    X(TOKEN_GONE, "token-gone", 5)             /* device or token removed: end the process */      \
-    X(FROZEN, "frozen", 5)                     /* signing was stopped by an administrator */       \
-    X(UNSUPPORTED, "unsupported", 1)           /* not offered by this build or token */            \
-    X(INTERNAL, "internal", 1)                 /* a bug of ours */
+#define AW_CODES(X)                                                                              \
+    X(OK, "ok", 0)                                                                               \
+    X(USAGE, "usage", 2)                         /* the command line is wrong */                 \
+    X(CONFIG, "config", 2)                       /* a configuration or policy file is wrong */   \
+    X(SYNTAX, "syntax", 1)                       /* input does not parse */                      \
+    X(LIMIT, "limit", 1)                         /* a named limit is exceeded */                 \
+    X(MEMORY, "memory", 1)                       /* no memory */                                 \
+    X(IO, "io", 1)                               /* a file or socket operation failed */         \
+    X(PERMISSION, "permission", 1)               /* not allowed by the system, or loose modes */ \
+    X(NOT_FOUND, "not-found", 1)                 /* what was named does not exist */             \
+    X(EXISTS, "exists", 1)                       /* what was to be made is there already */      \
+    X(CRYPTO, "crypto", 1)                       /* OpenSSL failed */                            \
+    X(MISMATCH, "mismatch", 1)                   /* two things that must agree do not */         \
+    X(CORRUPT, "corrupt", 1)                     /* stored state is damaged */                   \
+    X(REFUSED, "refused", 3)                     /* the policy says no */                        \
+    X(CA_REFUSED, "ca-refused", 4)               /* the CA says no */                            \
+    X(CA_UNAVAILABLE, "ca-unavailable", 1)       /* the CA cannot be reached or is at fault */   \
+    X(TIMEOUT, "timeout", 1)                     /* a deadline passed */                         \
+    X(CLOSED, "closed", 1)                       /* the peer closed the connection */            \
+    X(BUSY, "busy", 5)                           /* try again later */                           \
+    X(UNAVAILABLE, "unavailable", 5)             /* signer not reachable or not able to sign */  \
+    X(TOKEN, "token", 5)                         /* the token failed */                          \
+    X(TOKEN_ABSENT, "token-absent", 5)           /* no such module, slot or token */             \
+    X(TOKEN_KEY_MISSING, "token-key-missing", 5) /* the token has no such key */                 \
+    X(TOKEN_PIN, "token-pin", 5)                 /* wrong, locked or missing PIN */              \
+    X(TOKEN_GONE, "token-gone", 5)               /* device or token removed: end the process */  \
+    X(FROZEN, "frozen", 5)                       /* signing was stopped by an administrator */   \
+    X(UNSUPPORTED, "unsupported", 1)             /* not offered by this build or token */        \
+    X(INTERNAL, "internal", 1)                   /* a bug of ours */
 
 /** Error codes, from AW_CODES. */
 enum aw_code {
@@ -111,11 +111,11 @@ aw_ok(aw_result r)
 }
 
 /** Returns from the calling function when `expression` failed. */
-#define AW_TRY(expression)                                                                         \
-    do {                                                                                           \
-        aw_result aw_try_ = (expression);                                                          \
-        if (!aw_ok(aw_try_))                                                                       \
-            return aw_try_;                                                                        \
+#define AW_TRY(expression)                \
+    do {                                  \
+        aw_result aw_try_ = (expression); \
+        if (!aw_ok(aw_try_))              \
+            return aw_try_;               \
     } while (0)
 
 /** Fails: replaces this thread's error. `code` must not be AW_CODE_OK. */
@@ -127,7 +127,8 @@ AW_MUST_USE aw_result aw_fail(enum aw_code code, const char *format, ...) AW_PRI
  */
 AW_MUST_USE aw_result aw_fail_errno(enum aw_code code, const char *format, ...) AW_PRINTF(2, 3);
 
-/** Fails with OpenSSL's error queue as cause: its first entry's text is added, the queue emptied. */
+/** Fails with OpenSSL's error queue as cause: its first entry's text is added, the queue emptied.
+ */
 AW_MUST_USE aw_result aw_fail_openssl(const char *format, ...) AW_PRINTF(1, 2);
 
 /** Fails with a numbered cause; the caller puts the cause's text into the message. */

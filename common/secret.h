@@ -24,7 +24,8 @@ typedef struct aw_secret {
     size_t capacity;
 } aw_secret;
 
-/** Makes an empty secret (size 0) of a capacity from 1 to AW_SECRET_MAX. Release: aw_secret_free. */
+/** Makes an empty secret (size 0) of a capacity from 1 to AW_SECRET_MAX. Release: aw_secret_free.
+ */
 AW_MUST_USE aw_result aw_secret_new(size_t capacity, aw_secret **out);
 
 /** Appends bytes; AW_CODE_LIMIT when the capacity would be exceeded (nothing is appended then). */

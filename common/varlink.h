@@ -64,9 +64,9 @@ AW_MUST_USE aw_result aw_varlink_send(aw_varlink_stream *stream, const char *tex
 
 /** A parsed call. */
 struct aw_varlink_call {
-    cJSON *message;                          /**< owns the strings below */
-    char method[AW_VARLINK_MAX_METHOD + 1];  /**< full name, "org.acmeward.Signer.NewOrder" */
-    const cJSON *parameters;                 /**< an object; never NULL (an empty one if absent) */
+    cJSON *message;                         /**< owns the strings below */
+    char method[AW_VARLINK_MAX_METHOD + 1]; /**< full name, "org.acmeward.Signer.NewOrder" */
+    const cJSON *parameters;                /**< an object; never NULL (an empty one if absent) */
 };
 
 /** Parses a message strictly as a call. Release: aw_varlink_call_free. */
@@ -89,7 +89,7 @@ struct aw_varlink_service {
     const struct aw_varlink_interface {
         const char *name;        /**< "org.acmeward.Signer" */
         const char *description; /**< text of the .varlink file */
-    } *interfaces;
+    } * interfaces;
     size_t interface_count;
 };
 
@@ -110,7 +110,8 @@ AW_MUST_USE aw_result aw_varlink_error(const char *name, const char *parameters,
 
 /**
  * Connects to a Unix socket. The server must be trustworthy: its uid (SO_PEERCRED) is root or
- * `server_uid`, and the socket's folder is owned by root or `server_uid` and not writable by others.
+ * `server_uid`, and the socket's folder is owned by root or `server_uid` and not writable by
+ * others.
  * @return AW_CODE_UNAVAILABLE (nobody listens; hint), AW_CODE_PERMISSION, AW_CODE_MISMATCH (an
  *         untrustworthy server)
  */

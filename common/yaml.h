@@ -45,7 +45,8 @@ void aw_faults_add(struct aw_faults *faults, const char *file, unsigned line, un
 void aw_faults_print(const struct aw_faults *faults, FILE *stream);
 
 /**
- * AW_OK without faults; else AW_CODE_CONFIG with the first fault's text and how many more there are.
+ * AW_OK without faults; else AW_CODE_CONFIG with the first fault's text and how many more there
+ * are.
  */
 AW_MUST_USE aw_result aw_faults_result(const struct aw_faults *faults);
 
@@ -83,21 +84,21 @@ aw_yaml_node aw_yaml_root(const aw_yaml *yaml);
 const char *aw_yaml_name(const aw_yaml *yaml);
 
 /** Adds a fault at a node's place. */
-void aw_yaml_fault(aw_yaml_node node, struct aw_faults *faults, const char *format, ...)
-    AW_PRINTF(3, 4);
+void
+aw_yaml_fault(aw_yaml_node node, struct aw_faults *faults, const char *format, ...) AW_PRINTF(3, 4);
 
 /** What a field of a mapping is read as. */
 enum aw_yaml_kind {
-    AW_YAML_STRING,   /**< `char *`, allocated, non-empty, no control characters */
-    AW_YAML_INTEGER,  /**< `int64_t`, decimal, from min to max */
-    AW_YAML_BOOL,     /**< `bool`: true or false, nothing else */
-    AW_YAML_DATE,     /**< `int64_t`: YYYY-MM-DD as Unix time of that day's 00:00 UTC */
-    AW_YAML_ENUM,     /**< `int`: index in `choices` */
-    AW_YAML_STRINGS,  /**< `struct aw_yaml_strings`: a list of scalars, each with its place */
-    AW_YAML_MAPPING,  /**< a nested struct read with `fields` at `offset` */
-    AW_YAML_LIST,     /**< `struct aw_yaml_items`: a list of mappings, each with its place; the
-                           caller reads each with aw_yaml_read_mapping */
-    AW_YAML_NODE,     /**< `aw_yaml_node`: any node; the caller reads it */
+    AW_YAML_STRING,  /**< `char *`, allocated, non-empty, no control characters */
+    AW_YAML_INTEGER, /**< `int64_t`, decimal, from min to max */
+    AW_YAML_BOOL,    /**< `bool`: true or false, nothing else */
+    AW_YAML_DATE,    /**< `int64_t`: YYYY-MM-DD as Unix time of that day's 00:00 UTC */
+    AW_YAML_ENUM,    /**< `int`: index in `choices` */
+    AW_YAML_STRINGS, /**< `struct aw_yaml_strings`: a list of scalars, each with its place */
+    AW_YAML_MAPPING, /**< a nested struct read with `fields` at `offset` */
+    AW_YAML_LIST,    /**< `struct aw_yaml_items`: a list of mappings, each with its place; the
+                          caller reads each with aw_yaml_read_mapping */
+    AW_YAML_NODE,    /**< `aw_yaml_node`: any node; the caller reads it */
 };
 
 /** One scalar of a list. */
@@ -122,12 +123,12 @@ struct aw_yaml_items {
 struct aw_yaml_field {
     const char *name;
     enum aw_yaml_kind kind;
-    size_t offset;        /**< offsetof() in the struct that is filled */
+    size_t offset; /**< offsetof() in the struct that is filled */
     bool required;
-    int64_t min, max;     /**< AW_YAML_INTEGER: bounds; STRINGS and LIST: count, max 0 is no bound */
+    int64_t min, max; /**< AW_YAML_INTEGER: bounds; STRINGS and LIST: count, max 0 is no bound */
     const char *const *choices;         /**< AW_YAML_ENUM: names, ended by NULL */
     const struct aw_yaml_field *fields; /**< AW_YAML_MAPPING: its table */
-    size_t place;         /**< offset of an `aw_yaml_node` that receives the value's place; 0: none */
+    size_t place; /**< offset of an `aw_yaml_node` that receives the value's place; 0: none */
 };
 
 /**
@@ -135,10 +136,11 @@ struct aw_yaml_field {
  * `faults`: unknown key (with the nearest known one), duplicate key, wrong type, missing required
  * key, value out of bounds. Fields with faults keep their defaults.
  */
-void aw_yaml_read_mapping(aw_yaml_node node, const struct aw_yaml_field *fields, void *out,
-    struct aw_faults *faults);
+void aw_yaml_read_mapping(
+    aw_yaml_node node, const struct aw_yaml_field *fields, void *out, struct aw_faults *faults);
 
-/** Releases what aw_yaml_read_mapping allocated in `out`, nested structs included, and zeroes it. */
+/** Releases what aw_yaml_read_mapping allocated in `out`, nested structs included, and zeroes it.
+ */
 void aw_yaml_release(const struct aw_yaml_field *fields, void *out);
 
 /** Kind of a node for error texts: "a mapping", "a list", "a value", "nothing". */

@@ -22,12 +22,12 @@
 
 /** Limits. */
 enum {
-    TOKEN_SESSIONS_MAX = 64,    /**< sessions in the pool */
-    TOKEN_PIN_MAX = 255,        /**< octets of a PIN */
-    TOKEN_LABEL_MAX = 128,      /**< octets of a CKA_LABEL of ours */
-    TOKEN_SIGNATURE_MAX = 512,  /**< octets of a signature (RSA-4096) */
-    TOKEN_MAC_MAX = 64,         /**< octets of a MAC (HS512) */
-    TOKEN_MAC_KEY_MAX = 512,    /**< octets of an EAB HMAC key */
+    TOKEN_SESSIONS_MAX = 64,   /**< sessions in the pool */
+    TOKEN_PIN_MAX = 255,       /**< octets of a PIN */
+    TOKEN_LABEL_MAX = 128,     /**< octets of a CKA_LABEL of ours */
+    TOKEN_SIGNATURE_MAX = 512, /**< octets of a signature (RSA-4096) */
+    TOKEN_MAC_MAX = 64,        /**< octets of a MAC (HS512) */
+    TOKEN_MAC_KEY_MAX = 512,   /**< octets of an EAB HMAC key */
 };
 
 /** How to reach a token. Strings are copied. */
@@ -38,8 +38,9 @@ struct token_config {
     const char *latch;      /**< path of the PIN latch marker (see token_open) */
     unsigned sessions;      /**< pool size, 1 to TOKEN_SESSIONS_MAX */
     unsigned timeout_ms;    /**< longest wait for a free session; AW_CODE_BUSY after it */
-    unsigned start_retries; /**< how often a start-up that sees no token looks again (100 ms apart) */
-    OSSL_LIB_CTX *libctx;   /**< for digests, verification and random; NULL: the default context */
+    unsigned
+        start_retries;    /**< how often a start-up that sees no token looks again (100 ms apart) */
+    OSSL_LIB_CTX *libctx; /**< for digests, verification and random; NULL: the default context */
     const char *properties; /**< OpenSSL property query; NULL: none */
 };
 
@@ -70,7 +71,7 @@ struct token_info {
     char model[17];
     char serial[17];
     unsigned long slot;
-    unsigned long flags;   /**< CKF_... of CK_TOKEN_INFO */
+    unsigned long flags; /**< CKF_... of CK_TOKEN_INFO */
     bool pin_count_low;
     bool pin_final_try;
     bool pin_locked;
@@ -113,10 +114,11 @@ size_t token_mac_size(enum token_mac_algorithm algorithm);
  * SENSITIVE and not EXTRACTABLE are never dropped.
  */
 struct token_key_report {
-    char dropped[512];   /**< attributes the token refused, comma-separated; empty: none */
-    char weaker[512];    /**< attributes that read back otherwise than asked; empty: none */
-    bool padded;         /**< EAB key stored zero-padded to the block size (same MAC) */
-    bool always_protected; /**< generated keys: LOCAL, ALWAYS_SENSITIVE and NEVER_EXTRACTABLE read back */
+    char dropped[512];     /**< attributes the token refused, comma-separated; empty: none */
+    char weaker[512];      /**< attributes that read back otherwise than asked; empty: none */
+    bool padded;           /**< EAB key stored zero-padded to the block size (same MAC) */
+    bool always_protected; /**< generated keys: LOCAL, ALWAYS_SENSITIVE and NEVER_EXTRACTABLE read
+                              back */
 };
 
 /* Account keys. */
@@ -166,8 +168,8 @@ void token_key_spki(const token_key *key, const uint8_t **der, size_t *size);
  * handed out: a token that signs wrongly yields AW_CODE_TOKEN and no signature.
  * @param[out] signature room for TOKEN_SIGNATURE_MAX octets
  */
-AW_MUST_USE aw_result token_key_sign(token_key *key, const void *input, size_t size,
-    uint8_t *signature, size_t *signature_size);
+AW_MUST_USE aw_result token_key_sign(
+    token_key *key, const void *input, size_t size, uint8_t *signature, size_t *signature_size);
 
 /* EAB keys. */
 
@@ -205,11 +207,12 @@ AW_MUST_USE aw_result token_mac_compute(
 /** One object of the token as its attributes say, with what an attempt to read it showed. */
 struct token_object {
     char label[TOKEN_LABEL_MAX + 1];
-    char id[65];           /**< CKA_ID in hex, cut */
-    char kind[32];         /**< "private key (EC P-256)", "secret key", ... */
-    char attributes[512];  /**< those that are true, comma-separated */
-    char faults[512];      /**< what a key of ours should not have; empty: as it should be */
-    bool value_readable;   /**< reading CKA_VALUE (or the private exponent) gave the value: a failure */
+    char id[65];          /**< CKA_ID in hex, cut */
+    char kind[32];        /**< "private key (EC P-256)", "secret key", ... */
+    char attributes[512]; /**< those that are true, comma-separated */
+    char faults[512];     /**< what a key of ours should not have; empty: as it should be */
+    bool value_readable;  /**< reading CKA_VALUE (or the private exponent) gave the value: a failure
+                           */
     char value_answer[64]; /**< name of the CKR code that answered the attempt */
 };
 
@@ -228,8 +231,8 @@ struct token_examination {
     size_t object_count;
     struct token_mechanism *mechanisms;
     size_t mechanism_count;
-    char pin_source[4096];  /**< path or "none" */
-    char pin_faults[512];   /**< loose mode or owner; empty: as it should be */
+    char pin_source[4096]; /**< path or "none" */
+    char pin_faults[512];  /**< loose mode or owner; empty: as it should be */
 };
 
 /** Reads everything a security review wants to see; tries to read every key's value. */
