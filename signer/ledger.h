@@ -1,0 +1,123 @@
+/**
+ * @file ledger.h
+ * @brief Order memory, URL claims, quotas, certificates: an index of the audit log in SQLite.
+ *
+ * The audit log is the truth. ledger_submit checks the ledger's rules, appends the record and
+ * applies it, all under one lock, so the order of records is the order of changes. The ledger keeps
+ * the last sequence number it has taken in (in the same transaction) and replays the rest at open,
+ * with the same code that applies live records. It may therefore commit lazily: a crash loses only
+ * what the log still holds.
+ */
+#ifndef AW_SIGNER_LEDGER_H
+#define AW_SIGNER_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "audit/audit.h"
+#include "common/result.h"
+#include "signer/request.h"
+
+/** Limits. */
+enum {
+    LEDGER_FINALIZES_MAX = 8, /**< finalize signatures of one order: badNonce, lost replies */
+    LEDGER_POLLS_MAX = 2000,  /**< POST-as-GET and challenge signatures of one order */
+    LEDGER_ORDER_LIFETIME = 7 * 24 * 3600, /**< seconds in which an order's requests are signed */
+    LEDGER_CHALLENGES_MAX = 8,             /**< challenges of one authorization */
+    LEDGER_CERTIFICATES_MAX = 10,          /**< certificate URLs of one order (alternates) */
+    LEDGER_DAY = 24 * 3600,                /**< window of orders_per_day: the last 24 hours */
+};
+
+/** The ledger's rules: tags. */
+#define LEDGER_RULES(X)                                                                            \
+    X(NONE, "")                                                                                    \
+    X(ORDER_UNKNOWN, "order.unknown")       /* no such order of this application and account */    \
+    X(ORDER_EXPIRED, "order.expired")       /* older than LEDGER_ORDER_LIFETIME */                 \
+    X(ORDER_NAMES, "order.names")           /* the CSR's names are not the order's */              \
+    X(ORDER_BOUND, "order.bound")           /* finalize with another URL or CSR than the first */  \
+    X(ORDER_SPENT, "order.spent")           /* LEDGER_FINALIZES_MAX or LEDGER_POLLS_MAX reached */ \
+    X(URL_UNCLAIMED, "url.unclaimed")       /* never named for this order, or of another kind */   \
+    X(URL_TAKEN, "url.taken")               /* named by another order first: alarm */              \
+    X(URL_TOO_MANY, "url.too-many")         /* more than the order can have */                     \
+    X(QUOTA_ORDERS, "quota.orders_per_day") /* the application's share is used up */               \
+    X(KEY_FOREIGN, "revoke.key")            /* this application never finalized that key */        \
+    X(KEY_USED, "finalize.key")             /* another application finalized that key */           \
+    X(CERTIFICATE_NAMES, "certificate.names") /* other names than the order's: alarm */            \
+    X(CERTIFICATE_KEY, "certificate.key")     /* another key than the finalized one: alarm */
+
+/** Rules. */
+enum ledger_rule {
+#define LEDGER_RULE_ENUM(name, tag) LEDGER_##name,
+    LEDGER_RULES(LEDGER_RULE_ENUM)
+#undef LEDGER_RULE_ENUM
+};
+
+/** Stable tag of a rule. */
+const char *ledger_rule_tag(enum ledger_rule rule);
+
+/** An open ledger; thread-safe. */
+typedef struct ledger ledger;
+
+/** What the start found. */
+struct ledger_recovery {
+    int64_t replayed; /**< records of the log that the ledger lacked */
+    bool rebuilt;     /**< the database was missing, damaged or of another log, and was made anew */
+};
+
+/**
+ * Opens or creates `path` (0640) and takes in what the log in `audit_folder` has beyond it. A
+ * damaged database, or one that knows more than the log, is set aside (path.bad-TIME) and rebuilt
+ * from the log: quotas and claims never reset.
+ */
+AW_MUST_USE aw_result ledger_open(const char *path, const char *audit_folder, audit_log *log,
+    ledger **out, struct ledger_recovery *recovery);
+
+/** Commits, closes, nulls; NULL is allowed. */
+void ledger_close(ledger **ledger);
+
+/** What is asked of the ledger; members as the operation needs them. */
+struct ledger_request {
+    enum sign_operation operation;
+    const char *application;
+    const char *account;
+    int64_t orders_per_day; /**< new-order: the application's share */
+    int64_t order;          /**< ticket */
+    const char *url;
+    const char *csr; /**< finalize: SHA-256 of the CSR, hex */
+    const char *key; /**< finalize, revoke, record-certificate: SHA-256 of the key, hex */
+    const struct aw_name *names; /**< finalize, record-certificate: the CSR's or certificate's */
+    size_t name_count;
+    const struct sign_claim *claims;
+    size_t claim_count;
+};
+
+/** What the ledger says. */
+struct ledger_verdict {
+    enum ledger_rule rule; /**< LEDGER_NONE: nothing against it */
+    char message[512];     /**< for a person, when a rule refused */
+    int64_t retry_after;   /**< seconds, for a quota; 0: none */
+    bool alarm;            /**< an alarm record was written too */
+};
+
+/**
+ * Checks the rules, appends `entry` to the log and applies it.
+ *
+ * With rules in the way, entry->verdict becomes "refuse" and entry->rule the rule's tag; a refusal
+ * is recorded all the same. A request that the policy refused already comes with `request` NULL and
+ * is only recorded. For claims one record per URL is written.
+ * The record is not durable yet: audit_log_wait(seq) before anything leaves.
+ * @param now Unix seconds; the later of this and the last record's time is used
+ * @param[out] seq sequence number of the (last) record
+ */
+AW_MUST_USE aw_result ledger_submit(ledger *ledger, const struct ledger_request *request,
+    struct audit_entry *entry, int64_t now, struct ledger_verdict *verdict, int64_t *seq);
+
+/** Orders that the application was signed within the last 24 hours. */
+AW_MUST_USE aw_result ledger_orders_today(
+    ledger *ledger, const char *application, int64_t now, int64_t *out);
+
+/** Commits what was applied; called now and then by housekeeping and before a clean end. */
+AW_MUST_USE aw_result ledger_commit(ledger *ledger);
+
+#endif
