@@ -3,8 +3,9 @@
  * @brief Configuration files: libyaml's document tree read by tables, every fault with its place.
  *
  * One document per file, at most AW_YAML_MAX_SIZE octets, UTF-8, no aliases or anchors, no tags, no
- * merge keys; unknown and duplicate keys are refused. A reader does not stop at the first fault: it
- * collects them all, so that a person mends a file in one go.
+ * merge keys, no control characters in scalars (so no lines broken inside a value); unknown and
+ * duplicate keys are refused. A reader does not stop at the first fault: it collects them all, so
+ * that a person mends a file in one go.
  */
 #ifndef AW_COMMON_YAML_H
 #define AW_COMMON_YAML_H
@@ -19,6 +20,8 @@
 /** Limits. */
 enum {
     AW_YAML_MAX_SIZE = 4 * 1024 * 1024, /**< octets of a file */
+    AW_YAML_MAX_DEPTH = 16,             /**< nested lists and mappings */
+    AW_YAML_MAX_FIELDS = 64,            /**< rows of a reader's table */
     AW_YAML_MAX_FAULTS = 100,           /**< faults kept; more are only counted */
 };
 
@@ -27,7 +30,7 @@ struct aw_fault {
     char *file;
     unsigned line;   /**< from 1; 0 when the fault has no place in the file */
     unsigned column; /**< from 1; 0 likewise */
-    char *message;   /**< field, what was found, what is expected */
+    char *message;   /**< field, what was found, what is expected; safe for a terminal */
 };
 
 /** All faults found, in the order found. Zero-initialise; release: aw_faults_free. */
@@ -37,7 +40,10 @@ struct aw_faults {
     size_t total; /**< faults found */
 };
 
-/** Adds a fault; a failed allocation still counts in `total`. */
+/**
+ * Adds a fault; a failed allocation still counts in `total`. Foreign text in the message is escaped
+ * here (aw_log_escape), so callers pass it as it is.
+ */
 void aw_faults_add(struct aw_faults *faults, const char *file, unsigned line, unsigned column,
     const char *format, ...) AW_PRINTF(5, 6);
 
@@ -77,13 +83,38 @@ AW_MUST_USE aw_result aw_yaml_parse(
 /** Releases and nulls; NULL is allowed. */
 void aw_yaml_free(aw_yaml **yaml);
 
-/** The root node (index 0 for an empty document). */
+/** The root node (index 0, at line 1 and column 1, for an empty document). */
 aw_yaml_node aw_yaml_root(const aw_yaml *yaml);
 
 /** The file's name as given. */
 const char *aw_yaml_name(const aw_yaml *yaml);
 
-/** Adds a fault at a node's place. */
+/** What a node is. */
+enum aw_yaml_shape {
+    AW_YAML_IS_NOTHING, /**< no node, or an empty plain scalar, ~ or null */
+    AW_YAML_IS_PLAIN,   /**< a scalar without quotes */
+    AW_YAML_IS_QUOTED,  /**< a scalar in quotes, or a block scalar */
+    AW_YAML_IS_LIST,
+    AW_YAML_IS_MAPPING,
+};
+
+/** Shape of a node. */
+enum aw_yaml_shape aw_yaml_shape(aw_yaml_node node);
+
+/** Items of a list or pairs of a mapping; 0 for anything else. */
+size_t aw_yaml_size(aw_yaml_node node);
+
+/** Item `index` of a list; index 0 ("no node") when there is none. */
+aw_yaml_node aw_yaml_item(aw_yaml_node list, size_t index);
+
+/** Pair `index` of a mapping, in the file's order; false when there is none. */
+bool aw_yaml_pair(aw_yaml_node mapping, size_t index, aw_yaml_node *key, aw_yaml_node *value);
+
+/** Where a node stands in the tree, "principals[1].user" (from 0); empty for the root. Cuts to fit.
+ */
+void aw_yaml_path(aw_yaml_node node, char *out, size_t capacity);
+
+/** Adds a fault at a node's place; the message names the field (aw_yaml_path helps). */
 void
 aw_yaml_fault(aw_yaml_node node, struct aw_faults *faults, const char *format, ...) AW_PRINTF(3, 4);
 
@@ -134,7 +165,9 @@ struct aw_yaml_field {
 /**
  * Fills `out` (zeroed or holding defaults) from a mapping node by a table. Every fault is added to
  * `faults`: unknown key (with the nearest known one), duplicate key, wrong type, missing required
- * key, value out of bounds. Fields with faults keep their defaults.
+ * key, value out of bounds. Fields with faults keep their defaults; a list with a bad item keeps
+ * the good ones, so that their meaning can be checked too. A default of an AW_YAML_STRING is NULL
+ * or allocated.
  */
 void aw_yaml_read_mapping(
     aw_yaml_node node, const struct aw_yaml_field *fields, void *out, struct aw_faults *faults);
@@ -146,7 +179,10 @@ void aw_yaml_release(const struct aw_yaml_field *fields, void *out);
 /** Kind of a node for error texts: "a mapping", "a list", "a value", "nothing". */
 const char *aw_yaml_kind_text(aw_yaml_node node);
 
-/** True for a scalar; *text (into the document) and its length are given. */
+/**
+ * True for a scalar that is not "nothing"; *text (into the document, NUL-terminated, no control
+ * characters) and its length are given.
+ */
 bool aw_yaml_scalar(aw_yaml_node node, const char **text, size_t *length);
 
 #endif
