@@ -1,0 +1,420 @@
+#include "common/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/io.h"
+
+const char *const aw_config_key_names[] = {
+    "ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096", NULL};
+
+/* What the tables below fill before its parts are checked and taken over. */
+struct raw_config {
+    struct aw_config config;
+    struct aw_yaml_items cas;
+    struct aw_yaml_items accounts;
+    struct {
+        struct aw_yaml_items officers;
+        struct aw_yaml_items operators;
+    } administrators;
+};
+
+#define FIELD(type, member) offsetof(struct type, member)
+
+static const struct aw_yaml_field token_fields[] = {
+    {.name = "module",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(raw_config, config.token.module),
+        .required = true},
+    {.name = "uri",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(raw_config, config.token.uri),
+        .required = true},
+    {.name = "pin_source",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(raw_config, config.token.pin_source)},
+    {.name = "sessions",
+        .kind = AW_YAML_INTEGER,
+        .offset = FIELD(raw_config, config.token.sessions),
+        .min = 1,
+        .max = 64},
+    {.name = "timeout_ms",
+        .kind = AW_YAML_INTEGER,
+        .offset = FIELD(raw_config, config.token.timeout_ms),
+        .min = 100,
+        .max = 600000},
+    {.name = NULL},
+};
+
+static const struct aw_yaml_field paths_fields[] = {
+    {.name = "state", .kind = AW_YAML_STRING, .offset = FIELD(raw_config, config.paths.state)},
+    {.name = "policies",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(raw_config, config.paths.policies)},
+    {.name = "application_socket",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(raw_config, config.paths.application_socket)},
+    {.name = "admin_socket",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(raw_config, config.paths.admin_socket)},
+    {.name = NULL},
+};
+
+static const struct aw_yaml_field administrators_fields[] = {
+    {.name = "officers",
+        .kind = AW_YAML_LIST,
+        .offset = FIELD(raw_config, administrators.officers),
+        .required = true,
+        .min = 1},
+    {.name = "operators",
+        .kind = AW_YAML_LIST,
+        .offset = FIELD(raw_config, administrators.operators)},
+    {.name = NULL},
+};
+
+/* The mappings' offsets are 0: their rows count from the whole struct. */
+static const struct aw_yaml_field root_fields[] = {
+    {.name = "token", .kind = AW_YAML_MAPPING, .fields = token_fields, .required = true},
+    {.name = "paths", .kind = AW_YAML_MAPPING, .fields = paths_fields},
+    {.name = "openssl_properties",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(raw_config, config.openssl_properties)},
+    {.name = "cas",
+        .kind = AW_YAML_LIST,
+        .offset = FIELD(raw_config, cas),
+        .required = true,
+        .min = 1},
+    {.name = "accounts",
+        .kind = AW_YAML_LIST,
+        .offset = FIELD(raw_config, accounts),
+        .required = true,
+        .min = 1},
+    {.name = "administrators",
+        .kind = AW_YAML_MAPPING,
+        .fields = administrators_fields,
+        .required = true},
+    {.name = NULL},
+};
+
+static const struct aw_yaml_field ca_fields[] = {
+    {.name = "name",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(aw_config_ca, name),
+        .required = true,
+        .place = FIELD(aw_config_ca, place)},
+    {.name = "directory",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(aw_config_ca, directory),
+        .required = true},
+    {.name = "ca_file", .kind = AW_YAML_STRING, .offset = FIELD(aw_config_ca, ca_file)},
+    {.name = NULL},
+};
+
+static const struct aw_yaml_field account_fields[] = {
+    {.name = "name",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(aw_config_account, name),
+        .required = true,
+        .place = FIELD(aw_config_account, place)},
+    {.name = "ca",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(aw_config_account, ca),
+        .required = true},
+    {.name = "key",
+        .kind = AW_YAML_ENUM,
+        .offset = FIELD(aw_config_account, key),
+        .choices = aw_config_key_names},
+    {.name = "orders_per_day",
+        .kind = AW_YAML_INTEGER,
+        .offset = FIELD(aw_config_account, orders_per_day),
+        .min = 0,
+        .max = 1000000},
+    {.name = "ceiling",
+        .kind = AW_YAML_STRINGS,
+        .offset = FIELD(aw_config_account, ceiling_texts),
+        .required = true,
+        .min = 1},
+    {.name = NULL},
+};
+
+static const struct aw_yaml_field principal_fields[] = {
+    {.name = "user", .kind = AW_YAML_STRING, .offset = FIELD(aw_config_principal, user)},
+    {.name = "group", .kind = AW_YAML_STRING, .offset = FIELD(aw_config_principal, group)},
+    {.name = NULL},
+};
+
+bool
+aw_config_label_ok(const char *text)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_.-";
+    size_t length = strlen(text);
+
+    return length > 0 && length <= AW_CONFIG_LABEL_MAX && strspn(text, allowed) == length &&
+           strchr("_.-", text[0]) == NULL;
+}
+
+static void
+check_label(const char *what, const char *name, aw_yaml_node place, struct aw_faults *faults)
+{
+    if (name != NULL && !aw_config_label_ok(name))
+        aw_yaml_fault(place, faults,
+            "%s: found \"%.80s\", expected 1 to %d characters of a-z 0-9 _ . - that begin with a "
+            "letter or digit",
+            what, name, AW_CONFIG_LABEL_MAX);
+}
+
+/* Strings are duplicated, so that the struct outlives libyaml's document. */
+static aw_result
+default_string(char **slot, const char *value)
+{
+    if (*slot != NULL)
+        return AW_OK;
+    *slot = strdup(value);
+    return *slot == NULL ? aw_fail_memory() : AW_OK;
+}
+
+static void
+read_cas(const struct raw_config *raw, struct aw_config *config, struct aw_faults *faults)
+{
+    for (size_t i = 0; i < raw->cas.count; i++) {
+        struct aw_config_ca *ca = &config->cas[i];
+
+        aw_yaml_read_mapping(raw->cas.items[i], ca_fields, ca, faults);
+        check_label("name of a CA", ca->name, ca->place, faults);
+        if (ca->directory != NULL && strncmp(ca->directory, "https://", 8) != 0)
+            aw_yaml_fault(raw->cas.items[i], faults,
+                "directory: found \"%.200s\", expected an https:// URL (RFC 8555 6.1)",
+                ca->directory);
+        for (size_t j = 0; j < i && ca->name != NULL; j++)
+            if (config->cas[j].name != NULL && strcmp(config->cas[j].name, ca->name) == 0)
+                aw_yaml_fault(ca->place, faults, "CA \"%.64s\" is there twice", ca->name);
+    }
+}
+
+static void
+read_ceiling(struct aw_config_account *account, struct aw_faults *faults)
+{
+    account->ceiling = calloc(account->ceiling_texts.count + 1, sizeof(*account->ceiling));
+    if (account->ceiling == NULL) {
+        aw_ignore(aw_fail_memory(), "becomes a fault");
+        aw_faults_add(faults, "", 0, 0, "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < account->ceiling_texts.count; i++) {
+        const struct aw_yaml_string *text = &account->ceiling_texts.items[i];
+        struct aw_name *name = &account->ceiling[account->ceiling_count];
+        aw_result r = aw_name_parse_file(text->text, strlen(text->text), name);
+
+        if (!aw_ok(r))
+            aw_yaml_fault(text->node, faults, "ceiling: %s", aw_error_last()->message);
+        else if (name->form != AW_NAME_HOST)
+            aw_yaml_fault(text->node, faults,
+                "ceiling: found \"%s\", expected a domain (it covers itself and all below it)",
+                name->text);
+        else
+            account->ceiling_count++;
+    }
+}
+
+static void
+read_accounts(const struct raw_config *raw, struct aw_config *config, struct aw_faults *faults)
+{
+    for (size_t i = 0; i < raw->accounts.count; i++) {
+        struct aw_config_account *account = &config->accounts[i];
+
+        aw_yaml_read_mapping(raw->accounts.items[i], account_fields, account, faults);
+        check_label("name of an account", account->name, account->place, faults);
+        read_ceiling(account, faults);
+        if (account->ca != NULL && aw_config_find_ca(config, account->ca) == NULL)
+            aw_yaml_fault(raw->accounts.items[i], faults,
+                "ca: \"%.64s\" is not among the names under cas", account->ca);
+    }
+}
+
+static int
+compare_account_names(const void *a, const void *b)
+{
+    const struct aw_config_account *const *x = a, *const *y = b;
+
+    return strcmp((*x)->name, (*y)->name);
+}
+
+/* Sorted by pointer, so that ten thousand accounts are compared once each. */
+static void
+check_account_names(const struct aw_config *config, struct aw_faults *faults)
+{
+    AW_CLEANUP(aw_free)
+    const struct aw_config_account **sorted = calloc(config->account_count + 1, sizeof(*sorted));
+    size_t count = 0;
+
+    for (size_t i = 0; sorted != NULL && i < config->account_count; i++)
+        if (config->accounts[i].name != NULL)
+            sorted[count++] = &config->accounts[i];
+    if (count > 1)
+        qsort(sorted, count, sizeof(sorted[0]), compare_account_names);
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0)
+            aw_yaml_fault(
+                sorted[i]->place, faults, "account \"%.64s\" is there twice", sorted[i]->name);
+}
+
+static void
+read_role(const struct aw_yaml_items *items, struct aw_config_role *role, struct aw_faults *faults)
+{
+    role->count = items->count;
+    for (size_t i = 0; i < items->count; i++) {
+        struct aw_config_principal *principal = &role->items[i];
+
+        aw_yaml_read_mapping(items->items[i], principal_fields, principal, faults);
+        if ((principal->user == NULL) == (principal->group == NULL))
+            aw_yaml_fault(
+                items->items[i], faults, "an administrator is exactly one of user and group");
+    }
+}
+
+static void
+check_paths(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults)
+{
+    const struct {
+        const char *field;
+        const char *path;
+    } paths[] = {
+        {"token.module", config->token.module},
+        {"token.pin_source", config->token.pin_source},
+        {"paths.state", config->paths.state},
+        {"paths.policies", config->paths.policies},
+        {"paths.application_socket", config->paths.application_socket},
+        {"paths.admin_socket", config->paths.admin_socket},
+    };
+
+    for (size_t i = 0; i < AW_COUNT(paths); i++)
+        if (paths[i].path != NULL && paths[i].path[0] != '/')
+            aw_yaml_fault(root, faults, "%s: found \"%.200s\", expected an absolute path",
+                paths[i].field, paths[i].path);
+}
+
+static aw_result
+allocate_lists(const struct raw_config *raw, struct aw_config *config)
+{
+    config->ca_count = raw->cas.count;
+    config->account_count = raw->accounts.count;
+    config->cas = calloc(raw->cas.count + 1, sizeof(*config->cas));
+    config->accounts = calloc(raw->accounts.count + 1, sizeof(*config->accounts));
+    config->officers.items =
+        calloc(raw->administrators.officers.count + 1, sizeof(*config->officers.items));
+    config->operators.items =
+        calloc(raw->administrators.operators.count + 1, sizeof(*config->operators.items));
+    if (config->cas == NULL || config->accounts == NULL || config->officers.items == NULL ||
+        config->operators.items == NULL)
+        return aw_fail_memory();
+    return AW_OK;
+}
+
+static aw_result
+set_defaults(struct aw_config *config)
+{
+    AW_TRY(default_string(&config->paths.state, "/var/lib/acmeward"));
+    AW_TRY(default_string(&config->paths.policies, "/etc/acmeward/policy.d"));
+    AW_TRY(default_string(&config->paths.application_socket, "/run/acmeward/signer.sock"));
+    return default_string(&config->paths.admin_socket, "/run/acmeward/admin.sock");
+}
+
+static void
+raw_release_lists(struct raw_config *raw)
+{
+    aw_free(&raw->cas.items);
+    aw_free(&raw->accounts.items);
+    aw_free(&raw->administrators.officers.items);
+    aw_free(&raw->administrators.operators.items);
+}
+
+static aw_result
+read_config(aw_yaml *yaml, struct aw_faults *faults, struct aw_config *config)
+{
+    struct raw_config raw = {.config.token = {.sessions = 8, .timeout_ms = 10000}};
+
+    aw_yaml_read_mapping(aw_yaml_root(yaml), root_fields, &raw, faults);
+    *config = raw.config;
+    aw_result r = allocate_lists(&raw, config);
+    if (aw_ok(r))
+        r = set_defaults(config);
+    if (aw_ok(r)) {
+        read_cas(&raw, config, faults);
+        read_accounts(&raw, config, faults);
+        check_account_names(config, faults);
+        read_role(&raw.administrators.officers, &config->officers, faults);
+        read_role(&raw.administrators.operators, &config->operators, faults);
+        check_paths(config, aw_yaml_root(yaml), faults);
+    }
+    raw_release_lists(&raw);
+    return r;
+}
+
+aw_result
+aw_config_load(const char *path, struct aw_faults *faults, struct aw_config **out)
+{
+    AW_CLEANUP(aw_yaml_free) aw_yaml *yaml = NULL;
+    AW_CLEANUP(aw_config_free) struct aw_config *config = calloc(1, sizeof(*config));
+
+    *out = NULL;
+    if (config == NULL)
+        return aw_fail_memory();
+    AW_TRY(aw_yaml_load(path, faults, &yaml));
+    AW_TRY(read_config(yaml, faults, config));
+    AW_TRY(default_string(&config->file, path));
+    AW_TRY(aw_faults_result(faults));
+    *out = AW_MOVE(config);
+    return AW_OK;
+}
+
+static void
+free_role(struct aw_config_role *role)
+{
+    for (size_t i = 0; role->items != NULL && i < role->count; i++)
+        aw_yaml_release(principal_fields, &role->items[i]);
+    free(role->items);
+}
+
+void
+aw_config_free(struct aw_config **slot)
+{
+    if (slot == NULL || *slot == NULL)
+        return;
+    struct aw_config *config = *slot;
+    char *strings[] = {config->file, config->token.module, config->token.uri,
+        config->token.pin_source, config->paths.state, config->paths.policies,
+        config->paths.application_socket, config->paths.admin_socket, config->openssl_properties};
+
+    for (size_t i = 0; i < AW_COUNT(strings); i++)
+        free(strings[i]);
+    for (size_t i = 0; config->cas != NULL && i < config->ca_count; i++)
+        aw_yaml_release(ca_fields, &config->cas[i]);
+    for (size_t i = 0; config->accounts != NULL && i < config->account_count; i++) {
+        free(config->accounts[i].ceiling);
+        aw_yaml_release(account_fields, &config->accounts[i]);
+    }
+    free(config->cas);
+    free(config->accounts);
+    free_role(&config->officers);
+    free_role(&config->operators);
+    free(config);
+    *slot = NULL;
+}
+
+const struct aw_config_ca *
+aw_config_find_ca(const struct aw_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->ca_count; i++)
+        if (config->cas[i].name != NULL && strcmp(config->cas[i].name, name) == 0)
+            return &config->cas[i];
+    return NULL;
+}
+
+const struct aw_config_account *
+aw_config_find_account(const struct aw_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->account_count; i++)
+        if (config->accounts[i].name != NULL && strcmp(config->accounts[i].name, name) == 0)
+            return &config->accounts[i];
+    return NULL;
+}

@@ -1,0 +1,100 @@
+/**
+ * @file config.h
+ * @brief signer.yaml: token, CAs, accounts, administrators, paths; read by the signer and by
+ * acmeward-admin, which checks policies without a daemon.
+ */
+#ifndef AW_COMMON_CONFIG_H
+#define AW_COMMON_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/names.h"
+#include "common/result.h"
+#include "common/yaml.h"
+
+/** Where signer.yaml is when nothing else is said. */
+#define AW_CONFIG_PATH "/etc/acmeward/signer.yaml"
+
+/** Limits. */
+enum { AW_CONFIG_LABEL_MAX = 64 }; /**< octets of a CA's or account's name: a-z 0-9 _ . - */
+
+/** A CA. */
+struct aw_config_ca {
+    char *name;
+    char *directory; /**< directory URL, https */
+    char *ca_file;   /**< roots for a private CA, for acmeward-admin; NULL: the system's */
+    aw_yaml_node place;
+};
+
+/** An account. */
+struct aw_config_account {
+    char *name;
+    char *ca;
+    int key;                /**< index in aw_config_key_names */
+    int64_t orders_per_day; /**< the CA's limit for the account; 0: none known */
+    struct aw_yaml_strings ceiling_texts;
+    struct aw_name *ceiling; /**< domains that the account may ever order for */
+    size_t ceiling_count;
+    aw_yaml_node place;
+};
+
+/** A user or a group, by name. Exactly one of them is set. */
+struct aw_config_principal {
+    char *user;
+    char *group;
+};
+
+/** Administrators of one role. */
+struct aw_config_role {
+    struct aw_config_principal *items;
+    size_t count;
+};
+
+/** The whole file. */
+struct aw_config {
+    char *file;
+    struct {
+        char *module;
+        char *uri;
+        char *pin_source;
+        int64_t sessions;
+        int64_t timeout_ms;
+    } token;
+    struct {
+        char *state;
+        char *policies;
+        char *application_socket;
+        char *admin_socket;
+    } paths;
+    char *openssl_properties;
+    struct aw_config_ca *cas;
+    size_t ca_count;
+    struct aw_config_account *accounts;
+    size_t account_count;
+    struct aw_config_role officers;
+    struct aw_config_role operators;
+};
+
+/** Account key types, in the order of the token layer's enum; ended by NULL. */
+extern const char *const aw_config_key_names[];
+
+/**
+ * Reads and checks the file; every fault is collected. Release: aw_config_free.
+ * @return AW_CODE_CONFIG when there are faults (*out is NULL then)
+ */
+AW_MUST_USE aw_result aw_config_load(
+    const char *path, struct aw_faults *faults, struct aw_config **out);
+
+/** Releases and nulls; NULL is allowed. */
+void aw_config_free(struct aw_config **config);
+
+/** The CA or account of that name, or NULL. */
+const struct aw_config_ca *aw_config_find_ca(const struct aw_config *config, const char *name);
+const struct aw_config_account *
+aw_config_find_account(const struct aw_config *config, const char *name);
+
+/** True for 1 to AW_CONFIG_LABEL_MAX octets of a-z 0-9 _ . - that begin with a letter or digit. */
+bool aw_config_label_ok(const char *text);
+
+#endif
