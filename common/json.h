@@ -81,9 +81,10 @@ AW_MUST_USE aw_result aw_json_only(const cJSON *object, const char *const *names
 
 /**
  * Writer: appends to a growing buffer. No tree, no allocation per value; a failed allocation is
- * remembered and reported by aw_json_writer_finish, so calls in between need no checks.
- * Output is compact, members in the order written, non-ASCII UTF-8 as it is, control characters as
- * \u00XX. The caller keeps the grammar (objects closed, names before values).
+ * remembered and reported by aw_json_writer_finish, so calls in between need no checks. Buffers
+ * that were outgrown are wiped; begin with a zeroed struct. Output is compact, members in the order
+ * written, non-ASCII UTF-8 as it is, control characters as \u00XX (DEL and C1 too). The caller
+ * keeps the grammar (objects closed, names before values).
  */
 struct aw_json_writer {
     char *text;
@@ -115,7 +116,7 @@ void aw_json_pair_bool(struct aw_json_writer *w, const char *name, bool value);
 /** Hands over the NUL-terminated text (release with free()) and resets the writer. */
 AW_MUST_USE aw_result aw_json_writer_finish(struct aw_json_writer *w, char **out);
 
-/** Releases what was written, for the way out of a failure. */
+/** Wipes and releases what was written, for the way out of a failure; fits AW_CLEANUP. */
 void aw_json_writer_free(struct aw_json_writer *w);
 
 #endif
