@@ -27,7 +27,10 @@ int64_t aw_now_ms(void);
  */
 AW_MUST_USE aw_result aw_file_read(const char *path, size_t max, char **out, size_t *size);
 
-/** Reads everything from a descriptor into a secret, up to its capacity (AW_CODE_LIMIT). */
+/**
+ * Reads everything from a descriptor into a secret, in place of what it held, up to its capacity
+ * (AW_CODE_LIMIT). After a failure the secret is empty.
+ */
 AW_MUST_USE aw_result aw_fd_read_secret(int fd, aw_secret *out);
 
 /** Writes all octets, over short writes and EINTR. */
@@ -52,6 +55,13 @@ AW_MUST_USE aw_result aw_folder_make(const char *path, mode_t mode);
  * `forbidden` (for example 0077 for a PIN, 0022 for configuration).
  */
 AW_MUST_USE aw_result aw_path_check(const char *path, uid_t owner, mode_t forbidden);
+
+/**
+ * Opens a regular file to read, with the checks of aw_path_check made on what was opened (no
+ * symbolic link is followed). For PIN files: aw_fd_read_secret takes it from there.
+ */
+AW_MUST_USE aw_result aw_file_open_checked(
+    const char *path, uid_t owner, mode_t forbidden, int *out);
 
 /** "a/b" from "a" and "b"; AW_CODE_MEMORY. Release with free(). */
 AW_MUST_USE aw_result aw_path_join(const char *folder, const char *name, char **out);

@@ -30,7 +30,11 @@ struct aw_log_field {
  */
 void aw_log_open(const char *program, enum aw_log_level level);
 
-/** Writes a line with fields. Thread-safe. */
+/**
+ * Writes a line with at most 24 fields (more are left out). On stderr the message is cut at 1535
+ * octets, a value at 511, the line at PIPE_BUF; the journal gets whole values. Thread-safe, keeps
+ * errno.
+ */
 void aw_log_fields(enum aw_log_level level, const struct aw_log_field *fields, size_t count,
     const char *format, ...) AW_PRINTF(4, 5);
 

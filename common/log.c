@@ -1,0 +1,240 @@
+#define SD_JOURNAL_SUPPRESS_LOCATION /* file and line of this file would say nothing */
+
+#include "common/log.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <systemd/sd-journal.h>
+
+#include "common/io.h"
+#include "common/utf8.h"
+
+enum {
+    LINE_SIZE = PIPE_BUF, /* what one write(2) puts on a pipe in one piece */
+    MESSAGE_SIZE = 1536,  /* of an escaped message; leaves room for the fields */
+    VALUE_SIZE = 512,     /* of an escaped value on stderr */
+    MAX_FIELDS = 24,      /* of a line; the header says so */
+    OWN_FIELDS = 3,       /* MESSAGE, PRIORITY, SYSLOG_IDENTIFIER */
+};
+
+static const struct {
+    const char *name;
+    int priority; /* syslog's */
+} levels[] = {
+    [AW_LOG_ERROR] = {"error", 3},
+    [AW_LOG_WARNING] = {"warning", 4},
+    [AW_LOG_NOTICE] = {"notice", 5},
+    [AW_LOG_INFO] = {"info", 6},
+    [AW_LOG_DEBUG] = {"debug", 7},
+};
+
+/* Set once, before threads start. */
+static struct {
+    const char *program;
+    enum aw_log_level level;
+    bool journal;
+} settings = {"acmeward", AW_LOG_INFO, false};
+
+/* systemd.exec(5), JOURNAL_STREAM: device and inode of the stream that stderr was connected to. */
+static bool
+stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    char own[64];
+    struct stat st;
+
+    if (stream == NULL || fstat(STDERR_FILENO, &st) != 0)
+        return false;
+    snprintf(own, sizeof(own), "%llu:%llu", (unsigned long long)st.st_dev,
+        (unsigned long long)st.st_ino);
+    return strcmp(stream, own) == 0;
+}
+
+void
+aw_log_open(const char *program, enum aw_log_level level)
+{
+    settings.program = program;
+    settings.level = level;
+    settings.journal = stderr_is_journal();
+}
+
+static bool
+is_shown(uint32_t c)
+{
+    if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == '\\')
+        return false;
+    /* Bidirectional controls reorder what a person reads; U+2028 and U+2029 end a line. */
+    return c != 0x61c && c != 0x200e && c != 0x200f && !(c >= 0x2028 && c <= 0x202e) &&
+           !(c >= 0x2066 && c <= 0x2069);
+}
+
+void
+aw_log_escape(const char *text, size_t length, char *out, size_t capacity)
+{
+    size_t used = 0;
+
+    if (capacity == 0)
+        return;
+    for (size_t at = 0; at < length;) {
+        uint32_t c = 0;
+        size_t size = aw_utf8_decode(text + at, length - at, &c);
+        bool shown = size > 0 && is_shown(c);
+        size = size > 0 ? size : 1;
+        if (capacity - used <= (shown ? size : 4 * size))
+            break;
+        if (shown)
+            memcpy(out + used, text + at, size);
+        for (size_t i = 0; !shown && i < size; i++)
+            snprintf(out + used + 4 * i, 5, "\\x%02x", (uint8_t)text[at + i]);
+        used += shown ? size : 4 * size;
+        at += size;
+    }
+    out[used] = '\0';
+}
+
+/* A line that is being put together; what does not fit is cut. */
+struct line {
+    char text[LINE_SIZE];
+    size_t used; /* at most LINE_SIZE - 1: the newline always fits */
+};
+
+static void
+append(struct line *line, const char *text)
+{
+    size_t size = strlen(text);
+
+    if (size > LINE_SIZE - 1 - line->used)
+        size = LINE_SIZE - 1 - line->used;
+    memcpy(line->text + line->used, text, size);
+    line->used += size;
+}
+
+/* In quotes unless it is plain, so that a value cannot pass for the next field. */
+static void
+append_value(struct line *line, const char *value)
+{
+    char escaped[VALUE_SIZE];
+    bool plain = value[0] != '\0' && strpbrk(value, " \"=") == NULL;
+
+    aw_log_escape(value, strlen(value), escaped, sizeof(escaped));
+    append(line, plain ? "" : "\"");
+    for (const char *rest = escaped; *rest != '\0';) {
+        char part[VALUE_SIZE];
+        size_t run = strcspn(rest, "\"");
+        snprintf(part, sizeof(part), "%.*s", (int)run, rest);
+        append(line, part);
+        rest += run;
+        if (*rest == '"') {
+            append(line, "\\x22");
+            rest++;
+        }
+    }
+    append(line, plain ? "" : "\"");
+}
+
+static void
+write_stderr(
+    enum aw_log_level level, const struct aw_log_field *fields, size_t count, const char *message)
+{
+    struct line line = {.used = 0};
+
+    append(&line, settings.program);
+    append(&line, ": ");
+    append(&line, levels[level].name);
+    append(&line, ": ");
+    append(&line, message);
+    for (size_t i = 0; i < count; i++) {
+        append(&line, " ");
+        append(&line, fields[i].key);
+        append(&line, "=");
+        append_value(&line, fields[i].value != NULL ? fields[i].value : "");
+    }
+    line.text[line.used++] = '\n';
+    /* Nobody is left to tell when stderr fails. */
+    while (write(STDERR_FILENO, line.text, line.used) < 0 && errno == EINTR)
+        ;
+}
+
+/* "KEY=value", escaped, allocated; false without memory. */
+static bool
+make_entry(const char *key, const char *value, struct iovec *out)
+{
+    size_t key_size = strlen(key);
+    size_t capacity = key_size + 1 + 4 * strlen(value) + 1;
+    char *entry = malloc(capacity);
+
+    if (entry == NULL)
+        return false;
+    memcpy(entry, key, key_size);
+    entry[key_size] = '=';
+    aw_log_escape(value, strlen(value), entry + key_size + 1, capacity - key_size - 1);
+    *out = (struct iovec){entry, strlen(entry)};
+    return true;
+}
+
+/* False when the journal did not take it. `message` is escaped already. */
+static bool
+write_journal(
+    enum aw_log_level level, const struct aw_log_field *fields, size_t count, const char *message)
+{
+    struct iovec entries[OWN_FIELDS + MAX_FIELDS] = {{NULL, 0}};
+    char text[MESSAGE_SIZE + 16], priority[16], identifier[64];
+    size_t made = 0;
+
+    snprintf(text, sizeof(text), "MESSAGE=%s", message);
+    snprintf(priority, sizeof(priority), "PRIORITY=%d", levels[level].priority);
+    snprintf(identifier, sizeof(identifier), "SYSLOG_IDENTIFIER=%s", settings.program);
+    entries[0] = (struct iovec){text, strlen(text)};
+    entries[1] = (struct iovec){priority, strlen(priority)};
+    entries[2] = (struct iovec){identifier, strlen(identifier)};
+    while (made < count &&
+           make_entry(fields[made].key, fields[made].value != NULL ? fields[made].value : "",
+               &entries[OWN_FIELDS + made]))
+        made++;
+    bool taken = made == count && sd_journal_sendv(entries, (int)(OWN_FIELDS + made)) == 0;
+    while (made > 0)
+        free(entries[OWN_FIELDS + --made].iov_base);
+    return taken;
+}
+
+void
+aw_log_fields(enum aw_log_level level, const struct aw_log_field *fields, size_t count,
+    const char *format, ...)
+{
+    char raw[MESSAGE_SIZE], message[MESSAGE_SIZE];
+    int saved = errno;
+    va_list ap;
+
+    if (level > settings.level)
+        return;
+    va_start(ap, format);
+    vsnprintf(raw, sizeof(raw), format, ap);
+    va_end(ap);
+    if (count > MAX_FIELDS)
+        count = MAX_FIELDS;
+    aw_log_escape(raw, strlen(raw), message, sizeof(message));
+    if (!settings.journal || !write_journal(level, fields, count, message))
+        write_stderr(level, fields, count, message);
+    errno = saved;
+}
+
+void
+aw_log_failure(enum aw_log_level level, const char *context)
+{
+    const struct aw_error *error = aw_error_last();
+    const struct aw_log_field fields[] = {
+        {"CODE", aw_code_tag(error->code)},
+        {"HINT", error->hint},
+    };
+
+    aw_log_fields(level, fields, error->hint[0] != '\0' ? 2 : 1, "%s: %s", context, error->message);
+}
