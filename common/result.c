@@ -49,7 +49,10 @@ aw_error_restore(const struct aw_error *error)
     return (aw_result){error->code};
 }
 
-/* The message may quote the present one (aw_context does), so it is built beside it. */
+/* The message may quote the present one, so it is built beside it. */
+static aw_result record(enum aw_code code, enum aw_cause cause, unsigned long number,
+    const char *format, va_list ap) AW_PRINTF(4, 0);
+
 static aw_result
 record(enum aw_code code, enum aw_cause cause, unsigned long number, const char *format, va_list ap)
 {
@@ -156,13 +159,15 @@ aw_fail_memory(void)
 aw_result
 aw_hint(aw_result r, const char *format, ...)
 {
+    char hint[AW_ERROR_HINT_SIZE]; /* it may quote the present one */
     va_list ap;
 
     if (aw_ok(r))
         return r;
     va_start(ap, format);
-    vsnprintf(last_error.hint, sizeof(last_error.hint), format, ap);
+    vsnprintf(hint, sizeof(hint), format, ap);
     va_end(ap);
+    memcpy(last_error.hint, hint, sizeof(hint));
     return r;
 }
 
