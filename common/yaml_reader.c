@@ -413,7 +413,7 @@ unknown_key(aw_yaml_node key, const struct aw_yaml_field *fields, struct aw_faul
     char found[VALUE_MAX_SHOWN + 8], names[EXPECTED_MAX] = "";
 
     if (!aw_yaml_scalar(key, &text, &length)) {
-        expected(key, faults, "a key");
+        aw_yaml_fault(key, faults, "found %s as a key, expected text", aw_yaml_kind_text(key));
         return;
     }
     describe(key, found, sizeof(found));
