@@ -76,9 +76,6 @@ decode_digits(const char *text, size_t length, unsigned allowed, uint8_t *out)
     uint32_t bits = 0;
     unsigned held = 0, used = 0;
 
-    if (length % 4 == 1)
-        return aw_fail(
-            AW_CODE_SYNTAX, "%zu base64url digits are not a whole number of octets", length);
     for (size_t i = 0; i < length; i++) {
         int value = digit_value(text[i], &used);
         if (value < 0 || (used & ~allowed) != 0)
@@ -92,6 +89,9 @@ decode_digits(const char *text, size_t length, unsigned allowed, uint8_t *out)
             *out++ = (uint8_t)(bits >> held);
         }
     }
+    if (length % 4 == 1)
+        return aw_fail(
+            AW_CODE_SYNTAX, "%zu base64url digits are not a whole number of octets", length);
     if ((bits & ((1u << held) - 1)) != 0)
         return aw_fail(
             AW_CODE_SYNTAX, "the last base64url digit has unused bits that are not zero");
