@@ -1,0 +1,37 @@
+/**
+ * @file chain.h
+ * @brief A walk over the records of a log that checks the chain: sequence, digests, time.
+ *
+ * Opening, reading and verifying are this walk. Private to audit/.
+ */
+#ifndef AW_AUDIT_CHAIN_H
+#define AW_AUDIT_CHAIN_H
+
+#include "audit/audit.h"
+#include "audit/hasher.h"
+#include "audit/lines.h"
+
+/** A walk. Begin with audit_chain_begin; release: audit_chain_end. */
+struct audit_chain {
+    const char *path; /**< for messages; not owned */
+    struct audit_lines lines;
+    audit_hasher *hasher;
+    struct audit_record record; /**< the present one */
+    int64_t seq;                /**< its sequence number; 0 before the first */
+    int64_t time;               /**< its time */
+    char head[AUDIT_HEX_SIZE];  /**< its digest; zeros before the first */
+};
+
+/** Begins before the first record of an open file. */
+AW_MUST_USE aw_result audit_chain_begin(struct audit_chain *chain, int fd, const char *path);
+
+/**
+ * Goes to the next record; *more is false behind the last whole one.
+ * @return AW_CODE_CORRUPT with the line, what was found there and the kind of damage
+ */
+AW_MUST_USE aw_result audit_chain_next(struct audit_chain *chain, bool *more);
+
+/** Releases; works on a zeroed struct too. */
+void audit_chain_end(struct audit_chain *chain);
+
+#endif

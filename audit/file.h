@@ -1,0 +1,51 @@
+/**
+ * @file file.h
+ * @brief The file of the log: opened for one writer, appended durably, watched. Private to audit/.
+ */
+#ifndef AW_AUDIT_FILE_H
+#define AW_AUDIT_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/result.h"
+
+/** Name of the file in its folder. */
+#define AUDIT_FILE_NAME "audit.jsonl"
+
+/** An open file. It does not change after it was opened, so threads may share it. */
+struct audit_file {
+    char *path;
+    int fd;
+    dev_t device; /**< with inode: what `path` must lead to */
+    ino_t inode;
+};
+
+/**
+ * Opens or creates the file, takes its lock, checks modes, makes its name durable, and has it read
+ * from the disk from here on. Release: audit_file_close.
+ * @return AW_CODE_BUSY when another writer has it
+ */
+AW_MUST_USE aw_result audit_file_open(const char *folder, struct audit_file *out);
+
+/** Opens an existing file to read. Release: audit_file_close. */
+AW_MUST_USE aw_result audit_file_open_read(const char *folder, struct audit_file *out);
+
+/** Closes (which gives up the lock) and releases. */
+void audit_file_close(struct audit_file *file);
+
+/** Cuts `torn` octets behind `whole`, after a copy of them beside the log is durable. */
+AW_MUST_USE aw_result audit_file_cut(const struct audit_file *file, int64_t whole, size_t torn);
+
+/** Appends and makes durable. After a failure nothing is known about what is on the disk. */
+AW_MUST_USE aw_result audit_file_append(
+    const struct audit_file *file, const void *bytes, size_t size);
+
+/**
+ * Fails when the path does not lead to this file any more, or when the file has not from `least` to
+ * `most` octets.
+ */
+AW_MUST_USE aw_result audit_file_check(const struct audit_file *file, int64_t least, int64_t most);
+
+#endif

@@ -1,0 +1,36 @@
+/**
+ * @file hasher.h
+ * @brief SHA-256 of a line of the log, newline included, as lower-case hex.
+ *
+ * The algorithm is fetched once and its context used again: this runs under the log's lock.
+ * Private to audit/. One thread at a time.
+ */
+#ifndef AW_AUDIT_HASHER_H
+#define AW_AUDIT_HASHER_H
+
+#include <stddef.h>
+
+#include "audit/audit.h"
+#include "common/result.h"
+
+/** Characters of a digest in hex, with the terminating NUL. */
+enum { AUDIT_HEX_SIZE = 2 * AUDIT_DIGEST_SIZE + 1 };
+
+/** What stands for the record before the first: 64 zeros. */
+#define AUDIT_HEX_ZERO "0000000000000000000000000000000000000000000000000000000000000000"
+
+/** A hashing context. */
+typedef struct audit_hasher audit_hasher;
+
+/** Makes one. Release: audit_hasher_free. */
+AW_MUST_USE aw_result audit_hasher_new(audit_hasher **out);
+
+/** Releases and nulls; NULL is allowed. */
+void audit_hasher_free(audit_hasher **hasher);
+
+/** Digest of `length` octets of a line and of the newline that ends it (not counted in `length`).
+ */
+AW_MUST_USE aw_result audit_hasher_line(
+    audit_hasher *hasher, const char *line, size_t length, char out[AUDIT_HEX_SIZE]);
+
+#endif
