@@ -307,16 +307,17 @@ survey(const char *name, const char *text, size_t length, struct aw_faults *faul
 
 /* The document. */
 
-static bool
-load_document(const char *text, size_t length, yaml_document_t *document)
+static yaml_document_t *
+load_document(const char *text, size_t length)
 {
+    AW_CLEANUP(aw_free) yaml_document_t *document = calloc(1, sizeof(*document));
     AW_CLEANUP(yaml_parser_delete) yaml_parser_t parser;
 
-    if (yaml_parser_initialize(&parser) == 0)
-        return false;
+    if (yaml_parser_initialize(&parser) == 0 || document == NULL)
+        return NULL;
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, length);
-    return yaml_parser_load(&parser, document) != 0;
+    return yaml_parser_load(&parser, document) == 0 ? NULL : AW_MOVE(document);
 }
 
 static aw_yaml *
@@ -324,15 +325,11 @@ new_yaml(const char *name, const char *text, size_t length)
 {
     AW_CLEANUP(aw_yaml_free) aw_yaml *yaml = calloc(1, sizeof(*yaml));
 
-    if (yaml == NULL || (yaml->name = strdup(name)) == NULL ||
-        (yaml->document = calloc(1, sizeof(*yaml->document))) == NULL)
+    if (yaml == NULL)
         return NULL;
-    if (!load_document(text, length, yaml->document)) {
-        free(yaml->document);
-        yaml->document = NULL;
-        return NULL;
-    }
-    return AW_MOVE(yaml);
+    yaml->name = strdup(name);
+    yaml->document = load_document(text, length);
+    return yaml->name == NULL || yaml->document == NULL ? NULL : AW_MOVE(yaml);
 }
 
 static bool

@@ -412,6 +412,10 @@ unknown_key(aw_yaml_node key, const struct aw_yaml_field *fields, struct aw_faul
     size_t length;
     char found[VALUE_MAX_SHOWN + 8], names[EXPECTED_MAX] = "";
 
+    if (faults->count == AW_YAML_MAX_FAULTS) {
+        faults->total++;
+        return;
+    }
     if (!aw_yaml_scalar(key, &text, &length)) {
         aw_yaml_fault(key, faults, "found %s as a key, expected text", aw_yaml_kind_text(key));
         return;
