@@ -101,7 +101,8 @@ typedef struct audit_log audit_log;
  * the whole chain, repairs a torn last line (cut back to the last whole record; how many octets is
  * said in *repaired and kept beside the log in audit.jsonl.torn-TIME), starts the writer thread.
  * @param[out] repaired octets cut, 0 for none
- * @return AW_CODE_CORRUPT when a whole record is damaged (line number said): nothing is repaired
+ * @return AW_CODE_CORRUPT when a whole record is damaged (line number said): nothing is repaired;
+ *         AW_CODE_BUSY when another writer has the log; AW_CODE_PERMISSION for loose modes
  */
 AW_MUST_USE aw_result audit_log_open(const char *folder, audit_log **out, size_t *repaired);
 
@@ -111,26 +112,46 @@ void audit_log_close(audit_log **log);
 /**
  * Queues a record and gives its sequence number (from 1, without gaps). Callers that keep an index
  * call this under their own lock so that the order of records is the order of their changes.
- * @return AW_CODE_BUSY when AUDIT_QUEUE_MAX records wait; AW_CODE_IO and others once broken
+ * @return AW_CODE_BUSY when AUDIT_QUEUE_MAX records, or 16 MiB of them, wait; AW_CODE_LIMIT for an
+ *         entry whose line is too long; AW_CODE_SYNTAX and AW_CODE_INTERNAL for values that no
+ *         record holds (a digest that is not 64 lower-case hex digits, a negative time); none of
+ *         these changes the log. AW_CODE_IO and others once broken
  */
 AW_MUST_USE aw_result audit_log_append(
     audit_log *log, const struct audit_entry *entry, int64_t *seq);
 
-/** Waits until record `seq` is durable (fsync done) or the log is broken. */
+/** What the log gave a record. */
+struct audit_receipt {
+    int64_t seq;
+    int64_t time; /**< as recorded: the entry's, or later where the clock went back */
+    char digest[2 * AUDIT_DIGEST_SIZE + 1]; /**< hex digest of its line: covers all before it */
+};
+
+/** Like audit_log_append, for callers that keep an index of the log. */
+AW_MUST_USE aw_result audit_log_record(
+    audit_log *log, const struct audit_entry *entry, struct audit_receipt *receipt);
+
+/**
+ * Waits until record `seq` is durable (fsync done, and the file still the one that the path names).
+ * Once the log is broken it fails for every record, durable or not: release nothing then.
+ */
 AW_MUST_USE aw_result audit_log_wait(audit_log *log, int64_t seq);
 
 /** The last sequence number appended and made durable. */
 void audit_log_position(audit_log *log, int64_t *appended, int64_t *durable);
 
-/** Fails when the log is broken, or its file was removed, replaced or cut behind our back. */
+/**
+ * Fails when the log is broken, or its file was removed, replaced, cut or written to behind our
+ * back (AW_CODE_CORRUPT), which breaks the log for good too.
+ */
 AW_MUST_USE aw_result audit_log_healthy(audit_log *log);
 
 /** Called for each record in order; a failure stops the walk and is returned. */
 typedef aw_result (*audit_visit)(const struct audit_record *record, void *context);
 
 /**
- * Reads records from sequence number `from` on, to the last whole one, without locking the writer.
- * The chain is checked on the way.
+ * Reads records from sequence number `from` on, to the last whole one, without locking the writer;
+ * the last ones may not be durable yet. The chain is checked on the way.
  */
 AW_MUST_USE aw_result audit_read(
     const char *folder, int64_t from, audit_visit visit, void *context);
@@ -140,7 +161,8 @@ struct audit_verdict {
     int64_t records;                      /**< whole records found in order */
     char head[2 * AUDIT_DIGEST_SIZE + 1]; /**< digest of the last one */
     int64_t first_time, last_time;
-    size_t torn; /**< octets behind the last whole record */
+    size_t torn; /**< octets behind the last whole record: a torn tail, or, beside a running signer,
+                      a record that is just being written */
 };
 
 /**

@@ -254,7 +254,7 @@ admit(audit_log *log)
 }
 
 aw_result
-audit_log_append(audit_log *log, const struct audit_entry *entry, int64_t *seq)
+audit_log_record(audit_log *log, const struct audit_entry *entry, struct audit_receipt *receipt)
 {
     AW_CLEANUP(aw_free) char *line = NULL;
     char digest[AUDIT_HEX_SIZE];
@@ -273,8 +273,20 @@ audit_log_append(audit_log *log, const struct audit_entry *entry, int64_t *seq)
     log->appended = record.seq;
     log->time = record.entry.time;
     memcpy(log->head, digest, sizeof(log->head));
-    *seq = record.seq;
+    receipt->seq = record.seq;
+    receipt->time = record.entry.time;
+    memcpy(receipt->digest, digest, sizeof(receipt->digest));
     pthread_cond_signal(&log->work);
+    return AW_OK;
+}
+
+aw_result
+audit_log_append(audit_log *log, const struct audit_entry *entry, int64_t *seq)
+{
+    struct audit_receipt receipt;
+
+    AW_TRY(audit_log_record(log, entry, &receipt));
+    *seq = receipt.seq;
     return AW_OK;
 }
 
