@@ -1,6 +1,5 @@
 #include "common/json.h"
 
-#include <math.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -143,9 +142,11 @@ aw_json_integer(const cJSON *object, const char *name, int64_t min, int64_t max,
     if (!cJSON_IsNumber(member))
         return fail_type(member, name, "an integer");
     double value = member->valuedouble;
-    if (!(fabs(value) <= (double)AW_JSON_EXACT_MAX) || value != trunc(value))
+    /* The range first: the cast of a larger number, or of none, is undefined. */
+    bool held = value >= -(double)AW_JSON_EXACT_MAX && value <= (double)AW_JSON_EXACT_MAX;
+    int64_t exact = held ? (int64_t)value : 0;
+    if (!held || value != (double)exact)
         return fail_type(member, name, "an integer of at most 2^53-1 in magnitude");
-    int64_t exact = (int64_t)value;
     if (exact < min || exact > max)
         return aw_fail(AW_CODE_LIMIT, "member \"%s\" is %lld, expected %lld to %lld", name,
             (long long)exact, (long long)min, (long long)max);

@@ -8,7 +8,8 @@
  * after the value, depth over the limit, more members than the limit. cJSON parses what is left.
  *
  * Readers take members by exact name (never cJSON_GetObjectItem, which ignores case), then
- * aw_json_only() refuses what no reader named.
+ * aw_json_only() refuses what no reader named. Text is written with the writer, not with cJSON's
+ * printer, which rounds numbers to 15 digits.
  */
 #ifndef AW_COMMON_JSON_H
 #define AW_COMMON_JSON_H
