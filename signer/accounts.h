@@ -1,0 +1,143 @@
+/**
+ * @file accounts.h
+ * @brief The CAs and accounts of the configuration with what became of them: pins, EAB keys, URLs.
+ *
+ * Each CA and account has a small JSON file under the state folder (cas/NAME.json,
+ * accounts/NAME.json), replaced atomically and durably before a change counts. Keys stay in the
+ * token and are looked up when first used. One readers-writer lock guards the table: a request
+ * holds it for reading while it uses an account, an administrator's change for writing.
+ */
+#ifndef AW_SIGNER_ACCOUNTS_H
+#define AW_SIGNER_ACCOUNTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/config.h"
+#include "common/result.h"
+#include "pkcs11/token.h"
+
+/** Limits. */
+enum {
+    ACCOUNTS_KID_MAX = 1024, /**< characters of an EAB key identifier */
+    ACCOUNTS_EABS_MAX = 64,  /**< EAB keys of one CA */
+};
+
+/** A CA's pinned URLs (RFC 8555 7.1.1). */
+struct ca_pin {
+    char *new_nonce;
+    char *new_account;
+    char *new_order;
+    char *revoke_cert;
+    char *key_change;
+    char *renewal_info;     /**< NULL: the CA has none (RFC 9773) */
+    char *terms_of_service; /**< NULL: none */
+    bool external_account_required;
+};
+
+/** An EAB key in the token. */
+struct ca_eab {
+    char *kid;
+    enum token_mac_algorithm algorithm;
+    char *label; /**< CKA_LABEL in the token */
+};
+
+/** A CA. */
+struct ca {
+    char *name;
+    char *directory;   /**< as configured */
+    int64_t pinned_at; /**< 0: not pinned, or the configured directory is another one since */
+    struct ca_pin pin;
+    struct ca_eab *eabs;
+    size_t eab_count;
+};
+
+/** What became of an account; names as in the interface. */
+enum account_state {
+    ACCOUNT_NO_KEY,       /**< configured only */
+    ACCOUNT_UNREGISTERED, /**< the key is in the token */
+    ACCOUNT_ATTEMPTED,    /**< a newAccount was signed; its answer is not known */
+    ACCOUNT_REGISTERED,   /**< the CA's account URL is known */
+};
+
+/** "no-key" and so on. */
+const char *account_state_name(enum account_state state);
+
+/** An account. */
+struct account {
+    char *name;
+    struct ca *ca;
+    enum token_key_type key_type;
+    struct aw_name *ceiling;
+    size_t ceiling_count;
+    int64_t orders_per_day;
+    enum account_state state;
+    char *thumbprint; /**< of the key made for it; NULL: none yet */
+    bool has_key_digest;
+    uint8_t key_digest[32]; /**< SHA-256 of its SubjectPublicKeyInfo */
+    char *url;              /**< account URL (the kid of its requests) */
+    char *orders;           /**< its orders list, if the CA told */
+    char *attempted_kid;    /**< EAB key of the attempt; NULL: none */
+    int64_t attempted_at;
+    int64_t registered_at;
+    token_key *key; /**< looked up on first use; NULL until then */
+};
+
+/** The table. */
+typedef struct accounts accounts;
+
+/** Reads the state files of all configured CAs and accounts. Release: accounts_free. */
+AW_MUST_USE aw_result accounts_open(const struct aw_config *config, token *t, accounts **out);
+
+/** Releases and nulls; NULL is allowed. */
+void accounts_free(accounts **table);
+
+/** Takes the CAs and accounts of a configuration that was read anew; on failure nothing changes. */
+AW_MUST_USE aw_result accounts_reload(accounts *table, const struct aw_config *config);
+
+/** The lock. */
+void accounts_read(accounts *table);
+void accounts_write(accounts *table);
+void accounts_unlock(accounts *table);
+
+/** The account or CA of that name, or NULL. Under the lock, as long as it is held. */
+struct account *accounts_find(accounts *table, const char *name);
+struct ca *accounts_find_ca(accounts *table, const char *name);
+
+/** All accounts and CAs in order of names, under the lock. */
+struct account *accounts_all(accounts *table, size_t *count);
+struct ca *accounts_cas(accounts *table, size_t *count);
+
+/**
+ * The account's key in the token, found on first use. Under the lock, read or write.
+ * @return AW_CODE_TOKEN_KEY_MISSING; AW_CODE_MISMATCH when the token holds another key than the one
+ *         the account was made with
+ */
+AW_MUST_USE aw_result accounts_key(accounts *table, struct account *account, token_key **out);
+
+/** True when this is the public key of an account. Under the lock. */
+bool accounts_holds_key(accounts *table, const uint8_t digest[32]);
+
+/** Makes a change of an account or CA durable. Under the write lock. */
+AW_MUST_USE aw_result accounts_save(accounts *table, const struct account *account);
+AW_MUST_USE aw_result accounts_save_ca(accounts *table, const struct ca *ca);
+
+/** CKA_LABEL of an account's key and of an EAB key. Allocated. */
+AW_MUST_USE aw_result accounts_key_label(const char *account, char **out);
+AW_MUST_USE aw_result accounts_eab_label(const char *ca, const char *kid, char **out);
+
+/* accounts_file.c: the state files. */
+
+/** Reads a CA's or account's file into it; a missing file leaves it as it is. */
+AW_MUST_USE aw_result ca_file_read(const char *state, struct ca *ca);
+AW_MUST_USE aw_result account_file_read(const char *state, struct account *account);
+
+/** Replaces the file durably. */
+AW_MUST_USE aw_result ca_file_write(const char *state, const struct ca *ca);
+AW_MUST_USE aw_result account_file_write(const char *state, const struct account *account);
+
+/** Releases what a pin holds and zeroes it. */
+void ca_pin_free(struct ca_pin *pin);
+
+#endif

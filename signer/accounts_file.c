@@ -1,0 +1,285 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/b64url.h"
+#include "common/io.h"
+#include "common/json.h"
+#include "signer/accounts.h"
+#include "signer/request.h"
+
+/* State files are ours, but read as strictly as anything else: a damaged one stops the start. */
+enum { STATE_FILE_MAX = 128 * 1024, STATE_MODE = 0640 };
+
+static const char *const state_names[] = {"no-key", "unregistered", "attempted", "registered"};
+
+const char *
+account_state_name(enum account_state state)
+{
+    return state_names[state];
+}
+
+void
+ca_pin_free(struct ca_pin *pin)
+{
+    free(pin->new_nonce);
+    free(pin->new_account);
+    free(pin->new_order);
+    free(pin->revoke_cert);
+    free(pin->key_change);
+    free(pin->renewal_info);
+    free(pin->terms_of_service);
+    memset(pin, 0, sizeof(*pin));
+}
+
+static aw_result
+copy_string(const cJSON *object, const char *name, size_t max, char **out)
+{
+    const char *text = NULL;
+
+    AW_TRY(aw_json_optional_string(object, name, max, &text));
+    free(*out);
+    *out = NULL;
+    if (text != NULL && (*out = strdup(text)) == NULL)
+        return aw_fail_memory();
+    return AW_OK;
+}
+
+static aw_result
+state_path(const char *state, const char *folder, const char *name, char **out)
+{
+    return aw_format(out, "%s/%s/%s.json", state, folder, name);
+}
+
+/* *out stays NULL when there is no such file. */
+static aw_result
+load(const char *path, cJSON **out)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    size_t size = 0;
+    aw_result r = aw_file_read(path, STATE_FILE_MAX, &text, &size);
+
+    if (r.code == AW_CODE_NOT_FOUND)
+        return AW_OK;
+    AW_TRY(r);
+    return aw_context(aw_json_parse(text, size, AW_JSON_STRICT, out), "%s", path);
+}
+
+static aw_result
+read_pin(const cJSON *json, struct ca_pin *pin)
+{
+    const struct {
+        const char *name;
+        char **slot;
+    } rows[] = {
+        {"newNonce", &pin->new_nonce},
+        {"newAccount", &pin->new_account},
+        {"newOrder", &pin->new_order},
+        {"revokeCert", &pin->revoke_cert},
+        {"keyChange", &pin->key_change},
+        {"renewalInfo", &pin->renewal_info},
+        {"termsOfService", &pin->terms_of_service},
+    };
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++)
+        AW_TRY(copy_string(json, rows[i].name, SIGN_URL_MAX, rows[i].slot));
+    return aw_json_optional_bool(json, "externalAccountRequired", &pin->external_account_required);
+}
+
+static aw_result
+read_eab(const cJSON *json, struct ca_eab *eab)
+{
+    const char *algorithm = NULL;
+
+    AW_TRY(copy_string(json, "kid", ACCOUNTS_KID_MAX, &eab->kid));
+    AW_TRY(copy_string(json, "label", TOKEN_LABEL_MAX, &eab->label));
+    AW_TRY(aw_json_string(json, "algorithm", 16, &algorithm));
+    if (eab->kid == NULL || eab->label == NULL ||
+        !token_mac_algorithm_parse(algorithm, &eab->algorithm))
+        return aw_fail(AW_CODE_CORRUPT, "an entry of \"eabs\" is not whole");
+    return AW_OK;
+}
+
+static aw_result
+read_eabs(const cJSON *json, struct ca *ca)
+{
+    const cJSON *list = NULL, *item = NULL;
+
+    AW_TRY(aw_json_array(json, "eabs", 0, ACCOUNTS_EABS_MAX, &list));
+    ca->eabs = calloc(ACCOUNTS_EABS_MAX, sizeof(*ca->eabs));
+    if (ca->eabs == NULL)
+        return aw_fail_memory();
+    cJSON_ArrayForEach(item, list) AW_TRY(read_eab(item, &ca->eabs[ca->eab_count++]));
+    return AW_OK;
+}
+
+aw_result
+ca_file_read(const char *state, struct ca *ca)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+    AW_CLEANUP(aw_json_free) cJSON *json = NULL;
+    const char *directory = NULL;
+
+    AW_TRY(state_path(state, "cas", ca->name, &path));
+    AW_TRY(load(path, &json));
+    if (json == NULL)
+        return AW_OK;
+    AW_TRY(aw_context(read_eabs(json, ca), "%s", path));
+    AW_TRY(aw_context(aw_json_string(json, "directory", SIGN_URL_MAX, &directory), "%s", path));
+    if (strcmp(directory, ca->directory) != 0)
+        return AW_OK; /* the configuration names another directory: it must be pinned anew */
+    AW_TRY(
+        aw_context(aw_json_optional_integer(json, "pinned_at", 0, INT64_MAX >> 11, &ca->pinned_at),
+            "%s", path));
+    return aw_context(read_pin(aw_json_member(json, "pin"), &ca->pin), "%s", path);
+}
+
+static void
+write_pin(struct aw_json_writer *w, const struct ca_pin *pin)
+{
+    aw_json_name(w, "pin");
+    aw_json_begin_object(w);
+    aw_json_pair(w, "newNonce", pin->new_nonce);
+    aw_json_pair(w, "newAccount", pin->new_account);
+    aw_json_pair(w, "newOrder", pin->new_order);
+    aw_json_pair(w, "revokeCert", pin->revoke_cert);
+    aw_json_pair(w, "keyChange", pin->key_change);
+    aw_json_pair(w, "renewalInfo", pin->renewal_info);
+    aw_json_pair(w, "termsOfService", pin->terms_of_service);
+    aw_json_pair_bool(w, "externalAccountRequired", pin->external_account_required);
+    aw_json_end_object(w);
+}
+
+static aw_result
+store(const char *state, const char *folder, const char *name, struct aw_json_writer *w)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+    AW_CLEANUP(aw_free) char *text = NULL;
+
+    AW_TRY(aw_json_writer_finish(w, &text));
+    AW_TRY(aw_format(&path, "%s/%s", state, folder));
+    AW_TRY(aw_folder_make(path, 0750));
+    aw_free(&path);
+    AW_TRY(state_path(state, folder, name, &path));
+    return aw_file_replace(path, text, strlen(text), STATE_MODE);
+}
+
+aw_result
+ca_file_write(const char *state, const struct ca *ca)
+{
+    struct aw_json_writer w = {0};
+
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "directory", ca->directory);
+    aw_json_pair_integer(&w, "pinned_at", ca->pinned_at);
+    write_pin(&w, &ca->pin);
+    aw_json_name(&w, "eabs");
+    aw_json_begin_array(&w);
+    for (size_t i = 0; i < ca->eab_count; i++) {
+        aw_json_begin_object(&w);
+        aw_json_pair(&w, "kid", ca->eabs[i].kid);
+        aw_json_pair(&w, "algorithm", token_mac_algorithm_name(ca->eabs[i].algorithm));
+        aw_json_pair(&w, "label", ca->eabs[i].label);
+        aw_json_end_object(&w);
+    }
+    aw_json_end_array(&w);
+    aw_json_end_object(&w);
+    return store(state, "cas", ca->name, &w);
+}
+
+static aw_result
+read_state(const cJSON *json, enum account_state *out)
+{
+    const char *text = NULL;
+
+    AW_TRY(aw_json_string(json, "state", 32, &text));
+    for (size_t i = 0; i < AW_COUNT(state_names); i++)
+        if (strcmp(text, state_names[i]) == 0) {
+            *out = (enum account_state)i;
+            return AW_OK;
+        }
+    return aw_fail(AW_CODE_CORRUPT, "state \"%.32s\" is not known", text);
+}
+
+static aw_result
+read_key_digest(const cJSON *json, struct account *account)
+{
+    const char *text = NULL;
+    size_t size = 0;
+
+    AW_TRY(aw_json_optional_string(json, "key", 64, &text));
+    if (text == NULL)
+        return AW_OK;
+    AW_TRY(aw_b64url_decode(
+        text, strlen(text), account->key_digest, sizeof(account->key_digest), &size));
+    account->has_key_digest = size == sizeof(account->key_digest);
+    return account->has_key_digest ? AW_OK
+                                   : aw_fail(AW_CODE_CORRUPT, "\"key\" is not a SHA-256 digest");
+}
+
+static aw_result
+read_account(const cJSON *json, struct account *account)
+{
+    AW_TRY(read_state(json, &account->state));
+    AW_TRY(read_key_digest(json, account));
+    AW_TRY(copy_string(json, "thumbprint", 64, &account->thumbprint));
+    AW_TRY(copy_string(json, "url", SIGN_URL_MAX, &account->url));
+    AW_TRY(copy_string(json, "orders", SIGN_URL_MAX, &account->orders));
+    AW_TRY(copy_string(json, "attempted_kid", ACCOUNTS_KID_MAX, &account->attempted_kid));
+    AW_TRY(
+        aw_json_optional_integer(json, "attempted_at", 0, INT64_MAX >> 11, &account->attempted_at));
+    AW_TRY(aw_json_optional_integer(
+        json, "registered_at", 0, INT64_MAX >> 11, &account->registered_at));
+    if (account->state == ACCOUNT_REGISTERED && account->url == NULL)
+        return aw_fail(AW_CODE_CORRUPT, "a registered account without its URL");
+    return AW_OK;
+}
+
+aw_result
+account_file_read(const char *state, struct account *account)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+    AW_CLEANUP(aw_json_free) cJSON *json = NULL;
+    const char *ca = NULL;
+
+    AW_TRY(state_path(state, "accounts", account->name, &path));
+    AW_TRY(load(path, &json));
+    if (json == NULL)
+        return AW_OK;
+    AW_TRY(aw_context(aw_json_string(json, "ca", AW_CONFIG_LABEL_MAX, &ca), "%s", path));
+    if (strcmp(ca, account->ca->name) != 0)
+        return aw_hint(aw_fail(AW_CODE_MISMATCH,
+                           "account %s was made for the CA %s, but the configuration says %s",
+                           account->name, ca, account->ca->name),
+            "give an account for another CA another name");
+    return aw_context(read_account(json, account), "%s", path);
+}
+
+static void
+write_key_digest(struct aw_json_writer *w, const struct account *account)
+{
+    char text[AW_B64URL_LENGTH(sizeof(account->key_digest)) + 1];
+
+    if (!account->has_key_digest)
+        return;
+    aw_b64url_encode(account->key_digest, sizeof(account->key_digest), text);
+    aw_json_pair(w, "key", text);
+}
+
+aw_result
+account_file_write(const char *state, const struct account *account)
+{
+    struct aw_json_writer w = {0};
+
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "ca", account->ca->name);
+    aw_json_pair(&w, "state", account_state_name(account->state));
+    aw_json_pair(&w, "thumbprint", account->thumbprint);
+    write_key_digest(&w, account);
+    aw_json_pair(&w, "url", account->url);
+    aw_json_pair(&w, "orders", account->orders);
+    aw_json_pair(&w, "attempted_kid", account->attempted_kid);
+    aw_json_pair_integer(&w, "attempted_at", account->attempted_at);
+    aw_json_pair_integer(&w, "registered_at", account->registered_at);
+    aw_json_end_object(&w);
+    return store(state, "accounts", account->name, &w);
+}

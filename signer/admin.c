@@ -1,0 +1,171 @@
+#include "signer/admin.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/io.h"
+#include "common/log.h"
+#include "signer/service.h"
+
+#define ERROR(name) "org.acmeward.Admin." name
+
+/* The permissions: a method that is not here does not exist; the default is officer's work. */
+static const struct method {
+    const char *name;      /* Varlink */
+    const char *operation; /* in records; NULL: changes nothing, and is not recorded */
+    enum peer_role role;
+    admin_handler handler;
+} methods[] = {
+    {"GetStatus", NULL, PEER_OPERATOR, admin_get_status},
+    {"Reload", NULL, PEER_OPERATOR, admin_reload}, /* has a record of its own kind */
+    {"Freeze", "freeze", PEER_OPERATOR, admin_freeze},
+    {"Unfreeze", "unfreeze", PEER_OFFICER, admin_unfreeze},
+    {"ListCas", NULL, PEER_OPERATOR, admin_list_cas},
+    {"PinCa", "ca-pin", PEER_OFFICER, admin_pin_ca},
+    {"ImportEab", "eab-import", PEER_OFFICER, admin_import_eab},
+    {"ListEabs", NULL, PEER_OPERATOR, admin_list_eabs},
+    {"DestroyEab", "eab-destroy", PEER_OFFICER, admin_destroy_eab},
+    {"ListAccounts", NULL, PEER_OPERATOR, admin_list_accounts},
+    {"CreateAccount", "account-create", PEER_OFFICER, admin_create_account},
+    {"NewAccount", "new-account", PEER_OFFICER, admin_new_account},
+    {"RegisterAccount", "account-register", PEER_OFFICER, admin_register_account},
+    {"ExamineToken", NULL, PEER_OPERATOR, admin_examine_token},
+};
+
+aw_result
+admin_record(struct admin_call *call, const char *operation, bool permitted)
+{
+    struct audit_entry entry = {
+        .kind = AUDIT_ADMIN,
+        .has_uid = true,
+        .uid = call->peer->uid,
+        .user = call->peer->user,
+        .account = call->account[0] == '\0' ? NULL : call->account,
+        .operation = operation,
+        .verdict = permitted ? "permit" : "refuse",
+        .input = call->input[0] == '\0' ? NULL : call->input,
+        .message = call->message[0] == '\0' ? NULL : call->message,
+    };
+
+    call->recorded = true;
+    return core_record(call->core, &entry);
+}
+
+static aw_result
+not_permitted(struct admin_call *call, const struct method *method, char **reply)
+{
+    snprintf(call->message, sizeof(call->message), "%s is no %s", call->peer->user,
+        peer_role_name(method->role));
+    if (method->operation != NULL)
+        AW_TRY(admin_record(call, method->operation, false));
+    aw_json_pair(&call->reply, "role", peer_role_name(method->role));
+    aw_json_pair(&call->reply, "message", call->message);
+    return service_finish(&call->reply, ERROR("NotPermitted"), reply);
+}
+
+static aw_result
+write_failure(struct admin_call *call, const struct aw_error *error, char **reply)
+{
+    struct aw_json_writer w = {0};
+
+    aw_json_writer_free(&call->reply);
+    aw_json_begin_object(&w);
+    if (error->code == AW_CODE_SYNTAX) {
+        aw_json_pair(&w, "field", call->field);
+        aw_json_pair(&w, "message", error->message);
+        return service_finish(&w, ERROR("InvalidRequest"), reply);
+    }
+    aw_json_pair(&w, "tag", aw_code_tag(error->code));
+    aw_json_pair(&w, "message", error->message);
+    if (error->code == AW_CODE_BUSY) {
+        aw_json_pair_integer(&w, "retry_after", 1);
+        return service_finish(&w, ERROR("Unavailable"), reply);
+    }
+    aw_json_pair(&w, "hint", error->hint);
+    return service_finish(&w, ERROR("Failed"), reply);
+}
+
+/* What an administrator tried in vain is on record too, with the reason. */
+static aw_result
+failed(struct admin_call *call, const struct method *method, char **reply)
+{
+    struct aw_error error;
+
+    aw_error_save(&error);
+    aw_log_failure(AW_LOG_WARNING, method->name);
+    if (error.code == AW_CODE_TOKEN_GONE)
+        atomic_store(&call->core->token_gone, true);
+    if (method->operation != NULL) {
+        snprintf(call->message, sizeof(call->message), "%.500s", error.message);
+        if (!aw_ok(admin_record(call, method->operation, false)))
+            aw_log_failure(AW_LOG_ERROR, "a failed administrator's call could not be recorded");
+    }
+    return write_failure(call, &error, reply);
+}
+
+static aw_result
+run(struct admin_call *call, const struct method *method, char **reply)
+{
+    aw_json_begin_object(&call->reply);
+    if (call->role < method->role)
+        return not_permitted(call, method, reply);
+    aw_result r = method->handler(call);
+    if (aw_ok(r) && method->operation != NULL && !call->recorded)
+        r = admin_record(call, method->operation, true);
+    if (!aw_ok(r))
+        return failed(call, method, reply);
+    return service_finish(&call->reply, NULL, reply);
+}
+
+static aw_result
+answer(
+    struct core *core, const struct peer *peer, const struct aw_varlink_call *message, char **reply)
+{
+    struct admin_call call = {.core = core, .peer = peer, .parameters = message->parameters};
+    const char *name = NULL;
+    bool handled = false;
+
+    AW_TRY(service_answer(&service_admin, message, &handled, &name, reply));
+    if (handled)
+        return AW_OK;
+    call.role = core_role_of(core, peer);
+    for (size_t i = 0; i < AW_COUNT(methods); i++)
+        if (strcmp(methods[i].name, name) == 0)
+            return run(&call, &methods[i], reply);
+    return service_not_found(message, "org.acmeward.Admin", reply);
+}
+
+static aw_result
+answer_garbage(char **reply)
+{
+    struct aw_json_writer w = {0};
+
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "message", aw_error_last()->message);
+    return service_finish(&w, ERROR("InvalidRequest"), reply);
+}
+
+static bool
+admits(struct core *core, const struct peer *peer)
+{
+    return core_role_of(core, peer) != PEER_NOBODY;
+}
+
+const struct gate_service admin_service = {
+    .name = "administrators",
+    .admits = admits,
+    .answer = answer,
+    .answer_garbage = answer_garbage,
+};
+
+void
+admin_write_report(struct aw_json_writer *w, const struct token_key_report *report)
+{
+    aw_json_name(w, "report");
+    aw_json_begin_object(w);
+    aw_json_pair(w, "dropped", report->dropped);
+    aw_json_pair(w, "weaker", report->weaker);
+    aw_json_pair_bool(w, "padded", report->padded);
+    aw_json_pair_bool(w, "always_protected", report->always_protected);
+    aw_json_end_object(w);
+}

@@ -1,0 +1,59 @@
+/**
+ * @file admin.h
+ * @brief The administrators' socket: org.acmeward.Admin, each method with the role it needs.
+ *
+ * Every call that changes something is on record, permitted or refused, before its answer leaves.
+ */
+#ifndef AW_SIGNER_ADMIN_H
+#define AW_SIGNER_ADMIN_H
+
+#include "common/json.h"
+#include "signer/gate.h"
+
+/** The service of the administrators' gate: admits whom the configuration names. */
+extern const struct gate_service admin_service;
+
+/** An administrator's call on its way. */
+struct admin_call {
+    struct core *core;
+    const struct peer *peer;
+    enum peer_role role;
+    const cJSON *parameters;
+    struct aw_json_writer reply; /**< members of the reply; the object is opened already */
+    const char *field;           /**< parameter at fault, when the result is AW_CODE_SYNTAX */
+    char message[512];           /**< for the record: what was done, without secrets */
+    char account[AW_CONFIG_LABEL_MAX + 1]; /**< for the record; may be empty */
+    char input[65]; /**< for the record: SHA-256 of what was signed, hex; may be empty */
+    bool recorded;  /**< the handler has put the call on record itself */
+};
+
+/** A method's work; writes into call->reply. */
+typedef aw_result (*admin_handler)(struct admin_call *call);
+
+/** Puts the call on record as permitted or refused and waits until that is durable. */
+AW_MUST_USE aw_result admin_record(struct admin_call *call, const char *operation, bool permitted);
+
+/* admin_service.c */
+aw_result admin_get_status(struct admin_call *call);
+aw_result admin_reload(struct admin_call *call);
+aw_result admin_freeze(struct admin_call *call);
+aw_result admin_unfreeze(struct admin_call *call);
+aw_result admin_examine_token(struct admin_call *call);
+
+/* admin_ca.c */
+aw_result admin_list_cas(struct admin_call *call);
+aw_result admin_pin_ca(struct admin_call *call);
+aw_result admin_list_eabs(struct admin_call *call);
+aw_result admin_import_eab(struct admin_call *call);
+aw_result admin_destroy_eab(struct admin_call *call);
+
+/* admin_account.c */
+aw_result admin_list_accounts(struct admin_call *call);
+aw_result admin_create_account(struct admin_call *call);
+aw_result admin_new_account(struct admin_call *call);
+aw_result admin_register_account(struct admin_call *call);
+
+/** Writes a KeyReport as member "report". */
+void admin_write_report(struct aw_json_writer *w, const struct token_key_report *report);
+
+#endif

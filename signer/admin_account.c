@@ -1,0 +1,428 @@
+/* Administrators' methods on accounts: keys, newAccount, the account URL. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "common/b64url.h"
+#include "common/hex.h"
+#include "common/io.h"
+#include "signer/admin.h"
+#include "signer/jws.h"
+#include "signer/request.h"
+#include "signer/url.h"
+
+enum { CONTACTS_MAX = 8, CONTACT_SIZE = 256 };
+
+static bool
+write_application(const struct policy_application *application, void *context)
+{
+    struct {
+        struct aw_json_writer *w;
+        const char *account;
+    } *wanted = context;
+
+    if (strcmp(application->account, wanted->account) == 0)
+        aw_json_write_string(wanted->w, application->name);
+    return true;
+}
+
+static void
+write_applications(struct admin_call *call, const struct account *account)
+{
+    AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(call->core);
+    struct {
+        struct aw_json_writer *w;
+        const char *account;
+    } wanted = {&call->reply, account->name};
+
+    aw_json_name(&call->reply, "applications");
+    aw_json_begin_array(&call->reply);
+    policy_visit_all(snapshot, write_application, &wanted);
+    aw_json_end_array(&call->reply);
+}
+
+static void
+write_account(struct admin_call *call, const struct account *account)
+{
+    struct aw_json_writer *w = &call->reply;
+
+    aw_json_begin_object(w);
+    aw_json_pair(w, "name", account->name);
+    aw_json_pair(w, "ca", account->ca->name);
+    aw_json_pair(w, "state", account_state_name(account->state));
+    aw_json_pair(w, "key_type", token_key_type_name(account->key_type));
+    aw_json_pair(w, "thumbprint", account->thumbprint);
+    aw_json_pair(w, "jwk", account->key == NULL ? NULL : token_key_jwk(account->key));
+    aw_json_pair(w, "url", account->url);
+    aw_json_pair(w, "attempted_kid", account->attempted_kid);
+    if (account->attempted_at != 0)
+        aw_json_pair_integer(w, "attempted_at", account->attempted_at);
+    if (account->registered_at != 0)
+        aw_json_pair_integer(w, "registered_at", account->registered_at);
+    write_applications(call, account);
+    aw_json_end_object(w);
+}
+
+aw_result
+admin_list_accounts(struct admin_call *call)
+{
+    size_t count = 0;
+
+    AW_TRY(aw_json_only(call->parameters, NULL, 0));
+    aw_json_name(&call->reply, "accounts");
+    aw_json_begin_array(&call->reply);
+    accounts_read(call->core->accounts);
+    const struct account *all = accounts_all(call->core->accounts, &count);
+    for (size_t i = 0; i < count; i++)
+        write_account(call, &all[i]);
+    accounts_unlock(call->core->accounts);
+    aw_json_end_array(&call->reply);
+    return AW_OK;
+}
+
+static aw_result
+find_account(struct admin_call *call, const char *name, struct account **out)
+{
+    *out = accounts_find(call->core->accounts, name);
+    if (*out == NULL)
+        return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "there is no account \"%s\"", name),
+            "accounts are listed under accounts in signer.yaml; acmeward-admin account list shows "
+            "them; after an edit: acmeward-admin reload");
+    snprintf(call->account, sizeof(call->account), "%s", name);
+    return AW_OK;
+}
+
+/* Reads "account" and runs the work under the write lock. */
+static aw_result
+with_account(
+    struct admin_call *call, aw_result (*work)(struct admin_call *call, struct account *account))
+{
+    const char *name = NULL;
+    struct account *account = NULL;
+
+    call->field = "account";
+    AW_TRY(aw_json_string(call->parameters, "account", AW_CONFIG_LABEL_MAX, &name));
+    accounts_write(call->core->accounts);
+    aw_result r = find_account(call, name, &account);
+    if (aw_ok(r))
+        r = work(call, account);
+    accounts_unlock(call->core->accounts);
+    return r;
+}
+
+static aw_result
+note_key(struct account *account)
+{
+    const uint8_t *spki = NULL;
+    size_t size = 0;
+
+    free(account->thumbprint);
+    account->thumbprint = strdup(token_key_thumbprint(account->key));
+    if (account->thumbprint == NULL)
+        return aw_fail_memory();
+    token_key_spki(account->key, &spki, &size);
+    if (EVP_Digest(spki, size, account->key_digest, NULL, EVP_sha256(), NULL) != 1)
+        return aw_fail_openssl("can't hash a public key");
+    account->has_key_digest = true;
+    account->state = ACCOUNT_UNREGISTERED;
+    return AW_OK;
+}
+
+/* A key that is in the token already, but not in the state file, was made by a create that was cut
+ * off, or by another ceremony: it is taken over, not made twice. */
+static aw_result
+make_key(struct admin_call *call, struct account *account, struct token_key_report *report)
+{
+    AW_CLEANUP(aw_free) char *label = NULL;
+
+    AW_TRY(accounts_key_label(account->name, &label));
+    aw_result r = token_key_find(call->core->token, label, &account->key);
+    if (r.code == AW_CODE_TOKEN_KEY_MISSING)
+        return token_key_generate(
+            call->core->token, label, account->key_type, report, &account->key);
+    AW_TRY(r);
+    if (token_key_kind(account->key) == account->key_type)
+        return AW_OK;
+    r = aw_fail(AW_CODE_MISMATCH, "the token's key \"%s\" is of type %s, configured is %s", label,
+        token_key_type_name(token_key_kind(account->key)), token_key_type_name(account->key_type));
+    token_key_free(&account->key);
+    return aw_hint(r, "make both the same in signer.yaml, or destroy the key in the token");
+}
+
+static aw_result
+create(struct admin_call *call, struct account *account)
+{
+    struct token_key_report report = {0};
+
+    if (account->state != ACCOUNT_NO_KEY)
+        return aw_hint(aw_fail(AW_CODE_EXISTS, "account %s has its key already (thumbprint %s)",
+                           account->name, account->thumbprint),
+            "to register it: acmeward-admin account register %s", account->name);
+    snprintf(call->message, sizeof(call->message), "%s", token_key_type_name(account->key_type));
+    AW_TRY(admin_record(call, "account-create", true));
+    AW_TRY(make_key(call, account, &report));
+    AW_TRY(note_key(account));
+    AW_TRY(accounts_save(call->core->accounts, account));
+    aw_json_name(&call->reply, "state");
+    write_account(call, account);
+    admin_write_report(&call->reply, &report);
+    return AW_OK;
+}
+
+aw_result
+admin_create_account(struct admin_call *call)
+{
+    static const char *const members[] = {"account"};
+
+    AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
+    return with_account(call, create);
+}
+
+/* The parameters of NewAccount. */
+struct new_account {
+    const char *nonce;
+    const char *kid;
+    const char *contact[CONTACTS_MAX];
+    size_t contact_count;
+    bool terms_agreed;
+    bool only_existing;
+};
+
+/* RFC 8555 7.3: mailto URLs, without hfields and with one address each. */
+static aw_result
+read_contacts(struct admin_call *call, struct new_account *asked)
+{
+    const cJSON *list = NULL, *item = NULL;
+
+    call->field = "contact";
+    AW_TRY(aw_json_array(call->parameters, "contact", 0, CONTACTS_MAX, &list));
+    cJSON_ArrayForEach(item, list)
+    {
+        const char *text = cJSON_GetStringValue(item);
+
+        if (text == NULL || strncmp(text, "mailto:", 7) != 0 || strlen(text) >= CONTACT_SIZE ||
+            strpbrk(text, "?, \"\\") != NULL || strchr(text, '@') == NULL)
+            return aw_fail(AW_CODE_SYNTAX,
+                "contact: expected mailto: URLs of one address each (RFC 8555 7.3)");
+        asked->contact[asked->contact_count++] = text;
+    }
+    return AW_OK;
+}
+
+static aw_result
+read_nonce(struct admin_call *call, struct new_account *asked)
+{
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    call->field = "nonce";
+    AW_TRY(aw_json_string(call->parameters, "nonce", SIGN_NONCE_MAX, &asked->nonce));
+    if (asked->nonce[0] == '\0' || strspn(asked->nonce, allowed) != strlen(asked->nonce))
+        return aw_fail(AW_CODE_SYNTAX, "nonce: expected base64url characters (RFC 8555 6.5.1)");
+    return AW_OK;
+}
+
+static aw_result
+read_new_account(struct admin_call *call, struct new_account *asked)
+{
+    static const char *const members[] = {
+        "account", "nonce", "contact", "terms_agreed", "kid", "only_existing"};
+
+    AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
+    AW_TRY(read_nonce(call, asked));
+    AW_TRY(read_contacts(call, asked));
+    call->field = "terms_agreed";
+    AW_TRY(aw_json_optional_bool(call->parameters, "terms_agreed", &asked->terms_agreed));
+    call->field = "kid";
+    AW_TRY(aw_json_optional_string(call->parameters, "kid", ACCOUNTS_KID_MAX, &asked->kid));
+    call->field = "only_existing";
+    return aw_json_optional_bool(call->parameters, "only_existing", &asked->only_existing);
+}
+
+static aw_result
+find_mac(struct admin_call *call, const struct ca *ca, const char *kid,
+    enum token_mac_algorithm *algorithm, token_mac **out)
+{
+    for (size_t i = 0; i < ca->eab_count; i++)
+        if (strcmp(ca->eabs[i].kid, kid) == 0) {
+            *algorithm = ca->eabs[i].algorithm;
+            return token_mac_find(call->core->token, ca->eabs[i].label, *algorithm, out);
+        }
+    return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "%s has no EAB key \"%s\"", ca->name, kid),
+        "import it: acmeward-admin eab import --ca %s --kid ...", ca->name);
+}
+
+/* RFC 8555 7.3.4: the payload is the account's public key, the URL that of the outer JWS. */
+static aw_result
+bind_externally(struct admin_call *call, struct account *account, const char *kid, char **out)
+{
+    AW_CLEANUP(token_mac_free) token_mac *mac = NULL;
+    AW_CLEANUP(jws_free) struct jws jws = {0};
+    enum token_mac_algorithm algorithm = TOKEN_HS256;
+    uint8_t value[TOKEN_MAC_MAX];
+    size_t size = 0;
+
+    AW_TRY(find_mac(call, account->ca, kid, &algorithm, &mac));
+    AW_TRY(jws_build(&(struct jws_header){.algorithm = token_mac_algorithm_name(algorithm),
+                         .kid = kid,
+                         .url = account->ca->pin.new_account},
+        token_key_jwk(account->key), &jws));
+    AW_TRY(token_mac_compute(mac, jws.input, jws.input_size, value, &size));
+    return jws_serialize(&jws, value, size, out);
+}
+
+static aw_result
+set_text(char **slot, const char *text)
+{
+    free(*slot);
+    *slot = text == NULL ? NULL : strdup(text);
+    return text != NULL && *slot == NULL ? aw_fail_memory() : AW_OK;
+}
+
+/* After a first attempt whose answer was lost, only onlyReturnExisting may be tried: an EAB can be
+ * good for one account only, and a second newAccount might spend it for nothing. */
+static aw_result
+note_attempt(struct admin_call *call, struct account *account, const struct new_account *asked)
+{
+    if (asked->only_existing)
+        return AW_OK;
+    if (account->state == ACCOUNT_ATTEMPTED)
+        return aw_hint(
+            aw_fail(AW_CODE_EXISTS,
+                "a newAccount for %s has left already and its answer is not known", account->name),
+            "look for the account first: acmeward-admin account register %s --recover",
+            account->name);
+    AW_TRY(set_text(&account->attempted_kid, asked->kid));
+    account->attempted_at = core_now();
+    account->state = ACCOUNT_ATTEMPTED;
+    return accounts_save(call->core->accounts, account);
+}
+
+static aw_result
+check_ready(const struct account *account, const struct new_account *asked)
+{
+    if (account->ca->pinned_at == 0)
+        return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "the CA %s is not pinned", account->ca->name),
+            "acmeward-admin ca pin %s", account->ca->name);
+    if (account->state == ACCOUNT_NO_KEY)
+        return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "account %s has no key yet", account->name),
+            "acmeward-admin account create %s", account->name);
+    if (account->state == ACCOUNT_REGISTERED && !asked->only_existing)
+        return aw_fail(
+            AW_CODE_EXISTS, "account %s is registered already: %s", account->name, account->url);
+    if (account->ca->pin.external_account_required && asked->kid == NULL && !asked->only_existing)
+        return aw_hint(aw_fail(AW_CODE_USAGE, "the CA %s asks for an external account binding",
+                           account->ca->name),
+            "import the EAB key it gave you and name it with --kid");
+    return AW_OK;
+}
+
+static aw_result
+build_new_account(struct admin_call *call, struct account *account, const struct new_account *asked,
+    struct jws *jws)
+{
+    AW_CLEANUP(aw_free) char *binding = NULL;
+    AW_CLEANUP(aw_free) char *payload = NULL;
+
+    if (asked->kid != NULL && !asked->only_existing)
+        AW_TRY(bind_externally(call, account, asked->kid, &binding));
+    AW_TRY(jws_payload_new_account(&(struct jws_new_account){.contact = asked->contact,
+                                       .contact_count = asked->contact_count,
+                                       .terms_agreed = asked->terms_agreed,
+                                       .only_existing = asked->only_existing,
+                                       .binding = binding},
+        &payload));
+    return jws_build(&(struct jws_header){.algorithm = token_key_algorithm(account->key),
+                         .jwk = token_key_jwk(account->key),
+                         .nonce = asked->nonce,
+                         .url = account->ca->pin.new_account},
+        payload, jws);
+}
+
+static aw_result
+sign_new_account(struct admin_call *call, struct account *account)
+{
+    AW_CLEANUP(jws_free) struct jws jws = {0};
+    AW_CLEANUP(aw_free) char *text = NULL;
+    struct new_account asked = {0};
+    uint8_t signature[TOKEN_SIGNATURE_MAX];
+    size_t size = 0;
+    token_key *key = NULL;
+
+    AW_TRY(read_new_account(call, &asked));
+    AW_TRY(check_ready(account, &asked));
+    AW_TRY(accounts_key(call->core->accounts, account, &key));
+    AW_TRY(build_new_account(call, account, &asked, &jws));
+    aw_hex(jws.digest, sizeof(jws.digest), call->input);
+    snprintf(call->message, sizeof(call->message), "%s%.200s",
+        asked.only_existing ? "onlyReturnExisting"
+        : asked.kid == NULL ? "no binding"
+                            : "kid ",
+        asked.only_existing || asked.kid == NULL ? "" : asked.kid);
+    AW_TRY(admin_record(call, "new-account", true));
+    AW_TRY(note_attempt(call, account, &asked));
+    AW_TRY(token_key_sign(key, jws.input, jws.input_size, signature, &size));
+    AW_TRY(jws_serialize(&jws, signature, size, &text));
+    aw_json_pair(&call->reply, "url", account->ca->pin.new_account);
+    aw_json_name(&call->reply, "jws");
+    aw_json_write_raw(&call->reply, text);
+    return AW_OK;
+}
+
+aw_result
+admin_new_account(struct admin_call *call)
+{
+    return with_account(call, sign_new_account);
+}
+
+static aw_result
+check_account_url(const struct account *account, const char *what, const char *url)
+{
+    AW_TRY(aw_context(url_check_form(url), "%s", what));
+    if (!url_same_origin(url, account->ca->directory))
+        return aw_fail(AW_CODE_MISMATCH, "%s %s is not on the origin of %s", what, url,
+            account->ca->directory);
+    if (strcmp(url, account->ca->pin.new_account) == 0 ||
+        strcmp(url, account->ca->pin.new_order) == 0 || strcmp(url, account->ca->directory) == 0)
+        return aw_fail(AW_CODE_MISMATCH, "%s %s is a resource of the directory", what, url);
+    return AW_OK;
+}
+
+static aw_result
+register_url(struct admin_call *call, struct account *account)
+{
+    const char *url = NULL, *orders = NULL;
+
+    call->field = "url";
+    AW_TRY(aw_json_string(call->parameters, "url", SIGN_URL_MAX, &url));
+    AW_TRY(check_account_url(account, "url", url));
+    call->field = "orders";
+    AW_TRY(aw_json_optional_string(call->parameters, "orders", SIGN_URL_MAX, &orders));
+    if (account->state == ACCOUNT_NO_KEY)
+        return aw_fail(AW_CODE_NOT_FOUND, "account %s has no key yet", account->name);
+    if (account->state == ACCOUNT_REGISTERED && strcmp(account->url, url) != 0)
+        return aw_hint(
+            aw_fail(AW_CODE_EXISTS, "account %s is registered as %s", account->name, account->url),
+            "one account of the configuration is one account at the CA: use another name");
+    snprintf(call->message, sizeof(call->message), "%.500s", url);
+    AW_TRY(admin_record(call, "account-register", true));
+    AW_TRY(set_text(&account->url, url));
+    AW_TRY(set_text(&account->orders, orders));
+    account->registered_at = core_now();
+    account->state = ACCOUNT_REGISTERED;
+    AW_TRY(accounts_save(call->core->accounts, account));
+    aw_json_name(&call->reply, "state");
+    write_account(call, account);
+    return AW_OK;
+}
+
+aw_result
+admin_register_account(struct admin_call *call)
+{
+    static const char *const members[] = {"account", "url", "orders"};
+
+    AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
+    return with_account(call, register_url);
+}

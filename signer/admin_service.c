@@ -1,0 +1,219 @@
+/* Administrators' methods on the service itself: status, reload, freeze, examination. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "signer/admin.h"
+
+static void
+write_freeze(struct admin_call *call)
+{
+    char reason[CORE_REASON_MAX + 1];
+    int64_t since = 0;
+    bool frozen = core_frozen(call->core, &since, reason);
+
+    aw_json_pair_bool(&call->reply, "frozen", frozen);
+    if (frozen) {
+        aw_json_pair_integer(&call->reply, "frozen_since", since);
+        aw_json_pair(&call->reply, "frozen_reason", reason);
+    }
+}
+
+static void
+write_policy(struct admin_call *call)
+{
+    AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(call->core);
+    struct policy_counts counts;
+
+    policy_count(snapshot, &counts);
+    pthread_mutex_lock(&call->core->lock);
+    int64_t loaded_at = call->core->loaded_at;
+    pthread_mutex_unlock(&call->core->lock);
+    aw_json_pair(&call->reply, "policy_digest", policy_digest(snapshot));
+    aw_json_pair_integer(&call->reply, "policy_loaded_at", loaded_at);
+    aw_json_pair_integer(&call->reply, "applications", (int64_t)counts.applications);
+    aw_json_pair_integer(&call->reply, "inert", (int64_t)counts.inert);
+    aw_json_pair_integer(&call->reply, "names", (int64_t)counts.names);
+}
+
+/* Health is a signature with a real key, verified: a wiped token still says "logged in". */
+static aw_result
+try_token(struct core *core)
+{
+    uint8_t signature[TOKEN_SIGNATURE_MAX];
+    struct token_info info;
+    token_key *key = NULL;
+    size_t count = 0, size = 0;
+    aw_result r = AW_OK;
+
+    accounts_read(core->accounts);
+    struct account *all = accounts_all(core->accounts, &count);
+    for (size_t i = 0; i < count && key == NULL && aw_ok(r); i++)
+        if (all[i].state != ACCOUNT_NO_KEY)
+            r = accounts_key(core->accounts, &all[i], &key);
+    if (aw_ok(r))
+        r = key == NULL ? token_info_get(core->token, &info)
+                        : token_key_sign(key, "health", 6, signature, &size);
+    accounts_unlock(core->accounts);
+    return r;
+}
+
+static void
+write_health(struct admin_call *call)
+{
+    int64_t appended = 0, durable = 0;
+    aw_result r = audit_log_healthy(call->core->audit);
+
+    audit_log_position(call->core->audit, &appended, &durable);
+    aw_json_pair_integer(&call->reply, "audit_appended", appended);
+    aw_json_pair_integer(&call->reply, "audit_durable", durable);
+    aw_json_pair_bool(&call->reply, "audit_healthy", aw_ok(r));
+    r = try_token(call->core);
+    if (r.code == AW_CODE_TOKEN_GONE)
+        atomic_store(&call->core->token_gone, true);
+    aw_json_pair_bool(&call->reply, "token_healthy", aw_ok(r));
+    if (!aw_ok(r))
+        aw_json_pair(&call->reply, "token_message", aw_error_last()->message);
+}
+
+aw_result
+admin_get_status(struct admin_call *call)
+{
+    struct core *core = call->core;
+    struct aw_json_writer *w = &call->reply;
+
+    aw_json_pair(w, "version", ACMEWARD_VERSION);
+    aw_json_pair_integer(w, "pid", getpid());
+    aw_json_pair_integer(w, "started_at", core->started_at);
+    aw_json_pair(w, "role", peer_role_name(call->role));
+    write_freeze(call);
+    write_policy(call);
+    write_health(call);
+    aw_json_pair_integer(w, "permits", atomic_load(&core->permits));
+    aw_json_pair_integer(w, "refusals", atomic_load(&core->refusals));
+    aw_json_pair_integer(w, "failures", atomic_load(&core->failures));
+    return AW_OK;
+}
+
+static void
+write_faults(struct aw_json_writer *w, const char *name, const struct aw_faults *faults)
+{
+    aw_json_name(w, name);
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < faults->count; i++) {
+        aw_json_begin_object(w);
+        aw_json_pair(w, "file", faults->items[i].file);
+        aw_json_pair_integer(w, "line", faults->items[i].line);
+        aw_json_pair_integer(w, "column", faults->items[i].column);
+        aw_json_pair(w, "message", faults->items[i].message);
+        aw_json_end_object(w);
+    }
+    aw_json_end_array(w);
+}
+
+aw_result
+admin_reload(struct admin_call *call)
+{
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
+    AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
+
+    AW_TRY(aw_json_only(call->parameters, NULL, 0));
+    AW_TRY(aw_hint(core_reload(call->core, &faults, &warnings),
+        "the policy in force is unchanged; acmeward-admin policy check shows every fault"));
+    AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(call->core);
+    aw_json_pair(&call->reply, "policy_digest", policy_digest(snapshot));
+    write_faults(&call->reply, "warnings", &warnings);
+    return AW_OK;
+}
+
+aw_result
+admin_freeze(struct admin_call *call)
+{
+    static const char *const members[] = {"reason"};
+    const char *reason = NULL;
+
+    AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
+    call->field = "reason";
+    AW_TRY(aw_json_string(call->parameters, "reason", CORE_REASON_MAX, &reason));
+    snprintf(call->message, sizeof(call->message), "%s", reason);
+    return core_freeze(call->core, reason);
+}
+
+/* On record before it takes effect: after it, signatures leave. */
+aw_result
+admin_unfreeze(struct admin_call *call)
+{
+    AW_TRY(aw_json_only(call->parameters, NULL, 0));
+    AW_TRY(admin_record(call, "unfreeze", true));
+    return core_unfreeze(call->core);
+}
+
+static void
+write_token(struct aw_json_writer *w, const struct token_examination *found)
+{
+    const struct token_info *info = &found->info;
+    const char *pin = info->pin_locked      ? "locked"
+                      : info->pin_final_try ? "final try"
+                      : info->pin_count_low ? "count low"
+                                            : "ok";
+
+    aw_json_name(w, "token");
+    aw_json_begin_object(w);
+    aw_json_pair(w, "label", info->label);
+    aw_json_pair(w, "manufacturer", info->manufacturer);
+    aw_json_pair(w, "model", info->model);
+    aw_json_pair(w, "serial", info->serial);
+    aw_json_pair_integer(w, "slot", (int64_t)info->slot);
+    aw_json_pair(w, "pin_state", pin);
+    aw_json_pair_bool(w, "write_protected", info->write_protected);
+    aw_json_pair(w, "pin_source", found->pin_source);
+    aw_json_pair(w, "pin_faults", found->pin_faults);
+    aw_json_end_object(w);
+}
+
+static void
+write_object(struct aw_json_writer *w, const struct token_object *object)
+{
+    aw_json_begin_object(w);
+    aw_json_pair(w, "label", object->label);
+    aw_json_pair(w, "id", object->id);
+    aw_json_pair(w, "kind", object->kind);
+    aw_json_pair(w, "attributes", object->attributes);
+    aw_json_pair(w, "faults", object->faults);
+    aw_json_pair_bool(w, "value_readable", object->value_readable);
+    aw_json_pair(w, "value_answer", object->value_answer);
+    aw_json_end_object(w);
+}
+
+static void
+write_mechanism(struct aw_json_writer *w, const struct token_mechanism *mechanism)
+{
+    aw_json_begin_object(w);
+    aw_json_pair(w, "name", mechanism->name);
+    aw_json_pair_bool(w, "present", mechanism->present);
+    aw_json_pair_bool(w, "required", mechanism->required);
+    aw_json_pair(w, "needed_for", mechanism->needed_for);
+    aw_json_end_object(w);
+}
+
+aw_result
+admin_examine_token(struct admin_call *call)
+{
+    AW_CLEANUP(token_examination_free) struct token_examination *found = NULL;
+
+    AW_TRY(aw_json_only(call->parameters, NULL, 0));
+    AW_TRY(token_examine(call->core->token, &found));
+    write_token(&call->reply, found);
+    aw_json_name(&call->reply, "objects");
+    aw_json_begin_array(&call->reply);
+    for (size_t i = 0; i < found->object_count; i++)
+        write_object(&call->reply, &found->objects[i]);
+    aw_json_end_array(&call->reply);
+    aw_json_name(&call->reply, "mechanisms");
+    aw_json_begin_array(&call->reply);
+    for (size_t i = 0; i < found->mechanism_count; i++)
+        write_mechanism(&call->reply, &found->mechanisms[i]);
+    aw_json_end_array(&call->reply);
+    return AW_OK;
+}

@@ -1,0 +1,167 @@
+#include "signer/application.h"
+
+#include <string.h>
+
+#include "common/io.h"
+#include "common/log.h"
+#include "signer/service.h"
+
+#define ERROR(name) "org.acmeward.Signer." name
+
+aw_result
+application_unavailable(char **reply)
+{
+    struct aw_json_writer w = {0};
+    const struct aw_error *error = aw_error_last();
+
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "tag", aw_code_tag(error->code));
+    aw_json_pair(&w, "message", error->message);
+    if (error->code == AW_CODE_BUSY)
+        aw_json_pair_integer(&w, "retry_after", 1);
+    return service_finish(&w, ERROR("Unavailable"), reply);
+}
+
+static aw_result
+invalid_request(const char *field, char **reply)
+{
+    struct aw_json_writer w = {0};
+
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "field", field);
+    aw_json_pair(&w, "message", aw_error_last()->message);
+    return service_finish(&w, ERROR("InvalidRequest"), reply);
+}
+
+static aw_result
+answer_garbage(char **reply)
+{
+    return invalid_request(NULL, reply);
+}
+
+static void
+write_done(
+    struct aw_json_writer *w, const struct sign_request *request, const struct sign_reply *said)
+{
+    if (said->jws == NULL)
+        return;
+    if (request->operation == SIGN_NEW_ORDER) {
+        aw_json_pair(w, "application", said->application);
+        aw_json_pair_integer(w, "order", said->order);
+        aw_json_name(w, "names");
+        aw_json_begin_array(w);
+        for (size_t i = 0; i < request->name_count; i++)
+            aw_json_write_string(w, request->names[i].text);
+        aw_json_end_array(w);
+    }
+    aw_json_pair(w, "url", said->url);
+    aw_json_name(w, "jws");
+    aw_json_write_raw(w, said->jws);
+    if (said->warning != NULL)
+        aw_json_pair(w, "warning", said->warning);
+}
+
+static void
+write_optional(struct aw_json_writer *w, const char *name, const char *value)
+{
+    if (value != NULL)
+        aw_json_pair(w, name, value);
+}
+
+static void
+write_refusal(struct aw_json_writer *w, const struct sign_reply *said)
+{
+    const char *rule_name = said->outcome == SIGN_OUTCOME_NOT_READY ? "what" : "rule";
+
+    aw_json_pair(w, rule_name, said->rule);
+    if (said->outcome != SIGN_OUTCOME_NOT_READY)
+        write_optional(w, "application", said->application);
+    if (said->outcome == SIGN_OUTCOME_POLICY_REFUSED) {
+        write_optional(w, "name", said->name);
+        write_optional(w, "allowed", said->allowed);
+        write_optional(w, "owner", said->owner);
+    }
+    if (said->retry_after > 0)
+        aw_json_pair_integer(w, "retry_after", said->retry_after);
+    aw_json_pair(w, "message", said->message);
+}
+
+aw_result
+application_reply(const struct sign_request *request, const struct sign_reply *said, char **reply)
+{
+    static const char *const errors[] = {
+        [SIGN_OUTCOME_DONE] = NULL,
+        [SIGN_OUTCOME_POLICY_REFUSED] = ERROR("PolicyRefused"),
+        [SIGN_OUTCOME_LEDGER_REFUSED] = ERROR("LedgerRefused"),
+        [SIGN_OUTCOME_CSR_REFUSED] = ERROR("CsrRefused"),
+        [SIGN_OUTCOME_NOT_READY] = ERROR("NotReady"),
+        [SIGN_OUTCOME_FROZEN] = ERROR("Frozen"),
+    };
+    struct aw_json_writer w = {0};
+
+    aw_json_begin_object(&w);
+    if (said->outcome == SIGN_OUTCOME_DONE) {
+        write_done(&w, request, said);
+    } else if (said->outcome == SIGN_OUTCOME_FROZEN) {
+        aw_json_pair_integer(&w, "since", said->since);
+        aw_json_pair(&w, "message", said->message);
+    } else {
+        write_refusal(&w, said);
+    }
+    return service_finish(&w, errors[said->outcome], reply);
+}
+
+static aw_result
+authorize_call(
+    struct core *core, const struct peer *peer, const struct sign_request *request, char **reply)
+{
+    AW_CLEANUP(sign_reply_free) struct sign_reply said = {.outcome = SIGN_OUTCOME_DONE};
+    aw_result r = authorize(core, peer, request, &said);
+
+    if (!aw_ok(r)) {
+        aw_log_failure(AW_LOG_ERROR, sign_operation_name(request->operation));
+        return application_unavailable(reply);
+    }
+    return application_reply(request, &said, reply);
+}
+
+static aw_result
+answer(struct core *core, const struct peer *peer, const struct aw_varlink_call *call, char **reply)
+{
+    AW_CLEANUP(sign_request_free) struct sign_request request = {0};
+    enum sign_operation operation;
+    const char *method = NULL, *field = NULL;
+    bool handled = false;
+
+    AW_TRY(service_answer(&service_signer, call, &handled, &method, reply));
+    if (handled)
+        return AW_OK;
+    if (!sign_operation_parse(method, &operation))
+        return service_not_found(call, "org.acmeward.Signer", reply);
+    aw_result r = sign_request_parse(operation, call->parameters, &request, &field);
+    if (r.code == AW_CODE_MEMORY)
+        return application_unavailable(reply);
+    if (!aw_ok(r))
+        return invalid_request(field, reply);
+    if (operation == SIGN_WHOAMI)
+        return application_whoami(core, peer, reply);
+    if (operation == SIGN_CHECK)
+        return application_check(core, peer, &request, reply);
+    return authorize_call(core, peer, &request, reply);
+}
+
+static bool
+admits(struct core *core, const struct peer *peer)
+{
+    AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(core);
+    const struct policy_subject subject = peer_subject(peer);
+
+    return policy_knows(snapshot, &subject);
+}
+
+const struct gate_service application_service = {
+    .name = "applications",
+    .admits = admits,
+    .answer = answer,
+    .answer_garbage = answer_garbage,
+};

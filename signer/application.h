@@ -1,0 +1,28 @@
+/**
+ * @file application.h
+ * @brief The applications' socket: org.acmeward.Signer on top of authorize.
+ */
+#ifndef AW_SIGNER_APPLICATION_H
+#define AW_SIGNER_APPLICATION_H
+
+#include "signer/authorize.h"
+#include "signer/gate.h"
+
+/** The service of the applications' gate: admits whom a policy names. */
+extern const struct gate_service application_service;
+
+/** Answers WhoAmI: the peer's applications with names, limits, account and pinned URLs. */
+AW_MUST_USE aw_result application_whoami(struct core *core, const struct peer *peer, char **reply);
+
+/** Answers Check: the verdict for each name, without signing, recording or counting. */
+AW_MUST_USE aw_result application_check(
+    struct core *core, const struct peer *peer, const struct sign_request *request, char **reply);
+
+/** Turns what became of a request into a Varlink reply. Allocated. */
+AW_MUST_USE aw_result application_reply(
+    const struct sign_request *request, const struct sign_reply *said, char **reply);
+
+/** This thread's last failure as the reply Unavailable (never a refusal). Allocated. */
+AW_MUST_USE aw_result application_unavailable(char **reply);
+
+#endif

@@ -1,0 +1,252 @@
+/* WhoAmI and Check: what an application may ask for; nothing is signed, recorded or counted. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/io.h"
+#include "signer/application.h"
+#include "signer/service.h"
+
+/* Carried through policy_visit_subject. */
+struct whoami {
+    struct core *core;
+    struct aw_json_writer writer;
+    int64_t now;
+};
+
+static void
+write_list(struct aw_json_writer *w, const char *name, const char *const *items, size_t count)
+{
+    aw_json_name(w, name);
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < count; i++)
+        aw_json_write_string(w, items[i]);
+    aw_json_end_array(w);
+}
+
+static void
+write_names(struct aw_json_writer *w, const struct policy_application *application)
+{
+    aw_json_name(w, "names");
+    aw_json_begin_object(w);
+    write_list(w, "exact", application->exact, application->exact_count);
+    write_list(w, "subdomains_of", application->subdomains_of, application->subdomains_count);
+    write_list(w, "wildcards_of", application->wildcards_of, application->wildcards_count);
+    write_list(w, "deny", application->deny, application->deny_count);
+    write_list(w, "addresses", application->addresses, application->addresses_count);
+    aw_json_end_object(w);
+}
+
+static void
+write_rights(struct aw_json_writer *w, const struct policy_application *application)
+{
+    const char *operations[2];
+    const char *keys[POLICY_KEY_COUNT];
+    size_t operation_count = 0, key_count = 0;
+
+    if (application->can_order)
+        operations[operation_count++] = "order";
+    if (application->can_revoke)
+        operations[operation_count++] = "revoke";
+    for (unsigned i = 0; i < POLICY_KEY_COUNT; i++)
+        if ((application->keys >> i & 1) != 0)
+            keys[key_count++] = policy_key_name((enum policy_key)i);
+    write_list(w, "operations", operations, operation_count);
+    write_list(w, "keys", keys, key_count);
+    write_list(w, "profiles", application->profiles, application->profiles_count);
+}
+
+static void
+write_limits(struct whoami *me, const struct policy_application *application)
+{
+    struct aw_json_writer *w = &me->writer;
+    int64_t today = 0;
+
+    if (!aw_ok(ledger_orders_today(me->core->ledger, application->name, me->now, &today)))
+        w->failed = true;
+    aw_json_name(w, "limits");
+    aw_json_begin_object(w);
+    aw_json_pair_integer(w, "names_per_certificate", application->names_per_certificate);
+    aw_json_pair_integer(w, "orders_per_day", application->orders_per_day);
+    aw_json_pair_integer(w, "orders_today", today);
+    aw_json_end_object(w);
+}
+
+static void
+write_directory(struct aw_json_writer *w, const struct ca *ca)
+{
+    aw_json_name(w, "directory");
+    if (ca->pinned_at == 0) {
+        aw_json_write_string(w, NULL);
+        return;
+    }
+    aw_json_begin_object(w);
+    aw_json_pair(w, "ca", ca->name);
+    aw_json_pair(w, "directory", ca->directory);
+    aw_json_pair(w, "newNonce", ca->pin.new_nonce);
+    aw_json_pair(w, "newOrder", ca->pin.new_order);
+    aw_json_pair(w, "revokeCert", ca->pin.revoke_cert);
+    aw_json_pair(w, "renewalInfo", ca->pin.renewal_info);
+    aw_json_end_object(w);
+}
+
+static const char *
+state_of(const struct policy_application *application, const struct account *account, int64_t now)
+{
+    if (application->inert)
+        return "inert";
+    if (application->expires != 0 && now >= application->expires)
+        return "expired";
+    if (account == NULL)
+        return "account-missing";
+    if (account->ca->pinned_at == 0)
+        return "ca-unpinned";
+    return account->state == ACCOUNT_REGISTERED ? "ready" : "account-unregistered";
+}
+
+static void
+write_account(struct whoami *me, const struct policy_application *application)
+{
+    struct aw_json_writer *w = &me->writer;
+
+    accounts_read(me->core->accounts);
+    const struct account *account = accounts_find(me->core->accounts, application->account);
+    aw_json_pair(w, "state", state_of(application, account, me->now));
+    aw_json_pair(w, "account_url", account == NULL ? NULL : account->url);
+    aw_json_pair(w, "thumbprint", account == NULL ? NULL : account->thumbprint);
+    if (account != NULL)
+        write_directory(w, account->ca);
+    else
+        aw_json_pair(w, "directory", NULL);
+    accounts_unlock(me->core->accounts);
+}
+
+static bool
+write_application(const struct policy_application *application, void *context)
+{
+    struct whoami *me = context;
+    struct aw_json_writer *w = &me->writer;
+
+    aw_json_begin_object(w);
+    aw_json_pair(w, "name", application->name);
+    aw_json_pair(w, "owner", application->owner);
+    aw_json_pair(w, "account", application->account);
+    write_names(w, application);
+    write_rights(w, application);
+    write_limits(me, application);
+    if (application->expires != 0)
+        aw_json_pair_integer(w, "expires", application->expires);
+    if (application->warn_until != 0)
+        aw_json_pair_integer(w, "warn_until", application->warn_until);
+    write_account(me, application);
+    aw_json_end_object(w);
+    return true;
+}
+
+aw_result
+application_whoami(struct core *core, const struct peer *peer, char **reply)
+{
+    AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(core);
+    const struct policy_subject subject = peer_subject(peer);
+    struct whoami me = {.core = core, .now = core_now()};
+
+    aw_json_begin_object(&me.writer);
+    aw_json_pair_integer(&me.writer, "uid", peer->uid);
+    aw_json_pair(&me.writer, "user", peer->user);
+    aw_json_pair_bool(&me.writer, "frozen", core_frozen(core, NULL, NULL));
+    aw_json_name(&me.writer, "applications");
+    aw_json_begin_array(&me.writer);
+    policy_visit_subject(snapshot, &subject, write_application, &me);
+    aw_json_end_array(&me.writer);
+    return service_finish(&me.writer, NULL, reply);
+}
+
+/* One decision of Check: the whole request without names, then each name by itself. */
+struct check {
+    policy_snapshot *snapshot;
+    struct policy_subject subject;
+    struct policy_request asked;
+    int64_t now;
+    struct aw_json_writer writer;
+    const char *application;
+    bool allowed;
+    bool done; /* refused for a reason that is not of one name: the rest would repeat it */
+};
+
+static aw_result
+check_one(struct check *check)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    struct policy_verdict verdict;
+
+    policy_decide(check->snapshot, &check->subject, &check->asked, check->now, &verdict);
+    if (verdict.application != NULL)
+        check->application = verdict.application->name;
+    if (verdict.allowed)
+        return AW_OK;
+    check->allowed = false;
+    check->done = verdict.name == NULL;
+    AW_TRY(policy_refusal_text(&verdict, &check->asked, &text));
+    aw_json_begin_object(&check->writer);
+    if (verdict.name != NULL)
+        aw_json_pair(&check->writer, "name", verdict.name->text);
+    aw_json_pair(&check->writer, "rule", policy_rule_tag(verdict.rule));
+    aw_json_pair(&check->writer, "message", text);
+    aw_json_end_object(&check->writer);
+    return AW_OK;
+}
+
+/* The rules that look at the whole request (its number of names, its key) speak only when no single
+ * name is at fault: otherwise one fault would be told twice. */
+static aw_result
+check_all(struct check *check, const struct sign_request *request)
+{
+    for (size_t i = 0; i < request->name_count && !check->done; i++) {
+        check->asked.names = &request->names[i];
+        check->asked.name_count = 1;
+        AW_TRY(check_one(check));
+    }
+    if (!check->allowed)
+        return AW_OK;
+    check->asked.names = request->names;
+    check->asked.name_count = request->name_count;
+    return check_one(check);
+}
+
+static bool
+key_of_name(const char *name, enum policy_key *out)
+{
+    for (unsigned i = 0; i < POLICY_KEY_COUNT; i++)
+        if (strcmp(policy_key_name((enum policy_key)i), name) == 0) {
+            *out = (enum policy_key)i;
+            return true;
+        }
+    return false;
+}
+
+aw_result
+application_check(
+    struct core *core, const struct peer *peer, const struct sign_request *request, char **reply)
+{
+    AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(core);
+    struct check check = {.snapshot = snapshot,
+        .subject = peer_subject(peer),
+        .now = core_now(),
+        .allowed = true,
+        .asked = {.operation = POLICY_ORDER,
+            .application = request->application,
+            .profile = request->profile}};
+
+    check.asked.has_key = request->key != NULL && key_of_name(request->key, &check.asked.key);
+    aw_json_begin_object(&check.writer);
+    aw_json_name(&check.writer, "findings");
+    aw_json_begin_array(&check.writer);
+    aw_result r = check_all(&check, request);
+    if (!aw_ok(r)) {
+        aw_json_writer_free(&check.writer);
+        return application_unavailable(reply);
+    }
+    aw_json_end_array(&check.writer);
+    aw_json_pair(&check.writer, "application", check.application);
+    aw_json_pair_bool(&check.writer, "allowed", check.allowed);
+    return service_finish(&check.writer, NULL, reply);
+}

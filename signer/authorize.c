@@ -1,0 +1,232 @@
+/*
+ * The signing contract, top to bottom: parse, decide, write, record, sign.
+ *
+ * A request names an operation and typed parameters (request.h); no bytes of it are ever signed as
+ * they came. No doubt ends in a signature: each step either adds to `work` or ends the request.
+ */
+#include "signer/authorize.h"
+
+#include <string.h>
+
+#include "common/io.h"
+#include "signer/work.h"
+
+/* What each operation is to the policy, and what is signed for it. */
+struct contract {
+    enum policy_operation policy;
+    aw_result (*payload)(struct work *work, char **out); /* NULL: nothing is signed */
+    const char *(*url)(const struct work *work);
+};
+
+static aw_result
+payload_new_order(struct work *work, char **out)
+{
+    const struct sign_request *request = work->request;
+
+    return jws_payload_new_order(&(struct jws_new_order){.names = request->names,
+                                     .name_count = request->name_count,
+                                     .profile = request->profile,
+                                     .not_before = request->not_before,
+                                     .not_after = request->not_after,
+                                     .replaces = request->replaces},
+        out);
+}
+
+static aw_result
+payload_finalize(struct work *work, char **out)
+{
+    return jws_payload_finalize(work->request->csr.data, work->request->csr.size, out);
+}
+
+/* RFC 8555 6.3: the payload of a POST-as-GET is empty. */
+static aw_result
+payload_empty(struct work *work, char **out)
+{
+    (void)work;
+    *out = strdup("");
+    return *out == NULL ? aw_fail_memory() : AW_OK;
+}
+
+/* RFC 8555 7.5.1: "{}" tells the CA to validate; key authorizations are not sent. */
+static aw_result
+payload_answer(struct work *work, char **out)
+{
+    (void)work;
+    *out = strdup("{}");
+    return *out == NULL ? aw_fail_memory() : AW_OK;
+}
+
+static aw_result
+payload_revoke(struct work *work, char **out)
+{
+    const struct sign_request *request = work->request;
+
+    return jws_payload_revoke(request->certificate.data, request->certificate.size,
+        request->has_reason ? request->reason : -1, out);
+}
+
+static const char *
+url_new_order(const struct work *work)
+{
+    return work->account->ca->pin.new_order;
+}
+
+static const char *
+url_revoke(const struct work *work)
+{
+    return work->account->ca->pin.revoke_cert;
+}
+
+static const char *
+url_of_request(const struct work *work)
+{
+    return work->request->url;
+}
+
+static const struct contract contracts[SIGN_OPERATION_COUNT] = {
+    [SIGN_NEW_ORDER] = {POLICY_ORDER, payload_new_order, url_new_order},
+    [SIGN_CLAIM] = {POLICY_ORDER, NULL, NULL},
+    [SIGN_FINALIZE] = {POLICY_ORDER, payload_finalize, url_of_request},
+    [SIGN_POST_AS_GET] = {POLICY_ORDER, payload_empty, url_of_request},
+    [SIGN_ANSWER_CHALLENGE] = {POLICY_ORDER, payload_answer, url_of_request},
+    [SIGN_REVOKE] = {POLICY_REVOKE, payload_revoke, url_revoke},
+    [SIGN_RECORD_CERTIFICATE] = {POLICY_ORDER, NULL, NULL},
+};
+
+/* 1. Parse what the request carries, each by its own grammar. */
+static aw_result
+parse(struct work *work)
+{
+    const struct sign_request *request = work->request;
+    char rule[CSR_RULE_SIZE] = "";
+    aw_result r = AW_OK;
+
+    if (request->operation == SIGN_FINALIZE)
+        r = csr_parse(
+            request->csr.data, request->csr.size, work->core->libctx, NULL, rule, &work->csr);
+    else if (request->certificate.size > 0)
+        r = certificate_parse(
+            request->certificate.data, request->certificate.size, rule, &work->certificate);
+    if (r.code == AW_CODE_SYNTAX)
+        return work_refuse(work, SIGN_OUTCOME_CSR_REFUSED, rule, "%s", aw_error_last()->message);
+    return r;
+}
+
+/* 2. Decide: the policy is pure, and default is deny. */
+static aw_result
+decide(struct work *work)
+{
+    const struct sign_request *request = work->request;
+    const struct policy_subject subject = peer_subject(work->peer);
+    struct policy_request asked = {
+        .operation = contracts[request->operation].policy,
+        .application = request->application,
+        .names = request->names,
+        .name_count = request->name_count,
+        .profile = request->profile,
+        .has_validity = request->not_before != NULL || request->not_after != NULL,
+    };
+
+    if (work->csr != NULL) {
+        asked.names = work->csr->names;
+        asked.name_count = work->csr->name_count;
+        asked.has_key = true;
+        asked.key = (enum policy_key)work->csr->key;
+    }
+    policy_decide(work->snapshot, &subject, &asked, work->now, &work->verdict);
+    return work_take_verdict(work, &asked);
+}
+
+/* What the policy can't know: stopped signing, keys of our own, URLs outside the pinned CA. */
+static aw_result
+decide_beyond_policy(struct work *work)
+{
+    const struct sign_request *request = work->request;
+
+    if (core_frozen(work->core, &work->reply->since, NULL))
+        return work_refuse(
+            work, SIGN_OUTCOME_FROZEN, "frozen", "an administrator has stopped all signing");
+    AW_TRY(work_bind_account(work));
+    if (work_refused(work))
+        return AW_OK;
+    if (work->csr != NULL && accounts_holds_key(work->core->accounts, work->csr->key_digest))
+        return work_refuse(work, SIGN_OUTCOME_CSR_REFUSED, "csr.key.account",
+            "the CSR's key is an account key, which must not become a certificate's key");
+    if (request->operation == SIGN_REVOKE && request->has_reason && request->reason == 1)
+        return work_refuse(work, SIGN_OUTCOME_LEDGER_REFUSED, "revoke.reason",
+            "keyCompromise is to be proved with the certificate's own key (RFC 8555 7.6)");
+    if (request->url != NULL)
+        AW_TRY(work_check_url(work, request->url));
+    for (size_t i = 0; i < request->claim_count; i++)
+        AW_TRY(work_check_url(work, request->claims[i].url));
+    return AW_OK;
+}
+
+/* 3. Write what is signed: header and payload from typed values. */
+static aw_result
+write_jws(struct work *work)
+{
+    const struct contract *contract = &contracts[work->request->operation];
+    AW_CLEANUP(aw_free) char *payload = NULL;
+
+    if (contract->payload == NULL)
+        return AW_OK;
+    const char *url = contract->url(work);
+    AW_TRY(contract->payload(work, &payload));
+    work->reply->url = strdup(url);
+    if (work->reply->url == NULL)
+        return aw_fail_memory();
+    return jws_build(&(struct jws_header){.algorithm = token_key_algorithm(work->key),
+                         .kid = work->account->url,
+                         .nonce = work->request->nonce,
+                         .url = url},
+        payload, &work->jws);
+}
+
+/* 5. Sign while the record becomes durable; release only when it is. */
+static aw_result
+sign(struct work *work)
+{
+    uint8_t signature[TOKEN_SIGNATURE_MAX];
+    size_t size = 0;
+
+    if (work->jws.input != NULL) {
+        aw_result r =
+            token_key_sign(work->key, work->jws.input, work->jws.input_size, signature, &size);
+        if (!aw_ok(r)) {
+            work_record_failure(work);
+            return r;
+        }
+    }
+    AW_TRY(audit_log_wait(work->core->audit, work->seq));
+    if (work->jws.input == NULL)
+        return AW_OK;
+    return jws_serialize(&work->jws, signature, size, &work->reply->jws);
+}
+
+aw_result
+authorize(struct core *core, const struct peer *peer, const struct sign_request *request,
+    struct sign_reply *reply)
+{
+    AW_CLEANUP(work_end)
+    struct work work = {.core = core,
+        .peer = peer,
+        .request = request,
+        .reply = reply,
+        .now = core_now(),
+        .snapshot = core_snapshot(core)};
+
+    AW_TRY(parse(&work));
+    if (!work_refused(&work))
+        AW_TRY(decide(&work));
+    if (!work_refused(&work))
+        AW_TRY(decide_beyond_policy(&work));
+    if (!work_refused(&work))
+        AW_TRY(write_jws(&work));
+    if (reply->outcome == SIGN_OUTCOME_NOT_READY)
+        return AW_OK;           /* nothing was decided: there is nothing to record or to sign */
+    AW_TRY(work_record(&work)); /* 4. the ledger may still refuse, in which case that is recorded */
+    if (work_refused(&work))
+        return audit_log_wait(core->audit, work.seq);
+    return sign(&work);
+}

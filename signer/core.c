@@ -1,0 +1,381 @@
+#include "signer/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <openssl/conf.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include "common/io.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "policy/accounts.h"
+
+enum { FREEZE_FILE_MAX = 4096, START_RETRIES = 50 };
+
+int64_t
+core_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec;
+}
+
+/* Configuration and policies together, since policies name accounts. */
+static aw_result
+load_files(const char *path, struct aw_faults *faults, struct aw_faults *warnings,
+    struct aw_config **config, policy_snapshot **snapshot)
+{
+    AW_CLEANUP(aw_config_free) struct aw_config *read = NULL;
+    AW_CLEANUP(aw_free) struct policy_account *list = NULL;
+
+    AW_TRY(aw_config_load(path, faults, &read));
+    AW_TRY(policy_accounts(read, &list));
+    AW_TRY(policy_load(read->paths.policies, list, read->account_count, &peer_resolver, faults,
+        warnings, snapshot));
+    *config = AW_MOVE(read);
+    return AW_OK;
+}
+
+aw_result
+core_check_config(const char *config_path, struct aw_faults *faults, struct aw_faults *warnings)
+{
+    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
+    AW_CLEANUP(policy_release) policy_snapshot *snapshot = NULL;
+
+    return load_files(config_path, faults, warnings, &config, &snapshot);
+}
+
+static void
+log_warnings(const struct aw_faults *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++)
+        aw_log(AW_LOG_WARNING, "%s:%u:%u: %s", warnings->items[i].file, warnings->items[i].line,
+            warnings->items[i].column, warnings->items[i].message);
+}
+
+static aw_result
+open_crypto(struct core *core)
+{
+    core->libctx = OSSL_LIB_CTX_new();
+    if (core->libctx == NULL)
+        return aw_fail_openssl("can't make an OpenSSL library context");
+    if (core->config->openssl_properties == NULL)
+        return AW_OK;
+    AW_CLEANUP(aw_free) char *file = CONF_get1_default_config_file();
+    if (file == NULL || OSSL_LIB_CTX_load_config(core->libctx, file) != 1 ||
+        EVP_set_default_properties(core->libctx, core->config->openssl_properties) != 1)
+        return aw_hint(
+            aw_fail_openssl("openssl_properties: \"%s\"", core->config->openssl_properties),
+            "load the provider that has these properties in OpenSSL's configuration file");
+    return AW_OK;
+}
+
+/* A freeze survives restarts: the file's presence is the freeze, its content says since when. */
+static aw_result
+read_freeze(struct core *core)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    AW_CLEANUP(aw_json_free) cJSON *json = NULL;
+    const char *reason = NULL;
+    size_t size = 0;
+
+    AW_TRY(aw_path_join(core->config->paths.state, "frozen.json", &core->freeze_path));
+    aw_result r = aw_file_read(core->freeze_path, FREEZE_FILE_MAX, &text, &size);
+    if (r.code == AW_CODE_NOT_FOUND)
+        return AW_OK;
+    AW_TRY(r);
+    core->frozen = true;
+    r = aw_json_parse(text, size, AW_JSON_STRICT, &json);
+    if (aw_ok(r))
+        r = aw_json_integer(json, "since", 0, INT64_MAX >> 11, &core->frozen_since);
+    if (aw_ok(r))
+        r = aw_json_string(json, "reason", CORE_REASON_MAX, &reason);
+    if (!aw_ok(r))
+        aw_log_failure(AW_LOG_WARNING, "frozen, but frozen.json does not say why");
+    else
+        memcpy(core->frozen_reason, reason, strlen(reason) + 1);
+    return AW_OK;
+}
+
+static aw_result
+open_log_and_ledger(struct core *core)
+{
+    AW_CLEANUP(aw_free) char *folder = NULL;
+    AW_CLEANUP(aw_free) char *database = NULL;
+    struct ledger_recovery recovery = {0};
+    size_t repaired = 0;
+
+    AW_TRY(aw_path_join(core->config->paths.state, "audit", &folder));
+    AW_TRY(aw_folder_make(folder, 0750));
+    AW_TRY(audit_log_open(folder, &core->audit, &repaired));
+    if (repaired > 0)
+        aw_log(AW_LOG_WARNING, "the audit log ended in half a record: %zu octets were set aside",
+            repaired);
+    AW_TRY(aw_path_join(core->config->paths.state, "ledger.db", &database));
+    AW_TRY(ledger_open(database, folder, core->audit, &core->ledger, &recovery));
+    if (recovery.rebuilt)
+        aw_log(AW_LOG_WARNING, "the ledger was made anew from the audit log");
+    if (recovery.replayed > 0)
+        aw_log(AW_LOG_NOTICE, "the ledger took in %lld records that it lacked",
+            (long long)recovery.replayed);
+    return AW_OK;
+}
+
+static aw_result
+open_token(struct core *core)
+{
+    AW_CLEANUP(aw_free) char *latch = NULL;
+
+    AW_TRY(aw_path_join(core->config->paths.state, "pin.latch", &latch));
+    struct token_config how = {
+        .module = core->config->token.module,
+        .uri = core->config->token.uri,
+        .pin_source = core->config->token.pin_source,
+        .latch = latch,
+        .sessions = (unsigned)core->config->token.sessions,
+        .timeout_ms = (unsigned)core->config->token.timeout_ms,
+        .start_retries = START_RETRIES,
+        .libctx = core->libctx,
+    };
+    return token_open(&how, &core->token);
+}
+
+/* The state folder holds what decides and what is on record: nobody else may write there. */
+static aw_result
+check_folders(const struct aw_config *config)
+{
+    AW_TRY(aw_path_check(config->file, geteuid(), 0022));
+    AW_TRY(aw_path_check(config->paths.policies, geteuid(), 0022));
+    return aw_path_check(config->paths.state, geteuid(), 0027);
+}
+
+static aw_result
+record_start(struct core *core)
+{
+    struct audit_entry entry = {
+        .kind = AUDIT_START,
+        .policy = policy_digest(core->snapshot),
+        .message = "acmeward-signer " ACMEWARD_VERSION,
+    };
+    return core_record(core, &entry);
+}
+
+aw_result
+core_open(const char *config_path, struct aw_faults *faults, struct core **out)
+{
+    AW_CLEANUP(core_close) struct core *core = calloc(1, sizeof(*core));
+    struct aw_faults warnings = {0};
+
+    if (core == NULL)
+        return aw_fail_memory();
+    pthread_mutex_init(&core->lock, NULL);
+    core->config_path = config_path;
+    core->started_at = core->loaded_at = core_now();
+    aw_result r = load_files(config_path, faults, &warnings, &core->config, &core->snapshot);
+    log_warnings(&warnings);
+    aw_faults_free(&warnings);
+    AW_TRY(r);
+    AW_TRY(check_folders(core->config));
+    AW_TRY(open_crypto(core));
+    AW_TRY(read_freeze(core));
+    AW_TRY(open_log_and_ledger(core));
+    AW_TRY(open_token(core));
+    AW_TRY(accounts_open(core->config, core->token, &core->accounts));
+    AW_TRY(record_start(core));
+    *out = AW_MOVE(core);
+    return AW_OK;
+}
+
+void
+core_close(struct core **slot)
+{
+    if (slot == NULL || *slot == NULL)
+        return;
+    struct core *core = *slot;
+
+    if (core->accounts != NULL) {
+        struct audit_entry entry = {.kind = AUDIT_STOP};
+        if (!aw_ok(core_record(core, &entry)))
+            aw_log_failure(AW_LOG_ERROR, "the end could not be recorded");
+    }
+    accounts_free(&core->accounts);
+    ledger_close(&core->ledger);
+    audit_log_close(&core->audit);
+    token_close(&core->token);
+    policy_release(&core->snapshot);
+    aw_config_free(&core->config);
+    free(core->freeze_path);
+    OSSL_LIB_CTX_free(core->libctx);
+    pthread_mutex_destroy(&core->lock);
+    free(core);
+    *slot = NULL;
+}
+
+policy_snapshot *
+core_snapshot(struct core *core)
+{
+    pthread_mutex_lock(&core->lock);
+    policy_snapshot *snapshot = policy_retain(core->snapshot);
+    pthread_mutex_unlock(&core->lock);
+    return snapshot;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* What was opened at the start stays; a file that says otherwise would be misleading. */
+static aw_result
+check_unchanged(const struct aw_config *old, const struct aw_config *new, struct aw_faults *faults)
+{
+    const struct {
+        const char *name, *old, *new;
+    } rows[] = {
+        {"token.module", old->token.module, new->token.module},
+        {"token.uri", old->token.uri, new->token.uri},
+        {"token.pin_source", old->token.pin_source, new->token.pin_source},
+        {"paths.state", old->paths.state, new->paths.state},
+        {"paths.application_socket", old->paths.application_socket, new->paths.application_socket},
+        {"paths.admin_socket", old->paths.admin_socket, new->paths.admin_socket},
+        {"openssl_properties", old->openssl_properties, new->openssl_properties},
+    };
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++)
+        if (!same_text(rows[i].old, rows[i].new))
+            aw_faults_add(faults, new->file, 0, 0,
+                "%s: changed from \"%s\" to \"%s\"; this is taken at the start only: restart the "
+                "signer",
+                rows[i].name, rows[i].old == NULL ? "" : rows[i].old,
+                rows[i].new == NULL ? "" : rows[i].new);
+    return aw_faults_result(faults);
+}
+
+static aw_result
+reload_files(struct core *core, struct aw_faults *faults, struct aw_faults *warnings)
+{
+    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
+    AW_CLEANUP(policy_release) policy_snapshot *snapshot = NULL;
+
+    AW_TRY(load_files(core->config_path, faults, warnings, &config, &snapshot));
+    pthread_mutex_lock(&core->lock);
+    aw_result r = check_unchanged(core->config, config, faults);
+    pthread_mutex_unlock(&core->lock);
+    AW_TRY(r);
+    AW_TRY(accounts_reload(core->accounts, config));
+    pthread_mutex_lock(&core->lock);
+    struct aw_config *old_config = core->config;
+    policy_snapshot *old_snapshot = core->snapshot;
+    core->config = AW_MOVE(config);
+    core->snapshot = AW_MOVE(snapshot);
+    core->loaded_at = core_now();
+    pthread_mutex_unlock(&core->lock);
+    aw_config_free(&old_config);
+    policy_release(&old_snapshot);
+    return AW_OK;
+}
+
+aw_result
+core_reload(struct core *core, struct aw_faults *faults, struct aw_faults *warnings)
+{
+    struct aw_error error = {.code = AW_CODE_OK};
+    aw_result r = reload_files(core, faults, warnings);
+
+    log_warnings(warnings);
+    if (!aw_ok(r))
+        aw_error_save(&error);
+    AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(core);
+    struct audit_entry entry = {
+        .kind = AUDIT_RELOAD,
+        .verdict = aw_ok(r) ? "permit" : "refuse",
+        .policy = policy_digest(snapshot),
+        .message = aw_ok(r) ? NULL : error.message,
+    };
+    AW_TRY(core_record(core, &entry));
+    return aw_ok(r) ? r : aw_error_restore(&error);
+}
+
+enum peer_role
+core_role_of(struct core *core, const struct peer *peer)
+{
+    pthread_mutex_lock(&core->lock);
+    enum peer_role role = peer_role_of(peer, core->config);
+    pthread_mutex_unlock(&core->lock);
+    return role;
+}
+
+bool
+core_frozen(struct core *core, int64_t *since, char reason[CORE_REASON_MAX + 1])
+{
+    pthread_mutex_lock(&core->lock);
+    bool frozen = core->frozen;
+    if (since != NULL)
+        *since = core->frozen_since;
+    if (reason != NULL)
+        memcpy(reason, core->frozen_reason, sizeof(core->frozen_reason));
+    pthread_mutex_unlock(&core->lock);
+    return frozen;
+}
+
+static void
+set_frozen(struct core *core, bool frozen, int64_t since, const char *reason)
+{
+    pthread_mutex_lock(&core->lock);
+    core->frozen = frozen;
+    core->frozen_since = since;
+    memcpy(core->frozen_reason, reason, strlen(reason) + 1);
+    pthread_mutex_unlock(&core->lock);
+}
+
+/* Signing stops before the file is written: a full disk must not keep it going. */
+aw_result
+core_freeze(struct core *core, const char *reason)
+{
+    struct aw_json_writer w = {0};
+    AW_CLEANUP(aw_free) char *text = NULL;
+    int64_t now = core_now();
+
+    if (strlen(reason) > CORE_REASON_MAX)
+        return aw_fail(AW_CODE_LIMIT, "the reason is longer than %d characters", CORE_REASON_MAX);
+    set_frozen(core, true, now, reason);
+    aw_json_begin_object(&w);
+    aw_json_pair_integer(&w, "since", now);
+    aw_json_pair(&w, "reason", reason);
+    aw_json_end_object(&w);
+    AW_TRY(aw_json_writer_finish(&w, &text));
+    return aw_file_replace(core->freeze_path, text, strlen(text), 0640);
+}
+
+aw_result
+core_unfreeze(struct core *core)
+{
+    if (unlink(core->freeze_path) != 0 && access(core->freeze_path, F_OK) == 0)
+        return aw_fail_errno(AW_CODE_IO, "%s", core->freeze_path);
+    AW_TRY(aw_folder_sync_of(core->freeze_path));
+    set_frozen(core, false, 0, "");
+    return AW_OK;
+}
+
+aw_result
+core_record(struct core *core, struct audit_entry *entry)
+{
+    struct ledger_verdict unused = {.rule = LEDGER_NONE};
+    int64_t seq = 0;
+
+    entry->time = core_now();
+    AW_TRY(ledger_submit(core->ledger, NULL, entry, entry->time, &unused, &seq));
+    return audit_log_wait(core->audit, seq);
+}
+
+aw_result
+core_housekeep(struct core *core)
+{
+    AW_TRY(ledger_commit(core->ledger));
+    return audit_log_healthy(core->audit);
+}

@@ -1,0 +1,97 @@
+/**
+ * @file core.h
+ * @brief What the signer holds: configuration, policy snapshot, token, accounts, log, ledger.
+ *
+ * One core per process, made by main, shared by all threads. Everything in it locks itself.
+ */
+#ifndef AW_SIGNER_CORE_H
+#define AW_SIGNER_CORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <openssl/types.h>
+
+#include "audit/audit.h"
+#include "common/config.h"
+#include "common/result.h"
+#include "pkcs11/token.h"
+#include "policy/policy.h"
+#include "signer/accounts.h"
+#include "signer/ledger.h"
+#include "signer/peer.h"
+
+/** Limits. */
+enum { CORE_REASON_MAX = 200 }; /**< characters of the reason for a freeze */
+
+/** The core. Members below `lock` are guarded by it. */
+struct core {
+    const char *config_path;
+    OSSL_LIB_CTX *libctx;
+    token *token;
+    accounts *accounts;
+    audit_log *audit;
+    ledger *ledger;
+    char *freeze_path;
+    int64_t started_at;
+    atomic_long permits;
+    atomic_long refusals;
+    atomic_long failures;
+    atomic_bool token_gone; /**< the process must end and be started anew */
+
+    pthread_mutex_t lock;
+    struct aw_config *config;
+    policy_snapshot *snapshot;
+    int64_t loaded_at;
+    bool frozen;
+    int64_t frozen_since;
+    char frozen_reason[CORE_REASON_MAX + 1];
+};
+
+/**
+ * Opens everything in the order that fails cheapest first: configuration, policy, log, ledger,
+ * token, accounts. Faults of files are added to `faults`. A start record is written.
+ * Release: core_close.
+ */
+AW_MUST_USE aw_result core_open(
+    const char *config_path, struct aw_faults *faults, struct core **out);
+
+/** Writes the stop record, closes everything in order, nulls; NULL is allowed. */
+void core_close(struct core **core);
+
+/** Reads and checks configuration and policies as core_open would, without opening anything. */
+AW_MUST_USE aw_result core_check_config(
+    const char *config_path, struct aw_faults *faults, struct aw_faults *warnings);
+
+/** The present snapshot, retained: policy_release it. */
+policy_snapshot *core_snapshot(struct core *core);
+
+/**
+ * Reads configuration and policies anew and swaps them in; on any fault the old ones stay. Token
+ * and paths are taken at the start only: a change of them is a fault that says so.
+ */
+AW_MUST_USE aw_result core_reload(
+    struct core *core, struct aw_faults *faults, struct aw_faults *warnings);
+
+/** The peer's role by the present configuration. */
+enum peer_role core_role_of(struct core *core, const struct peer *peer);
+
+/** True while signing for applications is stopped; since when and why. Both may be NULL. */
+bool core_frozen(struct core *core, int64_t *since, char reason[CORE_REASON_MAX + 1]);
+
+/** Stops or resumes signing for applications; durable before it returns. */
+AW_MUST_USE aw_result core_freeze(struct core *core, const char *reason);
+AW_MUST_USE aw_result core_unfreeze(struct core *core);
+
+/** Appends a record of the signer's own or an administrator's and waits until it is durable. */
+AW_MUST_USE aw_result core_record(struct core *core, struct audit_entry *entry);
+
+/** Looks after the log and the ledger; called by main several times a second. */
+AW_MUST_USE aw_result core_housekeep(struct core *core);
+
+/** The real-time clock in Unix seconds. */
+int64_t core_now(void);
+
+#endif

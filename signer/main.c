@@ -1,0 +1,293 @@
+/* acmeward-signer: opens the core, opens two gates, waits for signals, closes in order. */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+#include <systemd/sd-daemon.h>
+
+#include "common/io.h"
+#include "common/log.h"
+#include "signer/admin.h"
+#include "signer/application.h"
+#include "signer/core.h"
+#include "signer/gate.h"
+
+/* Everybody may connect; the gates drop at accept whom no policy or no role names. */
+enum { SOCKET_MODE = 0666, HOUSEKEEPING_MS = 200 };
+
+static const char usage[] =
+    "usage: acmeward-signer [--config FILE] [--check-config] [--verbose]\n"
+    "\n"
+    "  --config FILE    signer.yaml (default: " AW_CONFIG_PATH ")\n"
+    "  --check-config   report every fault of the configuration and the policies, and exit\n"
+    "  --verbose        log debug messages too\n"
+    "  --version, --help\n"
+    "\n"
+    "The signer runs in the foreground, for a service manager. SIGHUP reloads, SIGTERM ends.\n"
+    "Exit status: 0 ended in order, 2 usage or configuration, 5 token unavailable, 1 otherwise.\n";
+
+struct options {
+    const char *config;
+    bool check;
+    bool verbose;
+};
+
+static int
+parse_options(int argc, char **argv, struct options *out)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+        {"check-config", no_argument, NULL, 'k'}, {"verbose", no_argument, NULL, 'v'},
+        {"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    int option;
+
+    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+        if (option == 'c') {
+            out->config = optarg;
+        } else if (option == 'k') {
+            out->check = true;
+        } else if (option == 'v') {
+            out->verbose = true;
+        } else if (option == 'V') {
+            puts("acmeward-signer " ACMEWARD_VERSION);
+            return 0;
+        } else {
+            fputs(usage, option == 'h' ? stdout : stderr);
+            return option == 'h' ? 0 : aw_code_exit(AW_CODE_USAGE);
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "acmeward-signer: \"%s\" is not expected here\n%s", argv[optind], usage);
+        return aw_code_exit(AW_CODE_USAGE);
+    }
+    return -1;
+}
+
+static int
+check_config(const char *path)
+{
+    struct aw_faults faults = {0}, warnings = {0};
+    aw_result r = core_check_config(path, &faults, &warnings);
+
+    aw_faults_print(&faults, stdout);
+    for (size_t i = 0; i < warnings.count; i++)
+        printf("%s:%u:%u: warning: %s\n", warnings.items[i].file, warnings.items[i].line,
+            warnings.items[i].column, warnings.items[i].message);
+    if (aw_ok(r))
+        printf("%s: the configuration and its policies are in order\n", path);
+    else if (faults.total == 0)
+        fprintf(stderr, "acmeward-signer: %s\n", aw_error_last()->message);
+    else
+        fprintf(
+            stderr, "acmeward-signer: %zu fault%s\n", faults.total, faults.total == 1 ? "" : "s");
+    aw_faults_free(&faults);
+    aw_faults_free(&warnings);
+    return aw_code_exit(r.code);
+}
+
+/* No core dump, no ptrace by the same user: the PIN and EAB keys pass through this process. */
+static aw_result
+harden_process(void)
+{
+    const struct rlimit none = {0, 0};
+
+    umask(0027);
+    if (prctl(PR_SET_DUMPABLE, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return aw_fail_errno(AW_CODE_INTERNAL, "can't switch core dumps and new privileges off");
+    /* OpenSSL's default context must not read a configuration that we did not choose. */
+    if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
+        return aw_fail_openssl("can't initialise OpenSSL");
+    return AW_OK;
+}
+
+/* One of the two sockets: passed by the service manager under its name, or made here. */
+static aw_result
+open_socket(const char *name, const char *path, char **names, int passed, int *fd)
+{
+    for (int i = 0; i < passed; i++)
+        if (strcmp(names[i], name) == 0) {
+            *fd = SD_LISTEN_FDS_START + i;
+            return gate_check_passed(*fd, path);
+        }
+    return gate_listen(path, SOCKET_MODE, fd);
+}
+
+struct gates {
+    struct gate *applications;
+    struct gate *administrators;
+    bool made_sockets;
+};
+
+static void
+free_names(char **names, int count)
+{
+    for (int i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+}
+
+static aw_result
+open_gates(struct core *core, struct gates *gates)
+{
+    char **names = NULL;
+    int application_fd = -1, admin_fd = -1;
+    int passed = sd_listen_fds_with_names(1, &names);
+
+    if (passed < 0)
+        return aw_fail(AW_CODE_CONFIG, "the service manager's sockets: %s", strerror(-passed));
+    gates->made_sockets = passed == 0;
+    const struct aw_config *config = core->config; /* nothing reloads before the gates are open */
+    aw_result r = open_socket(
+        "application", config->paths.application_socket, names, passed, &application_fd);
+    if (aw_ok(r))
+        r = open_socket("admin", config->paths.admin_socket, names, passed, &admin_fd);
+    free_names(names, passed);
+    if (aw_ok(r))
+        r = gate_start(core, &admin_service, admin_fd, &gates->administrators);
+    else
+        aw_close(&admin_fd);
+    if (!aw_ok(r)) {
+        aw_close(&application_fd);
+        return r;
+    }
+    return gate_start(core, &application_service, application_fd, &gates->applications);
+}
+
+/* Sockets of our own making go away with us, so that clients are told at once. */
+static void
+close_gates(struct core *core, struct gates *gates)
+{
+    if (gates->made_sockets && gates->applications != NULL) {
+        unlink(core->config->paths.application_socket);
+        unlink(core->config->paths.admin_socket);
+    }
+    gate_stop(&gates->applications);
+    gate_stop(&gates->administrators);
+}
+
+static void
+reload(struct core *core)
+{
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
+    AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+        (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    if (aw_ok(core_reload(core, &faults, &warnings)))
+        aw_log(AW_LOG_NOTICE, "configuration and policies were loaded anew");
+    else
+        aw_log_failure(AW_LOG_ERROR, "the configuration and policies in force are unchanged");
+    for (size_t i = 0; i < faults.count; i++)
+        aw_log(AW_LOG_ERROR, "%s:%u:%u: %s", faults.items[i].file, faults.items[i].line,
+            faults.items[i].column, faults.items[i].message);
+    sd_notify(0, "READY=1");
+}
+
+/* True when the signer is to end. */
+static bool
+take_signal(struct core *core, int fd)
+{
+    struct signalfd_siginfo info;
+
+    if (read(fd, &info, sizeof(info)) != sizeof(info))
+        return false;
+    if (info.ssi_signo == SIGHUP) {
+        reload(core);
+        return false;
+    }
+    aw_log(AW_LOG_NOTICE, "ending on signal %u", info.ssi_signo);
+    return true;
+}
+
+static aw_result
+wait_for_end(struct core *core, int signals)
+{
+    struct pollfd wait = {.fd = signals, .events = POLLIN};
+
+    for (;;) {
+        int ready = poll(&wait, 1, HOUSEKEEPING_MS);
+
+        if (ready < 0 && errno != EINTR)
+            return aw_fail_errno(AW_CODE_INTERNAL, "can't wait for signals");
+        if (ready > 0 && take_signal(core, signals))
+            return AW_OK;
+        if (atomic_load(&core->token_gone))
+            return aw_hint(aw_fail(AW_CODE_TOKEN_GONE, "the token is gone"),
+                "the service manager starts the signer anew; check the device");
+        AW_TRY(core_housekeep(core));
+    }
+}
+
+static aw_result
+block_signals(int *fd)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write, not an end */
+    int error = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    *fd = error == 0 ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+    return *fd >= 0 ? AW_OK : aw_fail_errno(AW_CODE_INTERNAL, "can't take signals");
+}
+
+static aw_result
+serve(const char *config)
+{
+    AW_CLEANUP(core_close) struct core *core = NULL;
+    AW_CLEANUP(aw_close) int signals = -1;
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
+    struct gates gates = {0};
+
+    AW_TRY(harden_process());
+    AW_TRY(block_signals(&signals));
+    aw_result r = core_open(config, &faults, &core);
+    for (size_t i = 0; i < faults.count; i++)
+        aw_log(AW_LOG_ERROR, "%s:%u:%u: %s", faults.items[i].file, faults.items[i].line,
+            faults.items[i].column, faults.items[i].message);
+    AW_TRY(r);
+    r = open_gates(core, &gates);
+    if (aw_ok(r)) {
+        sd_notify(0, "READY=1");
+        aw_log(AW_LOG_NOTICE, "ready: applications at %s, administrators at %s",
+            core->config->paths.application_socket, core->config->paths.admin_socket);
+        r = wait_for_end(core, signals);
+    }
+    sd_notify(0, "STOPPING=1");
+    close_gates(core, &gates);
+    return r;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct options options = {.config = AW_CONFIG_PATH};
+    int status = parse_options(argc, argv, &options);
+
+    if (status >= 0)
+        return status;
+    aw_log_open("acmeward-signer", options.verbose ? AW_LOG_DEBUG : AW_LOG_INFO);
+    if (options.check)
+        return check_config(options.config);
+    aw_result r = serve(options.config);
+    if (aw_ok(r))
+        return 0;
+    aw_log_failure(AW_LOG_ERROR, "ended");
+    return aw_code_exit(r.code);
+}

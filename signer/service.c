@@ -1,0 +1,68 @@
+#include "signer/service.h"
+
+#include <string.h>
+
+#include "common/io.h"
+
+#define SERVICE(name_, description_)                                                     \
+    {                                                                                    \
+        .vendor = "acmeward", .product = "acmeward-signer", .version = ACMEWARD_VERSION, \
+        .url = "https://varlink.org", .interface_count = 1,                              \
+        .interfaces = &(const struct aw_varlink_interface)                               \
+        {                                                                                \
+            .name = name_, .description = description_                                   \
+        }                                                                                \
+    }
+
+const struct aw_varlink_service service_signer =
+    SERVICE("org.acmeward.Signer", service_signer_description);
+const struct aw_varlink_service service_admin =
+    SERVICE("org.acmeward.Admin", service_admin_description);
+
+aw_result
+service_finish(struct aw_json_writer *parameters, const char *error, char **reply)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+
+    aw_json_end_object(parameters);
+    AW_TRY(aw_json_writer_finish(parameters, &text));
+    return error == NULL ? aw_varlink_reply(text, reply) : aw_varlink_error(error, text, reply);
+}
+
+aw_result
+service_not_found(const struct aw_varlink_call *call, const char *interface, char **reply)
+{
+    struct aw_json_writer w = {0};
+    bool known = strncmp(call->method, interface, strlen(interface)) == 0 &&
+                 call->method[strlen(interface)] == '.';
+    char asked[AW_VARLINK_MAX_METHOD + 1], method[AW_VARLINK_MAX_METHOD + 1];
+
+    if (!aw_varlink_split(call->method, asked, method))
+        asked[0] = method[0] = '\0';
+    aw_json_begin_object(&w);
+    if (known)
+        aw_json_pair(&w, "method", method);
+    else
+        aw_json_pair(&w, "interface", asked);
+    return service_finish(&w,
+        known ? "org.varlink.service.MethodNotFound" : "org.varlink.service.InterfaceNotFound",
+        reply);
+}
+
+aw_result
+service_answer(const struct aw_varlink_service *service, const struct aw_varlink_call *call,
+    bool *handled, const char **method, char **reply)
+{
+    const char *interface = service->interfaces[0].name;
+    size_t length = strlen(interface);
+
+    AW_TRY(aw_varlink_service_call(service, call, handled, reply));
+    if (*handled)
+        return AW_OK;
+    if (strncmp(call->method, interface, length) == 0 && call->method[length] == '.') {
+        *method = call->method + length + 1;
+        return AW_OK;
+    }
+    *handled = true;
+    return service_not_found(call, interface, reply);
+}

@@ -1,0 +1,335 @@
+#include "signer/work.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/hex.h"
+#include "common/io.h"
+#include "common/log.h"
+#include "signer/url.h"
+
+bool
+work_refused(const struct work *work)
+{
+    return work->reply->outcome != SIGN_OUTCOME_DONE;
+}
+
+static aw_result
+set(char **slot, const char *text)
+{
+    free(*slot);
+    *slot = text == NULL ? NULL : strdup(text);
+    return text != NULL && *slot == NULL ? aw_fail_memory() : AW_OK;
+}
+
+aw_result
+work_refuse(struct work *work, enum sign_outcome outcome, const char *rule, const char *format, ...)
+{
+    va_list ap;
+
+    if (work_refused(work))
+        return AW_OK;
+    work->reply->outcome = outcome;
+    va_start(ap, format);
+    int length = vasprintf(&work->reply->message, format, ap);
+    va_end(ap);
+    if (length < 0) {
+        work->reply->message = NULL;
+        return aw_fail_memory();
+    }
+    return set(&work->reply->rule, rule);
+}
+
+static aw_result
+take_warning(struct work *work, const struct policy_request *asked)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    char until[32];
+
+    if (!work->verdict.warned)
+        return AW_OK;
+    AW_TRY(policy_refusal_text(&work->verdict, asked, &text));
+    aw_time_text(work->verdict.application->warn_until, until);
+    return aw_format(&work->reply->warning, "will be refused from %.10s on: %s", until, text);
+}
+
+aw_result
+work_take_verdict(struct work *work, const struct policy_request *asked)
+{
+    const struct policy_verdict *verdict = &work->verdict;
+    const struct policy_application *application = verdict->application;
+    struct sign_reply *reply = work->reply;
+    AW_CLEANUP(aw_free) char *text = NULL;
+
+    if (application != NULL) {
+        AW_TRY(set(&reply->application, application->name));
+        AW_TRY(set(&reply->account, application->account));
+    }
+    if (verdict->allowed)
+        return take_warning(work, asked);
+    if (application != NULL) {
+        AW_TRY(set(&reply->owner, application->owner));
+        AW_TRY(policy_allowed_text(application, &reply->allowed));
+    }
+    if (verdict->name != NULL)
+        AW_TRY(set(&reply->name, verdict->name->text));
+    AW_TRY(policy_refusal_text(verdict, asked, &text));
+    return work_refuse(
+        work, SIGN_OUTCOME_POLICY_REFUSED, policy_rule_tag(verdict->rule), "%s", text);
+}
+
+aw_result
+work_bind_account(struct work *work)
+{
+    struct core *core = work->core;
+    const char *name = work->verdict.application->account;
+
+    accounts_read(core->accounts);
+    work->locked = true;
+    work->account = accounts_find(core->accounts, name);
+    if (work->account == NULL)
+        return work_refuse(work, SIGN_OUTCOME_NOT_READY, "account",
+            "the signer has no account %s: an administrator must reload or restart it", name);
+    if (work->account->ca->pinned_at == 0)
+        return work_refuse(work, SIGN_OUTCOME_NOT_READY, "ca",
+            "the CA %s is not pinned: an administrator runs acmeward-admin ca pin %s",
+            work->account->ca->name, work->account->ca->name);
+    if (work->account->state != ACCOUNT_REGISTERED)
+        return work_refuse(work, SIGN_OUTCOME_NOT_READY, "account",
+            "the account %s is not registered: an administrator runs acmeward-admin account "
+            "register %s",
+            name, name);
+    return accounts_key(core->accounts, work->account, &work->key);
+}
+
+static bool
+is_fixed_url(const struct account *account, const char *url)
+{
+    const struct ca_pin *pin = &account->ca->pin;
+    const char *const fixed[] = {account->ca->directory, pin->new_nonce, pin->new_account,
+        pin->new_order, pin->revoke_cert, pin->key_change, pin->renewal_info, account->url,
+        account->orders};
+
+    for (size_t i = 0; i < AW_COUNT(fixed); i++)
+        if (fixed[i] != NULL && strcmp(fixed[i], url) == 0)
+            return true;
+    return false;
+}
+
+/* RFC 8555 7.1.2.1: the orders list lies where the CA says, most often below the account. */
+static bool
+is_below_account(const struct account *account, const char *url)
+{
+    size_t length = strlen(account->url);
+
+    return strncmp(url, account->url, length) == 0 && url[length] == '/';
+}
+
+aw_result
+work_check_url(struct work *work, const char *url)
+{
+    if (!aw_ok(url_check_form(url)))
+        return work_refuse(
+            work, SIGN_OUTCOME_LEDGER_REFUSED, "url.form", "%s", aw_error_last()->message);
+    if (!url_same_origin(url, work->account->ca->directory))
+        return work_refuse(work, SIGN_OUTCOME_LEDGER_REFUSED, "url.origin",
+            "%s is not on the pinned origin of the CA %s", url, work->account->ca->name);
+    if (is_fixed_url(work->account, url) || is_below_account(work->account, url))
+        return work_refuse(work, SIGN_OUTCOME_LEDGER_REFUSED, "url.fixed",
+            "%s is the account's or a fixed resource of the CA, not an order's", url);
+    return AW_OK;
+}
+
+/* Texts of a record that have to outlive the call that made them. */
+struct record_texts {
+    const char *names[SIGN_NAMES_MAX];
+    char input[2 * CSR_DIGEST_SIZE + 1];
+    char csr[2 * CSR_DIGEST_SIZE + 1];
+    char key[2 * CSR_DIGEST_SIZE + 1];
+};
+
+static void
+names_of_work(const struct work *work, const struct aw_name **names, size_t *count)
+{
+    *names = work->request->names;
+    *count = work->request->name_count;
+    if (work->csr != NULL) {
+        *names = work->csr->names;
+        *count = work->csr->name_count;
+    } else if (work->certificate != NULL) {
+        *names = work->certificate->names;
+        *count = work->certificate->name_count;
+    }
+}
+
+static enum audit_kind
+kind_of(const struct work *work)
+{
+    if (work->request->operation == SIGN_CLAIM)
+        return AUDIT_CLAIM;
+    if (work->request->operation == SIGN_RECORD_CERTIFICATE)
+        return AUDIT_CERTIFICATE;
+    return AUDIT_DECISION;
+}
+
+static const char *
+verdict_text(const struct work *work)
+{
+    if (work_refused(work))
+        return "refuse";
+    return work->verdict.warned ? "warn" : "permit";
+}
+
+static void
+fill_digests(const struct work *work, struct audit_entry *entry, struct record_texts *texts)
+{
+    const uint8_t *key = work->csr != NULL           ? work->csr->key_digest
+                         : work->certificate != NULL ? work->certificate->key_digest
+                                                     : NULL;
+
+    if (work->jws.input != NULL) {
+        aw_hex(work->jws.digest, sizeof(work->jws.digest), texts->input);
+        entry->input = texts->input;
+    }
+    if (work->csr != NULL) {
+        aw_hex(work->csr->digest, sizeof(work->csr->digest), texts->csr);
+        entry->csr = texts->csr;
+    }
+    if (key != NULL) {
+        aw_hex(key, CSR_DIGEST_SIZE, texts->key);
+        entry->key = texts->key;
+    }
+    if (work->certificate != NULL) {
+        entry->serial = work->certificate->serial;
+        entry->not_after = work->certificate->not_after;
+    }
+}
+
+static void
+fill_entry(const struct work *work, struct audit_entry *entry, struct record_texts *texts)
+{
+    const struct aw_name *names = NULL;
+    size_t count = 0;
+
+    names_of_work(work, &names, &count);
+    for (size_t i = 0; i < count && i < SIGN_NAMES_MAX; i++)
+        texts->names[i] = names[i].text;
+    *entry = (struct audit_entry){
+        .kind = kind_of(work),
+        .time = work->now,
+        .has_uid = true,
+        .uid = work->peer->uid,
+        .user = work->peer->user,
+        .application = work->reply->application,
+        .account = work->reply->account,
+        .operation = sign_operation_name(work->request->operation),
+        .verdict = verdict_text(work),
+        .rule = work_refused(work) ? work->reply->rule : policy_rule_tag(work->verdict.rule),
+        .names = texts->names,
+        .name_count = count < SIGN_NAMES_MAX ? count : SIGN_NAMES_MAX,
+        .policy = policy_digest(work->snapshot),
+        .order = work->request->order,
+        .url = work->request->operation == SIGN_CLAIM ? NULL : work->reply->url,
+        .message = work_refused(work) ? work->reply->message : NULL,
+    };
+    if (entry->url == NULL)
+        entry->url = work->request->url;
+    fill_digests(work, entry, texts);
+}
+
+static struct ledger_request
+ledger_request_of(const struct work *work, const struct audit_entry *entry)
+{
+    const struct sign_request *request = work->request;
+    struct ledger_request asked = {
+        .operation = request->operation,
+        .application = entry->application,
+        .account = entry->account,
+        .orders_per_day = work->verdict.application->orders_per_day,
+        .order = request->order,
+        .url = request->url,
+        .csr = entry->csr,
+        .key = entry->key,
+        .claims = request->claims,
+        .claim_count = request->claim_count,
+    };
+
+    names_of_work(work, &asked.names, &asked.name_count);
+    return asked;
+}
+
+aw_result
+work_record(struct work *work)
+{
+    struct audit_entry entry;
+    struct record_texts texts;
+    struct ledger_request asked;
+    struct ledger_verdict said = {.rule = LEDGER_NONE};
+    bool refused = work_refused(work);
+
+    fill_entry(work, &entry, &texts);
+    if (!refused)
+        asked = ledger_request_of(work, &entry);
+    AW_TRY(ledger_submit(
+        work->core->ledger, refused ? NULL : &asked, &entry, work->now, &said, &work->seq));
+    if (said.rule != LEDGER_NONE) {
+        work->reply->retry_after = said.retry_after;
+        AW_TRY(work_refuse(
+            work, SIGN_OUTCOME_LEDGER_REFUSED, ledger_rule_tag(said.rule), "%s", said.message));
+    }
+    if (work->request->operation == SIGN_NEW_ORDER)
+        work->reply->order = work->seq;
+    atomic_fetch_add(work_refused(work) ? &work->core->refusals : &work->core->permits, 1);
+    return AW_OK;
+}
+
+void
+work_record_failure(struct work *work)
+{
+    struct aw_error error;
+    int64_t seq = 0;
+
+    aw_error_save(&error);
+    atomic_fetch_add(&work->core->failures, 1);
+    if (error.code == AW_CODE_TOKEN_GONE)
+        atomic_store(&work->core->token_gone, true);
+    struct audit_entry entry = {
+        .kind = AUDIT_OUTCOME,
+        .time = work->now,
+        .has_uid = true,
+        .uid = work->peer->uid,
+        .user = work->peer->user,
+        .application = work->reply->application,
+        .account = work->reply->account,
+        .operation = sign_operation_name(work->request->operation),
+        .order = work->seq,
+        .message = error.message,
+    };
+    if (!aw_ok(audit_log_append(work->core->audit, &entry, &seq)))
+        aw_log_failure(AW_LOG_ERROR, "a failed signing could not be recorded");
+    aw_ignore(aw_error_restore(&error), "the caller returns the first failure");
+}
+
+void
+work_end(struct work *work)
+{
+    if (work->locked)
+        accounts_unlock(work->core->accounts);
+    jws_free(&work->jws);
+    csr_free(&work->csr);
+    certificate_free(&work->certificate);
+    policy_release(&work->snapshot);
+}
+
+void
+sign_reply_free(struct sign_reply *reply)
+{
+    char *strings[] = {reply->application, reply->account, reply->jws, reply->url, reply->warning,
+        reply->rule, reply->name, reply->allowed, reply->owner, reply->message};
+
+    for (size_t i = 0; i < AW_COUNT(strings); i++)
+        free(strings[i]);
+    memset(reply, 0, sizeof(*reply));
+}

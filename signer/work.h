@@ -1,0 +1,59 @@
+/**
+ * @file work.h
+ * @brief One request on its way through the signing contract: what each step of authorize leaves
+ * for the next.
+ */
+#ifndef AW_SIGNER_WORK_H
+#define AW_SIGNER_WORK_H
+
+#include "signer/authorize.h"
+#include "signer/jws.h"
+
+/** A request being worked on. */
+struct work {
+    struct core *core;
+    const struct peer *peer;
+    const struct sign_request *request;
+    struct sign_reply *reply;
+
+    int64_t now;
+    policy_snapshot *snapshot;
+    struct csr *csr;
+    struct certificate *certificate;
+    struct policy_verdict verdict;
+    struct account *account; /**< valid while `locked` */
+    token_key *key;
+    bool locked; /**< the accounts' lock is held for reading */
+    struct jws jws;
+    int64_t seq; /**< of the record */
+};
+
+/** True once any step has refused. */
+bool work_refused(const struct work *work);
+
+/**
+ * Notes a refusal: outcome, tag and message (printf-like). The first one counts.
+ * @return AW_CODE_MEMORY
+ */
+AW_MUST_USE aw_result work_refuse(struct work *work, enum sign_outcome outcome, const char *rule,
+    const char *format, ...) AW_PRINTF(4, 5);
+
+/** Notes what the policy's verdict says, for a refusal or a warning. */
+AW_MUST_USE aw_result work_take_verdict(struct work *work, const struct policy_request *asked);
+
+/** Takes the lock, finds account, CA and key of the application; NOT_READY where one is missing. */
+AW_MUST_USE aw_result work_bind_account(struct work *work);
+
+/** Refuses a URL that the account key must not sign for: origin, account, fixed resources. */
+AW_MUST_USE aw_result work_check_url(struct work *work, const char *url);
+
+/** Submits request and record to the ledger and the log; the ledger may refuse. */
+AW_MUST_USE aw_result work_record(struct work *work);
+
+/** Says on record that a permitted operation failed afterwards, and counts it. */
+void work_record_failure(struct work *work);
+
+/** Releases what the steps have left, and the lock; for AW_CLEANUP. */
+void work_end(struct work *work);
+
+#endif
