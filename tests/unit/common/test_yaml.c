@@ -11,6 +11,7 @@
 
 #include "common/io.h"
 #include "common/yaml.h"
+#include "tests/unit/common/mutate.h"
 
 /* A struct with one field of each kind, and its table. */
 
@@ -495,38 +496,9 @@ tells_files_apart(void **state)
 
 /* Mutations: bounded, from a fixed seed. */
 
-static uint32_t
-next_random(uint32_t *seed)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 17;
-    *seed ^= *seed << 5;
-    return *seed;
-}
-
-static void
-mutate(char *text, size_t *length, size_t capacity, uint32_t *seed)
-{
-    static const char alphabet[] = "[]{}:,-&*!|>'\"%@`#?~< \n\t\\e0a\xC3\xA9\x1b";
-    size_t at = next_random(seed) % *length;
-
-    switch (next_random(seed) % 3) {
-    case 0:
-        text[at] = alphabet[next_random(seed) % (sizeof(alphabet) - 1)];
-        break;
-    case 1:
-        memmove(text + at, text + at + 1, *length - at - 1);
-        *length -= *length > 1;
-        break;
-    default:
-        if (*length == capacity)
-            break;
-        memmove(text + at + 1, text + at, *length - at);
-        text[at] = alphabet[next_random(seed) % (sizeof(alphabet) - 1)];
-        (*length)++;
-        break;
-    }
-}
+static const char *const words[] = {"[", "]", "{", "}", ": ", ", ", "- ", "&a ", "*a", "!x ", "|\n",
+    ">", "'", "\"", "%TAG ! x\n", "---\n", "...\n", "? ", "<<: ", "~", "\n", "  ", "\t", "\\e",
+    "\\0", "\xC3\xA9", "owner", "limits", "names:"};
 
 static bool
 is_clean(const char *text)
@@ -544,7 +516,7 @@ survives_mutations(void **state)
                                "mode: strict\nnames: [a, \"b\\x41\"]\nlimits:\n"
                                "  orders_per_day: 50\nprincipals:\n  - user: &a alice\n"
                                "any: {k: *a}\n";
-    uint32_t seed = 0x5eed1;
+    struct mutator m = {.state = 0x5eed1, .words = words, .word_count = AW_COUNT(words)};
     unsigned good = 0;
 
     (void)state;
@@ -552,7 +524,7 @@ survives_mutations(void **state)
         AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
         AW_CLEANUP(release_sample) struct sample s = {0};
         AW_CLEANUP(aw_yaml_free) aw_yaml *yaml = NULL;
-        char text[sizeof(base) + 16];
+        char text[sizeof(base) + 64];
         size_t length = sizeof(base) - 1;
 
         /* Every second round begins without anchor and alias, so that readers are reached. */
@@ -562,7 +534,7 @@ survives_mutations(void **state)
             memset(strstr(text, "*a"), 'b', 2);
         }
         for (unsigned i = 0; i < 1 + round % 4; i++)
-            mutate(text, &length, sizeof(text), &seed);
+            mutate_once(&m, text, &length, sizeof(text));
         aw_result r = read_sample(text, length, &s, &faults, &yaml);
         good += aw_ok(r);
         if (aw_ok(r) != (faults.total == 0))
