@@ -1,0 +1,168 @@
+/**
+ * @file acme.h
+ * @brief RFC 8555 as a client speaks it: directory, nonces, problems, orders, authorizations.
+ *
+ * Requests are signed elsewhere: each POST asks a callback for the JWS that belongs to a nonce, so
+ * the same code serves applications (through the signer) and administrators (newAccount). What a CA
+ * answers is read in tolerant mode: unknown members are allowed, everything used is checked.
+ */
+#ifndef AW_CLIENT_ACME_H
+#define AW_CLIENT_ACME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/http.h"
+#include "common/names.h"
+#include "common/result.h"
+
+/** Limits. */
+enum {
+    ACME_NONCES_MAX = 32,        /**< nonces kept in the pool */
+    ACME_BAD_NONCE_RETRIES = 10, /**< of one request (RFC 8555 6.5), each with the answer's nonce */
+    ACME_NAMES_MAX = 100,
+    ACME_CHALLENGES_MAX = 32, /**< of one authorization; more are ignored */
+    ACME_PROBLEM_DETAIL_MAX = 2000,
+    ACME_SUBPROBLEMS_MAX = 100,
+    ACME_TOKEN_MAX = 128,       /**< characters of a challenge token (RFC 8555 8.1) */
+    ACME_RETRIES_MAX = 5,       /**< of a request that met 429, 5xx or a dropped connection */
+    ACME_RETRY_AFTER_MAX = 600, /**< longest Retry-After that is waited for, in seconds */
+};
+
+/** A directory (RFC 8555 7.1.1). Release: acme_directory_free. */
+struct acme_directory {
+    char *new_nonce, *new_account, *new_order, *revoke_cert, *key_change;
+    char *renewal_info;     /**< RFC 9773; NULL: none */
+    char *terms_of_service; /**< NULL: none */
+    char *website;
+    bool external_account_required;
+};
+
+/** Parses a directory document. */
+AW_MUST_USE aw_result acme_directory_parse(
+    const char *text, size_t size, struct acme_directory *out);
+
+/** Fetches and parses one. */
+AW_MUST_USE aw_result acme_directory_fetch(http *h, const char *url, struct acme_directory *out);
+
+/** Releases and zeroes. */
+void acme_directory_free(struct acme_directory *directory);
+
+/** A problem document (RFC 7807, RFC 8555 6.7). Texts are escaped for a terminal. */
+struct acme_problem {
+    long status;
+    char type[128]; /**< without "urn:ietf:params:acme:error:" when it has that prefix */
+    char *detail;
+    struct acme_subproblem {
+        char type[128];
+        char *detail;
+        char *identifier;
+    } * subproblems;
+    size_t subproblem_count;
+};
+
+/** Reads a problem from an answer; one that is no problem document yields type "" and the status.
+ */
+AW_MUST_USE aw_result acme_problem_parse(
+    const struct http_response *response, struct acme_problem *out);
+
+/** Releases and zeroes. */
+void acme_problem_free(struct acme_problem *problem);
+
+/**
+ * Fails with a problem: AW_CODE_CA_REFUSED for 4xx, AW_CODE_CA_UNAVAILABLE for 5xx and rateLimited,
+ * with type, detail and subproblems in the message and a hint by type (never by detail).
+ */
+AW_MUST_USE aw_result acme_problem_fail(
+    const struct acme_problem *problem, int64_t retry_after, const char *what);
+
+/** What a session tells while it works; NULL callbacks are allowed. */
+struct acme_progress {
+    void (*waiting)(void *context, const char *why, int64_t seconds); /**< before a wait */
+    void *context;
+};
+
+/** A conversation with one CA: connection and nonces. For one thread. */
+typedef struct acme_session acme_session;
+
+/** Makes a session; `h` must outlive it. Release: acme_session_free. */
+AW_MUST_USE aw_result acme_session_new(
+    http *h, const char *new_nonce_url, const struct acme_progress *progress, acme_session **out);
+
+/** Releases and nulls; NULL is allowed. */
+void acme_session_free(acme_session **session);
+
+/** Gives the JWS for a nonce, and where to post it. Both allocated. */
+typedef aw_result (*acme_signer)(void *context, const char *nonce, char **url, char **jws);
+
+/**
+ * Posts a signed request. The nonce comes from the pool, or newNonce. badNonce: signed again with
+ * the nonce of that very answer. 429 and 503 wait for Retry-After within ACME_RETRY_AFTER_MAX;
+ * other 5xx and dropped connections back off, where `idempotent`. An error status that is left
+ * fails with its problem.
+ */
+AW_MUST_USE aw_result acme_post(acme_session *session, acme_signer sign, void *context,
+    bool idempotent, const char *what, struct http_response *out);
+
+/** Order and authorization states (RFC 8555 7.1.6). An unknown one is a failure, not a wait. */
+enum acme_status {
+    ACME_PENDING,
+    ACME_READY,
+    ACME_PROCESSING,
+    ACME_VALID,
+    ACME_INVALID,
+    ACME_DEACTIVATED,
+    ACME_EXPIRED,
+    ACME_REVOKED,
+};
+
+/** Name as in RFC 8555. */
+const char *acme_status_name(enum acme_status status);
+
+/** An order object (RFC 8555 7.1.3). Release: acme_order_free. */
+struct acme_order {
+    enum acme_status status;
+    struct aw_name *names; /**< sorted */
+    size_t name_count;
+    char **authorizations; /**< URLs */
+    size_t authorization_count;
+    char *finalize;
+    char *certificate;           /**< NULL until valid */
+    char *profile;               /**< NULL: none told */
+    struct acme_problem problem; /**< of an invalid order; type "" when none was told */
+};
+
+/** Parses an order. */
+AW_MUST_USE aw_result acme_order_parse(const char *text, size_t size, struct acme_order *out);
+
+/** Releases and zeroes. */
+void acme_order_free(struct acme_order *order);
+
+/** A challenge that we know how to answer; others are left out. */
+struct acme_challenge {
+    char type[32]; /**< "http-01" ... */
+    enum acme_status status;
+    char *url;
+    char token[ACME_TOKEN_MAX + 1]; /**< base64url characters only: it becomes a file name */
+    struct acme_problem problem;
+};
+
+/** An authorization object (RFC 8555 7.1.4). Release: acme_authorization_free. */
+struct acme_authorization {
+    enum acme_status status;
+    struct aw_name name;
+    bool wildcard;
+    struct acme_challenge *challenges;
+    size_t challenge_count;
+    size_t ignored_challenges; /**< of types that we do not know */
+};
+
+/** Parses an authorization. */
+AW_MUST_USE aw_result acme_authorization_parse(
+    const char *text, size_t size, struct acme_authorization *out);
+
+/** Releases and zeroes. */
+void acme_authorization_free(struct acme_authorization *authorization);
+
+#endif

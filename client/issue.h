@@ -1,0 +1,91 @@
+/**
+ * @file issue.h
+ * @brief One certificate from start to end: order, authorizations, finalize, download.
+ *
+ * It knows the protocol's sequence and nothing of files: keys, challenges and storage are the
+ * caller's, through callbacks.
+ */
+#ifndef AW_CLIENT_ISSUE_H
+#define AW_CLIENT_ISSUE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/acme.h"
+#include "client/signer_link.h"
+#include "common/result.h"
+
+/** Limits. */
+enum {
+    ISSUE_POLL_FIRST_MS = 250,       /**< first wait for a CA that gives no Retry-After; doubles */
+    ISSUE_POLL_MAX_MS = 10 * 1000,   /**< longest wait between polls without Retry-After */
+    ISSUE_PROCESSING_SECONDS = 3600, /**< an order may stay "processing" that long */
+    ISSUE_VALIDATION_SECONDS = 600,  /**< a challenge may stay "processing" that long */
+};
+
+/** Steps, as progress tells them. */
+enum issue_step {
+    ISSUE_ORDER,
+    ISSUE_AUTHORIZE, /**< for each name that is not valid yet */
+    ISSUE_FINALIZE,
+    ISSUE_POLL,
+    ISSUE_DOWNLOAD,
+    ISSUE_DONE,
+};
+
+/** "ordering", "authorizing" and so on. */
+const char *issue_step_text(enum issue_step step);
+
+/** A challenge to be met. */
+struct issue_challenge {
+    const struct aw_name *name;
+    const char *type; /**< "http-01" */
+    const char *token;
+    const char *key_authorization; /**< token "." thumbprint (RFC 8555 8.1) */
+};
+
+/** The caller's part. */
+struct issue_callbacks {
+    /** Which type to use of those offered; NULL: none is possible, with this thread's failure set.
+     */
+    const char *(*choose)(void *context, const struct acme_authorization *authorization);
+    aw_result (*deploy)(void *context, const struct issue_challenge *challenge);
+    void (*cleanup)(void *context, const struct issue_challenge *challenge);
+    void (*progress)(void *context, enum issue_step step, const char *name, const char *detail);
+    void *context;
+};
+
+/** What is to be issued. */
+struct issue_request {
+    const char *application;     /**< NULL: the only one */
+    const char *thumbprint;      /**< of the account key, from WhoAmI */
+    const char *profile;         /**< NULL: none */
+    const struct aw_name *names; /**< sorted */
+    size_t name_count;
+    const uint8_t *csr; /**< DER */
+    size_t csr_size;
+};
+
+/** What came of it. Release: issue_result_free. */
+struct issue_result {
+    char *chain; /**< the PEM chain as the CA sent it, unchecked */
+    size_t chain_size;
+    struct signer_order order;
+    char *order_url;
+    char *warning;    /**< of warn_until; NULL: none */
+    size_t validated; /**< names that had to be validated now */
+    size_t requests;  /**< HTTP requests made */
+};
+
+/**
+ * Issues. The authorizations of a pre-validated order are looked at only where the order is not
+ * "ready" already. Deployed challenges are cleaned up on every path.
+ */
+AW_MUST_USE aw_result issue_certificate(acme_session *session, signer_link *link,
+    const struct issue_request *request, const struct issue_callbacks *callbacks,
+    struct issue_result *out);
+
+/** Releases and zeroes. */
+void issue_result_free(struct issue_result *result);
+
+#endif

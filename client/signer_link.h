@@ -1,0 +1,98 @@
+/**
+ * @file signer_link.h
+ * @brief The signer as the client calls it: one connection, typed calls, refusals with their
+ * fields.
+ *
+ * The contract is signer/org.acmeward.Signer.varlink; nothing of signer/ is included. When the
+ * connection was dropped while idle it is made anew, once per call. Refusals fail with
+ * AW_CODE_REFUSED and the text "refused: ..." that names rule and owner; Unavailable, Frozen and
+ * NotReady fail with AW_CODE_UNAVAILABLE.
+ */
+#ifndef AW_CLIENT_SIGNER_LINK_H
+#define AW_CLIENT_SIGNER_LINK_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/names.h"
+#include "common/result.h"
+
+/** Longest wait for an answer of the signer, in milliseconds. */
+enum { SIGNER_LINK_TIMEOUT_MS = 30 * 1000 };
+
+/** A connection to the signer. */
+typedef struct signer_link signer_link;
+
+/** Connects. `server_uid`: the uid the signer may have besides root. Release: signer_link_close. */
+AW_MUST_USE aw_result signer_link_open(const char *path, uid_t server_uid, signer_link **out);
+
+/** Closes, releases, nulls; NULL is allowed. */
+void signer_link_close(signer_link **link);
+
+/** The last refusal of the signer on this connection, for --json; all NULL when there was none. */
+struct signer_refusal {
+    char *error; /**< "PolicyRefused", "LedgerRefused" ... */
+    char *rule;
+    char *application;
+    char *name;
+    char *allowed;
+    char *owner;
+    char *message;
+    int64_t retry_after; /**< seconds; -1: none */
+};
+const struct signer_refusal *signer_link_refusal(const signer_link *link);
+
+/**
+ * Calls any method of org.acmeward.Signer; for whoami and check, whose answers are shown as they
+ * are.
+ * @param parameters JSON text of an object
+ * @param[out] reply the reply's parameters object; release with aw_json_free
+ */
+AW_MUST_USE aw_result signer_link_call(
+    signer_link *link, const char *method, const char *parameters, cJSON **reply);
+
+/** What identifies an order that was opened through the signer. */
+struct signer_order {
+    char *application;
+    int64_t ticket;
+};
+
+/** What newOrder asks for; NULL members are left out. */
+struct signer_new_order {
+    const char *application;
+    const struct aw_name *names;
+    size_t name_count;
+    const char *profile;
+};
+
+/** Signs newOrder; *warning is set (allocated) when warn_until let it through, else NULL. */
+AW_MUST_USE aw_result signer_new_order(signer_link *link, const struct signer_new_order *asked,
+    const char *nonce, struct signer_order *order, char **url, char **jws, char **warning);
+
+/** One URL with its kind: "order", "finalize", "authorization", "challenge", "certificate". */
+struct signer_claim {
+    const char *kind;
+    const char *url;
+};
+
+/** Names URLs of an order. */
+AW_MUST_USE aw_result signer_claim_urls(signer_link *link, const struct signer_order *order,
+    const struct signer_claim *claims, size_t count);
+
+/** Signs finalize of a CSR (DER). */
+AW_MUST_USE aw_result signer_finalize(signer_link *link, const struct signer_order *order,
+    const char *nonce, const char *finalize_url, const uint8_t *csr, size_t csr_size, char **url,
+    char **jws);
+
+/** Signs POST-as-GET ("PostAsGet") or a challenge response ("AnswerChallenge") of a claimed URL. */
+AW_MUST_USE aw_result signer_post_url(signer_link *link, const char *method,
+    const struct signer_order *order, const char *nonce, const char *target, char **url,
+    char **jws);
+
+/** Hands an issued certificate back: DER of leaf and chain. */
+AW_MUST_USE aw_result signer_record_certificate(signer_link *link, const struct signer_order *order,
+    const uint8_t *const *certificates, const size_t *sizes, size_t count);
+
+#endif
