@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "support.h"
 
@@ -175,6 +176,30 @@ long_records_are_bounded_in_octets(void **state)
     scene_end(&scene);
 }
 
+static void
+the_first_cause_stays(void **state)
+{
+    struct scene scene;
+    int64_t seq;
+
+    (void)state;
+    begin_held(&scene);
+    assert_int_equal(unlink(scene.path), 0);
+    expect_failure("health", audit_log_healthy(scene.log), AW_CODE_CORRUPT, "was removed");
+    gate_set(false, EIO);
+    /* The batch in flight fails too, at some moment of this. */
+    for (int i = 0; i < 200; i++) {
+        expect_failure("in flight", audit_log_wait(scene.log, 1), AW_CODE_CORRUPT, "was removed");
+        usleep(50);
+    }
+    gate_reset();
+    scene_close(&scene);
+    scene_open(&scene);
+    expect_ok("a new log", append(&scene, &seq));
+    assert_int_equal(seq, 1);
+    scene_end(&scene);
+}
+
 /* Those who wait, those who were queued and those who come later all get the first cause. */
 static void *
 wait_for_second(void *context)
@@ -309,6 +334,7 @@ main(void)
         cmocka_unit_test(an_idle_writer_does_not_wait_for_company),
         cmocka_unit_test(a_full_queue_is_busy),
         cmocka_unit_test(long_records_are_bounded_in_octets),
+        cmocka_unit_test(the_first_cause_stays),
         cmocka_unit_test(attack_104_a_failed_fsync_is_final),
         cmocka_unit_test(threads_get_dense_numbers_and_readers_whole_records),
     };

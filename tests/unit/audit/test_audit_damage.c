@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -395,6 +396,27 @@ attack_101_cut_tail_is_torn(void **state)
     scene_end(&scene);
 }
 
+/* Some file beside the log holds exactly these octets. */
+static bool
+is_kept(const struct scene *scene, const char *octets, size_t size)
+{
+    char pattern[128];
+    glob_t found;
+    bool kept = false;
+
+    snprintf(pattern, sizeof(pattern), "%s.torn-*", scene->path);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        char *content;
+        size_t length;
+        expect_ok(found.gl_pathv[i], aw_file_read(found.gl_pathv[i], 1000, &content, &length));
+        kept = kept || (length == size && memcmp(content, octets, size) == 0);
+        free(content);
+    }
+    globfree(&found);
+    return kept;
+}
+
 /* The octets cut are beside the log, whole; the log goes on with the next number. */
 static void
 torn_tail_is_repaired_and_kept(void **state)
@@ -422,6 +444,8 @@ torn_tail_is_repaired_and_kept(void **state)
         if (scene.repaired != tails[i].size)
             fail_msg("%s: %zu octets repaired", tails[i].name, scene.repaired);
         assert_int_equal(scene_count(&scene, "audit.jsonl.torn-"), i + 1);
+        if (!is_kept(&scene, tails[i].tail, tails[i].size))
+            fail_msg("%s: the octets cut are not kept", tails[i].name);
         expect_ok(tails[i].name, scene_append(&scene, &seq));
         assert_int_equal(seq, 4 + (int64_t)i);
         scene_close(&scene);

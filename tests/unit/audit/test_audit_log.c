@@ -20,7 +20,7 @@ a_new_log_is_empty_and_private(void **state)
 
     (void)state;
     scene_begin(&scene);
-    mode_t before = umask(0);
+    mode_t before = umask(0077); /* the mode is set in spite of it */
     scene_open(&scene);
     umask(before);
     assert_int_equal(stat(scene.path, &st), 0);
@@ -87,6 +87,38 @@ time_never_goes_back(void **state)
     expect_ok("wait", audit_log_wait(scene.log, seq));
     expect_ok("read", audit_read(scene.folder, 1, note_times, times));
     assert_memory_equal(times + 1, written, sizeof(written));
+    scene_end(&scene);
+}
+
+static aw_result
+compare_receipt(const struct audit_record *record, void *context)
+{
+    const struct audit_receipt *receipt = context;
+
+    if (record->seq != receipt->seq || record->entry.time != receipt->time ||
+        strcmp(record->digest, receipt->digest) != 0)
+        return aw_fail(AW_CODE_MISMATCH, "record %lld", (long long)record->seq);
+    return AW_OK;
+}
+
+static void
+a_receipt_is_what_is_read_back(void **state)
+{
+    struct audit_entry entry = {.kind = AUDIT_CLAIM, .time = 5};
+    struct audit_receipt receipt;
+    struct audit_verdict verdict;
+    struct scene scene;
+
+    (void)state;
+    scene_fill(&scene, 2);
+    scene_open(&scene);
+    expect_ok("record", audit_log_record(scene.log, &entry, &receipt));
+    expect_ok("wait", audit_log_wait(scene.log, receipt.seq));
+    assert_int_equal(receipt.seq, 3);
+    assert_int_equal(receipt.time, 1795487665); /* the clock went back */
+    expect_ok("read", audit_read(scene.folder, 3, compare_receipt, &receipt));
+    expect_ok("verify", audit_verify(scene.folder, &verdict));
+    assert_string_equal(verdict.head, receipt.digest);
     scene_end(&scene);
 }
 
@@ -165,6 +197,7 @@ main(void)
         cmocka_unit_test(a_new_log_is_empty_and_private),
         cmocka_unit_test(numbers_go_on_over_restarts),
         cmocka_unit_test(time_never_goes_back),
+        cmocka_unit_test(a_receipt_is_what_is_read_back),
         cmocka_unit_test(a_refused_entry_leaves_no_trace),
         cmocka_unit_test(one_writer_at_a_time),
         cmocka_unit_test(reading_begins_and_stops_where_told),
