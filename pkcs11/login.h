@@ -1,0 +1,28 @@
+/**
+ * @file login.h
+ * @brief Login with the latch, and the PIN's file.
+ *
+ * A marker file is written durably before C_Login and removed after it proved nothing against the
+ * PIN; while it is there nobody logs in. So a wrong PIN costs one try, however often the service
+ * manager starts us again.
+ */
+#ifndef AW_PKCS11_LOGIN_H
+#define AW_PKCS11_LOGIN_H
+
+#include "common/result.h"
+#include "common/secret.h"
+#include "pkcs11/token.h"
+
+/** Checks mode and owner of the PIN's file. AW_CODE_TOKEN_PIN. */
+AW_MUST_USE aw_result token_pin_check(const char *path);
+
+/** Reads the PIN; one newline at the end is not part of it. AW_CODE_TOKEN_PIN. */
+AW_MUST_USE aw_result token_pin_read(const char *path, aw_secret **out);
+
+/**
+ * Sees to it that the user is logged in: asks the token, and if not, logs in once. Threads wait for
+ * each other. AW_CODE_TOKEN_PIN when there is no login to be had.
+ */
+AW_MUST_USE aw_result token_login(token *t);
+
+#endif

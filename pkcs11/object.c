@@ -1,0 +1,191 @@
+#include "pkcs11/object.h"
+
+#include <stdio.h>
+
+#include "pkcs11/ckr.h"
+#include "pkcs11/internal.h"
+
+#define CKA_ROW(name)     \
+    {                     \
+        CKA_##name, #name \
+    }
+static const struct {
+    CK_ATTRIBUTE_TYPE type;
+    const char *name;
+} attribute_names[] = {CKA_ROW(CLASS), CKA_ROW(TOKEN), CKA_ROW(PRIVATE), CKA_ROW(LABEL),
+    CKA_ROW(VALUE), CKA_ROW(KEY_TYPE), CKA_ROW(ID), CKA_ROW(SENSITIVE), CKA_ROW(ENCRYPT),
+    CKA_ROW(DECRYPT), CKA_ROW(WRAP), CKA_ROW(UNWRAP), CKA_ROW(SIGN), CKA_ROW(SIGN_RECOVER),
+    CKA_ROW(VERIFY), CKA_ROW(VERIFY_RECOVER), CKA_ROW(DERIVE), CKA_ROW(MODULUS),
+    CKA_ROW(MODULUS_BITS), CKA_ROW(PUBLIC_EXPONENT), CKA_ROW(PRIVATE_EXPONENT), CKA_ROW(PRIME_1),
+    CKA_ROW(EXTRACTABLE), CKA_ROW(LOCAL), CKA_ROW(NEVER_EXTRACTABLE), CKA_ROW(ALWAYS_SENSITIVE),
+    CKA_ROW(MODIFIABLE), CKA_ROW(COPYABLE), CKA_ROW(DESTROYABLE), CKA_ROW(EC_PARAMS),
+    CKA_ROW(EC_POINT), CKA_ROW(ALWAYS_AUTHENTICATE), CKA_ROW(WRAP_WITH_TRUSTED), CKA_ROW(TRUSTED),
+    CKA_ROW(ALLOWED_MECHANISMS)};
+#undef CKA_ROW
+
+const char *
+token_attribute_name(CK_ATTRIBUTE_TYPE type)
+{
+    static _Thread_local char number[32];
+
+    for (size_t i = 0; i < AW_COUNT(attribute_names); i++)
+        if (attribute_names[i].type == type)
+            return attribute_names[i].name;
+    snprintf(number, sizeof(number), "0x%lx", type);
+    return number;
+}
+
+CK_ATTRIBUTE
+token_attribute_bool(CK_ATTRIBUTE_TYPE type, bool value)
+{
+    static const CK_BBOOL values[] = {CK_FALSE, CK_TRUE};
+
+    return token_attribute(type, &values[value ? 1 : 0], sizeof(CK_BBOOL));
+}
+
+aw_result
+token_objects_find(struct token_session *s, const CK_ATTRIBUTE *template, size_t count,
+    CK_OBJECT_HANDLE *out, size_t *found)
+{
+    CK_ATTRIBUTE copy[8];
+    CK_ULONG max = *found;
+    CK_ULONG got = 0;
+
+    *found = 0;
+    if (count > AW_COUNT(copy))
+        return aw_fail(AW_CODE_INTERNAL, "a search template of %zu attributes", count);
+    if (count > 0)
+        memcpy(copy, template, count * sizeof(copy[0]));
+    AW_TRY(TOKEN_CALL(s, C_FindObjectsInit, s->handle, copy, count));
+    do { /* a token may give fewer at a time than there are */
+        AW_TRY(TOKEN_CALL(s, C_FindObjects, s->handle, out + *found, max - *found, &got));
+        *found += got;
+    } while (got > 0 && *found < max);
+    return TOKEN_CALL(s, C_FindObjectsFinal, s->handle);
+}
+
+static aw_result
+find_named(struct token_session *s, const struct token_object_name *name, CK_OBJECT_HANDLE out[2],
+    size_t *found)
+{
+    CK_ATTRIBUTE template[4] = {token_attribute(CKA_CLASS, &name->class, sizeof(name->class)),
+        token_attribute_bool(CKA_TOKEN, true)};
+    size_t count = 2;
+
+    if (name->label != NULL)
+        template[count++] = token_attribute(CKA_LABEL, name->label, strlen(name->label));
+    if (name->id != NULL)
+        template[count++] = token_attribute(CKA_ID, name->id, name->id_size);
+    *found = 2;
+    return token_objects_find(s, template, count, out, found);
+}
+
+aw_result
+token_object_find_one(
+    struct token_session *s, const struct token_object_name *name, CK_OBJECT_HANDLE *out)
+{
+    CK_OBJECT_HANDLE handles[2];
+    size_t found;
+    const char *label = name->label == NULL ? "of the private key's CKA_ID" : name->label;
+
+    AW_TRY(find_named(s, name, handles, &found));
+    if (found == 0)
+        return aw_hint(
+            aw_fail(AW_CODE_TOKEN_KEY_MISSING, "the token has no %s \"%s\"", name->what, label),
+            "\"acmeward-admin token doctor\" lists the keys that are there");
+    if (found > 1)
+        return aw_hint(
+            aw_fail(AW_CODE_MISMATCH, "the token has more than one %s \"%s\"", name->what, label),
+            "labels must be unique: destroy or rename the one that is not wanted");
+    *out = handles[0];
+    return AW_OK;
+}
+
+aw_result
+token_object_absent(struct token_session *s, const struct token_object_name *name)
+{
+    CK_OBJECT_HANDLE handles[2];
+    size_t found;
+
+    AW_TRY(find_named(s, name, handles, &found));
+    if (found == 0)
+        return AW_OK;
+    return aw_hint(
+        aw_fail(AW_CODE_EXISTS, "the token has a %s \"%s\" already", name->what, name->label),
+        "choose another label, or destroy that key first");
+}
+
+aw_result
+token_attribute_ask(
+    struct token_session *s, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attribute, CK_RV *answer)
+{
+    aw_result r = TOKEN_CALL(s, C_GetAttributeValue, s->handle, object, attribute, 1);
+
+    *answer = s->answer;
+    if (!aw_ok(r) && token_ckr_class(s->answer) == TOKEN_CKR_ATTRIBUTE) {
+        token_session_forgive(s);
+        return AW_OK;
+    }
+    /* Some tokens say CKR_OK and mark the attribute (PKCS#11 v2.40, C_GetAttributeValue). */
+    if (aw_ok(r) && attribute->ulValueLen == CK_UNAVAILABLE_INFORMATION)
+        *answer = CKR_ATTRIBUTE_TYPE_INVALID;
+    return r;
+}
+
+aw_result
+token_attribute_read(struct token_session *s, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attribute)
+{
+    CK_RV answer;
+
+    AW_TRY(token_attribute_ask(s, object, attribute, &answer));
+    if (answer == CKR_OK)
+        return AW_OK;
+    return aw_fail_cause(AW_CODE_TOKEN, AW_CAUSE_CKR, answer, "the token does not tell %s (%s)",
+        token_attribute_name(attribute->type), token_ckr_name(answer));
+}
+
+aw_result
+token_flag_read(
+    struct token_session *s, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, enum token_flag *out)
+{
+    CK_BBOOL value = CK_FALSE;
+    CK_ATTRIBUTE attribute = {type, &value, sizeof(value)};
+    CK_RV answer;
+
+    AW_TRY(token_attribute_ask(s, object, &attribute, &answer));
+    if (answer != CKR_OK || attribute.ulValueLen != sizeof(value))
+        *out = TOKEN_FLAG_UNKNOWN;
+    else
+        *out = value == CK_FALSE ? TOKEN_FLAG_FALSE : TOKEN_FLAG_TRUE;
+    return AW_OK;
+}
+
+CK_OBJECT_HANDLE
+token_handle_get(struct token_handle *handle, uint64_t *generation)
+{
+    pthread_mutex_lock(&handle->lock);
+    CK_OBJECT_HANDLE value = handle->value;
+    *generation = handle->generation;
+    pthread_mutex_unlock(&handle->lock);
+    return value;
+}
+
+aw_result
+token_handle_renew(struct token_handle *handle, uint64_t used,
+    aw_result (*search)(void *context, struct token_session *s, CK_OBJECT_HANDLE *out),
+    void *context, struct token_session *s)
+{
+    aw_result r = AW_OK;
+    CK_OBJECT_HANDLE found = CK_INVALID_HANDLE;
+
+    pthread_mutex_lock(&handle->lock);
+    if (handle->generation == used) {
+        r = search(context, s, &found);
+        if (aw_ok(r)) {
+            handle->value = found;
+            handle->generation++;
+        }
+    }
+    pthread_mutex_unlock(&handle->lock);
+    return r;
+}

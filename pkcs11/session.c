@@ -1,0 +1,224 @@
+#include "pkcs11/session.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "pkcs11/ckr.h"
+#include "pkcs11/internal.h"
+#include "pkcs11/login.h"
+
+/* Rungs climbed for one piece of work: session, login and handle can each be lost once, and again.
+ */
+enum { RECOVERIES_MAX = 4 };
+
+CK_FUNCTION_LIST *
+token_functions(const token *t)
+{
+    return t->module.functions;
+}
+
+aw_result
+token_session_note(struct token_session *s, const char *function, CK_RV answer)
+{
+    if (__builtin_expect(answer == CKR_OK, 1))
+        return AW_OK;
+    if (s->answer == CKR_OK)
+        s->answer = answer;
+    return token_ckr_fail(answer, function);
+}
+
+void
+token_session_close(struct token_session *s)
+{
+    if (s->handle == CK_INVALID_HANDLE)
+        return;
+    /* It may be invalid already; there is nothing to do about it either way. */
+    (void)token_functions(s->owner)->C_CloseSession(s->handle);
+    s->handle = CK_INVALID_HANDLE;
+}
+
+aw_result
+token_session_open(struct token_session *s, CK_FLAGS flags)
+{
+    CK_SESSION_HANDLE handle = CK_INVALID_HANDLE;
+
+    token_session_close(s);
+    token_session_forgive(s);
+    AW_TRY(TOKEN_CALL(
+        s, C_OpenSession, s->owner->slot, CKF_SERIAL_SESSION | flags, NULL, NULL, &handle));
+    s->handle = handle;
+    return AW_OK;
+}
+
+/* The pool. */
+
+static aw_result
+pool_init(struct token_pool *pool)
+{
+    pthread_condattr_t attributes;
+
+    if (pthread_condattr_init(&attributes) != 0)
+        return aw_fail_memory();
+    /* Deadlines are monotonic: a clock step must not look like a busy token. */
+    bool good = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+                pthread_cond_init(&pool->returned, &attributes) == 0;
+    pthread_condattr_destroy(&attributes);
+    return good ? AW_OK : aw_fail_memory();
+}
+
+static aw_result
+pool_fill(token *t, unsigned size)
+{
+    struct token_pool *pool = &t->pool;
+
+    for (unsigned i = 0; i < size; i++) {
+        struct token_session *s = &pool->sessions[i];
+        s->owner = t;
+        aw_result r = token_session_open(s, 0);
+        if (!aw_ok(r) && s->answer == CKR_SESSION_COUNT && i > 0)
+            return AW_OK; /* the token has fewer than asked: those will do */
+        AW_TRY(r);
+        pool->idle[pool->idle_count++] = s;
+        pool->size = i + 1;
+    }
+    return AW_OK;
+}
+
+aw_result
+token_pool_open(token *t, unsigned size, unsigned timeout_ms)
+{
+    if (size == 0 || size > TOKEN_SESSIONS_MAX)
+        return aw_fail(AW_CODE_CONFIG, "a pool of %u sessions is not possible (1 to %d)", size,
+            TOKEN_SESSIONS_MAX);
+    AW_TRY(pool_init(&t->pool));
+    t->pool.timeout_ms = timeout_ms;
+    t->anchor.owner = t;
+    AW_TRY(token_session_open(&t->anchor, 0));
+    return pool_fill(t, size);
+}
+
+void
+token_pool_close(token *t)
+{
+    for (unsigned i = 0; i < t->pool.size; i++)
+        token_session_close(&t->pool.sessions[i]);
+    t->pool.size = 0;
+    if (t->anchor.owner != NULL) {
+        token_session_close(&t->anchor);
+        pthread_cond_destroy(&t->pool.returned);
+    }
+}
+
+static struct timespec
+deadline_in(unsigned milliseconds)
+{
+    struct timespec at;
+
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += milliseconds / 1000;
+    at.tv_nsec += (long)(milliseconds % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+/* NULL: none came free in time. */
+static struct token_session *
+pool_pop(struct token_pool *pool)
+{
+    struct token_session *s = NULL;
+
+    pthread_mutex_lock(&pool->lock);
+    if (pool->idle_count == 0) {
+        struct timespec deadline = deadline_in(pool->timeout_ms);
+        while (pool->idle_count == 0 &&
+               pthread_cond_timedwait(&pool->returned, &pool->lock, &deadline) != ETIMEDOUT)
+            continue;
+    }
+    if (pool->idle_count > 0)
+        s = pool->idle[--pool->idle_count];
+    pthread_mutex_unlock(&pool->lock);
+    return s;
+}
+
+static void
+pool_push(struct token_session **session)
+{
+    struct token_session *s = *session;
+
+    if (s == NULL)
+        return;
+    if (s->answer != CKR_OK)
+        token_session_close(s);
+    struct token_pool *pool = &s->owner->pool;
+    pthread_mutex_lock(&pool->lock);
+    pool->idle[pool->idle_count++] = s;
+    pthread_cond_signal(&pool->returned);
+    pthread_mutex_unlock(&pool->lock);
+    *session = NULL;
+}
+
+/* The ladder. */
+
+static aw_result
+recover(struct token_session *s, const struct token_work *work)
+{
+    const struct token_ckr_rule *rule = token_ckr_rule(token_ckr_class(s->answer));
+
+    token_session_forgive(s);
+    if (rule->reopen)
+        AW_TRY(token_session_open(s, 0));
+    /* A lost session or handle is often a lost login in disguise: always ask. */
+    AW_TRY(token_login(s->owner));
+    return work->find == NULL ? AW_OK : work->find(s, work->context);
+}
+
+static bool
+recoverable(const struct token_session *s)
+{
+    return token_ckr_rule(token_ckr_class(s->answer))->recover;
+}
+
+aw_result
+token_run(token *t, const struct token_work *work)
+{
+    AW_CLEANUP(pool_push) struct token_session *s = pool_pop(&t->pool);
+
+    if (s == NULL)
+        return aw_hint(aw_fail(AW_CODE_BUSY, "all %u sessions of the token stayed busy for %u ms",
+                           t->pool.size, t->pool.timeout_ms),
+            "try again later; if it happens often, raise the number of sessions");
+    token_session_forgive(s);
+    if (s->handle == CK_INVALID_HANDLE)
+        AW_TRY(token_session_open(s, 0));
+    aw_result r = work->run(s, work->context);
+    for (unsigned i = 0; !aw_ok(r) && recoverable(s) && i < RECOVERIES_MAX; i++) {
+        r = recover(s, work);
+        if (aw_ok(r))
+            r = work->run(s, work->context);
+    }
+    return r;
+}
+
+static aw_result
+run_write_locked(
+    token *t, aw_result (*run)(struct token_session *session, void *context), void *context)
+{
+    AW_CLEANUP(token_session_close) struct token_session s = {.owner = t};
+
+    AW_TRY(token_login(t));
+    AW_TRY(token_session_open(&s, CKF_RW_SESSION));
+    return run(&s, context);
+}
+
+aw_result
+token_run_write(
+    token *t, aw_result (*run)(struct token_session *session, void *context), void *context)
+{
+    pthread_mutex_lock(&t->write_lock);
+    aw_result r = run_write_locked(t, run, context);
+    pthread_mutex_unlock(&t->write_lock);
+    return r;
+}

@@ -1,0 +1,147 @@
+#include "pkcs11/token.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/io.h"
+#include "pkcs11/ckr.h"
+#include "pkcs11/internal.h"
+#include "pkcs11/login.h"
+#include "pkcs11/uri.h"
+
+/* Between two looks for the token at start. */
+static const struct timespec retry_pause = {.tv_nsec = 100000000};
+
+static aw_result
+copy_text(const char *text, char **out)
+{
+    if (text == NULL)
+        return AW_OK;
+    *out = strdup(text);
+    return *out == NULL ? aw_fail_memory() : AW_OK;
+}
+
+static aw_result
+fetch_digests(token *t)
+{
+    t->sha256 = EVP_MD_fetch(t->libctx, "SHA2-256", t->properties);
+    t->sha384 = EVP_MD_fetch(t->libctx, "SHA2-384", t->properties);
+    if (t->sha256 == NULL || t->sha384 == NULL)
+        return aw_fail_openssl("OpenSSL offers no SHA-256 or SHA-384 with properties \"%s\"",
+            t->properties == NULL ? "" : t->properties);
+    return AW_OK;
+}
+
+static aw_result
+take_config(token *t, const struct token_config *config, const token_uri *uri)
+{
+    const char *pin_source = config->pin_source;
+
+    if (config->latch == NULL)
+        return aw_fail(AW_CODE_CONFIG, "there is no path for the PIN's latch marker");
+    if (pin_source == NULL)
+        AW_TRY(token_uri_pin_source(uri, &pin_source));
+    AW_TRY(copy_text(pin_source, &t->pin_source));
+    AW_TRY(copy_text(config->latch, &t->latch));
+    AW_TRY(copy_text(config->properties, &t->properties));
+    t->libctx = config->libctx;
+    return fetch_digests(t);
+}
+
+/*
+ * Other processes that log in rewrite SoftHSM's token file, and it lists tokens only when it is
+ * initialised: so each look loads anew.
+ */
+static aw_result
+find_token(token *t, const struct token_config *config, const token_uri *uri)
+{
+    for (unsigned tries = 0;; tries++) {
+        AW_TRY(token_module_open(&t->module, config->module));
+        aw_result r = token_uri_select(uri, &t->module, &t->slot);
+        if (r.code != AW_CODE_TOKEN_ABSENT || tries >= config->start_retries)
+            return aw_context(r, "%s", config->module);
+        token_module_close(&t->module);
+        nanosleep(&retry_pause, NULL);
+    }
+}
+
+static aw_result
+open_steps(token *t, const struct token_config *config)
+{
+    AW_CLEANUP(token_uri_free) token_uri *uri = NULL;
+
+    AW_TRY(token_uri_parse(config->uri, config->module == NULL ? "" : config->module, &uri));
+    AW_TRY(take_config(t, config, uri));
+    AW_TRY(find_token(t, config, uri));
+    AW_TRY(token_pool_open(t, config->sessions, config->timeout_ms));
+    return token_login(t);
+}
+
+aw_result
+token_open(const struct token_config *config, token **out)
+{
+    AW_CLEANUP(token_close) token *t = calloc(1, sizeof(*t));
+
+    if (t == NULL)
+        return aw_fail_memory();
+    pthread_mutex_init(&t->login_lock, NULL);
+    pthread_mutex_init(&t->write_lock, NULL);
+    pthread_mutex_init(&t->pool.lock, NULL);
+    AW_TRY(open_steps(t, config));
+    *out = AW_MOVE(t);
+    return AW_OK;
+}
+
+void
+token_close(token **pointer)
+{
+    token *t = pointer == NULL ? NULL : *pointer;
+
+    if (t == NULL)
+        return;
+    token_pool_close(t);
+    token_module_close(&t->module);
+    EVP_MD_free(t->sha256);
+    EVP_MD_free(t->sha384);
+    pthread_mutex_destroy(&t->login_lock);
+    pthread_mutex_destroy(&t->write_lock);
+    pthread_mutex_destroy(&t->pool.lock);
+    free(t->pin_source);
+    free(t->latch);
+    free(t->properties);
+    free(t);
+    *pointer = NULL;
+}
+
+/* What the token says of itself. libp11 can't read it again safely (module.h), Cryptoki can. */
+
+static void
+copy_padded(const unsigned char *text, size_t size, char *out)
+{
+    while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\0'))
+        size--;
+    memcpy(out, text, size);
+    out[size] = '\0';
+}
+
+aw_result
+token_info_get(token *t, struct token_info *out)
+{
+    struct token_session unused = {.owner = t};
+    CK_TOKEN_INFO info;
+
+    AW_TRY(TOKEN_CALL(&unused, C_GetTokenInfo, t->slot, &info));
+    memset(out, 0, sizeof(*out));
+    copy_padded(info.label, sizeof(info.label), out->label);
+    copy_padded(info.manufacturerID, sizeof(info.manufacturerID), out->manufacturer);
+    copy_padded(info.model, sizeof(info.model), out->model);
+    copy_padded(info.serialNumber, sizeof(info.serialNumber), out->serial);
+    out->slot = t->slot;
+    out->flags = info.flags;
+    out->pin_count_low = (info.flags & CKF_USER_PIN_COUNT_LOW) != 0;
+    out->pin_final_try = (info.flags & CKF_USER_PIN_FINAL_TRY) != 0;
+    out->pin_locked = (info.flags & CKF_USER_PIN_LOCKED) != 0;
+    out->write_protected = (info.flags & CKF_WRITE_PROTECTED) != 0;
+    return AW_OK;
+}
