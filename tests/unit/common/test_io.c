@@ -1,0 +1,597 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "common/io.h"
+
+/* Each test has a folder of its own, and works in it. */
+struct place {
+    char folder[64];
+    int back; /* the folder we came from */
+};
+
+static int
+enter_folder(void **state)
+{
+    struct place *place = calloc(1, sizeof(*place));
+
+    assert_non_null(place);
+    strcpy(place->folder, "/tmp/acmeward-io.XXXXXX");
+    place->back = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    *state = place;
+    return place->back >= 0 && mkdtemp(place->folder) != NULL && chdir(place->folder) == 0 ? 0 : -1;
+}
+
+static int
+remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    (void)st;
+    (void)type;
+    (void)where;
+    return remove(path);
+}
+
+static int
+leave_folder(void **state)
+{
+    struct place *place = *state;
+    int failed = fchdir(place->back) | nftw(place->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+
+    close(place->back);
+    free(place);
+    return failed;
+}
+
+static void
+put_file(const char *path, const char *text, mode_t mode)
+{
+    FILE *file = fopen(path, "we");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+static size_t
+count_entries(void)
+{
+    DIR *folder = opendir(".");
+    size_t count = 0;
+
+    assert_non_null(folder);
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count - 2; /* . and .. */
+}
+
+static void
+expect_content(const char *path, const char *expected)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    size_t size;
+
+    assert_true(aw_ok(aw_file_read(path, 1000, &text, &size)));
+    assert_int_equal(size, strlen(expected));
+    assert_string_equal(text, expected);
+}
+
+static void
+file_read_reads_regular_files(void **state)
+{
+    static const struct {
+        const char *name, *path;
+        size_t max;
+        enum aw_code code;
+        const char *reason;
+    } rows[] = {
+        {"as long as allowed", "five", 5, AW_CODE_OK, ""},
+        {"longer than allowed", "five", 4, AW_CODE_LIMIT, "five has 5 octets, at most 4"},
+        {"empty", "empty", 0, AW_CODE_OK, ""},
+        {"through a link", "link", 5, AW_CODE_OK, ""},
+        {"of a size that is not told", "/proc/self/status", 1 << 20, AW_CODE_OK, ""},
+        {"of such a size, too long", "/proc/self/status", 10, AW_CODE_LIMIT, "longer than 10"},
+        {"absent", "absent", 5, AW_CODE_NOT_FOUND, "can't open absent"},
+        {"a folder", ".", 5, AW_CODE_IO, "not a regular file"},
+        {"a FIFO that nobody writes", "fifo", 5, AW_CODE_IO, "not a regular file"},
+        {"a device", "/dev/zero", 5, AW_CODE_IO, "not a regular file"},
+    };
+
+    (void)state;
+    put_file("five", "12345", 0600);
+    put_file("empty", "", 0600);
+    assert_int_equal(symlink("five", "link"), 0);
+    assert_int_equal(mkfifo("fifo", 0600), 0);
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        AW_CLEANUP(aw_free) char *text = NULL;
+        size_t size = 0;
+        aw_result r = aw_file_read(rows[i].path, rows[i].max, &text, &size);
+        if (r.code != rows[i].code || aw_ok(r) != (text != NULL))
+            fail_msg("%s: %s", rows[i].name, aw_code_tag(r.code));
+        if (!aw_ok(r) && strstr(aw_error_last()->message, rows[i].reason) == NULL)
+            fail_msg("%s: %s", rows[i].name, aw_error_last()->message);
+        if (aw_ok(r))
+            assert_int_equal(text[size], '\0');
+    }
+    expect_content("five", "12345");
+    expect_content("empty", "");
+}
+
+/* A file as large as several buffers whose size the system does not tell: it grows as it is read.
+ */
+static void
+file_read_grows(void **state)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    size_t size;
+
+    (void)state;
+    assert_true(aw_ok(aw_file_read("/proc/self/smaps", 64 << 20, &text, &size)));
+    assert_true(size > 4096);
+    assert_int_equal(strlen(text), size);
+    assert_non_null(strstr(text + size / 2, "VmFlags:"));
+}
+
+static void
+fd_read_secret_keeps_the_capacity(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        enum aw_code code;
+    } rows[] = {
+        {"empty", "", AW_CODE_OK},
+        {"shorter", "123", AW_CODE_OK},
+        {"as long", "12345678", AW_CODE_OK},
+        {"one longer", "123456789", AW_CODE_LIMIT},
+    };
+    static const uint8_t zeros[8];
+
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        AW_CLEANUP(aw_secret_free) aw_secret *secret = NULL;
+        size_t length = strlen(rows[i].text);
+        int ends[2];
+        assert_true(aw_ok(aw_secret_new(8, &secret)));
+        assert_true(aw_ok(aw_secret_append(secret, "old", 3)));
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        assert_true(aw_ok(aw_fd_write(ends[1], rows[i].text, length)));
+        aw_close(&ends[1]);
+        aw_result r = aw_fd_read_secret(ends[0], secret);
+        aw_close(&ends[0]);
+        if (r.code != rows[i].code)
+            fail_msg("%s: %s", rows[i].name, aw_code_tag(r.code));
+        if (aw_ok(r) && !aw_secret_equal(secret, rows[i].text, length))
+            fail_msg("%s: other content", rows[i].name);
+        if (!aw_ok(r) && (secret->size != 0 || memcmp(secret->data, zeros, 8) != 0))
+            fail_msg("%s: octets are left behind", rows[i].name);
+    }
+}
+
+static void
+fd_read_secret_fails_without_a_descriptor(void **state)
+{
+    AW_CLEANUP(aw_secret_free) aw_secret *secret = NULL;
+
+    (void)state;
+    assert_true(aw_ok(aw_secret_new(8, &secret)));
+    assert_int_equal(aw_fd_read_secret(-1, secret).code, AW_CODE_IO);
+    assert_int_equal(aw_error_last()->cause_number, EBADF);
+}
+
+enum { LARGE = 4 << 20 };
+
+struct drain {
+    int fd;
+    size_t total;
+    bool same;
+};
+
+/* Little by little, so that the writer meets a full pipe. */
+static void *
+drain_pipe(void *argument)
+{
+    struct drain *drain = argument;
+    uint8_t part[5000];
+    ssize_t got;
+
+    while ((got = read(drain->fd, part, sizeof(part))) > 0)
+        for (ssize_t i = 0; i < got; i++)
+            drain->same = drain->same && part[i] == (uint8_t)(drain->total++ * 7);
+    return NULL;
+}
+
+static void
+on_alarm(int signal_number)
+{
+    (void)signal_number;
+}
+
+/* Signals without SA_RESTART make write(2) stop with EINTR or short. */
+static void
+fd_write_goes_on_after_signals(void **state)
+{
+    const struct itimerval often = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
+    struct sigaction action = {.sa_handler = on_alarm}, before;
+    AW_CLEANUP(aw_free) uint8_t *bytes = malloc(LARGE);
+    struct drain drain = {.same = true};
+    sigset_t alarms;
+    pthread_t thread;
+    int ends[2];
+
+    (void)state;
+    assert_non_null(bytes);
+    for (size_t i = 0; i < LARGE; i++)
+        bytes[i] = (uint8_t)(i * 7);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    drain.fd = ends[0];
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarms, NULL);
+    assert_int_equal(pthread_create(&thread, NULL, drain_pipe, &drain), 0);
+    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
+    sigaction(SIGALRM, &action, &before);
+    setitimer(ITIMER_REAL, &often, NULL);
+    aw_result r = aw_fd_write(ends[1], bytes, LARGE);
+    setitimer(ITIMER_REAL, &never, NULL);
+    sigaction(SIGALRM, &before, NULL);
+    aw_close(&ends[1]);
+    pthread_join(thread, NULL);
+    aw_close(&ends[0]);
+    assert_true(aw_ok(r));
+    assert_int_equal(drain.total, LARGE);
+    assert_true(drain.same);
+}
+
+static void
+fd_write_reports_a_full_disk(void **state)
+{
+    AW_CLEANUP(aw_close) int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+    (void)state;
+    assert_true(full >= 0);
+    assert_int_equal(aw_fd_write(full, "x", 1).code, AW_CODE_IO);
+    assert_int_equal(aw_error_last()->cause_number, ENOSPC);
+    assert_true(aw_ok(aw_fd_write(full, "", 0)));
+}
+
+static void
+file_replace_replaces_whole(void **state)
+{
+    struct stat before, after;
+
+    (void)state;
+    mode_t mask = umask(077);
+    assert_true(aw_ok(aw_file_replace("new", "one", 3, 0644)));
+    umask(mask);
+    expect_content("new", "one");
+    assert_int_equal(stat("new", &before), 0);
+    assert_int_equal(before.st_mode & 07777, 0644);
+    assert_true(aw_ok(aw_file_replace("./new", "", 0, 0400)));
+    expect_content("new", "");
+    assert_int_equal(stat("new", &after), 0);
+    assert_int_equal(after.st_mode & 07777, 0400);
+    assert_int_not_equal(before.st_ino, after.st_ino);
+    assert_int_equal(count_entries(), 1);
+}
+
+/* A link is replaced, not followed: what it names is not ours to change. */
+static void
+file_replace_leaves_the_target_of_a_link(void **state)
+{
+    struct stat st;
+
+    (void)state;
+    put_file("target", "kept", 0600);
+    assert_int_equal(symlink("target", "link"), 0);
+    assert_true(aw_ok(aw_file_replace("link", "new", 3, 0600)));
+    expect_content("target", "kept");
+    assert_int_equal(lstat("link", &st), 0);
+    assert_true(S_ISREG(st.st_mode));
+}
+
+static void
+file_replace_fails_without_a_trace(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("folder", 0700), 0);
+    assert_int_equal(aw_file_replace("absent/x", "1", 1, 0600).code, AW_CODE_NOT_FOUND);
+    aw_result r = aw_file_replace("folder", "1", 1, 0600);
+    assert_false(aw_ok(r));
+    assert_non_null(strstr(aw_error_last()->message, "can't replace folder: can't rename"));
+    assert_int_equal(count_entries(), 1);
+}
+
+static void
+folder_make_makes_folders(void **state)
+{
+    static const struct {
+        const char *name, *path;
+        mode_t mode;
+        enum aw_code code;
+    } rows[] = {
+        {"a new one", "new", 0750, AW_CODE_OK},
+        {"a new one, slash behind", "slash/", 0755, AW_CODE_OK},
+        {"one that is there keeps its mode", "there", 0700, AW_CODE_OK},
+        {"a file is there", "file", 0700, AW_CODE_EXISTS},
+        {"a link to nowhere is there", "dangling", 0700, AW_CODE_NOT_FOUND},
+        {"no folder above", "absent/new", 0700, AW_CODE_NOT_FOUND},
+    };
+    struct stat st;
+
+    (void)state;
+    put_file("file", "", 0600);
+    assert_int_equal(mkdir("there", 0711), 0);
+    assert_int_equal(symlink("nowhere", "dangling"), 0);
+    mode_t mask = umask(077);
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        aw_result r = aw_folder_make(rows[i].path, rows[i].mode);
+        if (r.code != rows[i].code)
+            fail_msg("%s: %s", rows[i].name, aw_code_tag(r.code));
+    }
+    umask(mask);
+    assert_int_equal(stat("new", &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0750);
+    assert_int_equal(stat("slash", &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0755);
+    assert_int_equal(stat("there", &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0711 & ~mask);
+}
+
+static void
+folder_sync_finds_the_folder(void **state)
+{
+    static const struct {
+        const char *path;
+        enum aw_code code;
+    } rows[] = {
+        {"file", AW_CODE_OK},
+        {"./file", AW_CODE_OK},
+        {"folder/", AW_CODE_OK},
+        {"folder//x", AW_CODE_OK},
+        {"/x", AW_CODE_OK},
+        {"/", AW_CODE_OK},
+        {"absent/x", AW_CODE_NOT_FOUND},
+        {"file/x", AW_CODE_IO},
+    };
+
+    (void)state;
+    put_file("file", "", 0600);
+    assert_int_equal(mkdir("folder", 0700), 0);
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        aw_result r = aw_folder_sync_of(rows[i].path);
+        if (r.code != rows[i].code)
+            fail_msg("%s: %s", rows[i].path, aw_code_tag(r.code));
+    }
+}
+
+/* Rows of a file of ours; those of another owner are below. */
+static void
+path_check_wants_tight_modes(void **state)
+{
+    static const struct {
+        const char *name, *path;
+        mode_t mode, forbidden;
+        enum aw_code code;
+        const char *reason, *hint;
+    } rows[] = {
+        {"tight", "f", 0600, 0077, AW_CODE_OK, "", ""},
+        {"the owner's bits do not matter", "f", 0700, 0077, AW_CODE_OK, "", ""},
+        {"readable by the group", "f", 0640, 0077, AW_CODE_PERMISSION,
+            "has mode 0640, of which 0040", "chmod 0600 f"},
+        {"readable by all", "f", 0604, 0077, AW_CODE_PERMISSION, "has mode 0604", "chmod 0600 f"},
+        {"readable configuration", "f", 0644, 0022, AW_CODE_OK, "", ""},
+        {"writable configuration", "f", 0666, 0022, AW_CODE_PERMISSION, "of which 0022",
+            "chmod 0644 f"},
+        {"a folder", ".", 0700, 0077, AW_CODE_OK, "", ""},
+        {"a link to a tight file", "link", 0, 0, AW_CODE_PERMISSION, "symbolic link",
+            "the file itself"},
+        {"absent", "absent", 0, 0, AW_CODE_NOT_FOUND, "absent", ""},
+    };
+
+    (void)state;
+    put_file("f", "", 0600);
+    put_file("tight", "", 0600);
+    assert_int_equal(symlink("tight", "link"), 0);
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        if (rows[i].mode != 0)
+            assert_int_equal(chmod(rows[i].path, rows[i].mode), 0);
+        aw_result r = aw_path_check(rows[i].path, getuid(), rows[i].forbidden);
+        if (r.code != rows[i].code)
+            fail_msg("%s: %s", rows[i].name, aw_code_tag(r.code));
+        if (aw_ok(r))
+            continue;
+        if (!strstr(aw_error_last()->message, rows[i].reason) ||
+            !strstr(aw_error_last()->hint, rows[i].hint))
+            fail_msg("%s: %s; %s", rows[i].name, aw_error_last()->message, aw_error_last()->hint);
+    }
+}
+
+static void
+path_check_wants_the_owner(void **state)
+{
+    uid_t owner = getuid() == 0 ? 12345 : getuid();
+
+    (void)state;
+    put_file("f", "", 0600);
+    if (getuid() == 0) {
+        assert_true(aw_ok(aw_path_check("f", 12345, 0077))); /* root's file is fine for all */
+        assert_int_equal(chown("f", owner, (gid_t)-1), 0);
+    }
+    assert_true(aw_ok(aw_path_check("f", owner, 0077)));
+    assert_int_equal(aw_path_check("f", owner + 1, 0077).code, AW_CODE_PERMISSION);
+    assert_non_null(strstr(aw_error_last()->message, "belongs to uid"));
+    assert_memory_equal(aw_error_last()->hint, "chown ", 6);
+}
+
+static void
+open_checked_checks_what_it_opens(void **state)
+{
+    AW_CLEANUP(aw_close) int fd = -1;
+    char octet;
+
+    (void)state;
+    put_file("pin", "1", 0600);
+    put_file("loose", "1", 0644);
+    assert_int_equal(symlink("pin", "link"), 0);
+    assert_int_equal(mkfifo("fifo", 0600), 0);
+    assert_int_equal(aw_file_open_checked("loose", getuid(), 0077, &fd).code, AW_CODE_PERMISSION);
+    assert_int_equal(aw_file_open_checked("link", getuid(), 0077, &fd).code, AW_CODE_PERMISSION);
+    assert_int_equal(aw_file_open_checked("fifo", getuid(), 0077, &fd).code, AW_CODE_IO);
+    assert_int_equal(aw_file_open_checked("absent", getuid(), 0077, &fd).code, AW_CODE_NOT_FOUND);
+    assert_int_equal(fd, -1);
+    assert_true(aw_ok(aw_file_open_checked("pin", getuid(), 0077, &fd)));
+    assert_int_equal(read(fd, &octet, 1), 1);
+}
+
+static void
+paths_and_texts(void **state)
+{
+    static const struct {
+        const char *folder, *name, *joined;
+    } rows[] = {{"a", "b", "a/b"}, {"a/", "b", "a/b"}, {"/", "b", "/b"}, {"", "b", "/b"}};
+
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        AW_CLEANUP(aw_free) char *joined = NULL;
+        assert_true(aw_ok(aw_path_join(rows[i].folder, rows[i].name, &joined)));
+        assert_string_equal(joined, rows[i].joined);
+    }
+    char *text = NULL;
+    assert_true(aw_ok(aw_format(&text, "%s-%d", "x", 5)));
+    assert_string_equal(text, "x-5");
+    aw_free(&text);
+    assert_null(text);
+    aw_free(&text);
+}
+
+static void
+close_keeps_errno(void **state)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int closed = fd;
+
+    (void)state;
+    errno = ENOSPC;
+    aw_close(&fd);
+    assert_int_equal(errno, ENOSPC);
+    assert_int_equal(fd, -1);
+    assert_int_equal(fcntl(closed, F_GETFD), -1);
+    aw_close(&fd);
+}
+
+static const struct {
+    const char *name;
+    const char *text;
+    int64_t seconds; /* -1: refused */
+} times[] = {
+    {"the epoch", "1970-01-01T00:00:00Z", 0},
+    {"the example", "2026-11-24T02:34:25Z", 1795487665},
+    {"29 February", "2028-02-29T23:59:59Z", 1835481599},
+    {"far away", "9999-12-31T23:59:59Z", INT64_C(253402300799)},
+    {"29 February of another year", "2027-02-29T00:00:00Z", -1},
+    {"31 April", "2027-04-31T00:00:00Z", -1},
+    {"a leap second", "2016-12-31T23:59:60Z", -1},
+    {"hour 24", "2027-01-01T24:00:00Z", -1},
+    {"no Z", "2027-01-01T00:00:00", -1},
+    {"an offset", "2027-01-01T00:00:00+00:00", -1},
+    {"a fraction", "2027-01-01T00:00:00.0Z", -1},
+    {"a space for T", "2027-01-01 00:00:00Z", -1},
+    {"a space before", " 2027-01-01T00:00:00Z", -1},
+    {"a space behind", "2027-01-01T00:00:00Z ", -1},
+    {"one digit", "2027-1-01T00:00:00Z", -1},
+    {"five digits of a year", "12027-01-01T00:00:00Z", -1},
+    {"a sign", "+2027-01-01T00:00:00Z", -1},
+    {"lower case", "2027-01-01t00:00:00z", -1},
+    {"a date", "2027-01-01", -1},
+    {"nothing", "", -1},
+};
+
+static void
+times_are_exact(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(times); i++) {
+        int64_t seconds = -2;
+        char text[32];
+        aw_result r = aw_time_parse(times[i].text, &seconds);
+        if (times[i].seconds < 0) {
+            if (r.code != AW_CODE_SYNTAX || seconds != -2)
+                fail_msg("%s: %s", times[i].name, aw_code_tag(r.code));
+            continue;
+        }
+        if (!aw_ok(r) || seconds != times[i].seconds)
+            fail_msg("%s: %lld", times[i].name, (long long)seconds);
+        aw_time_text(seconds, text);
+        assert_string_equal(text, times[i].text);
+    }
+}
+
+static void
+times_out_of_range_have_a_text(void **state)
+{
+    char text[32];
+
+    (void)state;
+    aw_time_text(INT64_MAX, text);
+    assert_string_equal(text, "@9223372036854775807");
+    aw_time_text(INT64_MIN, text);
+    assert_string_equal(text, "@-9223372036854775808");
+}
+
+static void
+clock_does_not_go_back(void **state)
+{
+    int64_t before = aw_now_ms();
+
+    (void)state;
+    assert_true(before > 0);
+    assert_true(aw_now_ms() >= before);
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, enter_folder, leave_folder)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(file_read_reads_regular_files),
+        cmocka_unit_test(file_read_grows),
+        cmocka_unit_test(fd_read_secret_keeps_the_capacity),
+        cmocka_unit_test(fd_read_secret_fails_without_a_descriptor),
+        cmocka_unit_test(fd_write_goes_on_after_signals),
+        cmocka_unit_test(fd_write_reports_a_full_disk),
+        IN_FOLDER(file_replace_replaces_whole),
+        IN_FOLDER(file_replace_leaves_the_target_of_a_link),
+        IN_FOLDER(file_replace_fails_without_a_trace),
+        IN_FOLDER(folder_make_makes_folders),
+        IN_FOLDER(folder_sync_finds_the_folder),
+        IN_FOLDER(path_check_wants_tight_modes),
+        IN_FOLDER(path_check_wants_the_owner),
+        IN_FOLDER(open_checked_checks_what_it_opens),
+        cmocka_unit_test(paths_and_texts),
+        cmocka_unit_test(close_keeps_errno),
+        cmocka_unit_test(times_are_exact),
+        cmocka_unit_test(times_out_of_range_have_a_text),
+        cmocka_unit_test(clock_does_not_go_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
