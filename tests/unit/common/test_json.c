@@ -567,9 +567,13 @@ writer_reports_want_of_memory(void **state)
 
 /* Mutation. */
 
+#define ORDER                                                                              \
+    "{\"method\":\"org.acmeward.Signer.NewOrder\",\"parameters\":{\"application\":\"dept_" \
+    "myapp1\","                                                                            \
+    "\"identifiers\":[{\"type\":\"dns\",\"value\":\"www.example.edu\"}],\"nonce\":\"aGk-_\"}}"
+
 static const char *const seeds[] = {
-    "{\"method\":\"org.acmeward.Signer.NewOrder\",\"parameters\":{\"application\":\"dept_myapp1\","
-    "\"identifiers\":[{\"type\":\"dns\",\"value\":\"www.example.edu\"}],\"nonce\":\"aGk-_\"}}",
+    ORDER,
     "{\"a\":[1,-2,0,9007199254740991,true,false,null],\"\\u0061b\":\"\\ud83d\\ude00\\n\"}",
     "[[[[[[[{\"deep\":\"\xc3\xbc\xf0\x9f\x98\x80\"}]]]]]]]",
     "{\"status\":\"valid\",\"expires\":\"2027-01-01T00:00:00Z\",\"x\":1.5e3}",

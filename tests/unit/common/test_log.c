@@ -58,6 +58,8 @@ catch_stderr(struct caught *caught)
     caught->real = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
     caught->file = memfd_create("stderr", MFD_CLOEXEC);
     assert_true(caught->real >= 0 && caught->file >= 0);
+    /* Each write goes behind the one before, as in a log file or a pipe. */
+    assert_int_equal(fcntl(caught->file, F_SETFL, O_APPEND), 0);
     assert_int_equal(dup2(caught->file, STDERR_FILENO), STDERR_FILENO);
 }
 
