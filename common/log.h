@@ -24,7 +24,8 @@ struct aw_log_field {
 
 /**
  * Chooses where lines go, once, before threads start: the journal when JOURNAL_STREAM names our
- * stderr, else stderr.
+ * stderr, else stderr. Do not change the root folder afterwards: libsystemd is silent when the
+ * journal's socket is not there.
  * @param program shown in each line
  * @param level the least important level that is written
  */

@@ -112,7 +112,11 @@ check_label(const struct input *in, const char *label, size_t length)
 {
     const char *fault = label_fault(label, length);
 
-    return fault != NULL ? refuse(in, fault) : check_alabel(in, label, length);
+    if (fault == NULL)
+        return check_alabel(in, label, length);
+    if (!is_ascii(label, length))
+        return aw_hint(refuse(in, fault), "write the name as the command idn2 prints it");
+    return refuse(in, fault);
 }
 
 /* Checks the labels of `host`, a part of out->text, and counts them. */
@@ -125,7 +129,7 @@ check_labels(const struct input *in, const char *host, struct aw_name *out)
     for (;; label += length + 1) {
         length = strcspn(label, ".");
         if (length == 0 && *label == '\0' && label != host)
-            return refuse(in, "a trailing dot");
+            return aw_hint(refuse(in, "a trailing dot"), "leave the dot at the end off");
         AW_TRY(check_label(in, label, length));
         out->labels++;
         if (label[length] == '\0')
@@ -165,7 +169,8 @@ parse_ascii(const struct input *in, struct aw_name *out)
     }
     out->length = (uint8_t)in->length;
     if (is_address(out->text))
-        return refuse(in, "an IP address where a DNS name is expected");
+        return aw_hint(refuse(in, "an IP address where a DNS name is expected"),
+            "an address is an identifier of type ip (RFC 8738)");
     if (strncmp(out->text, "*.", 2) == 0) {
         out->form = AW_NAME_WILDCARD;
         out->labels = 1;
@@ -205,7 +210,7 @@ encode_ulabels(const struct input *in, const char *host, char *out)
         return aw_hint(refuse(in, "not a valid internationalized name"), "libidn2: %s",
             rc != IDN2_OK ? idn2_strerror(rc) : "the encoded name is longer than 253 octets");
     }
-    strcpy(out, encoded);
+    memcpy(out, encoded, strlen(encoded) + 1);
     idn2_free(encoded);
     return AW_OK;
 }
@@ -227,8 +232,7 @@ aw_name_parse_file(const char *text, size_t length, struct aw_name *out)
     memcpy(given, text, length);
     given[length] = '\0';
     AW_TRY(encode_ulabels(&in, given + star, ascii + star));
-    aw_result r = parse(&(struct input){ascii, strlen(ascii), true}, out);
-    return r;
+    return parse(&(struct input){ascii, strlen(ascii), true}, out);
 }
 
 /* The text of out->address in canonical form. */

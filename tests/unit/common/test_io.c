@@ -33,7 +33,7 @@ enter_folder(void **state)
     struct place *place = calloc(1, sizeof(*place));
 
     assert_non_null(place);
-    strcpy(place->folder, "/tmp/acmeward-io.XXXXXX");
+    snprintf(place->folder, sizeof(place->folder), "/tmp/acmeward-io.XXXXXX");
     place->back = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     *state = place;
     return place->back >= 0 && mkdtemp(place->folder) != NULL && chdir(place->folder) == 0 ? 0 : -1;
