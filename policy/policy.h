@@ -23,6 +23,7 @@
 enum {
     POLICY_LABEL_MAX = 64, /**< octets of an application's or account's name: [a-z0-9_.-] */
     POLICY_APPLICATIONS_MAX = 20000,
+    POLICY_ACCOUNTS_MAX = 20000,
     POLICY_NAMES_MAX = 2000000,     /**< name rules in all */
     POLICY_REQUEST_NAMES_MAX = 100, /**< names of one request */
     POLICY_SUBJECT_GROUPS_MAX = 1024,
@@ -93,18 +94,45 @@ enum policy_rule {
         POLICY_RULE_COUNT
 };
 
+/** "order", "revoke". */
+const char *policy_operation_name(enum policy_operation operation);
+
 /** Stable tag of a rule. */
 const char *policy_rule_tag(enum policy_rule rule);
 
 /** Meaning of a rule in words. */
 const char *policy_rule_meaning(enum policy_rule rule);
 
+/** A network of addresses. */
+struct policy_network {
+    uint8_t size;        /**< 4 or 16 octets */
+    uint8_t prefix;      /**< leading bits that count */
+    uint8_t address[16]; /**< network byte order; the bits behind the prefix are zero */
+};
+
+/**
+ * Parses "192.0.2.16/28", "2001:db8::/32" or a single address. Refused (AW_CODE_SYNTAX): an address
+ * that is not in canonical form, bits set behind the prefix, a prefix shorter than 8 (IPv4) or 16
+ * (IPv6).
+ */
+AW_MUST_USE aw_result policy_network_parse(
+    const char *text, size_t length, struct policy_network *out);
+
+/** Octets of a network's text with its NUL. */
+enum { POLICY_NETWORK_TEXT_SIZE = 64 };
+
+/** Canonical text; a single address is written without a prefix. */
+void policy_network_text(const struct policy_network *network, char out[POLICY_NETWORK_TEXT_SIZE]);
+
 /** One account, as policies must know it (from the signer's configuration). */
 struct policy_account {
     const char *name;
-    const struct aw_name *ceiling; /**< names and all below them; none: nothing may be ordered */
+    const struct aw_name *ceiling; /**< host names and all below them, or single addresses; none:
+                                        nothing may be ordered */
     size_t ceiling_count;
-    int64_t orders_per_day; /**< 0: no limit of the account is known */
+    int64_t orders_per_day;                /**< 0: no limit of the account is known */
+    const struct policy_network *networks; /**< addresses that may be ordered (RFC 8738) */
+    size_t network_count;
 };
 
 /** Finds a user or group; the signer's uses getpwnam_r, tests a table. False: does not exist. */
