@@ -1,0 +1,149 @@
+/* A folder of files to a snapshot. */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "policy/entry.h"
+
+/* Policies decide who gets certificates: nobody but root and the signer's user may write them. */
+enum { FORBIDDEN_MODE = 0022 };
+
+/* Names of the folder's files, sorted, so that faults come in the same order everywhere. */
+struct listing {
+    struct dirent **entries;
+    int count;
+};
+
+static void
+free_listing(struct listing *listing)
+{
+    /* -1 entries when the folder could not be read. */
+    for (int i = 0; i < listing->count; i++)
+        free(listing->entries[i]);
+    free(listing->entries);
+}
+
+static bool
+ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), wanted = strlen(end);
+
+    return length > wanted && strcmp(text + length - wanted, end) == 0;
+}
+
+static int
+is_candidate(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.' &&
+           (ends_with(entry->d_name, ".yaml") || ends_with(entry->d_name, ".yml"));
+}
+
+static int
+by_octets(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static bool
+check_path(const char *path, struct aw_faults *faults)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        aw_faults_add(faults, path, 0, 0, "is not a regular file, expected one");
+        return false;
+    }
+    if (aw_ok(aw_path_check(path, geteuid(), FORBIDDEN_MODE)))
+        return true;
+    aw_faults_add(faults, path, 0, 0, "%s; %s", aw_error_last()->message, aw_error_last()->hint);
+    return false;
+}
+
+static aw_result
+load_file(const struct checker *checker, const char *path)
+{
+    struct draft *draft = checker->draft;
+    AW_CLEANUP(aw_yaml_free) aw_yaml *yaml = NULL;
+    AW_CLEANUP(policy_file_release) struct policy_file file = {0};
+
+    if (!check_path(path, draft->faults) || !aw_ok(aw_yaml_load(path, draft->faults, &yaml))) {
+        draft->incomplete = true;
+        return AW_OK;
+    }
+    policy_file_read(aw_yaml_root(yaml), &file, draft->faults);
+    return policy_entry_add(checker, &file);
+}
+
+static aw_result
+load_entry(const struct checker *checker, const char *folder, const char *name)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+
+    AW_TRY(aw_path_join(folder, name, &path));
+    if (ends_with(name, ".yaml"))
+        return load_file(checker, path);
+    if (checker->draft->warnings != NULL)
+        aw_faults_add(
+            checker->draft->warnings, path, 0, 0, "is not read: files of policies end in .yaml");
+    return AW_OK;
+}
+
+static aw_result
+load_folder(const struct checker *checker, const char *folder)
+{
+    AW_CLEANUP(free_listing) struct listing listing = {0};
+
+    AW_TRY(aw_path_check(folder, geteuid(), FORBIDDEN_MODE));
+    listing.count = scandir(folder, &listing.entries, is_candidate, by_octets);
+    if (listing.count < 0)
+        return aw_hint(aw_fail_errno(AW_CODE_IO, "can't read the folder of policies %s", folder),
+            "make it readable for the signer's user, or name another in signer.yaml");
+    for (int i = 0; i < listing.count; i++)
+        AW_TRY(load_entry(checker, folder, listing.entries[i]->d_name));
+    return AW_OK;
+}
+
+static void
+free_suffixes(psl_ctx_t **suffixes)
+{
+    psl_free(*suffixes);
+}
+
+static aw_result
+load_all(struct draft *draft, const char *folder, const struct policy_resolver *resolver)
+{
+    AW_CLEANUP(free_suffixes) psl_ctx_t *suffixes = psl_latest(NULL);
+    struct checker checker = {draft, suffixes, resolver};
+
+    if (suffixes == NULL)
+        return aw_hint(aw_fail(AW_CODE_UNSUPPORTED, "there is no public suffix list"),
+            "install the package publicsuffix");
+    AW_TRY(load_folder(&checker, folder));
+    return policy_compile(draft);
+}
+
+aw_result
+policy_load(const char *folder, const struct policy_account *accounts, size_t account_count,
+    const struct policy_resolver *resolver, struct aw_faults *faults, struct aw_faults *warnings,
+    policy_snapshot **out)
+{
+    AW_CLEANUP(policy_draft_release)
+    struct draft draft = {
+        .snapshot = policy_snapshot_new(), .faults = faults, .warnings = warnings};
+    size_t before = faults->total;
+
+    if (draft.snapshot == NULL)
+        return aw_fail_memory();
+    AW_TRY(policy_index_open(&draft.snapshot->index, 0));
+    AW_TRY(policy_draft_accounts(&draft, accounts, account_count));
+    AW_TRY(load_all(&draft, folder, resolver));
+    if (faults->total > before)
+        return aw_faults_result(faults);
+    if (warnings != NULL)
+        policy_warn_overlaps(&draft);
+    *out = AW_MOVE(draft.snapshot);
+    return AW_OK;
+}
