@@ -1,0 +1,138 @@
+#!/bin/sh
+# The one list of Debian packages. Installs what is missing of the named groups and is silent, and
+# needs no privilege, when nothing is.
+#
+#   sh packaging/install-packages.sh GROUP...      groups: build run test lint
+#   sh packaging/install-packages.sh --list GROUP...
+set -eu
+
+# Debian 12 has python3-varlink only here; Debian 13 has it in main.
+BACKPORTS_SUITE=bookworm-backports
+BACKPORTS_LIST=/etc/apt/sources.list.d/acmeward-backports.list
+
+die() {
+    printf 'install-packages: %s\n' "$*" >&2
+    exit 1
+}
+
+group_packages() {
+    case $1 in
+    build)
+        echo gcc libc6-dev cmake ninja-build pkg-config libcjson-dev libyaml-dev libidn2-dev \
+            libpsl-dev libsystemd-dev libssl-dev libp11-dev libp11-kit-dev libsqlite3-dev \
+            libcurl4-openssl-dev libevent-dev
+        ;;
+    run)
+        echo softhsm2 publicsuffix ca-certificates
+        ;;
+    test)
+        echo libcmocka-dev softhsm2 pebble opensc openssl python3 python3-varlink \
+            python3-asn1crypto sqlite3
+        ;;
+    lint)
+        echo clang clang-tidy clang-format libclang-rt-dev cppcheck shellcheck python3
+        ;;
+    *)
+        die "unknown group '$1'; expected build, run, test or lint"
+        ;;
+    esac
+}
+
+# Names on standard input, one a line; prints those that are not installed.
+missing_of() {
+    while read -r package; do
+        status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=absent
+        [ "$status" = installed ] || echo "$package"
+    done
+}
+
+has_candidate() {
+    LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'
+}
+
+all_have_candidates() {
+    for package in "$@"; do
+        has_candidate "$package" || return 1
+    done
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+# Backports never replace what main has (priority 100), so the extra source changes nothing else.
+enable_backports() {
+    # shellcheck source=/dev/null
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    [ "$codename" = bookworm ] || return 0
+    [ ! -e "$BACKPORTS_LIST" ] || return 0
+    echo "install-packages: adding $BACKPORTS_SUITE in $BACKPORTS_LIST for python3-varlink" >&2
+    echo "deb http://deb.debian.org/debian $BACKPORTS_SUITE main" |
+        as_root tee "$BACKPORTS_LIST" >/dev/null
+}
+
+refresh() {
+    as_root apt-get update -q || die "apt-get update failed; see the lines above"
+}
+
+install() {
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends "$@"
+}
+
+main() {
+    list_only=no
+    if [ "${1:-}" = --list ]; then
+        list_only=yes
+        shift
+    fi
+    [ $# -gt 0 ] || die "name at least one group: build, run, test, lint"
+
+    groups=$*
+    names=
+    for group in "$@"; do
+        members=$(group_packages "$group") || exit 1
+        names="$names $members"
+    done
+    # Package names have no blanks: splitting is wanted here and below.
+    # shellcheck disable=SC2086
+    wanted=$(printf '%s\n' $names | sort -u)
+    if [ "$list_only" = yes ]; then
+        printf '%s\n' "$wanted"
+        return
+    fi
+
+    # shellcheck disable=SC2086
+    command -v dpkg-query >/dev/null ||
+        die "this is not a Debian system (no dpkg-query); install the equivalents of:" $wanted
+    missing=$(printf '%s\n' "$wanted" | missing_of)
+    [ -n "$missing" ] || return 0
+    # shellcheck disable=SC2086
+    set -- $missing
+    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
+        die "missing: $*. Neither root nor sudo; run as root: sh $0 $groups"
+
+    all_have_candidates "$@" || refresh
+    case " $* " in
+    *" python3-varlink "*)
+        has_candidate python3-varlink || {
+            enable_backports
+            refresh
+        }
+        ;;
+    esac
+    for package in "$@"; do
+        has_candidate "$package" || die "no package '$package' in the configured sources"
+    done
+    # Lists that are older than the mirror name files that are gone: once more with fresh ones.
+    install "$@" || {
+        refresh
+        install "$@" || die "apt-get could not install: $*"
+    }
+}
+
+main "$@"
