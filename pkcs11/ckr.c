@@ -15,8 +15,8 @@
     X(CKR_CANCEL, BUSY)                            \
     X(CKR_HOST_MEMORY, BUSY)                       \
     X(CKR_SLOT_ID_INVALID, GONE)                   \
-    X(CKR_GENERAL_ERROR, FATAL)                    \
-    X(CKR_FUNCTION_FAILED, FATAL)                  \
+    X(CKR_GENERAL_ERROR, DOUBT)                    \
+    X(CKR_FUNCTION_FAILED, DOUBT)                  \
     X(CKR_ARGUMENTS_BAD, FATAL)                    \
     X(CKR_NO_EVENT, FATAL)                         \
     X(CKR_NEED_TO_CREATE_THREADS, FATAL)           \
@@ -109,20 +109,25 @@ static const struct {
 #undef CKR_ROW
 };
 
+/*
+ * Session, login and handle can each be lost once in a call, and once more while it recovers. In
+ * doubt: SoftHSM answers CKR_GENERAL_ERROR when a logout overtakes a call.
+ */
 static const struct token_ckr_rule rules[] = {
-    [TOKEN_CKR_GOOD] = {AW_CODE_OK, false, false, ""},
-    [TOKEN_CKR_SESSION] = {AW_CODE_TOKEN, true, true, ""},
-    [TOKEN_CKR_HANDLE] = {AW_CODE_TOKEN, true, false, ""},
-    [TOKEN_CKR_LOGIN] = {AW_CODE_TOKEN, true, false, ""},
-    [TOKEN_CKR_GONE] = {AW_CODE_TOKEN_GONE, false, false,
+    [TOKEN_CKR_GOOD] = {AW_CODE_OK, 0, ""},
+    [TOKEN_CKR_SESSION] = {AW_CODE_TOKEN, 4, ""},
+    [TOKEN_CKR_HANDLE] = {AW_CODE_TOKEN, 4, ""},
+    [TOKEN_CKR_LOGIN] = {AW_CODE_TOKEN, 4, ""},
+    [TOKEN_CKR_GONE] = {AW_CODE_TOKEN_GONE, 0,
         "look whether the token and its driver or service are there, then start again"},
-    [TOKEN_CKR_PIN] = {AW_CODE_TOKEN_PIN, false, false, ""},
-    [TOKEN_CKR_BUSY] = {AW_CODE_BUSY, false, false,
+    [TOKEN_CKR_PIN] = {AW_CODE_TOKEN_PIN, 0, ""},
+    [TOKEN_CKR_BUSY] = {AW_CODE_BUSY, 0,
         "try again later; another program may hold all sessions of the token"},
-    [TOKEN_CKR_ATTRIBUTE] = {AW_CODE_UNSUPPORTED, false, false, ""},
-    [TOKEN_CKR_UNSUPPORTED] = {AW_CODE_UNSUPPORTED, false, false,
+    [TOKEN_CKR_ATTRIBUTE] = {AW_CODE_UNSUPPORTED, 0, ""},
+    [TOKEN_CKR_UNSUPPORTED] = {AW_CODE_UNSUPPORTED, 0,
         "\"acmeward-admin token doctor\" lists what this token offers"},
-    [TOKEN_CKR_FATAL] = {AW_CODE_TOKEN, false, false, ""},
+    [TOKEN_CKR_DOUBT] = {AW_CODE_TOKEN, 3, ""},
+    [TOKEN_CKR_FATAL] = {AW_CODE_TOKEN, 0, ""},
 };
 
 static size_t

@@ -9,8 +9,6 @@
 #ifndef AW_PKCS11_CKR_H
 #define AW_PKCS11_CKR_H
 
-#include <stdbool.h>
-
 #include <p11-kit/pkcs11.h>
 
 #include "common/result.h"
@@ -26,14 +24,14 @@ enum token_ckr_class {
     TOKEN_CKR_BUSY,        /**< may pass: try again later */
     TOKEN_CKR_ATTRIBUTE,   /**< an attribute or template was refused */
     TOKEN_CKR_UNSUPPORTED, /**< mechanism, key type or size not offered */
+    TOKEN_CKR_DOUBT,       /**< says nothing; may be one of the first three: look and try again */
     TOKEN_CKR_FATAL,       /**< anything else */
 };
 
 /** What is done about a class. */
 struct token_ckr_rule {
     enum aw_code code; /**< what the failure is called when it stays */
-    bool recover;      /**< the ladder of recovery has a rung for it */
-    bool reopen;       /**< the rung begins with a new session */
+    unsigned rungs;    /**< how far a call may have recovered already and still go on; 0: never */
     const char *hint;  /**< may be empty */
 };
 

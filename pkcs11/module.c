@@ -53,14 +53,30 @@ initialize(struct token_module *module, const char *path)
 }
 
 static aw_result
+load_libp11(struct token_module *module, const char *path)
+{
+    PKCS11_CTX *context = PKCS11_CTX_new();
+
+    if (context == NULL)
+        return aw_fail_memory();
+    if (PKCS11_CTX_load(context, path) != 0) {
+        PKCS11_CTX_free(context); /* not to be unloaded: 0.4.12 crashes on one that is not loaded */
+        return aw_context(aw_fail_openssl("libp11 can't load the module"), "%s", path);
+    }
+    module->context = context;
+    return AW_OK;
+}
+
+static aw_result
 list_slots(struct token_module *module, const char *path)
 {
+    unsigned count = 0;
+
     ERR_clear_error();
-    module->context = PKCS11_CTX_new();
-    if (module->context == NULL)
-        return aw_fail_memory();
-    if (PKCS11_CTX_load(module->context, path) != 0)
-        return aw_context(aw_fail_openssl("libp11 can't load the module"), "%s", path);
+    AW_TRY(load_libp11(module, path));
+    /* Asked first, since libp11 takes an empty list for a failure. */
+    if (PKCS11_enumerate_slots(module->context, NULL, &count) == 0 && count == 0)
+        return AW_OK;
     if (PKCS11_enumerate_slots(module->context, &module->slots, &module->slot_count) != 0)
         return aw_context(aw_fail_openssl("libp11 can't list the slots"), "%s", path);
     return AW_OK;
@@ -96,8 +112,7 @@ token_module_close(struct token_module *module)
     if (module->slots != NULL)
         PKCS11_release_all_slots(module->context, module->slots, module->slot_count);
     if (module->context != NULL) {
-        if (module->slots != NULL) /* loaded: 0.4.12 crashes on a context that is not */
-            PKCS11_CTX_unload(module->context);
+        PKCS11_CTX_unload(module->context);
         PKCS11_CTX_free(module->context);
     }
     if (module->functions != NULL) /* libp11 may have finalised it: that answer is fine */

@@ -7,10 +7,6 @@
 #include "pkcs11/internal.h"
 #include "pkcs11/login.h"
 
-/* Rungs climbed for one piece of work: session, login and handle can each be lost once, and again.
- */
-enum { RECOVERIES_MAX = 4 };
-
 CK_FUNCTION_LIST *
 token_functions(const token *t)
 {
@@ -162,23 +158,23 @@ pool_push(struct token_session **session)
 
 /* The ladder. */
 
+/*
+ * A new session whatever was lost: the old one may have been left in the middle of an operation.
+ * And a login whatever was lost, if there is none: a lost session or handle is often that in
+ * disguise.
+ */
 static aw_result
 recover(struct token_session *s, const struct token_work *work)
 {
-    const struct token_ckr_rule *rule = token_ckr_rule(token_ckr_class(s->answer));
-
-    token_session_forgive(s);
-    if (rule->reopen)
-        AW_TRY(token_session_open(s, 0));
-    /* A lost session or handle is often a lost login in disguise: always ask. */
+    AW_TRY(token_session_open(s, 0));
     AW_TRY(token_login(s->owner));
     return work->find == NULL ? AW_OK : work->find(s, work->context);
 }
 
-static bool
-recoverable(const struct token_session *s)
+static unsigned
+rungs(const struct token_session *s)
 {
-    return token_ckr_rule(token_ckr_class(s->answer))->recover;
+    return token_ckr_rule(token_ckr_class(s->answer))->rungs;
 }
 
 aw_result
@@ -194,7 +190,7 @@ token_run(token *t, const struct token_work *work)
     if (s->handle == CK_INVALID_HANDLE)
         AW_TRY(token_session_open(s, 0));
     aw_result r = work->run(s, work->context);
-    for (unsigned i = 0; !aw_ok(r) && recoverable(s) && i < RECOVERIES_MAX; i++) {
+    for (unsigned climbed = 0; !aw_ok(r) && climbed < rungs(s); climbed++) {
         r = recover(s, work);
         if (aw_ok(r))
             r = work->run(s, work->context);
