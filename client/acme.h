@@ -105,6 +105,9 @@ typedef aw_result (*acme_signer)(void *context, const char *nonce, char **url, c
 AW_MUST_USE aw_result acme_post(acme_session *session, acme_signer sign, void *context,
     bool idempotent, const char *what, struct http_response *out);
 
+/** Type of the problem that this session's last acme_post failed with; "" when it was none. */
+const char *acme_session_problem(const acme_session *session);
+
 /** Order and authorization states (RFC 8555 7.1.6). An unknown one is a failure, not a wait. */
 enum acme_status {
     ACME_PENDING,

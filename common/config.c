@@ -191,11 +191,19 @@ read_cas(const struct raw_config *raw, struct aw_config *config, struct aw_fault
     }
 }
 
+/* "192.0.2.0/24", "2001:db8::1": no host name has a colon or slash, or digits and dots alone. */
+static bool
+is_network(const char *text)
+{
+    return strpbrk(text, ":/") != NULL || strspn(text, "0123456789.") == strlen(text);
+}
+
 static void
 read_ceiling(struct aw_config_account *account, struct aw_faults *faults)
 {
     account->ceiling = calloc(account->ceiling_texts.count + 1, sizeof(*account->ceiling));
-    if (account->ceiling == NULL) {
+    account->networks = calloc(account->ceiling_texts.count + 1, sizeof(*account->networks));
+    if (account->ceiling == NULL || account->networks == NULL) {
         aw_ignore(aw_fail_memory(), "becomes a fault");
         aw_faults_add(faults, "", 0, 0, "out of memory");
         return;
@@ -203,6 +211,11 @@ read_ceiling(struct aw_config_account *account, struct aw_faults *faults)
     for (size_t i = 0; i < account->ceiling_texts.count; i++) {
         const struct aw_yaml_string *text = &account->ceiling_texts.items[i];
         struct aw_name *name = &account->ceiling[account->ceiling_count];
+
+        if (is_network(text->text)) { /* the policy layer reads it */
+            account->networks[account->network_count++] = text->text;
+            continue;
+        }
         aw_result r = aw_name_parse_file(text->text, strlen(text->text), name);
 
         if (!aw_ok(r))
@@ -391,6 +404,7 @@ aw_config_free(struct aw_config **slot)
         aw_yaml_release(ca_fields, &config->cas[i]);
     for (size_t i = 0; config->accounts != NULL && i < config->account_count; i++) {
         free(config->accounts[i].ceiling);
+        free(config->accounts[i].networks);
         aw_yaml_release(account_fields, &config->accounts[i]);
     }
     free(config->cas);

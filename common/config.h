@@ -22,9 +22,9 @@ enum { AW_CONFIG_LABEL_MAX = 64 }; /**< octets of a CA's or account's name: a-z 
 /** A CA. */
 struct aw_config_ca {
     char *name;
-    char *directory; /**< directory URL, https */
-    char *ca_file;   /**< roots for a private CA, for acmeward-admin; NULL: the system's */
-    aw_yaml_node place;
+    char *directory;    /**< directory URL, https */
+    char *ca_file;      /**< roots for a private CA, for acmeward-admin; NULL: the system's */
+    aw_yaml_node place; /**< line and column only: the document is gone */
 };
 
 /** An account. */
@@ -36,7 +36,9 @@ struct aw_config_account {
     struct aw_yaml_strings ceiling_texts;
     struct aw_name *ceiling; /**< domains that the account may ever order for */
     size_t ceiling_count;
-    aw_yaml_node place;
+    const char **networks; /**< entries of the ceiling that are addresses or networks, as written */
+    size_t network_count;
+    aw_yaml_node place; /**< line and column only: the document is gone */
 };
 
 /** A user or a group, by name. Exactly one of them is set. */

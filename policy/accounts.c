@@ -1,19 +1,57 @@
 #include "policy/accounts.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+static void
+read_networks(const char *file, const struct aw_config_account *from,
+    struct policy_account *account, struct policy_network *networks, struct aw_faults *faults)
+{
+    account->networks = networks;
+    for (size_t i = 0; i < from->network_count; i++) {
+        const char *text = from->networks[i];
+
+        if (aw_ok(policy_network_parse(text, strlen(text), &networks[account->network_count])))
+            account->network_count++;
+        else
+            aw_faults_add(faults, file, from->place.line, from->place.column, "ceiling: %s",
+                aw_error_last()->message);
+    }
+}
 
 aw_result
-policy_accounts(const struct aw_config *config, struct policy_account **out)
+policy_accounts_of(
+    const struct aw_config *config, struct aw_faults *faults, struct policy_accounts *out)
 {
-    struct policy_account *list = calloc(config->account_count + 1, sizeof(*list));
+    size_t networks = 0;
 
-    if (list == NULL)
-        return aw_fail_memory();
     for (size_t i = 0; i < config->account_count; i++)
-        list[i] = (struct policy_account){.name = config->accounts[i].name,
-            .ceiling = config->accounts[i].ceiling,
-            .ceiling_count = config->accounts[i].ceiling_count,
-            .orders_per_day = config->accounts[i].orders_per_day};
-    *out = list;
-    return AW_OK;
+        networks += config->accounts[i].network_count;
+    out->items = calloc(config->account_count + 1, sizeof(*out->items));
+    out->networks = calloc(networks + 1, sizeof(*out->networks));
+    if (out->items == NULL || out->networks == NULL) {
+        policy_accounts_free(out);
+        return aw_fail_memory();
+    }
+    out->count = config->account_count;
+    networks = 0;
+    for (size_t i = 0; i < config->account_count; i++) {
+        const struct aw_config_account *from = &config->accounts[i];
+
+        out->items[i] = (struct policy_account){.name = from->name,
+            .ceiling = from->ceiling,
+            .ceiling_count = from->ceiling_count,
+            .orders_per_day = from->orders_per_day};
+        read_networks(config->file, from, &out->items[i], &out->networks[networks], faults);
+        networks += out->items[i].network_count;
+    }
+    return aw_faults_result(faults);
+}
+
+void
+policy_accounts_free(struct policy_accounts *accounts)
+{
+    free(accounts->items);
+    free(accounts->networks);
+    memset(accounts, 0, sizeof(*accounts));
 }

@@ -9,10 +9,18 @@
 #include "common/result.h"
 #include "policy/policy.h"
 
-/**
- * Lists config->account_count accounts; strings and ceilings borrow from `config`.
- * Release with free().
- */
-AW_MUST_USE aw_result policy_accounts(const struct aw_config *config, struct policy_account **out);
+/** The accounts of a configuration. Release: policy_accounts_free. */
+struct policy_accounts {
+    struct policy_account *items; /**< strings and ceilings borrow from the configuration */
+    size_t count;
+    struct policy_network *networks; /**< of all accounts' ceilings */
+};
+
+/** Lists the accounts; a ceiling's network that does not parse is added to `faults`. */
+AW_MUST_USE aw_result policy_accounts_of(
+    const struct aw_config *config, struct aw_faults *faults, struct policy_accounts *out);
+
+/** Releases and zeroes. */
+void policy_accounts_free(struct policy_accounts *accounts);
 
 #endif

@@ -28,6 +28,7 @@ static const struct method {
     {"ListAccounts", NULL, PEER_OPERATOR, admin_list_accounts},
     {"CreateAccount", "account-create", PEER_OFFICER, admin_create_account},
     {"NewAccount", "new-account", PEER_OFFICER, admin_new_account},
+    {"ForgetAttempt", "forget-attempt", PEER_OFFICER, admin_forget_attempt},
     {"RegisterAccount", "account-register", PEER_OFFICER, admin_register_account},
     {"ExamineToken", NULL, PEER_OPERATOR, admin_examine_token},
 };

@@ -51,6 +51,7 @@ aw_result admin_destroy_eab(struct admin_call *call);
 aw_result admin_list_accounts(struct admin_call *call);
 aw_result admin_create_account(struct admin_call *call);
 aw_result admin_new_account(struct admin_call *call);
+aw_result admin_forget_attempt(struct admin_call *call);
 aw_result admin_register_account(struct admin_call *call);
 
 /** Writes a KeyReport as member "report". */

@@ -188,6 +188,7 @@ struct new_account {
     size_t contact_count;
     bool terms_agreed;
     bool only_existing;
+    bool unprocessed;
 };
 
 /* RFC 8555 7.3: mailto URLs, without hfields and with one address each. */
@@ -228,7 +229,7 @@ static aw_result
 read_new_account(struct admin_call *call, struct new_account *asked)
 {
     static const char *const members[] = {
-        "account", "nonce", "contact", "terms_agreed", "kid", "only_existing"};
+        "account", "nonce", "contact", "terms_agreed", "kid", "only_existing", "unprocessed"};
 
     AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
     AW_TRY(read_nonce(call, asked));
@@ -238,7 +239,9 @@ read_new_account(struct admin_call *call, struct new_account *asked)
     call->field = "kid";
     AW_TRY(aw_json_optional_string(call->parameters, "kid", ACCOUNTS_KID_MAX, &asked->kid));
     call->field = "only_existing";
-    return aw_json_optional_bool(call->parameters, "only_existing", &asked->only_existing);
+    AW_TRY(aw_json_optional_bool(call->parameters, "only_existing", &asked->only_existing));
+    call->field = "unprocessed";
+    return aw_json_optional_bool(call->parameters, "unprocessed", &asked->unprocessed);
 }
 
 static aw_result
@@ -288,7 +291,7 @@ note_attempt(struct admin_call *call, struct account *account, const struct new_
 {
     if (asked->only_existing)
         return AW_OK;
-    if (account->state == ACCOUNT_ATTEMPTED)
+    if (account->state == ACCOUNT_ATTEMPTED && !asked->unprocessed)
         return aw_hint(
             aw_fail(AW_CODE_EXISTS,
                 "a newAccount for %s has left already and its answer is not known", account->name),
@@ -375,6 +378,33 @@ aw_result
 admin_new_account(struct admin_call *call)
 {
     return with_account(call, sign_new_account);
+}
+
+static aw_result
+forget_attempt(struct admin_call *call, struct account *account)
+{
+    if (account->state != ACCOUNT_ATTEMPTED)
+        return aw_fail(AW_CODE_NOT_FOUND, "account %s is %s: there is no attempt to forget",
+            account->name, account_state_name(account->state));
+    snprintf(call->message, sizeof(call->message), "kid %.200s",
+        account->attempted_kid == NULL ? "none" : account->attempted_kid);
+    AW_TRY(admin_record(call, "forget-attempt", true));
+    AW_TRY(set_text(&account->attempted_kid, NULL));
+    account->attempted_at = 0;
+    account->state = ACCOUNT_UNREGISTERED;
+    AW_TRY(accounts_save(call->core->accounts, account));
+    aw_json_name(&call->reply, "state");
+    write_account(call, account);
+    return AW_OK;
+}
+
+aw_result
+admin_forget_attempt(struct admin_call *call)
+{
+    static const char *const members[] = {"account"};
+
+    AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
+    return with_account(call, forget_attempt);
 }
 
 static aw_result

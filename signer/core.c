@@ -13,6 +13,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "policy/accounts.h"
+#include "policy/system.h"
 
 enum { FREEZE_FILE_MAX = 4096, START_RETRIES = 50 };
 
@@ -31,12 +32,12 @@ load_files(const char *path, struct aw_faults *faults, struct aw_faults *warning
     struct aw_config **config, policy_snapshot **snapshot)
 {
     AW_CLEANUP(aw_config_free) struct aw_config *read = NULL;
-    AW_CLEANUP(aw_free) struct policy_account *list = NULL;
+    AW_CLEANUP(policy_accounts_free) struct policy_accounts list = {0};
 
     AW_TRY(aw_config_load(path, faults, &read));
-    AW_TRY(policy_accounts(read, &list));
-    AW_TRY(policy_load(read->paths.policies, list, read->account_count, &peer_resolver, faults,
-        warnings, snapshot));
+    AW_TRY(policy_accounts_of(read, faults, &list));
+    AW_TRY(policy_load(read->paths.policies, list.items, list.count, &policy_system_resolver,
+        faults, warnings, snapshot));
     *config = AW_MOVE(read);
     return AW_OK;
 }

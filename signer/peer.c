@@ -1,53 +1,15 @@
 #include "signer/peer.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "policy/system.h"
+
 /* The kernel's overflow uid: it stands for users that this namespace does not know. */
 enum { OVERFLOW_UID = 65534, LOOKUP_SIZE = 16384 };
-
-static bool
-find_user(const char *name, uid_t *uid, void *context)
-{
-    struct passwd entry, *found = NULL;
-    char buffer[LOOKUP_SIZE];
-
-    (void)context;
-    if (getpwnam_r(name, &entry, buffer, sizeof(buffer), &found) != 0 || found == NULL)
-        return false;
-    *uid = found->pw_uid;
-    return true;
-}
-
-/* A group with very many members needs more room: grow until it fits. */
-static bool
-find_group(const char *name, gid_t *gid, void *context)
-{
-    struct group entry, *found = NULL;
-    bool known = false;
-
-    (void)context;
-    for (size_t size = LOOKUP_SIZE; size <= 64 * LOOKUP_SIZE; size *= 2) {
-        char *buffer = malloc(size);
-        if (buffer == NULL)
-            return false;
-        int error = getgrnam_r(name, &entry, buffer, size, &found);
-        known = error == 0 && found != NULL;
-        if (known)
-            *gid = found->gr_gid;
-        free(buffer);
-        if (error != ERANGE)
-            return known;
-    }
-    return false;
-}
-
-const struct policy_resolver peer_resolver = {.user = find_user, .group = find_group};
 
 static void
 name_of_uid(uid_t uid, char out[PEER_USER_SIZE])
@@ -100,8 +62,8 @@ matches(const struct peer *peer, const struct aw_config_principal *principal)
     gid_t gid;
 
     if (principal->user != NULL)
-        return find_user(principal->user, &uid, NULL) && uid == peer->uid;
-    if (!find_group(principal->group, &gid, NULL))
+        return policy_system_resolver.user(principal->user, &uid, NULL) && uid == peer->uid;
+    if (!policy_system_resolver.group(principal->group, &gid, NULL))
         return false;
     for (size_t i = 0; i < peer->group_count; i++)
         if (peer->groups[i] == gid)

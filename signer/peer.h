@@ -44,7 +44,4 @@ struct policy_subject peer_subject(const struct peer *peer);
 /** The peer's role by the configuration; unknown users and groups match nobody. */
 enum peer_role peer_role_of(const struct peer *peer, const struct aw_config *config);
 
-/** Finds users and groups by the system's databases. */
-extern const struct policy_resolver peer_resolver;
-
 #endif

@@ -1,0 +1,294 @@
+/* account create, register, show, list. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/acme_call.h"
+#include "admin/admin_cli.h"
+#include "common/io.h"
+
+enum { CONTACTS_MAX = 8 };
+
+static void
+print_account(const cJSON *account)
+{
+    const cJSON *application = NULL;
+
+    printf("%s  (CA %s)\n", admin_text(account, "name"), admin_text(account, "ca"));
+    printf("  state        %s\n", admin_text(account, "state"));
+    printf("  key          %s  thumbprint %s\n", admin_text(account, "key_type"),
+        admin_text(account, "thumbprint"));
+    printf("  account URL  %s\n", admin_text(account, "url"));
+    if (cJSON_IsNumber(aw_json_member(account, "attempted_at")))
+        printf("  newAccount   left at %s, EAB kid %s\n", admin_time(account, "attempted_at"),
+            admin_text(account, "attempted_kid"));
+    if (cJSON_IsNumber(aw_json_member(account, "registered_at")))
+        printf("  registered   %s\n", admin_time(account, "registered_at"));
+    printf("  applications ");
+    cJSON_ArrayForEach(application, aw_json_member(account, "applications"))
+        printf(" %s", application->valuestring);
+    putchar('\n');
+}
+
+static void
+write_account_name(const char *name, struct aw_json_writer *w)
+{
+    aw_json_begin_object(w);
+    aw_json_pair(w, "account", name);
+    aw_json_end_object(w);
+}
+
+aw_result
+admin_account_create(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    struct aw_json_writer w = {0};
+    const char *name = NULL;
+
+    AW_TRY(admin_parse(argc, argv, NULL, 0, &name, 1));
+    write_account_name(name, &w);
+    AW_TRY(admin_call(options, "CreateAccount", &w, &reply));
+    if (options->json)
+        return admin_print_json(reply);
+    const cJSON *report = aw_json_member(reply, "report");
+    print_account(aw_json_member(reply, "state"));
+    if (admin_text(report, "dropped")[0] != '\0')
+        printf("  the token refused these attributes: %s\n", admin_text(report, "dropped"));
+    if (admin_text(report, "weaker")[0] != '\0')
+        printf("  the token set these otherwise than asked: %s\n", admin_text(report, "weaker"));
+    printf("the private key was generated in the token and never leaves it; next: acmeward-admin "
+           "account register %s\n",
+        name);
+    return AW_OK;
+}
+
+static aw_result
+find_account(
+    const struct admin_options *options, const char *name, cJSON **reply, const cJSON **out)
+{
+    const cJSON *account = NULL;
+
+    AW_TRY(admin_call_plain(options, "ListAccounts", reply));
+    cJSON_ArrayForEach(account, aw_json_member(*reply, "accounts"))
+    {
+        const char *other = cJSON_GetStringValue(aw_json_member(account, "name"));
+
+        if (other != NULL && strcmp(other, name) == 0) {
+            *out = account;
+            return AW_OK;
+        }
+    }
+    return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "there is no account \"%s\"", name),
+        "account list shows them; accounts are configured in signer.yaml");
+}
+
+aw_result
+admin_account_show(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    const cJSON *account = NULL;
+    const char *name = NULL;
+
+    AW_TRY(admin_parse(argc, argv, NULL, 0, &name, 1));
+    AW_TRY(find_account(options, name, &reply, &account));
+    if (options->json)
+        return admin_print_json(account);
+    print_account(account);
+    return AW_OK;
+}
+
+aw_result
+admin_account_list(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    const cJSON *account = NULL;
+
+    AW_TRY(admin_parse(argc, argv, NULL, 0, NULL, 0));
+    AW_TRY(admin_call_plain(options, "ListAccounts", &reply));
+    if (options->json)
+        return admin_print_json(reply);
+    cJSON_ArrayForEach(account, aw_json_member(reply, "accounts")) print_account(account);
+    return AW_OK;
+}
+
+/* register. */
+
+struct register_options {
+    const char *name;
+    const char *kid;
+    const char *ca_file;
+    const char *contact[CONTACTS_MAX];
+    size_t contact_count;
+    bool agree;
+    bool recover;
+};
+
+/* The orders list is told in the account object (RFC 8555 7.1.2); a CA may leave it out. */
+static aw_result
+orders_url(const struct http_response *answer, char **out)
+{
+    AW_CLEANUP(aw_json_free) cJSON *json = NULL;
+    const char *text = NULL;
+
+    *out = NULL;
+    if (answer->size == 0 ||
+        !aw_ok(aw_json_parse(answer->body, answer->size, AW_JSON_TOLERANT, &json)))
+        return AW_OK; /* the account URL is what counts */
+    text = cJSON_GetStringValue(aw_json_member(json, "orders"));
+    if (text != NULL && (*out = strdup(text)) == NULL)
+        return aw_fail_memory();
+    return AW_OK;
+}
+
+/* The signer makes the URL durable before anything else happens with it. */
+static aw_result
+store_url(const struct admin_options *options, const char *name, const struct http_response *answer,
+    cJSON **reply)
+{
+    AW_CLEANUP(aw_free) char *orders = NULL;
+    struct aw_json_writer w = {0};
+
+    if (answer->location == NULL)
+        return aw_fail(
+            AW_CODE_CA_UNAVAILABLE, "the CA answered newAccount without a Location (RFC 8555 7.3)");
+    AW_TRY(orders_url(answer, &orders));
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "account", name);
+    aw_json_pair(&w, "url", answer->location);
+    if (orders != NULL)
+        aw_json_pair(&w, "orders", orders);
+    aw_json_end_object(&w);
+    return aw_hint(admin_call(options, "RegisterAccount", &w, reply),
+        "the account exists at the CA as %s; when the signer is well again: account register %s "
+        "--recover",
+        answer->location, name);
+}
+
+struct registration {
+    struct admin_new_account asked;
+    acme_session *session;
+    struct http_response answer;
+};
+
+static aw_result
+post_new_account(struct registration *work, bool only_existing)
+{
+    http_response_free(&work->answer);
+    work->asked.only_existing = only_existing;
+    work->asked.calls = 0;
+    return acme_post(
+        work->session, admin_sign_new_account, &work->asked, false, "newAccount", &work->answer);
+}
+
+/* The CA refused and has no account of this key: whatever was tried has made none. */
+static aw_result
+forget_attempt(const struct admin_new_account *asked)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    struct aw_json_writer w = {0};
+
+    write_account_name(asked->account, &w);
+    return admin_call(asked->options, "ForgetAttempt", &w, &reply);
+}
+
+static aw_result
+recover(struct registration *work)
+{
+    aw_result r = post_new_account(work, true);
+
+    if (aw_ok(r))
+        puts("the account existed already: it is recovered, the first one is kept");
+    else if (strcmp(acme_session_problem(work->session), "accountDoesNotExist") == 0)
+        AW_TRY(forget_attempt(&work->asked));
+    return r;
+}
+
+/* Whether an EAB may be used twice is documented both ways: where the CA refuses it, the account
+ * may have been made by an attempt whose answer was lost. */
+static aw_result
+register_or_recover(struct registration *work, const struct register_options *asked)
+{
+    struct aw_error first;
+
+    if (asked->recover)
+        return recover(work);
+    aw_result r = post_new_account(work, false);
+    if (r.code != AW_CODE_CA_REFUSED)
+        return r;
+    aw_error_save(&first);
+    fprintf(stderr, "%s\nasking the CA for an account that this key may have already ...\n",
+        first.message);
+    return aw_ok(recover(work)) ? AW_OK : aw_error_restore(&first);
+}
+
+static aw_result
+register_account(const struct admin_options *options, const struct aw_config *config,
+    const struct register_options *asked, cJSON **reply)
+{
+    AW_CLEANUP(aw_json_free) cJSON *accounts = NULL;
+    AW_CLEANUP(acme_directory_free) struct acme_directory directory = {0};
+    AW_CLEANUP(http_close) http *h = NULL;
+    const struct aw_config_account *account = aw_config_find_account(config, asked->name);
+    const cJSON *state = NULL;
+    struct registration work = {.asked = {.options = options,
+                                    .account = asked->name,
+                                    .kid = asked->kid,
+                                    .contact = asked->contact,
+                                    .contact_count = asked->contact_count,
+                                    .terms_agreed = asked->agree}};
+
+    AW_TRY(find_account(options, asked->name, &accounts, &state));
+    if (account == NULL)
+        return aw_fail(AW_CODE_NOT_FOUND, "%s has no account \"%s\"", config->file, asked->name);
+    const struct aw_config_ca *ca = aw_config_find_ca(config, account->ca);
+    AW_TRY(admin_http_open(ca, asked->ca_file, &h));
+    AW_TRY(acme_directory_fetch(h, ca->directory, &directory));
+    if (directory.terms_of_service != NULL && !asked->agree && !asked->recover)
+        return aw_hint(aw_fail(AW_CODE_USAGE, "the CA asks you to agree to its terms: %s",
+                           directory.terms_of_service),
+            "read them and say --agree-tos");
+    AW_TRY(acme_session_new(h, directory.new_nonce, NULL, &work.session));
+    aw_result r = register_or_recover(&work, asked);
+    if (aw_ok(r))
+        r = store_url(options, asked->name, &work.answer, reply);
+    http_response_free(&work.answer);
+    acme_session_free(&work.session);
+    return r;
+}
+
+static void
+print_registered(const struct register_options *asked, const cJSON *reply)
+{
+    print_account(aw_json_member(reply, "state"));
+    puts("registered: the account URL is stored durably");
+    if (asked->kid != NULL)
+        printf("the EAB key %s is of no more use for this account; unless your CA lets it bind "
+               "more accounts, destroy it: acmeward-admin eab destroy --ca %s --kid %s\n",
+            asked->kid, admin_text(aw_json_member(reply, "state"), "ca"), asked->kid);
+}
+
+aw_result
+admin_account_register(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    struct register_options asked = {0};
+    const struct admin_option table[] = {
+        {.name = "kid", .value = &asked.kid},
+        {.name = "ca-file", .value = &asked.ca_file},
+        {.name = "contact",
+            .list = asked.contact,
+            .list_count = &asked.contact_count,
+            .list_max = CONTACTS_MAX},
+        {.name = "agree-tos", .flag = &asked.agree},
+        {.name = "recover", .flag = &asked.recover},
+    };
+
+    AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), &asked.name, 1));
+    AW_TRY(admin_config(options, &config));
+    AW_TRY(register_account(options, config, &asked, &reply));
+    if (options->json)
+        return admin_print_json(reply);
+    print_registered(&asked, reply);
+    return AW_OK;
+}

@@ -1,0 +1,75 @@
+#include "admin/acme_call.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/io.h"
+
+enum { CONTACT_SIZE = 300 };
+
+aw_result
+admin_http_open(const struct aw_config_ca *ca, const char *ca_file, http **out)
+{
+    const struct http_options how = {
+        .ca_file = ca_file != NULL ? ca_file : ca->ca_file,
+        .user_agent = "acmeward-admin/" ACMEWARD_VERSION,
+    };
+
+    return http_open(&how, out);
+}
+
+static void
+write_contacts(struct aw_json_writer *w, const struct admin_new_account *asked)
+{
+    char contact[CONTACT_SIZE];
+
+    aw_json_name(w, "contact");
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < asked->contact_count; i++) {
+        bool prefixed = strncmp(asked->contact[i], "mailto:", 7) == 0;
+
+        snprintf(contact, sizeof(contact), "%s%s", prefixed ? "" : "mailto:", asked->contact[i]);
+        aw_json_write_string(w, contact);
+    }
+    aw_json_end_array(w);
+}
+
+static aw_result
+take_jws(const cJSON *reply, char **url, char **jws)
+{
+    const char *target = cJSON_GetStringValue(aw_json_member(reply, "url"));
+    const cJSON *signed_text = aw_json_member(reply, "jws");
+
+    if (target == NULL || !cJSON_IsObject(signed_text))
+        return aw_fail(AW_CODE_INTERNAL, "the signer's reply has no url or jws");
+    *url = strdup(target);
+    *jws = cJSON_PrintUnformatted(signed_text);
+    if (*url == NULL || *jws == NULL) {
+        aw_free(url);
+        aw_free(jws);
+        return aw_fail_memory();
+    }
+    return AW_OK;
+}
+
+aw_result
+admin_sign_new_account(void *context, const char *nonce, char **url, char **jws)
+{
+    struct admin_new_account *asked = context;
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    struct aw_json_writer w = {0};
+
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "account", asked->account);
+    aw_json_pair(&w, "nonce", nonce);
+    write_contacts(&w, asked);
+    aw_json_pair_bool(&w, "terms_agreed", asked->terms_agreed);
+    if (asked->kid != NULL)
+        aw_json_pair(&w, "kid", asked->kid);
+    aw_json_pair_bool(&w, "only_existing", asked->only_existing);
+    aw_json_pair_bool(&w, "unprocessed", asked->calls++ > 0);
+    aw_json_end_object(&w);
+    AW_TRY(admin_call(asked->options, "NewAccount", &w, &reply));
+    return take_jws(reply, url, jws);
+}

@@ -1,0 +1,32 @@
+/**
+ * @file acme_call.h
+ * @brief Requests to a CA that the signer signs for an administrator.
+ */
+#ifndef AW_ADMIN_ACME_CALL_H
+#define AW_ADMIN_ACME_CALL_H
+
+#include "admin/admin_cli.h"
+#include "client/acme.h"
+
+/** Opens HTTPS for a CA: roots from `ca_file`, else from the configuration, else the system's. */
+AW_MUST_USE aw_result admin_http_open(
+    const struct aw_config_ca *ca, const char *ca_file, http **out);
+
+/** What newAccount asks for (RFC 8555 7.3). */
+struct admin_new_account {
+    const struct admin_options *options;
+    const char *account;
+    const char *kid;            /**< EAB key; NULL: none */
+    const char *const *contact; /**< mail addresses, without "mailto:" */
+    size_t contact_count;
+    bool terms_agreed;
+    bool only_existing;
+    unsigned calls; /**< of the signer within one post: after the first, the CA has said
+                         that it did not process the one before */
+};
+
+/** The acme_signer of newAccount; `context` is a struct admin_new_account. */
+AW_MUST_USE aw_result admin_sign_new_account(
+    void *context, const char *nonce, char **url, char **jws);
+
+#endif

@@ -1,0 +1,243 @@
+#include "admin/admin_cli.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <openssl/crypto.h>
+
+#include "common/io.h"
+#include "common/log.h"
+
+enum { CALL_TIMEOUT_MS = 120 * 1000, TEXT_SLOTS = 8, TEXT_SIZE = 1024 };
+
+static const struct admin_option *
+find_option(const struct admin_option *options, size_t count, const char *name, size_t length)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strlen(options[i].name) == length && strncmp(options[i].name, name, length) == 0)
+            return &options[i];
+    return NULL;
+}
+
+/* One "--name", "--name value" or "--name=value"; *i is moved past what was used. */
+static aw_result
+take_option(int argc, char **argv, int *i, const struct admin_option *options, size_t count)
+{
+    const char *name = argv[*i] + 2;
+    const char *equals = strchr(name, '=');
+    size_t length = equals == NULL ? strlen(name) : (size_t)(equals - name);
+    const struct admin_option *option = find_option(options, count, name, length);
+    const char *value = equals == NULL ? NULL : equals + 1;
+
+    if (option == NULL)
+        return aw_fail(AW_CODE_USAGE, "unknown option --%.*s", (int)length, name);
+    if (option->flag != NULL) {
+        *option->flag = true;
+        return value == NULL ? AW_OK : aw_fail(AW_CODE_USAGE, "--%s takes no value", option->name);
+    }
+    if (value == NULL && *i + 1 < argc)
+        value = argv[++*i];
+    if (value == NULL)
+        return aw_fail(AW_CODE_USAGE, "--%s needs a value", option->name);
+    if (option->list == NULL) {
+        *option->value = value;
+        return AW_OK;
+    }
+    if (*option->list_count == option->list_max)
+        return aw_fail(
+            AW_CODE_USAGE, "--%s is there more than %zu times", option->name, option->list_max);
+    option->list[(*option->list_count)++] = value;
+    return AW_OK;
+}
+
+aw_result
+admin_parse(int argc, char **argv, const struct admin_option *options, size_t option_count,
+    const char **positional, size_t positional_count)
+{
+    size_t found = 0;
+
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) == 0)
+            AW_TRY(take_option(argc, argv, &i, options, option_count));
+        else if (found < positional_count)
+            positional[found++] = argv[i];
+        else
+            return aw_fail(AW_CODE_USAGE, "\"%s\" is not expected here", argv[i]);
+    }
+    if (found < positional_count)
+        return aw_fail(AW_CODE_USAGE, "%s needs %zu argument%s", argv[0], positional_count,
+            positional_count == 1 ? "" : "s");
+    return AW_OK;
+}
+
+aw_result
+admin_config(const struct admin_options *options, struct aw_config **out)
+{
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
+    aw_result r = aw_config_load(options->config, &faults, out);
+
+    if (!aw_ok(r))
+        aw_faults_print(&faults, stderr);
+    return r;
+}
+
+/* The signer may run as the owner of its socket's folder: as trustworthy as the folder is. */
+static uid_t
+owner_of_folder(const char *path)
+{
+    AW_CLEANUP(aw_free) char *folder = strdup(path);
+    struct stat status;
+
+    if (folder == NULL)
+        return 0;
+    char *slash = strrchr(folder, '/');
+    if (slash != NULL)
+        slash[slash == folder ? 1 : 0] = '\0';
+    return stat(folder, &status) == 0 ? status.st_uid : 0;
+}
+
+static aw_result
+connect_signer(const struct admin_options *options, aw_varlink_stream **out)
+{
+    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
+    const char *path = options->socket;
+
+    if (path == NULL) {
+        AW_TRY(admin_config(options, &config));
+        path = config->paths.admin_socket;
+    }
+    return aw_varlink_connect(path, owner_of_folder(path), out);
+}
+
+static enum aw_code
+code_of_tag(const char *tag)
+{
+    for (int code = AW_CODE_USAGE; code <= AW_CODE_INTERNAL; code++)
+        if (tag != NULL && strcmp(aw_code_tag((enum aw_code)code), tag) == 0)
+            return (enum aw_code)code;
+    return AW_CODE_UNAVAILABLE;
+}
+
+static aw_result
+fail_with(const struct aw_varlink_answer *answer)
+{
+    const char *name = strrchr(answer->error, '.');
+    const char *message = cJSON_GetStringValue(aw_json_member(answer->parameters, "message"));
+    const char *hint = cJSON_GetStringValue(aw_json_member(answer->parameters, "hint"));
+    const char *tag = cJSON_GetStringValue(aw_json_member(answer->parameters, "tag"));
+    enum aw_code code = code_of_tag(tag);
+
+    name = name == NULL ? answer->error : name + 1;
+    if (strcmp(name, "NotPermitted") == 0)
+        return aw_hint(aw_fail(AW_CODE_PERMISSION, "not permitted: %s",
+                           message == NULL ? answer->error : message),
+            "roles are listed under administrators in signer.yaml");
+    if (strcmp(name, "InvalidRequest") == 0)
+        code = AW_CODE_USAGE;
+    aw_result r = aw_fail(code, "%s", message == NULL ? answer->error : message);
+    return hint == NULL || hint[0] == '\0' ? r : aw_hint(r, "%s", hint);
+}
+
+static void
+wipe_text(char **text)
+{
+    if (*text != NULL)
+        OPENSSL_cleanse(*text, strlen(*text));
+    free(*text);
+    *text = NULL;
+}
+
+aw_result
+admin_call(const struct admin_options *options, const char *method,
+    struct aw_json_writer *parameters, cJSON **reply)
+{
+    AW_CLEANUP(aw_varlink_stream_free) aw_varlink_stream *stream = NULL;
+    AW_CLEANUP(aw_varlink_answer_free) struct aw_varlink_answer answer = {0};
+    AW_CLEANUP(wipe_text) char *text = NULL;
+    char full[AW_VARLINK_MAX_METHOD + 1];
+
+    AW_TRY(aw_json_writer_finish(parameters, &text));
+    AW_TRY(connect_signer(options, &stream));
+    snprintf(full, sizeof(full), "org.acmeward.Admin.%s", method);
+    aw_result r = aw_varlink_invoke(stream, full, text, CALL_TIMEOUT_MS, &answer);
+    if (r.code == AW_CODE_CLOSED)
+        return aw_hint(aw_fail(AW_CODE_PERMISSION, "the signer closed the connection"),
+            "it does so when you are neither operator nor officer (administrators in signer.yaml)");
+    AW_TRY(r);
+    if (answer.error[0] != '\0')
+        return fail_with(&answer);
+    *reply = cJSON_Duplicate(answer.parameters, true);
+    return *reply == NULL ? aw_fail_memory() : AW_OK;
+}
+
+aw_result
+admin_call_plain(const struct admin_options *options, const char *method, cJSON **reply)
+{
+    struct aw_json_writer w = {0};
+
+    aw_json_begin_object(&w);
+    aw_json_end_object(&w);
+    return admin_call(options, method, &w, reply);
+}
+
+aw_result
+admin_print_json(const cJSON *reply)
+{
+    char *text = cJSON_PrintUnformatted(reply);
+
+    if (text == NULL)
+        return aw_fail_memory();
+    puts(text);
+    cJSON_free(text);
+    return AW_OK;
+}
+
+/* printf calls show a few members at once: each gets a slot of its own, in turn. */
+static char *
+next_slot(void)
+{
+    static char slots[TEXT_SLOTS][TEXT_SIZE];
+    static unsigned turn;
+
+    return slots[turn++ % TEXT_SLOTS];
+}
+
+const char *
+admin_text(const cJSON *object, const char *name)
+{
+    const char *text = cJSON_GetStringValue(aw_json_member(object, name));
+    char *slot = next_slot();
+
+    if (text == NULL)
+        return "-";
+    aw_log_escape(text, strlen(text), slot, TEXT_SIZE);
+    return slot;
+}
+
+long long
+admin_number(const cJSON *object, const char *name)
+{
+    const cJSON *member = aw_json_member(object, name);
+
+    return cJSON_IsNumber(member) ? llround(member->valuedouble) : 0;
+}
+
+const char *
+admin_time(const cJSON *object, const char *name)
+{
+    char *slot = next_slot();
+
+    if (!cJSON_IsNumber(aw_json_member(object, name)))
+        return "-";
+    aw_time_text(admin_number(object, name), slot);
+    return slot;
+}
+
+bool
+admin_true(const cJSON *object, const char *name)
+{
+    return cJSON_IsTrue(aw_json_member(object, name));
+}

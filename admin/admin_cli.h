@@ -1,0 +1,104 @@
+/**
+ * @file admin_cli.h
+ * @brief What the commands of acmeward-admin share: options, the link to the signer, output.
+ */
+#ifndef AW_ADMIN_CLI_H
+#define AW_ADMIN_CLI_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
+#include "common/config.h"
+#include "common/json.h"
+#include "common/result.h"
+#include "common/varlink.h"
+
+/** Options that every command takes. */
+struct admin_options {
+    const char *config; /**< signer.yaml */
+    const char *socket; /**< administrators' socket; NULL: as signer.yaml says */
+    bool json;          /**< print the signer's reply as it is */
+};
+
+/** One command: "eab import" and so on. */
+struct admin_command {
+    const char *noun;
+    const char *verb; /**< NULL: a command of one word */
+    aw_result (*run)(const struct admin_options *options, int argc, char **argv);
+    const char *usage; /**< arguments, for the help */
+    const char *about; /**< one line */
+};
+
+/** All commands, ended by a row whose noun is NULL. */
+extern const struct admin_command admin_commands[];
+
+/* Commands, one file per noun. argv[0] is the verb (or the noun of a one-word command). */
+aw_result admin_eab_import(const struct admin_options *options, int argc, char **argv);
+aw_result admin_eab_list(const struct admin_options *options, int argc, char **argv);
+aw_result admin_eab_destroy(const struct admin_options *options, int argc, char **argv);
+aw_result admin_ca_pin(const struct admin_options *options, int argc, char **argv);
+aw_result admin_ca_list(const struct admin_options *options, int argc, char **argv);
+aw_result admin_account_create(const struct admin_options *options, int argc, char **argv);
+aw_result admin_account_register(const struct admin_options *options, int argc, char **argv);
+aw_result admin_account_show(const struct admin_options *options, int argc, char **argv);
+aw_result admin_account_list(const struct admin_options *options, int argc, char **argv);
+aw_result admin_token_doctor(const struct admin_options *options, int argc, char **argv);
+aw_result admin_policy_check(const struct admin_options *options, int argc, char **argv);
+aw_result admin_policy_show(const struct admin_options *options, int argc, char **argv);
+aw_result admin_policy_explain(const struct admin_options *options, int argc, char **argv);
+aw_result admin_audit_show(const struct admin_options *options, int argc, char **argv);
+aw_result admin_audit_verify(const struct admin_options *options, int argc, char **argv);
+aw_result admin_status(const struct admin_options *options, int argc, char **argv);
+aw_result admin_reload(const struct admin_options *options, int argc, char **argv);
+aw_result admin_freeze(const struct admin_options *options, int argc, char **argv);
+aw_result admin_unfreeze(const struct admin_options *options, int argc, char **argv);
+
+/** One option of a command: "--kid VALUE", or a flag. */
+struct admin_option {
+    const char *name;   /**< without "--" */
+    const char **value; /**< receives the value; NULL for a flag or a list */
+    bool *flag;         /**< set for a flag; NULL otherwise */
+    const char **list;  /**< receives each value of an option that may be repeated */
+    size_t *list_count;
+    size_t list_max;
+};
+
+/**
+ * Reads a command's options; what is left must be exactly `positional_count` words.
+ * @return AW_CODE_USAGE, with what is wrong
+ */
+AW_MUST_USE aw_result admin_parse(int argc, char **argv, const struct admin_option *options,
+    size_t option_count, const char **positional, size_t positional_count);
+
+/** Reads signer.yaml; its faults are printed. Release: aw_config_free. */
+AW_MUST_USE aw_result admin_config(const struct admin_options *options, struct aw_config **out);
+
+/**
+ * Calls a method of org.acmeward.Admin. An error reply becomes a failure with its own code, message
+ * and hint. The parameters' text is wiped and released.
+ * @param[out] reply the reply's parameters; release with aw_json_free
+ */
+AW_MUST_USE aw_result admin_call(const struct admin_options *options, const char *method,
+    struct aw_json_writer *parameters, cJSON **reply);
+
+/** Calls a method without parameters. */
+AW_MUST_USE aw_result admin_call_plain(
+    const struct admin_options *options, const char *method, cJSON **reply);
+
+/** Prints a reply as JSON. */
+AW_MUST_USE aw_result admin_print_json(const cJSON *reply);
+
+/** A member's text for a person, escaped for a terminal; "-" for null. Valid until the next few
+ * calls. */
+const char *admin_text(const cJSON *object, const char *name);
+
+/** A member's number, 0 when absent. */
+long long admin_number(const cJSON *object, const char *name);
+
+/** A member's time as UTC text; "-" for null. Valid until the next few calls. */
+const char *admin_time(const cJSON *object, const char *name);
+
+/** True for a member that is true. */
+bool admin_true(const cJSON *object, const char *name);
+
+#endif

@@ -1,0 +1,221 @@
+/* audit show, verify: read from the files, without signer or token. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "admin/admin_cli.h"
+#include "audit/audit.h"
+#include "common/io.h"
+#include "common/log.h"
+
+enum { LAST_MAX = 1000000 };
+
+static aw_result
+audit_folder(const struct admin_options *options, const char *given, char **out)
+{
+    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
+
+    if (given != NULL) {
+        *out = strdup(given);
+        return *out == NULL ? aw_fail_memory() : AW_OK;
+    }
+    AW_TRY(admin_config(options, &config));
+    return aw_path_join(config->paths.state, "audit", out);
+}
+
+/* What is shown, and how much of it has gone by. */
+struct view {
+    bool json;
+    const char *application, *name, *verdict;
+    int64_t since, until;
+    int64_t seen, matching, skip;
+};
+
+static bool
+has_name(const struct audit_entry *entry, const char *name)
+{
+    for (size_t i = 0; i < entry->name_count; i++)
+        if (strcmp(entry->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool
+same_or_any(const char *wanted, const char *found)
+{
+    return wanted == NULL || (found != NULL && strcmp(wanted, found) == 0);
+}
+
+static bool
+matches(const struct view *view, const struct audit_entry *entry)
+{
+    return same_or_any(view->application, entry->application) &&
+           same_or_any(view->verdict, entry->verdict) && entry->time >= view->since &&
+           entry->time <= view->until && (view->name == NULL || has_name(entry, view->name));
+}
+
+static void
+print_escaped(const char *before, const char *text)
+{
+    char line[2048];
+
+    if (text == NULL)
+        return;
+    aw_log_escape(text, strlen(text), line, sizeof(line));
+    printf("%s%s", before, line);
+}
+
+static void
+print_record(const struct audit_record *record)
+{
+    const struct audit_entry *entry = &record->entry;
+    char when[32];
+
+    aw_time_text(entry->time, when);
+    printf("%6lld  %s  %-11s", (long long)record->seq, when, audit_kind_name(entry->kind));
+    print_escaped(" ", entry->verdict);
+    print_escaped("  ", entry->operation);
+    print_escaped("  ", entry->application);
+    print_escaped("  user ", entry->user);
+    print_escaped("  rule ", entry->rule);
+    for (size_t i = 0; i < entry->name_count; i++)
+        print_escaped(i == 0 ? "  " : ",", entry->names[i]);
+    if (entry->order != 0)
+        printf("  order %lld", (long long)entry->order);
+    print_escaped("  account ", entry->account);
+    print_escaped("\n        ", entry->message);
+    putchar('\n');
+}
+
+static aw_result
+show_record(const struct audit_record *record, void *context)
+{
+    struct view *view = context;
+
+    view->seen++;
+    if (!matches(view, &record->entry) || view->matching++ < view->skip)
+        return AW_OK;
+    if (view->json)
+        return admin_print_json(record->json);
+    print_record(record);
+    return AW_OK;
+}
+
+static aw_result
+count_record(const struct audit_record *record, void *context)
+{
+    struct view *view = context;
+
+    view->seen++;
+    if (matches(view, &record->entry))
+        view->matching++;
+    return AW_OK;
+}
+
+/* "2026-11-24" or "2026-11-24T02:34:25Z". */
+static aw_result
+parse_time(const char *option, const char *text, int64_t fallback, int64_t *out)
+{
+    char full[40];
+
+    *out = fallback;
+    if (text == NULL)
+        return AW_OK;
+    snprintf(full, sizeof(full), "%.30s%s", text, strlen(text) == 10 ? "T00:00:00Z" : "");
+    aw_result r = aw_time_parse(full, out);
+    if (!aw_ok(r))
+        return aw_fail(AW_CODE_USAGE,
+            "--%s: found \"%s\", expected 2026-11-24 or 2026-11-24T02:34:25Z (UTC)", option, text);
+    return AW_OK;
+}
+
+static aw_result
+parse_last(const char *text, long *out)
+{
+    char *end = NULL;
+
+    *out = 0;
+    if (text == NULL)
+        return AW_OK;
+    *out = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || *out < 1 || *out > LAST_MAX)
+        return aw_fail(
+            AW_CODE_USAGE, "--last: found \"%s\", expected a number from 1 to %d", text, LAST_MAX);
+    return AW_OK;
+}
+
+static aw_result
+check_verdict(const char *verdict)
+{
+    if (verdict == NULL || strcmp(verdict, "permit") == 0 || strcmp(verdict, "refuse") == 0 ||
+        strcmp(verdict, "warn") == 0)
+        return AW_OK;
+    return aw_fail(
+        AW_CODE_USAGE, "--verdict: found \"%s\", expected permit, refuse or warn", verdict);
+}
+
+static aw_result
+show(const char *folder, const struct view *asked, long last)
+{
+    struct view counted = *asked;
+    struct view view = *asked;
+
+    AW_TRY(audit_read(folder, 1, count_record, &counted));
+    if (last > 0 && counted.matching > last)
+        view.skip = counted.matching - last;
+    AW_TRY(audit_read(folder, 1, show_record, &view));
+    if (!view.json)
+        printf(
+            "%lld of %lld records\n", (long long)(view.matching - view.skip), (long long)view.seen);
+    return AW_OK;
+}
+
+aw_result
+admin_audit_show(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_free) char *folder = NULL;
+    struct view view = {.json = options->json};
+    const char *since = NULL, *until = NULL, *last = NULL, *given = NULL;
+    const struct admin_option table[] = {
+        {.name = "application", .value = &view.application},
+        {.name = "name", .value = &view.name},
+        {.name = "verdict", .value = &view.verdict},
+        {.name = "since", .value = &since},
+        {.name = "until", .value = &until},
+        {.name = "last", .value = &last},
+        {.name = "folder", .value = &given},
+    };
+    long count = 0;
+
+    AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
+    AW_TRY(check_verdict(view.verdict));
+    AW_TRY(parse_time("since", since, INT64_MIN, &view.since));
+    AW_TRY(parse_time("until", until, INT64_MAX, &view.until));
+    AW_TRY(parse_last(last, &count));
+    AW_TRY(audit_folder(options, given, &folder));
+    return show(folder, &view, count);
+}
+
+aw_result
+admin_audit_verify(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_free) char *folder = NULL;
+    const char *given = NULL;
+    const struct admin_option table[] = {{.name = "folder", .value = &given}};
+    struct audit_verdict found;
+    char first[32], last[32];
+
+    AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
+    AW_TRY(audit_folder(options, given, &folder));
+    AW_TRY(audit_verify(folder, &found));
+    aw_time_text(found.first_time, first);
+    aw_time_text(found.last_time, last);
+    printf("%lld records, from %s to %s: the chain is whole\nhead %s\n", (long long)found.records,
+        first, last, found.head);
+    if (found.torn > 0)
+        printf("%zu octets behind the last record: one is being written, or the signer was cut "
+               "off; its next start sets them aside\n",
+            found.torn);
+    return AW_OK;
+}

@@ -1,0 +1,161 @@
+/* acmeward-admin: one table of commands; each is in the file of its noun. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/admin_cli.h"
+#include "common/log.h"
+
+const struct admin_command admin_commands[] = {
+    {"eab", "import", admin_eab_import,
+        "--ca NAME --kid KID [--algorithm HS256|HS384|HS512] [--key-fd N] [--force]",
+        "store an EAB HMAC key in the token; the key comes from the terminal, standard input or a "
+        "descriptor"},
+    {"eab", "list", admin_eab_list, "", "EAB keys in the token"},
+    {"eab", "destroy", admin_eab_destroy, "--ca NAME --kid KID", "destroy an EAB key in the token"},
+    {"ca", "pin", admin_ca_pin, "NAME [--ca-file FILE] [--replace] [--yes]",
+        "fetch a CA's directory, show it, and pin its URLs"},
+    {"ca", "list", admin_ca_list, "", "CAs and what they are pinned to"},
+    {"account", "create", admin_account_create, "NAME", "make the account's key in the token"},
+    {"account", "register", admin_account_register,
+        "NAME [--kid KID] [--contact EMAIL]... [--agree-tos] [--recover] [--ca-file FILE]",
+        "register the account at its CA, with external account binding where --kid is given"},
+    {"account", "show", admin_account_show, "NAME", "one account"},
+    {"account", "list", admin_account_list, "", "all accounts"},
+    {"token", "doctor", admin_token_doctor, "", "what the token holds, and whether it keeps it"},
+    {"policy", "check", admin_policy_check, "", "every fault of configuration and policies"},
+    {"policy", "show", admin_policy_show, "[--application A]", "who may order what"},
+    {"policy", "explain", admin_policy_explain,
+        "--application A --name N... [--csr FILE] [--revoke]",
+        "the path to a verdict, rule by rule"},
+    {"audit", "show", admin_audit_show,
+        "[--application A] [--name N] [--verdict permit|refuse|warn] [--since TIME] [--until TIME] "
+        "[--last N]",
+        "records of the audit log"},
+    {"audit", "verify", admin_audit_verify, "[--folder DIR]",
+        "check the chain of the audit log; needs neither token nor signer"},
+    {"status", NULL, admin_status, "", "how the signer is"},
+    {"reload", NULL, admin_reload, "", "load configuration and policies anew"},
+    {"freeze", NULL, admin_freeze, "--reason TEXT", "stop all signing for applications"},
+    {"unfreeze", NULL, admin_unfreeze, "", "let signing go on"},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static void
+print_usage(FILE *stream)
+{
+    fputs("usage: acmeward-admin [--config FILE] [--socket PATH] [--json] COMMAND ...\n\n", stream);
+    for (const struct admin_command *c = admin_commands; c->noun != NULL; c++)
+        fprintf(stream, "  %s%s%s %s\n      %s\n", c->noun, c->verb == NULL ? "" : " ",
+            c->verb == NULL ? "" : c->verb, c->usage, c->about);
+    fputs(
+        "\nExit status: 0 done, 1 failed, 2 usage or configuration, 3 refused by policy, 4 refused "
+        "by the CA,\n5 signer or token unavailable.\n",
+        stream);
+}
+
+static int
+print_failure(aw_result r)
+{
+    const struct aw_error *error = aw_error_last();
+    char text[AW_ERROR_MESSAGE_SIZE * 2];
+
+    aw_log_escape(error->message, strlen(error->message), text, sizeof(text));
+    fprintf(stderr, "acmeward-admin: %s\n", text);
+    if (error->hint[0] != '\0') {
+        aw_log_escape(error->hint, strlen(error->hint), text, sizeof(text));
+        fprintf(stderr, "  hint: %s\n", text);
+    }
+    return aw_code_exit(r.code);
+}
+
+static const struct admin_command *
+find_command(int argc, char **argv)
+{
+    for (const struct admin_command *c = admin_commands; c->noun != NULL; c++) {
+        if (strcmp(c->noun, argv[0]) != 0)
+            continue;
+        if (c->verb == NULL || (argc > 1 && strcmp(c->verb, argv[1]) == 0))
+            return c;
+    }
+    return NULL;
+}
+
+/* Options before the command; returns the index of the first word that is none. */
+static int
+global_options(int argc, char **argv, struct admin_options *options)
+{
+    int i = 1;
+
+    for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            options->json = true;
+        else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
+            options->config = argv[++i];
+        else if (strcmp(argv[i], "--socket") == 0 && i + 1 < argc)
+            options->socket = argv[++i];
+        else
+            return i;
+    }
+    return i;
+}
+
+/* A secret on a command line is readable by every local user: say so, and do not repeat it. */
+static bool
+mentions_hmac_key(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], "--eab-hmac-key", 14) == 0 || strncmp(argv[i], "--key=", 6) == 0 ||
+            strcmp(argv[i], "--key") == 0)
+            return true;
+    return false;
+}
+
+static int
+refuse_hmac_key(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        memset(argv[i], 'x', strlen(argv[i]));
+    fputs("acmeward-admin: a key is never taken from the command line, where every local user can "
+          "read it\n"
+          "  hint: leave the option out and paste the key when asked, or use standard input or "
+          "--key-fd; if what you typed is a real key, have the CA replace it\n",
+        stderr);
+    return aw_code_exit(AW_CODE_USAGE);
+}
+
+int
+main(int argc, char **argv)
+{
+    struct admin_options options = {.config = AW_CONFIG_PATH};
+
+    aw_log_open("acmeward-admin", AW_LOG_WARNING);
+    if (mentions_hmac_key(argc, argv))
+        return refuse_hmac_key(argc, argv);
+    int first = global_options(argc, argv, &options);
+    if (first < argc && strcmp(argv[first], "--version") == 0) {
+        puts("acmeward-admin " ACMEWARD_VERSION);
+        return 0;
+    }
+    if (first >= argc || strcmp(argv[first], "--help") == 0) {
+        print_usage(first >= argc ? stderr : stdout);
+        return first >= argc ? aw_code_exit(AW_CODE_USAGE) : 0;
+    }
+    const struct admin_command *command = find_command(argc - first, argv + first);
+    if (command == NULL) {
+        fprintf(stderr, "acmeward-admin: there is no command \"%s%s%s\"; --help lists them\n",
+            argv[first], first + 1 < argc ? " " : "", first + 1 < argc ? argv[first + 1] : "");
+        return aw_code_exit(AW_CODE_USAGE);
+    }
+    int skip = first + (command->verb == NULL ? 0 : 1);
+    aw_result r = command->run(&options, argc - skip, argv + skip);
+    if (!aw_ok(r)) {
+        int status = print_failure(r);
+        if (r.code == AW_CODE_USAGE)
+            fprintf(stderr, "usage: acmeward-admin %s%s%s %s\n", command->noun,
+                command->verb == NULL ? "" : " ", command->verb == NULL ? "" : command->verb,
+                command->usage);
+        return status;
+    }
+    return fflush(stdout) == 0 ? 0 : aw_code_exit(AW_CODE_IO);
+}

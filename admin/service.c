@@ -1,0 +1,153 @@
+/* status, reload, freeze, unfreeze, token doctor. */
+#include <stdio.h>
+
+#include "admin/admin_cli.h"
+#include "common/io.h"
+
+static void
+print_status(const cJSON *s)
+{
+    printf("acmeward-signer %s  pid %lld  up since %s  you are %s\n", admin_text(s, "version"),
+        admin_number(s, "pid"), admin_time(s, "started_at"), admin_text(s, "role"));
+    if (admin_true(s, "frozen"))
+        printf(
+            "FROZEN since %s: %s\n", admin_time(s, "frozen_since"), admin_text(s, "frozen_reason"));
+    printf("token   %s\n", admin_true(s, "token_healthy") ? "signs, and the signature verifies"
+                                                          : admin_text(s, "token_message"));
+    printf("audit   %s; %lld records, %lld durable\n",
+        admin_true(s, "audit_healthy") ? "writable" : "BROKEN: nothing is signed",
+        admin_number(s, "audit_appended"), admin_number(s, "audit_durable"));
+    printf("policy  %lld applications (%lld inert), %lld names, loaded %s\n        digest %s\n",
+        admin_number(s, "applications"), admin_number(s, "inert"), admin_number(s, "names"),
+        admin_time(s, "policy_loaded_at"), admin_text(s, "policy_digest"));
+    printf("since the start: %lld permits, %lld refusals, %lld failures\n",
+        admin_number(s, "permits"), admin_number(s, "refusals"), admin_number(s, "failures"));
+}
+
+aw_result
+admin_status(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+
+    AW_TRY(admin_parse(argc, argv, NULL, 0, NULL, 0));
+    AW_TRY(admin_call_plain(options, "GetStatus", &reply));
+    if (options->json)
+        return admin_print_json(reply);
+    print_status(reply);
+    return AW_OK;
+}
+
+aw_result
+admin_reload(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    const cJSON *warning = NULL;
+
+    AW_TRY(admin_parse(argc, argv, NULL, 0, NULL, 0));
+    AW_TRY(admin_call_plain(options, "Reload", &reply));
+    if (options->json)
+        return admin_print_json(reply);
+    printf("reloaded; policy digest %s\n", admin_text(reply, "policy_digest"));
+    cJSON_ArrayForEach(warning, aw_json_member(reply, "warnings")) printf(
+        "warning: %s:%lld:%lld: %s\n", admin_text(warning, "file"), admin_number(warning, "line"),
+        admin_number(warning, "column"), admin_text(warning, "message"));
+    return AW_OK;
+}
+
+aw_result
+admin_freeze(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    const char *reason = NULL;
+    const struct admin_option table[] = {{.name = "reason", .value = &reason}};
+    struct aw_json_writer w = {0};
+
+    AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
+    if (reason == NULL)
+        return aw_fail(AW_CODE_USAGE, "--reason is needed: it is shown to whoever is refused");
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "reason", reason);
+    aw_json_end_object(&w);
+    AW_TRY(admin_call(options, "Freeze", &w, &reply));
+    puts("frozen: nothing is signed for applications until acmeward-admin unfreeze, restarts "
+         "included");
+    return AW_OK;
+}
+
+aw_result
+admin_unfreeze(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+
+    AW_TRY(admin_parse(argc, argv, NULL, 0, NULL, 0));
+    AW_TRY(admin_call_plain(options, "Unfreeze", &reply));
+    puts("unfrozen: signing goes on");
+    return AW_OK;
+}
+
+static bool
+print_objects(const cJSON *objects)
+{
+    const cJSON *object = NULL;
+    bool well = true;
+
+    cJSON_ArrayForEach(object, objects)
+    {
+        bool readable = admin_true(object, "value_readable");
+        const char *faults = admin_text(object, "faults");
+
+        printf("%s  %s  id %s\n  is      %s\n  secret  %s (%s)\n", admin_text(object, "kind"),
+            admin_text(object, "label"), admin_text(object, "id"), admin_text(object, "attributes"),
+            readable ? "CAN BE READ" : "can't be read", admin_text(object, "value_answer"));
+        if (faults[0] != '\0')
+            printf("  FAULT   %s\n", faults);
+        well = well && !readable && faults[0] == '\0';
+    }
+    return well;
+}
+
+static bool
+print_mechanisms(const cJSON *mechanisms)
+{
+    const cJSON *mechanism = NULL;
+    bool well = true;
+
+    cJSON_ArrayForEach(mechanism, mechanisms)
+    {
+        bool missing = admin_true(mechanism, "required") && !admin_true(mechanism, "present");
+
+        printf("%-26s %-8s %s\n", admin_text(mechanism, "name"),
+            admin_true(mechanism, "present") ? "present"
+            : missing                        ? "MISSING"
+                                             : "absent",
+            admin_text(mechanism, "needed_for"));
+        well = well && !missing;
+    }
+    return well;
+}
+
+aw_result
+admin_token_doctor(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+
+    AW_TRY(admin_parse(argc, argv, NULL, 0, NULL, 0));
+    AW_TRY(admin_call_plain(options, "ExamineToken", &reply));
+    if (options->json)
+        return admin_print_json(reply);
+    const cJSON *token = aw_json_member(reply, "token");
+    const char *faults = admin_text(token, "pin_faults");
+
+    printf("token %s (%s %s, serial %s, slot %lld), PIN %s\nPIN source %s%s%s\n",
+        admin_text(token, "label"), admin_text(token, "manufacturer"), admin_text(token, "model"),
+        admin_text(token, "serial"), admin_number(token, "slot"), admin_text(token, "pin_state"),
+        admin_text(token, "pin_source"), faults[0] == '\0' ? "" : "\n  FAULT   ", faults);
+    bool well = faults[0] == '\0';
+    well = print_objects(aw_json_member(reply, "objects")) && well;
+    well = print_mechanisms(aw_json_member(reply, "mechanisms")) && well;
+    if (!well)
+        return aw_hint(aw_fail(AW_CODE_TOKEN, "the token is not as it should be"),
+            "what is marked FAULT, CAN BE READ or MISSING above says where");
+    puts("all as it should be");
+    return AW_OK;
+}
