@@ -49,6 +49,21 @@ sort_applications(struct draft *draft)
     return AW_OK;
 }
 
+/* Sorted, so applications of one name stand side by side. */
+static void
+check_names(struct draft *draft)
+{
+    for (size_t i = 1; i < draft->count; i++) {
+        const struct policy_application *before = &draft->applications[i - 1].compiled.shown;
+        const struct policy_application *shown = &draft->applications[i].compiled.shown;
+
+        if (strcmp(before->name, shown->name) == 0)
+            fault_at(draft, shown, &draft->applications[i].place,
+                "application: \"%s\" is the name of another one too, in %s", shown->name,
+                policy_base_name(before->file));
+    }
+}
+
 /* Members: from the order of reading to the order of names. */
 
 static int
@@ -151,12 +166,7 @@ link_name(struct draft *draft, uint16_t number)
     uint32_t head;
 
     AW_TRY(policy_draft_claim(draft, CLAIM_APPLICATION, shown->name, (aw_yaml_node){0}));
-    AW_TRY(policy_index_link(index, (uint32_t)index->count - 1, number, &head));
-    if (head != CLAIM_NONE)
-        fault_at(draft, &owner_of(draft->snapshot, head)->shown,
-            &draft->applications[index->claims[head].owner].place,
-            "application: \"%s\" is the name of another one too, in %s", shown->name, shown->file);
-    return AW_OK;
+    return policy_index_link(index, (uint32_t)index->count - 1, number, &head);
 }
 
 static aw_result
@@ -279,6 +289,7 @@ policy_compile(struct draft *draft)
     policy_snapshot *snapshot = draft->snapshot;
 
     AW_TRY(sort_applications(draft));
+    check_names(draft);
     AW_TRY(compile_index(draft));
     AW_TRY(compile_members(draft));
     for (size_t i = 0; i < snapshot->application_count; i++) {

@@ -7,6 +7,14 @@
 
 enum { PLACES_MIN = 64 };
 
+const char *
+policy_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash == NULL ? path : slash + 1;
+}
+
 static aw_result
 grow_places(struct draft *draft)
 {

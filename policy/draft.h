@@ -39,6 +39,9 @@ struct draft {
     struct aw_faults *warnings; /**< may be NULL */
 };
 
+/** The last part of a path, for a fault that speaks of another file of the same folder. */
+const char *policy_base_name(const char *path);
+
 /** Adds a claim and its place. */
 AW_MUST_USE aw_result policy_draft_claim(
     struct draft *draft, enum claim_kind kind, const char *text, aw_yaml_node node);

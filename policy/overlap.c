@@ -105,7 +105,7 @@ check_same(struct draft *draft, const struct entry *entry)
     warn(draft, entry,
         "\"%s\" is listed by %s too (%s): both may have it; name one in shares_with of the other "
         "if that is meant",
-        entry->text, first->shown.name, first->shown.file);
+        entry->text, first->shown.name, policy_base_name(first->shown.file));
 }
 
 /* What is checked of an entry of each list; nothing can be wrong about deny. */
