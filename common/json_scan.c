@@ -356,7 +356,6 @@ scan_container(struct scan *s, bool object)
 {
     unsigned limit = s->mode == AW_JSON_STRICT ? AW_JSON_MAX_DEPTH : TOLERANT_DEPTH;
     size_t first = s->key_count;
-    size_t arena_used = s->arena_used;
 
     if (s->depth == limit)
         return fail_at(AW_CODE_LIMIT, s->at, "nested deeper than %u", limit);
@@ -365,7 +364,6 @@ scan_container(struct scan *s, bool object)
     if (object && s->key_count - first > 1)
         AW_TRY(refuse_duplicates(s, first));
     s->key_count = first;
-    s->arena_used = arena_used;
     s->depth--;
     return AW_OK;
 }

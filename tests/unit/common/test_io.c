@@ -21,6 +21,26 @@
 
 #include "common/io.h"
 
+/* Stands before the C library's at link time: counts what is made durable, and fails on demand. */
+static struct {
+    unsigned files, folders;
+    unsigned fail_at; /* the call that fails, from 1; 0 for none */
+} syncs;
+
+int
+fsync(int fd)
+{
+    struct stat st;
+
+    assert_int_equal(fstat(fd, &st), 0);
+    syncs.files += S_ISREG(st.st_mode);
+    syncs.folders += S_ISDIR(st.st_mode);
+    if (syncs.files + syncs.folders != syncs.fail_at)
+        return 0;
+    errno = EIO;
+    return -1;
+}
+
 /* Each test has a folder of its own, and works in it. */
 struct place {
     char folder[64];
@@ -320,6 +340,29 @@ file_replace_fails_without_a_trace(void **state)
 }
 
 static void
+what_is_replaced_is_durable(void **state)
+{
+    (void)state;
+    syncs.files = syncs.folders = syncs.fail_at = 0;
+    assert_true(aw_ok(aw_file_replace("x", "old", 3, 0600)));
+    assert_int_equal(syncs.files, 1);
+    assert_int_equal(syncs.folders, 1);
+    assert_true(aw_ok(aw_folder_make("folder", 0700)));
+    assert_int_equal(syncs.folders, 2);
+
+    syncs.files = syncs.folders = 0;
+    syncs.fail_at = 1; /* the content: nothing changes */
+    assert_int_equal(aw_file_replace("x", "new", 3, 0600).code, AW_CODE_IO);
+    expect_content("x", "old");
+    assert_int_equal(count_entries(), 2);
+
+    syncs.files = syncs.folders = 0;
+    syncs.fail_at = 2; /* the folder: the rename may not last, so it is no success */
+    assert_int_equal(aw_file_replace("x", "new", 3, 0600).code, AW_CODE_IO);
+    syncs.fail_at = 0;
+}
+
+static void
 folder_make_makes_folders(void **state)
 {
     static const struct {
@@ -581,6 +624,7 @@ main(void)
         IN_FOLDER(file_replace_replaces_whole),
         IN_FOLDER(file_replace_leaves_the_target_of_a_link),
         IN_FOLDER(file_replace_fails_without_a_trace),
+        IN_FOLDER(what_is_replaced_is_durable),
         IN_FOLDER(folder_make_makes_folders),
         IN_FOLDER(folder_sync_finds_the_folder),
         IN_FOLDER(path_check_wants_tight_modes),
