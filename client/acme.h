@@ -25,9 +25,13 @@ enum {
     ACME_CHALLENGES_MAX = 32, /**< of one authorization; more are ignored */
     ACME_PROBLEM_DETAIL_MAX = 2000,
     ACME_SUBPROBLEMS_MAX = 100,
-    ACME_TOKEN_MAX = 128,       /**< characters of a challenge token (RFC 8555 8.1) */
-    ACME_RETRIES_MAX = 5,       /**< of a request that met 429, 5xx or a dropped connection */
-    ACME_RETRY_AFTER_MAX = 600, /**< longest Retry-After that is waited for, in seconds */
+    ACME_TOKEN_MAX = 128,            /**< characters of a challenge token (RFC 8555 8.1) */
+    ACME_RETRIES_MAX = 5,            /**< of a request that met 429, 5xx or a dropped connection */
+    ACME_RETRY_AFTER_MAX = 600,      /**< longest Retry-After that is waited for, in seconds */
+    ACME_BACKOFF_FIRST_MS = 250,     /**< first wait where the CA gives no Retry-After; doubles */
+    ACME_BACKOFF_MAX_MS = 10 * 1000, /**< longest such wait */
+    ACME_PROFILE_MAX = 128,          /**< octets of a profile's name */
+    ACME_IGNORED_TYPES_SIZE = 128,   /**< text of the challenge types that we do not know */
 };
 
 /** A directory (RFC 8555 7.1.1). Release: acme_directory_free. */
@@ -54,6 +58,7 @@ struct acme_problem {
     long status;
     char type[128]; /**< without "urn:ietf:params:acme:error:" when it has that prefix */
     char *detail;
+    char *instance; /**< URL for a person, as with userActionRequired; NULL: none */
     struct acme_subproblem {
         char type[128];
         char *detail;
@@ -77,9 +82,11 @@ void acme_problem_free(struct acme_problem *problem);
 AW_MUST_USE aw_result acme_problem_fail(
     const struct acme_problem *problem, int64_t retry_after, const char *what);
 
-/** What a session tells while it works; NULL callbacks are allowed. */
+/** What a session tells and asks while it works; NULL callbacks are allowed. */
 struct acme_progress {
-    void (*waiting)(void *context, const char *why, int64_t seconds); /**< before a wait */
+    void (*waiting)(
+        void *context, const char *why, int64_t seconds); /**< before a wait of 1 s on */
+    bool (*stop)(void *context); /**< asked before a wait and when a signal came: true ends it */
     void *context;
 };
 
@@ -92,6 +99,29 @@ AW_MUST_USE aw_result acme_session_new(
 
 /** Releases and nulls; NULL is allowed. */
 void acme_session_free(acme_session **session);
+
+/** HTTP requests made by the connection of the session. */
+size_t acme_session_requests(const acme_session *session);
+
+/** Waits; AW_CODE_CLOSED when `stop` said so. `why` is told through `waiting`. */
+AW_MUST_USE aw_result acme_wait(acme_session *session, const char *why, int64_t ms);
+
+/**
+ * The next wait in milliseconds: Retry-After when it is over 0 (at most ACME_RETRY_AFTER_MAX
+ * seconds), else ACME_BACKOFF_FIRST_MS doubled at each call up to ACME_BACKOFF_MAX_MS. *last_ms
+ * begins as 0.
+ */
+int64_t acme_backoff(int64_t *last_ms, int64_t retry_after);
+
+/**
+ * Refuses a URL of the CA's that is not https on the origin of `pinned` (attack 26), byte for byte
+ * as the signer compares. `what` names it: "order", "finalize" ...
+ */
+AW_MUST_USE aw_result acme_url_check(const char *pinned, const char *url, const char *what);
+
+/** Refuses an answer of another media type. */
+AW_MUST_USE aw_result acme_expect_type(
+    const struct http_response *response, const char *type, const char *what);
 
 /** Gives the JWS for a nonce, and where to post it. Both allocated. */
 typedef aw_result (*acme_signer)(void *context, const char *nonce, char **url, char **jws);
@@ -128,7 +158,7 @@ struct acme_order {
     enum acme_status status;
     struct aw_name *names; /**< sorted */
     size_t name_count;
-    char **authorizations; /**< URLs */
+    char **authorizations; /**< URLs, sorted */
     size_t authorization_count;
     char *finalize;
     char *certificate;           /**< NULL until valid */
@@ -138,6 +168,13 @@ struct acme_order {
 
 /** Parses an order. */
 AW_MUST_USE aw_result acme_order_parse(const char *text, size_t size, struct acme_order *out);
+
+/**
+ * Refuses (AW_CODE_MISMATCH) a later state of an order whose identifiers, authorizations or
+ * finalize URL changed (RFC 8555 7.1.3).
+ */
+AW_MUST_USE aw_result acme_order_check_same(
+    const struct acme_order *first, const struct acme_order *later);
 
 /** Releases and zeroes. */
 void acme_order_free(struct acme_order *order);
@@ -151,14 +188,18 @@ struct acme_challenge {
     struct acme_problem problem;
 };
 
-/** An authorization object (RFC 8555 7.1.4). Release: acme_authorization_free. */
+/**
+ * An authorization object (RFC 8555 7.1.4). Challenges are read where the state is pending or
+ * invalid: a valid one needs none. Release: acme_authorization_free.
+ */
 struct acme_authorization {
     enum acme_status status;
     struct aw_name name;
     bool wildcard;
     struct acme_challenge *challenges;
     size_t challenge_count;
-    size_t ignored_challenges; /**< of types that we do not know */
+    size_t ignored_challenges;                   /**< of types that we do not know */
+    char ignored_types[ACME_IGNORED_TYPES_SIZE]; /**< "sectigo-email-01, ...", as far as it fits */
 };
 
 /** Parses an authorization. */

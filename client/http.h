@@ -9,6 +9,7 @@
 #ifndef AW_CLIENT_HTTP_H
 #define AW_CLIENT_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,13 +25,15 @@ enum {
     HTTP_TOTAL_SECONDS = 60, /**< of one request */
     HTTP_STALL_SECONDS = 30, /**< below HTTP_STALL_RATE octets a second for that long: given up */
     HTTP_STALL_RATE = 32,
+    HTTP_CA_FILE_MAX = 4 * 1024 * 1024, /**< octets of a file of roots */
 };
 
 /** How to reach CAs. Strings are copied; NULL is the default. */
 struct http_options {
     const char *ca_file;    /**< PEM roots for a private CA, instead of the system's */
     const char *proxy;      /**< as curl's CURLOPT_PROXY; NULL: the environment's */
-    const char *user_agent; /**< program and version, put before libcurl's */
+    const char *user_agent; /**< program and version, put before libcurl's; NULL: acmeward's */
+    long total_seconds;     /**< of one request; 0: HTTP_TOTAL_SECONDS */
 };
 
 /** A connection pool; for one thread at a time. */
@@ -61,17 +64,27 @@ AW_MUST_USE aw_result http_open(const struct http_options *options, http **out);
 /** Closes, releases, nulls; NULL is allowed. */
 void http_close(http **h);
 
+/** Requests made so far, answered or not. */
+size_t http_requests(const http *h);
+
+/** Refuses a URL that is not https, not printable ASCII or over HTTP_URL_MAX. */
+AW_MUST_USE aw_result http_url_check(const char *url);
+
 /** Methods. */
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST };
 
 /**
- * Makes a request and reads the whole answer. An HTTP error status is not a failure.
+ * Makes a request and reads the whole answer. An HTTP error status is not a failure, but a redirect
+ * is (AW_CODE_CA_UNAVAILABLE, with its target).
  * @param body for HTTP_POST: sent as application/jose+json (RFC 8555 6.2)
  * @return AW_CODE_CA_UNAVAILABLE (no connection, TLS, name), AW_CODE_TIMEOUT, AW_CODE_LIMIT, each
  * with the URL and what to do Release: http_response_free.
  */
 AW_MUST_USE aw_result http_request(
     http *h, enum http_method method, const char *url, const char *body, struct http_response *out);
+
+/** True when a failure of http_request was a connection lost after it was made: worth a retry. */
+bool http_dropped(const struct aw_error *error);
 
 /** Releases and zeroes. */
 void http_response_free(struct http_response *response);

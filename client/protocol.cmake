@@ -1,0 +1,12 @@
+# The protocol half of the client: HTTPS, ACME, the signer's link, issuance. It knows no files.
+add_library(aw_client_protocol STATIC
+    ${CMAKE_CURRENT_LIST_DIR}/acme_authorization.c
+    ${CMAKE_CURRENT_LIST_DIR}/acme_directory.c
+    ${CMAKE_CURRENT_LIST_DIR}/acme_object.c
+    ${CMAKE_CURRENT_LIST_DIR}/acme_order.c
+    ${CMAKE_CURRENT_LIST_DIR}/acme_problem.c
+    ${CMAKE_CURRENT_LIST_DIR}/acme_session.c
+    ${CMAKE_CURRENT_LIST_DIR}/http.c
+    ${CMAKE_CURRENT_LIST_DIR}/http_error.c
+    ${CMAKE_CURRENT_LIST_DIR}/http_fields.c)
+target_link_libraries(aw_client_protocol PUBLIC aw_common PkgConfig::CURL PkgConfig::CRYPTO)
