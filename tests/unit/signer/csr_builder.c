@@ -1,5 +1,6 @@
 #include "csr_builder.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include <openssl/objects.h>
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 /* What was built, to be released together. */
 struct block {
@@ -472,4 +473,62 @@ octets
 csr_of(const struct csr_parts *parts)
 {
     return csr_sign(csr_info(parts), parts);
+}
+
+/* OpenSSL's reading. */
+
+static void
+reference_name(const GENERAL_NAME *name, struct reference *out)
+{
+    int type;
+    const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &type);
+    const unsigned char *data = NULL;
+    int size = 0;
+    char *text = out->names[out->name_count];
+
+    if (out->name_count == REFERENCE_NAMES_MAX || (type != GEN_DNS && type != GEN_IPADD)) {
+        out->odd_name = true;
+        return;
+    }
+    data = ASN1_STRING_get0_data(value);
+    size = ASN1_STRING_length(value);
+    if (type == GEN_DNS)
+        snprintf(text, REFERENCE_NAME_SIZE, "%.*s", size, (const char *)data);
+    else
+        inet_ntop(size == 4 ? AF_INET : AF_INET6, data, text, REFERENCE_NAME_SIZE);
+    out->name_count++;
+}
+
+static void
+reference_names(X509_REQ *request, struct reference *out)
+{
+    STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(request);
+    GENERAL_NAMES *names = X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
+
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
+        reference_name(sk_GENERAL_NAME_value(names, i), out);
+    qsort(out->names, out->name_count, REFERENCE_NAME_SIZE,
+        (int (*)(const void *, const void *))strcmp);
+    GENERAL_NAMES_free(names);
+    sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+}
+
+void
+reference_read(octets der, struct reference *out)
+{
+    const unsigned char *at = der.data;
+    unsigned char *again = NULL;
+    X509_REQ *request = d2i_X509_REQ(NULL, &at, (long)der.size);
+
+    memset(out, 0, sizeof(*out));
+    if (request == NULL)
+        return;
+    out->accepted =
+        at == der.data + der.size && X509_REQ_verify(request, X509_REQ_get0_pubkey(request)) == 1;
+    reference_names(request, out);
+    i2d_re_X509_REQ_tbs(request, NULL);
+    int size = i2d_X509_REQ(request, &again);
+    out->same_der = size > 0 && (size_t)size == der.size && memcmp(again, der.data, der.size) == 0;
+    OPENSSL_free(again);
+    X509_REQ_free(request);
 }

@@ -117,4 +117,15 @@ octets csr_sign(octets info, const struct csr_parts *parts);
 /** The CertificationRequestInfo alone. */
 octets csr_info(const struct csr_parts *parts);
 
+/** What OpenSSL makes of a CSR, as a second opinion. */
+enum { REFERENCE_NAMES_MAX = 128, REFERENCE_NAME_SIZE = 256 };
+struct reference {
+    bool accepted; /**< parsed without octets left over, signature verified */
+    bool same_der; /**< written anew by OpenSSL, not from its cache: the same octets */
+    bool odd_name; /**< a name that is neither dNSName nor iPAddress */
+    size_t name_count;
+    char names[REFERENCE_NAMES_MAX][REFERENCE_NAME_SIZE]; /**< sorted */
+};
+void reference_read(octets der, struct reference *out);
+
 #endif
