@@ -31,6 +31,7 @@ split(const char *url, const char **authority, const char **path)
 {
     size_t length = strnlen(url, SIGN_URL_MAX + 1);
 
+    *authority = *path = url;
     if (length > SIGN_URL_MAX)
         return aw_fail(AW_CODE_SYNTAX, "a URL of more than %d characters", (int)SIGN_URL_MAX);
     if (strncmp(url, scheme, sizeof(scheme) - 1) != 0)
