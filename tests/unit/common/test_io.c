@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,7 +225,9 @@ struct drain {
     bool same;
 };
 
-/* Little by little, so that the writer meets a full pipe. */
+static atomic_uint alarms_seen;
+
+/* Little by little, so that the writer meets a full pipe; the first time for some alarms. */
 static void *
 drain_pipe(void *argument)
 {
@@ -232,6 +235,8 @@ drain_pipe(void *argument)
     uint8_t part[5000];
     ssize_t got;
 
+    while (alarms_seen < 10)
+        usleep(100);
     while ((got = read(drain->fd, part, sizeof(part))) > 0)
         for (ssize_t i = 0; i < got; i++)
             drain->same = drain->same && part[i] == (uint8_t)(drain->total++ * 7);
@@ -242,6 +247,7 @@ static void
 on_alarm(int signal_number)
 {
     (void)signal_number;
+    alarms_seen++;
 }
 
 /* Signals without SA_RESTART make write(2) stop with EINTR or short. */
@@ -261,7 +267,10 @@ fd_write_goes_on_after_signals(void **state)
     for (size_t i = 0; i < LARGE; i++)
         bytes[i] = (uint8_t)(i * 7);
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    size_t held = (size_t)fcntl(ends[1], F_GETPIPE_SZ); /* full: the next write waits */
+    assert_int_equal(write(ends[1], bytes, held), held);
     drain.fd = ends[0];
+    alarms_seen = 0;
     sigemptyset(&alarms);
     sigaddset(&alarms, SIGALRM);
     pthread_sigmask(SIG_BLOCK, &alarms, NULL);
@@ -269,7 +278,7 @@ fd_write_goes_on_after_signals(void **state)
     pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
     sigaction(SIGALRM, &action, &before);
     setitimer(ITIMER_REAL, &often, NULL);
-    aw_result r = aw_fd_write(ends[1], bytes, LARGE);
+    aw_result r = aw_fd_write(ends[1], bytes + held, LARGE - held);
     setitimer(ITIMER_REAL, &never, NULL);
     sigaction(SIGALRM, &before, NULL);
     aw_close(&ends[1]);
