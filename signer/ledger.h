@@ -26,19 +26,27 @@ enum {
     LEDGER_ORDER_LIFETIME = 7 * 24 * 3600, /**< seconds in which an order's requests are signed */
     LEDGER_CHALLENGES_MAX = 8,             /**< challenges of one authorization */
     LEDGER_CERTIFICATES_MAX = 10,          /**< certificate URLs of one order (alternates) */
+    LEDGER_RECORDED_MAX = 10,              /**< certificates handed back for one order */
     LEDGER_DAY = 24 * 3600,                /**< window of orders_per_day: the last 24 hours */
 };
 
-/** The ledger's rules: tags. */
+/**
+ * The ledger's rules: tags.
+ *
+ * url.taken: a URL belongs to the application that named it first, on its account. A CA hands out
+ * valid authorizations, and some a pending order, again (RFC 8555 7.1.4, 7.4), so another order of
+ * the same application may name the same URL as the same kind; order, finalize and certificate URLs
+ * only for the same set of names. All else is refused, and alarmed when another order holds it.
+ */
 #define LEDGER_RULES(X)                                                                            \
     X(NONE, "")                                                                                    \
     X(ORDER_UNKNOWN, "order.unknown")       /* no such order of this application and account */    \
     X(ORDER_EXPIRED, "order.expired")       /* older than LEDGER_ORDER_LIFETIME */                 \
     X(ORDER_NAMES, "order.names")           /* the CSR's names are not the order's */              \
     X(ORDER_BOUND, "order.bound")           /* finalize with another URL or CSR than the first */  \
-    X(ORDER_SPENT, "order.spent")           /* LEDGER_FINALIZES_MAX or LEDGER_POLLS_MAX reached */ \
+    X(ORDER_SPENT, "order.spent")           /* FINALIZES_MAX, POLLS_MAX or RECORDED_MAX reached */ \
     X(URL_UNCLAIMED, "url.unclaimed")       /* never named for this order, or of another kind */   \
-    X(URL_TAKEN, "url.taken")               /* named by another order first: alarm */              \
+    X(URL_TAKEN, "url.taken")               /* named by another order first: see above */          \
     X(URL_TOO_MANY, "url.too-many")         /* more than the order can have */                     \
     X(QUOTA_ORDERS, "quota.orders_per_day") /* the application's share is used up */               \
     X(KEY_FOREIGN, "revoke.key")            /* this application never finalized that key */        \
@@ -62,7 +70,8 @@ typedef struct ledger ledger;
 /** What the start found. */
 struct ledger_recovery {
     int64_t replayed; /**< records of the log that the ledger lacked */
-    bool rebuilt;     /**< the database was missing, damaged or of another log, and was made anew */
+    bool rebuilt;     /**< the database was missing (and the log was not empty), damaged or of
+                           another log, and was made anew */
 };
 
 /**
@@ -103,12 +112,17 @@ struct ledger_verdict {
 /**
  * Checks the rules, appends `entry` to the log and applies it.
  *
- * With rules in the way, entry->verdict becomes "refuse" and entry->rule the rule's tag; a refusal
- * is recorded all the same. A request that the policy refused already comes with `request` NULL and
- * is only recorded. For claims one record per URL is written.
- * The record is not durable yet: audit_log_wait(seq) before anything leaves.
+ * entry->verdict is "permit" or "warn" (both are signed, and count). What both have, the record
+ * takes from the request. With rules in the way, entry->verdict becomes "refuse" and entry->rule
+ * the rule's tag; a refusal is recorded all the same. A request that the policy refused already,
+ * and any other record, comes with `request` NULL and is only recorded. For claims one record per
+ * URL is written, and none for those that the order has already. The record is not durable yet:
+ * audit_log_wait(seq) before anything leaves.
  * @param now Unix seconds; the later of this and the last record's time is used
  * @param[out] seq sequence number of the (last) record
+ * @return AW_CODE_BUSY when too many records wait: nothing was permitted, try again. After a
+ * failure of the database the ledger stays broken, AW_CODE_UNAVAILABLE, until it is opened anew: an
+ *         index that may be behind must not decide
  */
 AW_MUST_USE aw_result ledger_submit(ledger *ledger, const struct ledger_request *request,
     struct audit_entry *entry, int64_t now, struct ledger_verdict *verdict, int64_t *seq);

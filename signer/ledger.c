@@ -1,0 +1,288 @@
+#include "signer/ledger.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "signer/ledger_apply.h"
+#include "signer/ledger_claims.h"
+#include "signer/ledger_db.h"
+#include "signer/ledger_recovery.h"
+#include "signer/ledger_rules.h"
+
+struct ledger {
+    pthread_mutex_t mutex; /* guards all below, and the order of records */
+    audit_log *log;
+    ledger_db *db;
+    struct ledger_position position; /* last record taken in */
+    int64_t pending;                 /* records since the last commit */
+    bool broken;                     /* for good: the database may lack a record of the log */
+    struct aw_error cause;
+};
+
+static void
+unlock(pthread_mutex_t **mutex)
+{
+    pthread_mutex_unlock(*mutex);
+}
+
+/* Holds the ledger's mutex to the end of the scope. */
+#define HOLD(self)                                              \
+    AW_CLEANUP(unlock) pthread_mutex_t *held_ = &(self)->mutex; \
+    pthread_mutex_lock(held_)
+
+/* The first failure of the database stays: an index that may be behind must not decide. */
+static aw_result
+settle(ledger *self, aw_result r)
+{
+    if (!aw_ok(r) && !self->broken) {
+        self->broken = true;
+        aw_error_save(&self->cause);
+    }
+    return r;
+}
+
+static aw_result
+check_usable(const ledger *self)
+{
+    if (!self->broken)
+        return AW_OK;
+    return aw_hint(
+        aw_fail(AW_CODE_UNAVAILABLE, "the ledger failed before: %.800s", self->cause.message),
+        "start the signer anew: the ledger is brought up from the audit log; %.300s",
+        self->cause.hint);
+}
+
+/*
+ * Only records that are durable are committed, so that after a crash the log is never behind the
+ * ledger. The wait is one fsync in LEDGER_COMMIT_EVERY records.
+ */
+static aw_result
+commit(ledger *self)
+{
+    if (self->pending == 0)
+        return AW_OK;
+    AW_TRY(audit_log_wait(self->log, self->position.seq));
+    AW_TRY(settle(self, ledger_db_commit(self->db, &self->position)));
+    self->pending = 0;
+    return AW_OK;
+}
+
+/* Opening and closing. */
+
+aw_result
+ledger_open(const char *path, const char *audit_folder, audit_log *log, ledger **out,
+    struct ledger_recovery *recovery)
+{
+    AW_CLEANUP(ledger_close) ledger *opened = calloc(1, sizeof(*opened));
+    struct ledger_source source = {.path = path, .folder = audit_folder};
+    int64_t durable;
+
+    *out = NULL;
+    if (opened == NULL)
+        return aw_fail_memory();
+    pthread_mutex_init(&opened->mutex, NULL);
+    opened->log = log;
+    audit_log_position(log, &source.appended, &durable);
+    AW_TRY(audit_log_wait(log, source.appended));
+    AW_TRY(ledger_recover(&source, &opened->db, &opened->position, recovery));
+    *out = AW_MOVE(opened);
+    return AW_OK;
+}
+
+void
+ledger_close(ledger **self)
+{
+    if (*self == NULL)
+        return;
+    if ((*self)->db != NULL && !(*self)->broken)
+        aw_ignore(commit(*self), "the log still holds what is not committed");
+    ledger_db_close(&(*self)->db);
+    pthread_mutex_destroy(&(*self)->mutex);
+    free(*self);
+    *self = NULL;
+}
+
+aw_result
+ledger_commit(ledger *self)
+{
+    HOLD(self);
+    AW_TRY(check_usable(self));
+    return commit(self);
+}
+
+/* Submitting. */
+
+/* Appends one record and takes it in. */
+static aw_result
+record(ledger *self, const struct audit_entry *entry, int64_t *seq)
+{
+    struct audit_receipt receipt;
+
+    AW_TRY(audit_log_record(self->log, entry, &receipt));
+    *seq = receipt.seq;
+    AW_TRY(settle(self, ledger_apply(self->db, receipt.seq, receipt.time, entry)));
+    self->position.seq = receipt.seq;
+    self->position.time = receipt.time;
+    strcpy(self->position.digest, receipt.digest);
+    self->pending++;
+    return AW_OK;
+}
+
+/* One record a URL. Without a new one the last record stands for them: wait for that. */
+static aw_result
+record_claims(
+    ledger *self, const struct ledger_check *check, struct audit_entry *entry, int64_t *seq)
+{
+    *seq = self->position.seq;
+    for (size_t i = 0; i < check->request->claim_count; i++) {
+        if (!check->fresh[i])
+            continue;
+        entry->url = check->request->claims[i].url;
+        entry->url_kind = ledger_kind_name(check->request->claims[i].kind);
+        AW_TRY(record(self, entry, seq));
+    }
+    return AW_OK;
+}
+
+static aw_result
+record_alarm(
+    ledger *self, const struct ledger_check *check, const struct audit_entry *refusal, int64_t *seq)
+{
+    struct audit_entry alarm = {
+        .kind = AUDIT_ALARM,
+        .time = refusal->time,
+        .has_uid = refusal->has_uid,
+        .uid = refusal->uid,
+        .user = refusal->user,
+        .application = refusal->application,
+        .account = refusal->account,
+        .operation = refusal->operation,
+        .rule = refusal->rule,
+        .order = refusal->order,
+        .url = refusal->url,
+        .url_kind = refusal->url_kind,
+        .key = refusal->key,
+        .serial = refusal->serial,
+        .message = check->alarm,
+    };
+
+    return record(self, &alarm, seq);
+}
+
+static aw_result
+record_refusal(
+    ledger *self, const struct ledger_check *check, struct audit_entry *entry, int64_t *seq)
+{
+    entry->verdict = "refuse";
+    entry->rule = ledger_rule_tag(check->verdict->rule);
+    entry->message = check->verdict->message;
+    if (check->refused != NULL) {
+        entry->url = check->refused->url;
+        entry->url_kind = ledger_kind_name(check->refused->kind);
+    }
+    AW_TRY(record(self, entry, seq));
+    return check->verdict->alarm ? record_alarm(self, check, entry, seq) : AW_OK;
+}
+
+static aw_result
+record_permit(
+    ledger *self, const struct ledger_check *check, struct audit_entry *entry, int64_t *seq)
+{
+    if (check->request->operation == SIGN_CLAIM)
+        return record_claims(self, check, entry, seq);
+    if (check->request->operation != SIGN_FINALIZE)
+        return record(self, entry, seq);
+    /* The record of a finalize says which order of the CA it was. */
+    entry->order_url = check->order.order_url;
+    aw_result r = record(self, entry, seq);
+    entry->order_url = NULL;
+    return r;
+}
+
+static void
+check_end(struct ledger_check *check)
+{
+    ledger_order_free(&check->order);
+}
+
+static aw_result
+decide(ledger *self, const struct ledger_request *request, struct audit_entry *entry,
+    struct ledger_check *check, int64_t *seq)
+{
+    AW_TRY(ledger_rules_enter(request, entry));
+    if (!ledger_applies(entry))
+        return aw_fail(AW_CODE_INTERNAL,
+            "a %s request with the verdict \"%.20s\", expected permit "
+            "or warn",
+            entry->operation, entry->verdict == NULL ? "" : entry->verdict);
+    AW_TRY(settle(self, ledger_rules_ask(check)));
+    if (check->verdict->rule != LEDGER_NONE)
+        return record_refusal(self, check, entry, seq);
+    return record_permit(self, check, entry, seq);
+}
+
+/* Nothing is permitted past the rules. */
+static aw_result
+record_only(ledger *self, const struct audit_entry *entry, int64_t *seq)
+{
+    if (ledger_applies(entry))
+        return aw_fail(AW_CODE_INTERNAL, "a permitted %s record came without a request",
+            audit_kind_name(entry->kind));
+    return record(self, entry, seq);
+}
+
+aw_result
+ledger_submit(ledger *self, const struct ledger_request *request, struct audit_entry *entry,
+    int64_t now, struct ledger_verdict *verdict, int64_t *seq)
+{
+    AW_CLEANUP(check_end)
+    struct ledger_check check = {.request = request, .now = now, .verdict = verdict};
+
+    *verdict = (struct ledger_verdict){0};
+    *seq = 0;
+    HOLD(self);
+    AW_TRY(check_usable(self));
+    check.db = self->db;
+    check.time = now > self->position.time ? now : self->position.time;
+    entry->time = check.time;
+    if (request == NULL)
+        AW_TRY(record_only(self, entry, seq));
+    else
+        AW_TRY(decide(self, request, entry, &check, seq));
+    return self->pending >= LEDGER_COMMIT_EVERY ? commit(self) : AW_OK;
+}
+
+/* Times grow with the orders' numbers, so the first within the window is found by halving. */
+static aw_result
+count_since(ledger *self, const char *application, int64_t since, int64_t *out)
+{
+    AW_CLEANUP(ledger_row_end) ledger_row *last = NULL;
+    struct ledger_value name = LEDGER_TEXT(application);
+
+    AW_TRY(ledger_db_find(self->db, LEDGER_SQL_ORDER_LAST, LEDGER_VALUES(name), &last));
+    int64_t total = last == NULL ? 0 : ledger_row_integer(last, 0);
+    int64_t before = 0; /* numbers up to this are older */
+    int64_t within = total + 1;
+    while (within - before > 1) {
+        AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+        int64_t middle = before + (within - before) / 2;
+        AW_TRY(ledger_db_find(
+            self->db, LEDGER_SQL_ORDER_TIME, LEDGER_VALUES(name, LEDGER_INTEGER(middle)), &row));
+        if (row != NULL && ledger_row_integer(row, 0) > since)
+            within = middle;
+        else
+            before = middle;
+    }
+    *out = total - before;
+    return AW_OK;
+}
+
+aw_result
+ledger_orders_today(ledger *self, const char *application, int64_t now, int64_t *out)
+{
+    HOLD(self);
+    AW_TRY(check_usable(self));
+    int64_t time = now > self->position.time ? now : self->position.time;
+    return settle(self, count_since(self, application, time - LEDGER_DAY, out));
+}

@@ -1,0 +1,11 @@
+add_library(aw_ledger STATIC
+    ledger.c
+    ledger_apply.c
+    ledger_claims.c
+    ledger_db.c
+    ledger_names.c
+    ledger_order.c
+    ledger_recovery.c
+    ledger_rules.c
+    ledger_schema.c)
+target_link_libraries(aw_ledger PUBLIC aw_common aw_audit PkgConfig::SQLITE Threads::Threads)

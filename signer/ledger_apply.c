@@ -1,0 +1,171 @@
+#include "signer/ledger_apply.h"
+
+#include <string.h>
+
+#include "common/io.h"
+#include "signer/ledger_claims.h"
+#include "signer/ledger_names.h"
+
+struct taking {
+    ledger_db *db;
+    int64_t seq, time;
+    const struct audit_entry *entry;
+};
+
+/* Changes exactly one row. */
+static aw_result
+change(const struct taking *t, enum ledger_statement statement, struct ledger_values values)
+{
+    int64_t changes;
+
+    AW_TRY(ledger_db_run(t->db, statement, values, &changes));
+    if (changes != 1)
+        return aw_fail(AW_CODE_CORRUPT, "record %lld is of order %lld, which no record opened",
+            (long long)t->seq, (long long)t->entry->order);
+    return AW_OK;
+}
+
+static aw_result
+take_order(const struct taking *t)
+{
+    const struct audit_entry *entry = t->entry;
+    AW_CLEANUP(aw_free) char *names = NULL;
+
+    AW_TRY(ledger_names_text(entry->names, entry->name_count, &names));
+    AW_TRY(ledger_db_run(t->db, LEDGER_SQL_ORDER_ADD,
+        LEDGER_VALUES(LEDGER_INTEGER(t->seq), LEDGER_TEXT(entry->application),
+            LEDGER_TEXT(entry->account), LEDGER_INTEGER(t->time),
+            LEDGER_INTEGER((int64_t)entry->name_count), LEDGER_TEXT(names)),
+        NULL));
+    return ledger_db_run(
+        t->db, LEDGER_SQL_PROGRESS_ADD, LEDGER_VALUES(LEDGER_INTEGER(t->seq)), NULL);
+}
+
+static aw_result
+take_finalize(const struct taking *t)
+{
+    const struct audit_entry *entry = t->entry;
+
+    AW_TRY(change(t, LEDGER_SQL_PROGRESS_FINALIZE,
+        LEDGER_VALUES(LEDGER_INTEGER(entry->order), LEDGER_TEXT(entry->url),
+            LEDGER_TEXT(entry->csr), LEDGER_TEXT(entry->key))));
+    return ledger_db_run(t->db, LEDGER_SQL_KEY_ADD,
+        LEDGER_VALUES(LEDGER_TEXT(entry->key), LEDGER_TEXT(entry->application)), NULL);
+}
+
+static aw_result
+take_poll(const struct taking *t)
+{
+    return change(t, LEDGER_SQL_PROGRESS_POLL, LEDGER_VALUES(LEDGER_INTEGER(t->entry->order)));
+}
+
+static aw_result
+take_claim(const struct taking *t)
+{
+    const struct audit_entry *entry = t->entry;
+    struct ledger_value order = LEDGER_INTEGER(entry->order);
+    enum sign_url_kind kind;
+
+    if (!ledger_kind_parse(entry->url_kind, &kind))
+        return aw_fail(AW_CODE_CORRUPT, "record %lld claims a URL of the unknown kind %.50s",
+            (long long)t->seq, entry->url_kind);
+    AW_TRY(ledger_db_run(t->db, LEDGER_SQL_CLAIM_ADD,
+        LEDGER_VALUES(
+            LEDGER_TEXT(entry->account), LEDGER_TEXT(entry->url), order, LEDGER_INTEGER(kind)),
+        NULL));
+    AW_TRY(ledger_db_run(
+        t->db, LEDGER_SQL_CLAIM_COUNT_ADD, LEDGER_VALUES(order, LEDGER_INTEGER(kind)), NULL));
+    if (kind != SIGN_URL_ORDER)
+        return AW_OK;
+    return change(t, LEDGER_SQL_PROGRESS_URL, LEDGER_VALUES(order, LEDGER_TEXT(entry->url)));
+}
+
+static aw_result
+take_certificate(const struct taking *t)
+{
+    const struct audit_entry *entry = t->entry;
+    struct ledger_value order = LEDGER_INTEGER(entry->order);
+
+    AW_TRY(change(t, LEDGER_SQL_PROGRESS_CERTIFICATE, LEDGER_VALUES(order)));
+    return ledger_db_run(t->db, LEDGER_SQL_CERTIFICATE_ADD,
+        LEDGER_VALUES(LEDGER_INTEGER(t->seq), order, LEDGER_TEXT(entry->application),
+            LEDGER_TEXT(entry->account), LEDGER_TEXT(entry->serial), LEDGER_TEXT(entry->key),
+            LEDGER_INTEGER(entry->not_after)),
+        NULL);
+}
+
+enum {
+    HAS_NAMES = 1,
+    HAS_ORDER = 2,
+    HAS_URL = 4,
+    HAS_KIND = 8,
+    HAS_CSR = 16,
+    HAS_KEY = 32,
+};
+
+/* What a permitted operation does to the tables; no function: nothing. */
+static const struct effect {
+    enum audit_kind kind;
+    unsigned has;
+    aw_result (*take)(const struct taking *t);
+} effects[SIGN_OPERATION_COUNT] = {
+    [SIGN_NEW_ORDER] = {AUDIT_DECISION, HAS_NAMES, take_order},
+    [SIGN_CLAIM] = {AUDIT_CLAIM, HAS_ORDER | HAS_URL | HAS_KIND, take_claim},
+    [SIGN_FINALIZE] = {AUDIT_DECISION, HAS_ORDER | HAS_URL | HAS_CSR | HAS_KEY, take_finalize},
+    [SIGN_POST_AS_GET] = {AUDIT_DECISION, HAS_ORDER, take_poll},
+    [SIGN_ANSWER_CHALLENGE] = {AUDIT_DECISION, HAS_ORDER, take_poll},
+    [SIGN_REVOKE] = {AUDIT_DECISION, 0, NULL},
+    [SIGN_RECORD_CERTIFICATE] = {AUDIT_CERTIFICATE, HAS_ORDER | HAS_KEY, take_certificate},
+    [SIGN_CHECK] = {AUDIT_DECISION, 0, NULL},
+    [SIGN_WHOAMI] = {AUDIT_DECISION, 0, NULL},
+};
+
+static bool
+is_whole(const struct audit_entry *entry, unsigned has)
+{
+    return entry->application != NULL && entry->account != NULL &&
+           ((has & HAS_NAMES) == 0 || entry->name_count > 0) &&
+           ((has & HAS_ORDER) == 0 || entry->order > 0) &&
+           ((has & HAS_URL) == 0 || entry->url != NULL) &&
+           ((has & HAS_KIND) == 0 || entry->url_kind != NULL) &&
+           ((has & HAS_CSR) == 0 || entry->csr != NULL) &&
+           ((has & HAS_KEY) == 0 || entry->key != NULL);
+}
+
+static const struct effect *
+find_effect(const struct audit_entry *entry)
+{
+    for (int i = 0; i < SIGN_OPERATION_COUNT; i++) {
+        if (entry->operation != NULL &&
+            strcmp(entry->operation, ledger_operation_name((enum sign_operation)i)) == 0)
+            return effects[i].kind == entry->kind ? &effects[i] : NULL;
+    }
+    return NULL;
+}
+
+bool
+ledger_applies(const struct audit_entry *entry)
+{
+    if (entry->kind != AUDIT_DECISION && entry->kind != AUDIT_CLAIM &&
+        entry->kind != AUDIT_CERTIFICATE)
+        return false;
+    return entry->verdict != NULL &&
+           (strcmp(entry->verdict, "permit") == 0 || strcmp(entry->verdict, "warn") == 0);
+}
+
+aw_result
+ledger_apply(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
+{
+    const struct taking taking = {db, seq, time, entry};
+
+    if (!ledger_applies(entry))
+        return AW_OK;
+    const struct effect *effect = find_effect(entry);
+    if (effect == NULL || !is_whole(entry, effect->has))
+        return aw_hint(
+            aw_fail(AW_CODE_CORRUPT, "record %lld permits \"%.50s\", but is no whole %s record",
+                (long long)seq, entry->operation == NULL ? "" : entry->operation,
+                audit_kind_name(entry->kind)),
+            "was the log written by another version of acmeward?");
+    return effect->take == NULL ? AW_OK : effect->take(&taking);
+}

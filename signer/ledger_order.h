@@ -1,0 +1,35 @@
+/**
+ * @file ledger_order.h
+ * @brief An order as the ledger remembers it.
+ */
+#ifndef AW_SIGNER_LEDGER_ORDER_H
+#define AW_SIGNER_LEDGER_ORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "signer/ledger_db.h"
+
+/** An order; texts are NULL until they are known. */
+struct ledger_order {
+    int64_t seq; /**< the ticket; 0: no such order */
+    int64_t time;
+    int64_t name_count;
+    int64_t finalizes;    /**< finalize signatures so far */
+    int64_t polls;        /**< POST-as-GET and challenge signatures so far */
+    int64_t certificates; /**< certificates recorded so far */
+    char *order_url;
+    char *finalize_url, *csr, *key; /**< what the first finalize bound */
+};
+
+/** Loads an order of this application and account; seq is 0 when there is none. */
+AW_MUST_USE aw_result ledger_order_load(ledger_db *db, int64_t seq, const char *application,
+    const char *account, struct ledger_order *out);
+
+/** The order's set of names (ledger_names.h). Allocated. */
+AW_MUST_USE aw_result ledger_order_names(ledger_db *db, int64_t seq, char **out);
+
+/** Releases and zeroes. */
+void ledger_order_free(struct ledger_order *order);
+
+#endif

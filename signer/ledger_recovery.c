@@ -1,0 +1,149 @@
+#include "signer/ledger_recovery.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "common/log.h"
+#include "signer/ledger_apply.h"
+
+struct replay {
+    ledger_db *db;
+    struct ledger_position *position;
+    bool joined;      /* the record at the ledger's position was found in the log */
+    int64_t replayed; /* records taken in */
+};
+
+/* A record's digest covers all before it, so one agreement is agreement on the whole past. */
+static aw_result
+join(struct replay *replay, const struct audit_record *record)
+{
+    if (record->seq != replay->position->seq ||
+        strcmp(record->digest, replay->position->digest) != 0)
+        return aw_fail(AW_CODE_MISMATCH,
+            "the ledger is of another log: its record %lld has the digest %s, the log's is record "
+            "%lld with %s",
+            (long long)replay->position->seq, replay->position->digest, (long long)record->seq,
+            record->digest);
+    replay->joined = true;
+    return AW_OK;
+}
+
+static aw_result
+visit(const struct audit_record *record, void *context)
+{
+    struct replay *replay = context;
+
+    if (!replay->joined)
+        return join(replay, record);
+    AW_TRY(ledger_apply(replay->db, record->seq, record->entry.time, &record->entry));
+    replay->position->seq = record->seq;
+    replay->position->time = record->entry.time;
+    strcpy(replay->position->digest, record->digest);
+    replay->replayed++;
+    if (replay->replayed % LEDGER_COMMIT_EVERY == 0)
+        return ledger_db_commit(replay->db, replay->position);
+    return AW_OK;
+}
+
+static aw_result
+take_in(const struct ledger_source *source, struct replay *replay)
+{
+    struct ledger_position *position = replay->position;
+
+    AW_TRY(ledger_db_position(replay->db, position));
+    if (position->seq < 0 || position->seq > source->appended)
+        return aw_fail(AW_CODE_MISMATCH,
+            "the ledger has taken in record %lld, the log ends with %lld: was it cut, or restored "
+            "from a backup?",
+            (long long)position->seq, (long long)source->appended);
+    replay->joined = position->seq == 0;
+    if (source->appended == 0)
+        return AW_OK;
+    AW_TRY(audit_read(source->folder, position->seq == 0 ? 1 : position->seq, visit, replay));
+    if (!replay->joined || position->seq != source->appended)
+        return aw_fail(AW_CODE_MISMATCH, "the log gave record %lld as its last, expected %lld",
+            (long long)position->seq, (long long)source->appended);
+    return ledger_db_commit(replay->db, position);
+}
+
+static aw_result
+attempt(const struct ledger_source *source, ledger_db **out, struct ledger_position *position,
+    struct ledger_recovery *recovery, bool *fresh)
+{
+    AW_CLEANUP(ledger_db_close) ledger_db *db = NULL;
+    struct replay replay = {.position = position};
+
+    AW_TRY(ledger_db_open(source->path, &db, fresh));
+    replay.db = db;
+    AW_TRY(take_in(source, &replay));
+    recovery->replayed = replay.replayed;
+    *out = AW_MOVE(db);
+    return AW_OK;
+}
+
+/* Renames path + suffix to base + suffix; one that is not there is fine. */
+static aw_result
+move_file(const char *path, const char *base, const char *suffix)
+{
+    AW_CLEANUP(aw_free) char *from = NULL;
+    AW_CLEANUP(aw_free) char *to = NULL;
+
+    AW_TRY(aw_format(&from, "%s%s", path, suffix));
+    AW_TRY(aw_format(&to, "%s%s", base, suffix));
+    if (rename(from, to) != 0 && errno != ENOENT)
+        return aw_fail_errno(AW_CODE_IO, "cannot set %s aside as %s", from, to);
+    return AW_OK;
+}
+
+/* A name that is free. */
+static aw_result
+choose_name(const char *path, char **out)
+{
+    AW_CLEANUP(aw_free) char *name = NULL;
+    char now[32];
+
+    aw_time_text((int64_t)time(NULL), now);
+    AW_TRY(aw_format(&name, "%s.bad-%s", path, now));
+    for (int i = 2; access(name, F_OK) == 0; i++) {
+        aw_free(&name);
+        AW_TRY(aw_format(&name, "%s.bad-%s-%d", path, now, i));
+    }
+    *out = AW_MOVE(name);
+    return AW_OK;
+}
+
+static aw_result
+set_aside(const char *path)
+{
+    static const char *const suffixes[] = {"-wal", "-shm", "-journal", ""};
+    AW_CLEANUP(aw_free) char *base = NULL;
+
+    AW_TRY(choose_name(path, &base));
+    for (size_t i = 0; i < AW_COUNT(suffixes); i++)
+        AW_TRY(move_file(path, base, suffixes[i]));
+    aw_log_failure(AW_LOG_WARNING, "the ledger is rebuilt from the audit log");
+    return aw_folder_sync_of(path);
+}
+
+aw_result
+ledger_recover(const struct ledger_source *source, ledger_db **out,
+    struct ledger_position *position, struct ledger_recovery *recovery)
+{
+    bool fresh = false;
+
+    *recovery = (struct ledger_recovery){0};
+    aw_result r = attempt(source, out, position, recovery, &fresh);
+    /* What fails on new tables too is a fault of the log. */
+    if (!fresh && (r.code == AW_CODE_CORRUPT || r.code == AW_CODE_MISMATCH)) {
+        AW_TRY(set_aside(source->path));
+        r = attempt(source, out, position, recovery, &fresh);
+        recovery->rebuilt = true;
+    }
+    if (fresh && recovery->replayed > 0)
+        recovery->rebuilt = true;
+    return r;
+}

@@ -1,0 +1,91 @@
+#include "signer/ledger_db.h"
+
+/*
+ * The log is the truth and is synced before anything leaves, so the database needs consistency, not
+ * durability: NORMAL syncs at checkpoints only. EXCLUSIVE keeps a second process out and needs no
+ * shared memory. A forged schema gets no function, trigger or view to run.
+ */
+const char ledger_settings[] = "PRAGMA trusted_schema = OFF;"
+                               "PRAGMA cell_size_check = ON;"
+                               "PRAGMA locking_mode = EXCLUSIVE;"
+                               "PRAGMA journal_mode = WAL;"
+                               "PRAGMA synchronous = NORMAL;"
+                               "PRAGMA temp_store = MEMORY;"
+                               "PRAGMA cache_size = -8192;"
+                               "PRAGMA journal_size_limit = 16777216;";
+
+/*
+ * orders: one row a signed new-order, never changed; seq is its record and the ticket, nth counts
+ * the application's orders, which makes the quota a look-up. What changes of an order is apart in
+ * `progress`, so that a poll does not rewrite the list of names. A URL belongs to an account: what
+ * another account names cannot be used with this one. kind is enum sign_url_kind.
+ */
+const char ledger_schema[] =
+    "CREATE TABLE meta ("
+    " id INTEGER PRIMARY KEY CHECK (id = 1), last_seq INTEGER NOT NULL,"
+    " last_time INTEGER NOT NULL, last_digest TEXT NOT NULL) STRICT;"
+    "CREATE TABLE orders ("
+    " seq INTEGER PRIMARY KEY, application TEXT NOT NULL, account TEXT NOT NULL,"
+    " nth INTEGER NOT NULL, time INTEGER NOT NULL, name_count INTEGER NOT NULL,"
+    " names TEXT NOT NULL) STRICT;"
+    "CREATE INDEX orders_of_application ON orders (application, nth, time);"
+    "CREATE TABLE progress ("
+    " seq INTEGER PRIMARY KEY, finalizes INTEGER NOT NULL DEFAULT 0,"
+    " polls INTEGER NOT NULL DEFAULT 0, certificates INTEGER NOT NULL DEFAULT 0,"
+    " order_url TEXT, finalize_url TEXT, csr TEXT, key TEXT) STRICT;"
+    "CREATE TABLE claims ("
+    " account TEXT NOT NULL, url TEXT NOT NULL, order_seq INTEGER NOT NULL,"
+    " kind INTEGER NOT NULL, PRIMARY KEY (account, url, order_seq)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE claim_counts ("
+    " order_seq INTEGER NOT NULL, kind INTEGER NOT NULL, total INTEGER NOT NULL,"
+    " PRIMARY KEY (order_seq, kind)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE keys ("
+    " key TEXT PRIMARY KEY, application TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE certificates ("
+    " seq INTEGER PRIMARY KEY, order_seq INTEGER NOT NULL, application TEXT NOT NULL,"
+    " account TEXT NOT NULL, serial TEXT, key TEXT NOT NULL, not_after INTEGER NOT NULL) STRICT;"
+    "INSERT INTO meta VALUES (1, 0, 0, '');";
+
+const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
+    [LEDGER_SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [LEDGER_SQL_COMMIT] = "COMMIT",
+    [LEDGER_SQL_POSITION] = "SELECT last_seq, last_time, last_digest FROM meta WHERE id = 1",
+    [LEDGER_SQL_POSITION_SET] =
+        "UPDATE meta SET last_seq = ?1, last_time = ?2, last_digest = ?3 WHERE id = 1",
+    [LEDGER_SQL_ORDER] =
+        "SELECT o.time, o.name_count, p.finalizes, p.polls, p.certificates, p.order_url,"
+        " p.finalize_url, p.csr, p.key FROM orders o JOIN progress p ON p.seq = o.seq"
+        " WHERE o.seq = ?1 AND o.application = ?2 AND o.account = ?3",
+    [LEDGER_SQL_ORDER_NAMES] = "SELECT names FROM orders WHERE seq = ?1",
+    [LEDGER_SQL_ORDER_ADD] =
+        "INSERT INTO orders (seq, application, account, time, name_count, names, nth)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1 + ifnull("
+        "(SELECT nth FROM orders WHERE application = ?2 ORDER BY nth DESC LIMIT 1), 0))",
+    [LEDGER_SQL_ORDER_LAST] =
+        "SELECT nth, time FROM orders WHERE application = ?1 ORDER BY nth DESC LIMIT 1",
+    [LEDGER_SQL_ORDER_TIME] = "SELECT time FROM orders WHERE application = ?1 AND nth = ?2",
+    [LEDGER_SQL_PROGRESS_ADD] = "INSERT INTO progress (seq) VALUES (?1)",
+    [LEDGER_SQL_PROGRESS_FINALIZE] =
+        "UPDATE progress SET finalizes = finalizes + 1, finalize_url = ifnull(finalize_url, ?2),"
+        " csr = ifnull(csr, ?3), key = ifnull(key, ?4) WHERE seq = ?1",
+    [LEDGER_SQL_PROGRESS_POLL] = "UPDATE progress SET polls = polls + 1 WHERE seq = ?1",
+    [LEDGER_SQL_PROGRESS_CERTIFICATE] =
+        "UPDATE progress SET certificates = certificates + 1 WHERE seq = ?1",
+    [LEDGER_SQL_PROGRESS_URL] = "UPDATE progress SET order_url = ?2 WHERE seq = ?1",
+    [LEDGER_SQL_CLAIM] =
+        "SELECT kind FROM claims WHERE account = ?1 AND url = ?2 AND order_seq = ?3",
+    [LEDGER_SQL_CLAIM_FIRST] =
+        "SELECT c.kind, o.seq, o.application FROM claims c JOIN orders o ON o.seq = c.order_seq"
+        " WHERE c.account = ?1 AND c.url = ?2 ORDER BY c.order_seq LIMIT 1",
+    [LEDGER_SQL_CLAIM_COUNT] = "SELECT total FROM claim_counts WHERE order_seq = ?1 AND kind = ?2",
+    [LEDGER_SQL_CLAIM_ADD] =
+        "INSERT INTO claims (account, url, order_seq, kind) VALUES (?1, ?2, ?3, ?4)",
+    [LEDGER_SQL_CLAIM_COUNT_ADD] =
+        "INSERT INTO claim_counts (order_seq, kind, total) VALUES (?1, ?2, 1)"
+        " ON CONFLICT (order_seq, kind) DO UPDATE SET total = total + 1",
+    [LEDGER_SQL_KEY] = "SELECT application FROM keys WHERE key = ?1",
+    [LEDGER_SQL_KEY_ADD] = "INSERT OR IGNORE INTO keys (key, application) VALUES (?1, ?2)",
+    [LEDGER_SQL_CERTIFICATE_ADD] =
+        "INSERT INTO certificates (seq, order_seq, application, account, serial, key, not_after)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+};
