@@ -1,0 +1,428 @@
+/* The ledger is an index of the log: whatever happens to it, the log's word stands. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ledger_support.h"
+
+#define U "https://ca.example.net/"
+
+/* A small generator, so that every run sees the same operations. */
+static uint32_t
+next(uint32_t *seed, uint32_t below)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return (*seed >> 8) % below;
+}
+
+enum { APPLICATIONS = 3, ORDERS_KNOWN = 64 };
+
+struct world {
+    uint32_t seed;
+    int64_t orders[ORDERS_KNOWN];
+    int64_t at;
+    int permits, refusals;
+};
+
+static const char *const applications[APPLICATIONS] = {"app-a", "app-b", "app-c"};
+static const char *const name_sets[] = {"a.example.edu", "b.example.edu a.example.edu",
+    "c.example.edu", "*.c.example.edu d.example.edu"};
+
+/* A random request; many are refused, which is right: refusals are records too. */
+static void
+random_ask(struct world *world, struct ask *ask, struct sign_claim *claim, char *url, char *digest)
+{
+    static const enum sign_operation operations[] = {SIGN_NEW_ORDER, SIGN_CLAIM, SIGN_CLAIM,
+        SIGN_CLAIM, SIGN_FINALIZE, SIGN_POST_AS_GET, SIGN_ANSWER_CHALLENGE, SIGN_REVOKE,
+        SIGN_RECORD_CERTIFICATE};
+    uint32_t which = next(&world->seed, ORDERS_KNOWN);
+    uint32_t kind = next(&world->seed, 5);
+
+    *ask = (struct ask){operations[next(&world->seed, AW_COUNT(operations))],
+        .application = applications[which % APPLICATIONS], .order = world->orders[which],
+        .names = name_sets[which % AW_COUNT(name_sets)], .limit = 40, .url = url, .csr = digest,
+        .key = digest, .at = world->at, .claims = claim, .claim_count = 1};
+    if (ask->operation == SIGN_FINALIZE)
+        kind = SIGN_URL_FINALIZE;
+    if (ask->order == 0)
+        ask->operation = SIGN_NEW_ORDER;
+    sprintf(url, U "%u/%u/%u", which, kind, next(&world->seed, 3));
+    sprintf(digest, "%064x", which % 16);
+    *claim = (struct sign_claim){(enum sign_url_kind)kind, url};
+    if (ask->operation == SIGN_CLAIM)
+        ask->url = NULL;
+    /* The clock: mostly on, sometimes back. */
+    world->at += (int64_t)next(&world->seed, 400) - 40;
+    if (ask->operation == SIGN_NEW_ORDER)
+        ask->order = which; /* remembered by the caller */
+}
+
+static void
+random_step(struct ledger_scene *scene, struct world *world)
+{
+    char url[64];
+    char digest[65];
+    struct sign_claim claim;
+    struct ask ask;
+    struct ledger_verdict verdict;
+    int64_t seq;
+
+    random_ask(world, &ask, &claim, url, digest);
+    int64_t slot = ask.order;
+    if (ask.operation == SIGN_NEW_ORDER)
+        ask.order = 0;
+    if (!aw_ok(scene_ask(scene, &ask, &verdict, &seq)))
+        fail_msg("random step: %s", aw_error_last()->message);
+    if (ask.operation == SIGN_NEW_ORDER && verdict.rule == LEDGER_NONE)
+        world->orders[slot] = seq;
+    *(verdict.rule == LEDGER_NONE ? &world->permits : &world->refusals) += 1;
+}
+
+/* Records that others append to the log themselves: they change no table, but take numbers. */
+static void
+foreign_record(struct ledger_scene *scene, int64_t at)
+{
+    struct audit_entry entry = {.kind = AUDIT_RELOAD, .time = T0 + at, .message = "reloaded"};
+    int64_t seq;
+
+    assert_true(aw_ok(audit_log_append(scene->log, &entry, &seq)));
+    assert_true(aw_ok(audit_log_wait(scene->log, seq)));
+}
+
+static void
+expect_same(const char *what, char *a, char *b)
+{
+    const char *x = a;
+    const char *y = b;
+
+    while (*x != '\0' && *x == *y) {
+        x++;
+        y++;
+    }
+    if (*x != *y)
+        fail_msg("%s: the tables differ: \"%.200s\" and \"%.200s\"", what, x, y);
+    free(a);
+    free(b);
+}
+
+static void
+replay_makes_the_same_tables(void **state)
+{
+    struct ledger_scene scene;
+    struct world world = {.seed = 20261124};
+
+    (void)state;
+    scene_start(&scene);
+    assert_false(scene.recovery.rebuilt);
+    for (int i = 0; i < 5000; i++) {
+        random_step(&scene, &world);
+        if (i % 700 == 699)
+            foreign_record(&scene, world.at + 500);
+    }
+    assert_true(world.permits > 1000 && world.refusals > 1000);
+    random_step(&scene, &world);
+    scene_close(&scene);
+    char *live = scene_dump(&scene);
+    scene_open(&scene);
+    assert_int_equal(scene.recovery.replayed, 0);
+    scene_close(&scene);
+    scene_forget(&scene);
+    scene_open(&scene);
+    assert_true(scene.recovery.rebuilt);
+    assert_true(scene.recovery.replayed >= 5000);
+    scene_close(&scene);
+    expect_same("rebuilt", live, scene_dump(&scene));
+    scene_end(&scene);
+}
+
+/* Works until it is killed. */
+static void
+child_main(const struct ledger_scene *where, uint32_t seed)
+{
+    struct ledger_scene scene = *where;
+    struct world world = {.seed = seed};
+    int64_t appended;
+    int64_t durable;
+
+    if (!aw_ok(scene_try_open(&scene)))
+        _exit(1);
+    for (int i = 1;; i++) {
+        random_step(&scene, &world);
+        audit_log_position(scene.log, &appended, &durable);
+        if (appended - durable > 500 && !aw_ok(audit_log_wait(scene.log, appended - 50)))
+            _exit(2);
+        if (i % 97 == 0 && !aw_ok(ledger_commit(scene.ledger)))
+            _exit(3);
+    }
+}
+
+static void
+kill_a_child(const struct ledger_scene *scene, uint32_t seed)
+{
+    uint32_t nap = seed;
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0)
+        child_main(scene, seed);
+    usleep(1000 + next(&nap, 150000));
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static void
+attack_92_kill_9_loses_nothing(void **state)
+{
+    struct ledger_scene scene;
+
+    (void)state;
+    scene_start(&scene);
+    scene_close(&scene);
+    for (uint32_t round = 0; round < 20; round++) {
+        bool removed = round % 4 == 3; /* but its write-ahead log is still there */
+        kill_a_child(&scene, round * 7919 + 1);
+        if (removed)
+            assert_int_equal(unlink(scene.path), 0);
+        scene_open(&scene);
+        assert_int_equal(scene.recovery.rebuilt, removed); /* the log is never behind */
+        scene_close(&scene);
+        char *found = scene_dump(&scene);
+        scene_forget(&scene);
+        scene_open(&scene);
+        scene_close(&scene);
+        expect_same("after a kill", found, scene_dump(&scene));
+    }
+    scene_end(&scene);
+}
+
+/* Damage. Each row does something to the closed files of a ledger with one order used up. */
+
+static void
+write_at(const char *path, long offset, const char *bytes, size_t size)
+{
+    FILE *file = fopen(path, "r+");
+
+    assert_non_null(file);
+    assert_int_equal(fseek(file, offset, SEEK_SET), 0);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void
+damage_header(const struct ledger_scene *scene)
+{
+    write_at(scene->path, 0, "garbage", 7);
+}
+
+static void
+damage_page(const struct ledger_scene *scene)
+{
+    char noise[2000];
+
+    memset(noise, 0x5a, sizeof(noise));
+    write_at(scene->path, 4096, noise, sizeof(noise));
+}
+
+static void
+damage_cut(const struct ledger_scene *scene)
+{
+    assert_int_equal(truncate(scene->path, 5000), 0);
+}
+
+static void
+damage_text(const struct ledger_scene *scene)
+{
+    assert_int_equal(truncate(scene->path, 0), 0);
+    write_at(scene->path, 0, "this is a text file, no database\n", 33);
+}
+
+static void
+damage_version(const struct ledger_scene *scene)
+{
+    write_at(scene->path, 60, "\0\0\0\x63", 4); /* user_version 99 */
+}
+
+static void
+damage_swap(const struct ledger_scene *scene)
+{
+    struct ledger_scene other;
+    struct ask ask = {SIGN_NEW_ORDER, .application = "app-z"};
+
+    scene_start(&other);
+    for (int i = 0; i < 3; i++)
+        scene_expect(&other, "another log", &ask, LEDGER_NONE);
+    scene_close(&other);
+    scene_copy(other.path, scene->path);
+    scene_end(&other);
+}
+
+static const struct {
+    const char *name;
+    void (*damage)(const struct ledger_scene *scene);
+    bool aside;
+} damages[] = {
+    {"removed", scene_forget, false},
+    {"header", damage_header, true},
+    {"page", damage_page, true},
+    {"cut", damage_cut, true},
+    {"a text", damage_text, true},
+    {"another version", damage_version, true},
+    {"of another log", damage_swap, true},
+};
+
+static void
+a_bad_database_is_set_aside_and_rebuilt(void **state)
+{
+    const struct ask ask = {SIGN_NEW_ORDER, .limit = 3};
+
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(damages); i++) {
+        struct ledger_scene scene;
+        struct stat st;
+        scene_start(&scene);
+        for (int n = 0; n < 3; n++)
+            scene_expect(&scene, damages[i].name, &ask, LEDGER_NONE);
+        scene_close(&scene);
+        char *before = scene_dump(&scene);
+        damages[i].damage(&scene);
+        scene_open(&scene);
+        if (!scene.recovery.rebuilt || scene.recovery.replayed != 3)
+            fail_msg("%s: not rebuilt", damages[i].name);
+        if ((scene_count(&scene, "ledger.db.bad-") > 0) != damages[i].aside)
+            fail_msg("%s: set aside or not", damages[i].name);
+        scene_close(&scene);
+        assert_int_equal(stat(scene.path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0640);
+        expect_same(damages[i].name, before, scene_dump(&scene));
+        scene_open(&scene);
+        scene_expect(&scene, damages[i].name, &ask, LEDGER_QUOTA_ORDERS);
+        scene_end(&scene);
+    }
+}
+
+/* A log restored from a backup: shorter than what the ledger knows, or another way on. */
+static void
+a_database_ahead_of_the_log_is_rebuilt(void **state)
+{
+    static const int more[] = {0, 1, 10};
+    const struct ask ask = {.operation = SIGN_NEW_ORDER};
+
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(more); i++) {
+        struct ledger_scene scene;
+        char backup[128];
+        scene_start(&scene);
+        snprintf(backup, sizeof(backup), "%s/backup", scene.folder);
+        scene_order(&scene, "app-a", NULL);
+        scene_close(&scene);
+        scene_copy(scene.log_path, backup);
+        scene_open(&scene);
+        for (int n = 0; n < 5; n++)
+            scene_order(&scene, "app-b", NULL);
+        scene_close(&scene);
+        scene_copy(backup, scene.log_path);
+        size_t repaired;
+        assert_true(aw_ok(audit_log_open(scene.folder, &scene.log, &repaired)));
+        for (int n = 0; n < more[i]; n++)
+            foreign_record(&scene, 50);
+        audit_log_close(&scene.log);
+        scene_open(&scene);
+        assert_true(scene.recovery.rebuilt);
+        assert_int_equal(scene.recovery.replayed, 1 + more[i]);
+        int64_t today;
+        assert_true(aw_ok(ledger_orders_today(scene.ledger, "app-b", T0, &today)));
+        assert_int_equal(today, 0);
+        scene_expect(&scene, "goes on", &ask, LEDGER_NONE);
+        assert_int_equal(scene_count(&scene, "ledger.db.bad-") > 0, 1);
+        scene_end(&scene);
+    }
+}
+
+static void
+a_link_or_a_second_signer_is_refused(void **state)
+{
+    struct ledger_scene scene;
+    struct ledger_recovery recovery;
+    ledger *second = NULL;
+
+    (void)state;
+    scene_start(&scene);
+    scene_order(&scene, "app-a", NULL);
+    assert_true(aw_ok(ledger_commit(scene.ledger)));
+    aw_result r = ledger_open(scene.path, scene.folder, scene.log, &second, &recovery);
+    assert_int_equal(r.code, AW_CODE_BUSY);
+    assert_null(second);
+    assert_int_equal(scene_count(&scene, "ledger.db.bad-"), 0);
+    scene_close(&scene);
+    scene_forget(&scene);
+    assert_int_equal(symlink("elsewhere", scene.path), 0);
+    r = scene_try_open(&scene);
+    assert_false(aw_ok(r));
+    assert_int_equal(scene_count(&scene, "elsewhere"), 0);
+    scene_end(&scene);
+}
+
+/* A log that permits what no ledger would have: its fault is said, whatever the database is. */
+static void
+a_log_that_contradicts_itself_is_refused(void **state)
+{
+    static const struct {
+        const char *name;
+        struct audit_entry entry;
+    } rows[] = {
+        {"a poll of no order", {.kind = AUDIT_DECISION, .operation = "post-as-get", .order = 77}},
+        {"an order without names", {.kind = AUDIT_DECISION, .operation = "new-order"}},
+        {"an unknown operation", {.kind = AUDIT_DECISION, .operation = "sign-anything"}},
+        {"a claim of no kind", {.kind = AUDIT_CLAIM, .operation = "claim", .order = 1, .url = U}},
+        {"a claim of an unknown kind",
+            {.kind = AUDIT_CLAIM, .operation = "claim", .order = 1, .url = U, .url_kind = "key"}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        struct ledger_scene scene;
+        struct audit_entry entry = rows[i].entry;
+        int64_t seq;
+        scene_start(&scene);
+        scene_order(&scene, "app-a", NULL);
+        entry.time = T0;
+        entry.application = "app-a";
+        entry.account = "acct";
+        entry.verdict = "permit";
+        assert_true(aw_ok(audit_log_append(scene.log, &entry, &seq)));
+        scene_close(&scene);
+        aw_result r = scene_try_open(&scene);
+        if (r.code != AW_CODE_CORRUPT || strstr(aw_error_last()->message, "record 2") == NULL)
+            fail_msg("%s: %s", rows[i].name, aw_error_last()->message);
+        assert_null(scene.ledger);
+        scene_end(&scene);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(replay_makes_the_same_tables),
+        cmocka_unit_test(attack_92_kill_9_loses_nothing),
+        cmocka_unit_test(a_bad_database_is_set_aside_and_rebuilt),
+        cmocka_unit_test(a_database_ahead_of_the_log_is_rebuilt),
+        cmocka_unit_test(a_link_or_a_second_signer_is_refused),
+        cmocka_unit_test(a_log_that_contradicts_itself_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
