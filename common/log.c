@@ -164,21 +164,21 @@ write_stderr(
         ;
 }
 
-/* "KEY=value", escaped, allocated; false without memory. */
-static bool
-make_entry(const char *key, const char *value, struct iovec *out)
+/* "KEY=value", escaped, allocated; NULL without memory. */
+static char *
+make_entry(const struct aw_log_field *field)
 {
-    size_t key_size = strlen(key);
+    const char *value = field->value != NULL ? field->value : "";
+    size_t key_size = strlen(field->key);
     size_t capacity = key_size + 1 + 4 * strlen(value) + 1;
     char *entry = malloc(capacity);
 
     if (entry == NULL)
-        return false;
-    memcpy(entry, key, key_size);
+        return NULL;
+    memcpy(entry, field->key, key_size);
     entry[key_size] = '=';
     aw_log_escape(value, strlen(value), entry + key_size + 1, capacity - key_size - 1);
-    *out = (struct iovec){entry, strlen(entry)};
-    return true;
+    return entry;
 }
 
 /* False when the journal did not take it. `message` is escaped already. */
@@ -196,10 +196,8 @@ write_journal(
     entries[0] = (struct iovec){text, strlen(text)};
     entries[1] = (struct iovec){priority, strlen(priority)};
     entries[2] = (struct iovec){identifier, strlen(identifier)};
-    while (made < count &&
-           make_entry(fields[made].key, fields[made].value != NULL ? fields[made].value : "",
-               &entries[OWN_FIELDS + made]))
-        made++;
+    for (char *entry; made < count && (entry = make_entry(&fields[made])) != NULL; made++)
+        entries[OWN_FIELDS + made] = (struct iovec){entry, strlen(entry)};
     bool taken = made == count && sd_journal_sendv(entries, (int)(OWN_FIELDS + made)) == 0;
     while (made > 0)
         free(entries[OWN_FIELDS + --made].iov_base);
