@@ -28,7 +28,8 @@ struct aw_varlink_stream {
     int out;
     bool in_is_socket;
     bool out_is_socket;
-    bool broken; /* messages can't be told apart any more */
+    bool deaf; /* what comes in can't be told apart any more */
+    bool mute; /* what went out was cut off, or would be taken for another answer */
     char *data;
     size_t capacity;
     size_t start;   /* of what was not yet handed out and wiped */
@@ -158,9 +159,9 @@ aw_varlink_stream_fd(const aw_varlink_stream *stream)
 }
 
 static aw_result
-check_usable(const aw_varlink_stream *s)
+check_usable(bool given_up)
 {
-    if (s->broken)
+    if (given_up)
         return aw_fail(AW_CODE_CLOSED, "the connection was given up after an earlier fault");
     return AW_OK;
 }
@@ -208,7 +209,7 @@ end_of_stream(aw_varlink_stream *s)
 {
     size_t size = s->end - s->start;
 
-    s->broken = true;
+    s->deaf = true;
     if (size == 0)
         return aw_fail(AW_CODE_CLOSED, "the peer closed the connection");
     return aw_fail(
@@ -247,7 +248,7 @@ find_message(aw_varlink_stream *s, bool *found)
     *found = nul != NULL;
     s->scanned = s->start + length + (nul != NULL);
     if (length > AW_VARLINK_MAX_MESSAGE) {
-        s->broken = true;
+        s->deaf = true;
         return aw_fail(AW_CODE_LIMIT, "found a message of over %d octets", AW_VARLINK_MAX_MESSAGE);
     }
     if (nul != NULL)
@@ -263,7 +264,7 @@ aw_varlink_receive(
     int64_t deadline;
 
     wipe_given(stream);
-    AW_TRY(check_usable(stream));
+    AW_TRY(check_usable(stream->deaf));
     begun = stream->end > stream->start;
     deadline = deadline_after(begun ? total_ms : idle_ms);
     AW_TRY(find_message(stream, &found));
@@ -351,13 +352,20 @@ aw_varlink_send(aw_varlink_stream *stream, const char *text, int timeout_ms)
 {
     size_t length = strlen(text);
 
-    AW_TRY(check_usable(stream));
+    AW_TRY(check_usable(stream->mute));
     if (length > AW_VARLINK_MAX_MESSAGE)
         return aw_fail(AW_CODE_LIMIT, "a message of %zu octets can't be sent, expected at most %d",
             length, AW_VARLINK_MAX_MESSAGE);
     aw_result r = write_all(stream, text, length + 1, deadline_after(timeout_ms));
-    stream->broken = !aw_ok(r);
+    stream->mute = !aw_ok(r);
     return r;
+}
+
+/* A late answer would be taken for that of the next message. */
+static void
+give_up(aw_varlink_stream *s)
+{
+    s->deaf = s->mute = true;
 }
 
 aw_result
@@ -366,16 +374,17 @@ aw_varlink_exchange(aw_varlink_stream *stream, const char *message, int timeout_
 {
     int64_t deadline = deadline_after(timeout_ms);
 
-    AW_TRY(check_usable(stream));
+    AW_TRY(check_usable(stream->deaf || stream->mute));
     wipe_given(stream);
     if (stream->end > stream->start) {
-        stream->broken = true;
+        give_up(stream);
         return aw_fail(AW_CODE_SYNTAX, "found an answer to no call, expected none");
     }
-    AW_TRY(aw_varlink_send(stream, message, timeout_ms));
-    aw_result r =
-        aw_varlink_receive(stream, left_until(deadline), left_until(deadline), text, length);
-    stream->broken = !aw_ok(r);
+    aw_result r = aw_varlink_send(stream, message, timeout_ms);
+    if (aw_ok(r))
+        r = aw_varlink_receive(stream, left_until(deadline), left_until(deadline), text, length);
+    if (!aw_ok(r) && r.code != AW_CODE_LIMIT)
+        give_up(stream);
     return r;
 }
 

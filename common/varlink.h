@@ -57,7 +57,7 @@ int aw_varlink_stream_fd(const aw_varlink_stream *stream);
  * @param[out] text the message without its NUL, valid until the next call on the stream
  * @return AW_CODE_CLOSED at an orderly end between messages; AW_CODE_LIMIT for a message too long;
  *         AW_CODE_SYNTAX when the stream ends inside a message. After AW_CODE_LIMIT and
- *         AW_CODE_SYNTAX the stream is of no more use: every call answers AW_CODE_CLOSED.
+ *         AW_CODE_SYNTAX nothing more can be received (AW_CODE_CLOSED); the peer can still be told.
  */
 AW_MUST_USE aw_result aw_varlink_receive(
     aw_varlink_stream *stream, int idle_ms, int total_ms, const char **text, size_t *length);
