@@ -144,3 +144,25 @@ network_of(const char *text)
         fail_msg("%s", aw_error_last()->message);
     return network;
 }
+
+policy_snapshot *
+load_files_at(int64_t orders_per_day, const char *const (*files)[2])
+{
+    struct aw_name ceiling[] = {name_of("example.edu"), name_of("192.0.2.1")};
+    struct policy_account accounts[] = {
+        {.name = "main", .ceiling = ceiling, .ceiling_count = 2, .orders_per_day = orders_per_day}};
+    char folder[64];
+
+    folder_make(folder);
+    for (; (*files)[0] != NULL; files++)
+        folder_write(folder, (*files)[0], (*files)[1], strlen((*files)[1]));
+    policy_snapshot *snapshot = load_folder(folder, accounts, 1);
+    folder_remove(folder);
+    return snapshot;
+}
+
+policy_snapshot *
+load_files(const char *const (*files)[2])
+{
+    return load_files_at(0, files);
+}

@@ -36,4 +36,13 @@ struct aw_name name_of(const char *text);
 /** Parses a network; fails the test when it is none. */
 struct policy_network network_of(const char *text);
 
+/**
+ * Loads files, pairs of a name and a text, the last name NULL, with the account "main": its ceiling
+ * is example.edu and 192.0.2.1.
+ */
+policy_snapshot *load_files(const char *const (*files)[2]);
+
+/** The same, with a limit of orders per day. */
+policy_snapshot *load_files_at(int64_t orders_per_day, const char *const (*files)[2]);
+
 #endif
