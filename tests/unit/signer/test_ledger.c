@@ -403,6 +403,31 @@ attack_92_a_clock_step_resets_nothing(void **state)
     scene_end(&scene);
 }
 
+/* warn_until signs what would be refused: it counts as any other. */
+static void
+a_warned_order_counts(void **state)
+{
+    static const char *const names[] = {"a.example.edu"};
+    const struct ledger_request request = {.operation = SIGN_NEW_ORDER,
+        .application = "app-a",
+        .account = "acct",
+        .orders_per_day = 1};
+    const struct ask ask = {SIGN_NEW_ORDER, .limit = 1};
+    struct audit_entry entry = {
+        .verdict = "warn", .rule = "names.exact", .names = names, .name_count = 1};
+    struct ledger_scene scene;
+    struct ledger_verdict verdict;
+    int64_t seq;
+
+    (void)state;
+    scene_start(&scene);
+    assert_true(aw_ok(ledger_submit(scene.ledger, &request, &entry, T0, &verdict, &seq)));
+    assert_int_equal(verdict.rule, LEDGER_NONE);
+    scene_expect_record(&scene, "warned", AUDIT_DECISION, "warn", "names.exact");
+    scene_expect(&scene, "second", &ask, LEDGER_QUOTA_ORDERS);
+    scene_end(&scene);
+}
+
 static void
 a_failed_signing_gives_nothing_back(void **state)
 {
@@ -506,6 +531,7 @@ main(void)
         cmocka_unit_test(the_window_moves_and_says_when),
         cmocka_unit_test(orders_today_counts_the_window),
         cmocka_unit_test(attack_92_a_clock_step_resets_nothing),
+        cmocka_unit_test(a_warned_order_counts),
         cmocka_unit_test(a_failed_signing_gives_nothing_back),
         cmocka_unit_test(nothing_is_permitted_past_the_rules),
         cmocka_unit_test(what_cannot_be_recorded_does_not_count),

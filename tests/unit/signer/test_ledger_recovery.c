@@ -228,12 +228,25 @@ damage_header(const struct ledger_scene *scene)
 }
 
 static void
-damage_page(const struct ledger_scene *scene)
+damage_page(const struct ledger_scene *scene, int page)
 {
     char noise[2000];
 
     memset(noise, 0x5a, sizeof(noise));
-    write_at(scene->path, 4096, noise, sizeof(noise));
+    write_at(scene->path, (page - 1) * 4096L, noise, sizeof(noise));
+}
+
+static void
+damage_meta(const struct ledger_scene *scene)
+{
+    damage_page(scene, 2);
+}
+
+/* Not read at start, so that only a check of the whole finds it. */
+static void
+damage_claims(const struct ledger_scene *scene)
+{
+    damage_page(scene, 6);
 }
 
 static void
@@ -276,7 +289,8 @@ static const struct {
 } damages[] = {
     {"removed", scene_forget, false},
     {"header", damage_header, true},
-    {"page", damage_page, true},
+    {"its position", damage_meta, true},
+    {"its claims", damage_claims, true},
     {"cut", damage_cut, true},
     {"a text", damage_text, true},
     {"another version", damage_version, true},
@@ -352,6 +366,25 @@ a_database_ahead_of_the_log_is_rebuilt(void **state)
 }
 
 static void
+a_database_without_its_log_is_set_aside(void **state)
+{
+    struct ledger_scene scene;
+    int64_t today;
+
+    (void)state;
+    scene_start(&scene);
+    scene_order(&scene, "app-a", NULL);
+    scene_close(&scene);
+    assert_int_equal(unlink(scene.log_path), 0);
+    scene_open(&scene);
+    assert_true(scene.recovery.rebuilt);
+    assert_int_equal(scene.recovery.replayed, 0);
+    assert_true(aw_ok(ledger_orders_today(scene.ledger, "app-a", T0, &today)));
+    assert_int_equal(today, 0);
+    scene_end(&scene);
+}
+
+static void
 a_link_or_a_second_signer_is_refused(void **state)
 {
     struct ledger_scene scene;
@@ -420,6 +453,7 @@ main(void)
         cmocka_unit_test(attack_92_kill_9_loses_nothing),
         cmocka_unit_test(a_bad_database_is_set_aside_and_rebuilt),
         cmocka_unit_test(a_database_ahead_of_the_log_is_rebuilt),
+        cmocka_unit_test(a_database_without_its_log_is_set_aside),
         cmocka_unit_test(a_link_or_a_second_signer_is_refused),
         cmocka_unit_test(a_log_that_contradicts_itself_is_refused),
     };
