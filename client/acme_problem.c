@@ -1,9 +1,8 @@
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/acme_internal.h"
+#include "client/text.h"
 #include "common/io.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -201,58 +200,38 @@ find_kind(const struct acme_problem *problem)
     return &other;
 }
 
-/* A text that is built up and cut where it is full. */
-struct text {
-    char bytes[AW_ERROR_MESSAGE_SIZE];
-    size_t used;
-};
-
-static void add(struct text *t, const char *format, ...) AW_PRINTF(2, 3);
-
 static void
-add(struct text *t, const char *format, ...)
+describe(const struct acme_problem *problem, struct client_text *t)
 {
-    va_list ap;
-
-    va_start(ap, format);
-    int length = vsnprintf(t->bytes + t->used, sizeof(t->bytes) - t->used, format, ap);
-    va_end(ap);
-    if (length > 0)
-        t->used += (size_t)length < sizeof(t->bytes) - t->used ? (size_t)length
-                                                               : sizeof(t->bytes) - 1 - t->used;
-}
-
-static void
-describe(const struct acme_problem *problem, struct text *t)
-{
-    add(t, "%s", problem->type[0] != '\0' ? problem->type : "no problem type told");
+    client_text_add(t, "%s", problem->type[0] != '\0' ? problem->type : "no problem type told");
     if (problem->status != 0)
-        add(t, " (HTTP %ld)", problem->status);
+        client_text_add(t, " (HTTP %ld)", problem->status);
     if (problem->detail != NULL)
-        add(t, ": %.600s", problem->detail);
+        client_text_add(t, ": %.600s", problem->detail);
     for (size_t i = 0; i < problem->subproblem_count; i++) {
         const struct acme_subproblem *sub = &problem->subproblems[i];
-        add(t, "; %s: %s%s%s", sub->identifier != NULL ? sub->identifier : "also", sub->type,
-            sub->detail != NULL ? ": " : "", sub->detail != NULL ? sub->detail : "");
+        client_text_add(t, "; %s: %s%s%s", sub->identifier != NULL ? sub->identifier : "also",
+            sub->type, sub->detail != NULL ? ": " : "", sub->detail != NULL ? sub->detail : "");
     }
 }
 
 static void
 describe_hint(const struct acme_problem *problem, const struct kind *kind, int64_t retry_after,
-    struct text *t)
+    struct client_text *t)
 {
-    add(t, "%s", kind->hint);
+    client_text_add(t, "%s", kind->hint);
     if (problem->instance != NULL)
-        add(t, "; see %.200s", problem->instance);
+        client_text_add(t, "; see %.200s", problem->instance);
     if (retry_after >= 0)
-        add(t, "; the CA says: not before %lld seconds from now", (long long)retry_after);
+        client_text_add(
+            t, "; the CA says: not before %lld seconds from now", (long long)retry_after);
 }
 
 aw_result
 acme_problem_fail(const struct acme_problem *problem, int64_t retry_after, const char *what)
 {
     const struct kind *kind = find_kind(problem);
-    struct text message = {.used = 0}, hint = {.used = 0};
+    struct client_text message = {.used = 0}, hint = {.used = 0};
 
     describe(problem, &message);
     describe_hint(problem, kind, retry_after, &hint);

@@ -17,10 +17,10 @@
 
 /** Limits. */
 enum {
-    ISSUE_POLL_FIRST_MS = 250,       /**< first wait for a CA that gives no Retry-After; doubles */
-    ISSUE_POLL_MAX_MS = 10 * 1000,   /**< longest wait between polls without Retry-After */
     ISSUE_PROCESSING_SECONDS = 3600, /**< an order may stay "processing" that long */
-    ISSUE_VALIDATION_SECONDS = 600,  /**< a challenge may stay "processing" that long */
+    ISSUE_VALIDATION_SECONDS = 600,  /**< an authorization may stay "pending" after its answer */
+    ISSUE_FINALIZES_MAX =
+        4, /**< of one order, where the CA's answer was lost or it stays "ready" */
 };
 
 /** Steps, as progress tells them. */
@@ -44,7 +44,10 @@ struct issue_challenge {
     const char *key_authorization; /**< token "." thumbprint (RFC 8555 8.1) */
 };
 
-/** The caller's part. */
+/**
+ * The caller's part. choose, deploy and cleanup may be NULL together: then an order that needs a
+ * challenge fails. progress may be NULL.
+ */
 struct issue_callbacks {
     /** Which type to use of those offered; NULL: none is possible, with this thread's failure set.
      */
@@ -72,6 +75,7 @@ struct issue_result {
     size_t chain_size;
     struct signer_order order;
     char *order_url;
+    char *certificate_url;
     char *warning;    /**< of warn_until; NULL: none */
     size_t validated; /**< names that had to be validated now */
     size_t requests;  /**< HTTP requests made */

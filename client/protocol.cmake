@@ -8,5 +8,10 @@ add_library(aw_client_protocol STATIC
     ${CMAKE_CURRENT_LIST_DIR}/acme_session.c
     ${CMAKE_CURRENT_LIST_DIR}/http.c
     ${CMAKE_CURRENT_LIST_DIR}/http_error.c
-    ${CMAKE_CURRENT_LIST_DIR}/http_fields.c)
+    ${CMAKE_CURRENT_LIST_DIR}/http_fields.c
+    ${CMAKE_CURRENT_LIST_DIR}/issue.c
+    ${CMAKE_CURRENT_LIST_DIR}/issue_authorize.c
+    ${CMAKE_CURRENT_LIST_DIR}/signer_call.c
+    ${CMAKE_CURRENT_LIST_DIR}/signer_link.c
+    ${CMAKE_CURRENT_LIST_DIR}/text.c)
 target_link_libraries(aw_client_protocol PUBLIC aw_common PkgConfig::CURL PkgConfig::CRYPTO)

@@ -5,8 +5,8 @@
  *
  * The contract is signer/org.acmeward.Signer.varlink; nothing of signer/ is included. When the
  * connection was dropped while idle it is made anew, once per call. Refusals fail with
- * AW_CODE_REFUSED and the text "refused: ..." that names rule and owner; Unavailable, Frozen and
- * NotReady fail with AW_CODE_UNAVAILABLE.
+ * AW_CODE_REFUSED and the text "refused: ..." that names rule and owner; Unavailable and NotReady
+ * fail with AW_CODE_UNAVAILABLE, Frozen with AW_CODE_FROZEN.
  */
 #ifndef AW_CLIENT_SIGNER_LINK_H
 #define AW_CLIENT_SIGNER_LINK_H
@@ -53,11 +53,24 @@ const struct signer_refusal *signer_link_refusal(const signer_link *link);
 AW_MUST_USE aw_result signer_link_call(
     signer_link *link, const char *method, const char *parameters, cJSON **reply);
 
-/** What identifies an order that was opened through the signer. */
+/** What identifies an order that was opened through the signer. Release: signer_order_free. */
 struct signer_order {
     char *application;
     int64_t ticket;
 };
+
+/** Releases and zeroes. */
+void signer_order_free(struct signer_order *order);
+
+/** A signed request. Release: signer_signed_free. */
+struct signer_signed {
+    char *url;     /**< where to post it */
+    char *jws;     /**< flattened (RFC 7515 7.2.2) */
+    char *warning; /**< set when warn_until let it through, else NULL */
+};
+
+/** Releases and zeroes. */
+void signer_signed_free(struct signer_signed *signed_request);
 
 /** What newOrder asks for; NULL members are left out. */
 struct signer_new_order {
@@ -67,9 +80,9 @@ struct signer_new_order {
     const char *profile;
 };
 
-/** Signs newOrder; *warning is set (allocated) when warn_until let it through, else NULL. */
+/** Signs newOrder. Each call opens an order of its own with the signer. */
 AW_MUST_USE aw_result signer_new_order(signer_link *link, const struct signer_new_order *asked,
-    const char *nonce, struct signer_order *order, char **url, char **jws, char **warning);
+    const char *nonce, struct signer_order *order, struct signer_signed *out);
 
 /** One URL with its kind: "order", "finalize", "authorization", "challenge", "certificate". */
 struct signer_claim {
@@ -81,15 +94,20 @@ struct signer_claim {
 AW_MUST_USE aw_result signer_claim_urls(signer_link *link, const struct signer_order *order,
     const struct signer_claim *claims, size_t count);
 
-/** Signs finalize of a CSR (DER). */
-AW_MUST_USE aw_result signer_finalize(signer_link *link, const struct signer_order *order,
-    const char *nonce, const char *finalize_url, const uint8_t *csr, size_t csr_size, char **url,
-    char **jws);
+/** A claimed URL to sign for. */
+struct signer_target {
+    const struct signer_order *order;
+    const char *nonce;
+    const char *url;
+};
 
-/** Signs POST-as-GET ("PostAsGet") or a challenge response ("AnswerChallenge") of a claimed URL. */
+/** Signs finalize of a CSR (DER). */
+AW_MUST_USE aw_result signer_finalize(signer_link *link, const struct signer_target *target,
+    const uint8_t *csr, size_t csr_size, struct signer_signed *out);
+
+/** Signs POST-as-GET ("PostAsGet") or a challenge response ("AnswerChallenge"). */
 AW_MUST_USE aw_result signer_post_url(signer_link *link, const char *method,
-    const struct signer_order *order, const char *nonce, const char *target, char **url,
-    char **jws);
+    const struct signer_target *target, struct signer_signed *out);
 
 /** Hands an issued certificate back: DER of leaf and chain. */
 AW_MUST_USE aw_result signer_record_certificate(signer_link *link, const struct signer_order *order,

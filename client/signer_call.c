@@ -1,0 +1,246 @@
+/* The typed calls of an order, as signer/org.acmeward.Signer.varlink says. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/http.h"
+#include "client/signer_link.h"
+#include "common/b64url.h"
+#include "common/io.h"
+#include "common/json.h"
+
+/* Octets of the names in a reply, and of a warning. */
+enum { NAME_TEXT_MAX = 255, WARNING_MAX = 4096 };
+
+void
+signer_order_free(struct signer_order *order)
+{
+    free(order->application);
+    memset(order, 0, sizeof(*order));
+}
+
+void
+signer_signed_free(struct signer_signed *signed_request)
+{
+    free(signed_request->url);
+    free(signed_request->jws);
+    free(signed_request->warning);
+    memset(signed_request, 0, sizeof(*signed_request));
+}
+
+/* Calls with the writer's text. */
+static aw_result
+call(signer_link *link, const char *method, struct aw_json_writer *w, cJSON **reply)
+{
+    AW_CLEANUP(aw_free) char *parameters = NULL;
+
+    AW_TRY(aw_json_writer_finish(w, &parameters));
+    return signer_link_call(link, method, parameters, reply);
+}
+
+static aw_result
+copy(const char *text, char **out)
+{
+    *out = strdup(text);
+    return *out != NULL ? AW_OK : aw_fail_memory();
+}
+
+/* RFC 7515 7.2.2: the three members are all that is posted. */
+static aw_result
+read_jws(const cJSON *reply, char **out)
+{
+    static const char *const members[] = {"protected", "payload", "signature"};
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
+    const cJSON *jws;
+
+    AW_TRY(aw_json_object(reply, "jws", &jws));
+    aw_json_begin_object(&w);
+    for (size_t i = 0; i < AW_COUNT(members); i++) {
+        const char *value;
+        AW_TRY(aw_context(aw_json_string(jws, members[i], AW_JSON_MAX_SIZE, &value), "jws"));
+        aw_json_pair(&w, members[i], value);
+    }
+    aw_json_end_object(&w);
+    return aw_json_writer_finish(&w, out);
+}
+
+static aw_result
+read_signed(const cJSON *reply, struct signer_signed *out)
+{
+    const char *url, *warning;
+
+    AW_TRY(aw_json_string(reply, "url", HTTP_URL_MAX, &url));
+    AW_TRY(aw_json_optional_string(reply, "warning", WARNING_MAX, &warning));
+    AW_TRY(read_jws(reply, &out->jws));
+    AW_TRY(copy(url, &out->url));
+    return warning != NULL ? copy(warning, &out->warning) : AW_OK;
+}
+
+/* *out is whole or zero. `target`: the URL that must come back; NULL: the signer's choice. */
+static aw_result
+take_signed(const cJSON *reply, const char *target, struct signer_signed *out)
+{
+    AW_CLEANUP(signer_signed_free) struct signer_signed s = {0};
+
+    AW_TRY(aw_context(read_signed(reply, &s), "the signer's reply"));
+    if (target != NULL && strcmp(s.url, target) != 0)
+        return aw_fail(AW_CODE_MISMATCH, "the signer signed for %s, asked for %s", s.url, target);
+    *out = s;
+    memset(&s, 0, sizeof(s));
+    return AW_OK;
+}
+
+static void
+write_identifiers(struct aw_json_writer *w, const struct signer_new_order *asked)
+{
+    aw_json_name(w, "identifiers");
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < asked->name_count; i++) {
+        aw_json_begin_object(w);
+        aw_json_pair(w, "type", aw_name_type(&asked->names[i]));
+        aw_json_pair(w, "value", asked->names[i].text);
+        aw_json_end_object(w);
+    }
+    aw_json_end_array(w);
+}
+
+static aw_result
+take_order(const cJSON *reply, struct signer_order *out)
+{
+    const char *application;
+    int64_t ticket;
+
+    AW_TRY(aw_context(
+        aw_json_string(reply, "application", NAME_TEXT_MAX, &application), "the signer's reply"));
+    AW_TRY(aw_context(
+        aw_json_integer(reply, "order", 1, INT64_C(1) << 52, &ticket), "the signer's reply"));
+    out->ticket = ticket;
+    return copy(application, &out->application);
+}
+
+aw_result
+signer_new_order(signer_link *link, const struct signer_new_order *asked, const char *nonce,
+    struct signer_order *order, struct signer_signed *out)
+{
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    AW_CLEANUP(signer_order_free) struct signer_order opened = {0};
+
+    memset(order, 0, sizeof(*order));
+    memset(out, 0, sizeof(*out));
+    aw_json_begin_object(&w);
+    if (asked->application != NULL)
+        aw_json_pair(&w, "application", asked->application);
+    aw_json_pair(&w, "nonce", nonce);
+    write_identifiers(&w, asked);
+    if (asked->profile != NULL)
+        aw_json_pair(&w, "profile", asked->profile);
+    aw_json_end_object(&w);
+    AW_TRY(call(link, "NewOrder", &w, &reply));
+    AW_TRY(take_order(reply, &opened));
+    AW_TRY(take_signed(reply, NULL, out));
+    *order = opened;
+    memset(&opened, 0, sizeof(opened));
+    return AW_OK;
+}
+
+static void
+write_order(struct aw_json_writer *w, const struct signer_order *order)
+{
+    aw_json_pair(w, "application", order->application);
+    aw_json_pair_integer(w, "order", order->ticket);
+}
+
+aw_result
+signer_claim_urls(signer_link *link, const struct signer_order *order,
+    const struct signer_claim *claims, size_t count)
+{
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+
+    aw_json_begin_object(&w);
+    write_order(&w, order);
+    aw_json_name(&w, "urls");
+    aw_json_begin_array(&w);
+    for (size_t i = 0; i < count; i++) {
+        aw_json_begin_object(&w);
+        aw_json_pair(&w, "kind", claims[i].kind);
+        aw_json_pair(&w, "url", claims[i].url);
+        aw_json_end_object(&w);
+    }
+    aw_json_end_array(&w);
+    aw_json_end_object(&w);
+    return call(link, "ClaimUrls", &w, &reply);
+}
+
+static void
+write_target(struct aw_json_writer *w, const struct signer_target *target)
+{
+    write_order(w, target->order);
+    aw_json_pair(w, "nonce", target->nonce);
+    aw_json_pair(w, "url", target->url);
+}
+
+static aw_result
+write_bytes(struct aw_json_writer *w, const char *name, const uint8_t *bytes, size_t size)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+
+    AW_TRY(aw_b64url_encode_new(bytes, size, &text));
+    if (name != NULL)
+        aw_json_name(w, name);
+    aw_json_write_string(w, text);
+    return AW_OK;
+}
+
+aw_result
+signer_finalize(signer_link *link, const struct signer_target *target, const uint8_t *csr,
+    size_t csr_size, struct signer_signed *out)
+{
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+
+    memset(out, 0, sizeof(*out));
+    aw_json_begin_object(&w);
+    write_target(&w, target);
+    AW_TRY(write_bytes(&w, "csr", csr, csr_size));
+    aw_json_end_object(&w);
+    AW_TRY(call(link, "Finalize", &w, &reply));
+    return take_signed(reply, target->url, out);
+}
+
+aw_result
+signer_post_url(signer_link *link, const char *method, const struct signer_target *target,
+    struct signer_signed *out)
+{
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+
+    memset(out, 0, sizeof(*out));
+    aw_json_begin_object(&w);
+    write_target(&w, target);
+    aw_json_end_object(&w);
+    AW_TRY(call(link, method, &w, &reply));
+    return take_signed(reply, target->url, out);
+}
+
+aw_result
+signer_record_certificate(signer_link *link, const struct signer_order *order,
+    const uint8_t *const *certificates, const size_t *sizes, size_t count)
+{
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+
+    if (count == 0)
+        return aw_fail(AW_CODE_INTERNAL, "no certificate to hand back");
+    aw_json_begin_object(&w);
+    write_order(&w, order);
+    AW_TRY(write_bytes(&w, "certificate", certificates[0], sizes[0]));
+    aw_json_name(&w, "chain");
+    aw_json_begin_array(&w);
+    for (size_t i = 1; i < count; i++)
+        AW_TRY(write_bytes(&w, NULL, certificates[i], sizes[i]));
+    aw_json_end_array(&w);
+    aw_json_end_object(&w);
+    return call(link, "RecordCertificate", &w, &reply);
+}

@@ -1,0 +1,261 @@
+#include "client/signer_link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/text.h"
+#include "common/io.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/varlink.h"
+
+struct signer_link {
+    char *path;
+    uid_t server_uid;
+    aw_varlink_stream *stream; /* NULL: to be made anew */
+    struct signer_refusal refusal;
+};
+
+static const char interface[] = "org.acmeward.Signer.";
+
+/* Octets of a member of a refusal that are kept. */
+enum { REFUSAL_TEXT_MAX = 4096 };
+
+static aw_result
+connect_signer(signer_link *link)
+{
+    return aw_varlink_connect(link->path, link->server_uid, &link->stream);
+}
+
+aw_result
+signer_link_open(const char *path, uid_t server_uid, signer_link **out)
+{
+    AW_CLEANUP(signer_link_close) signer_link *link = calloc(1, sizeof(*link));
+
+    if (link == NULL)
+        return aw_fail_memory();
+    link->server_uid = server_uid;
+    link->refusal.retry_after = -1;
+    link->path = strdup(path);
+    if (link->path == NULL)
+        return aw_fail_memory();
+    AW_TRY(connect_signer(link));
+    *out = AW_MOVE(link);
+    return AW_OK;
+}
+
+static void
+refusal_clear(struct signer_refusal *refusal)
+{
+    free(refusal->error);
+    free(refusal->rule);
+    free(refusal->application);
+    free(refusal->name);
+    free(refusal->allowed);
+    free(refusal->owner);
+    free(refusal->message);
+    memset(refusal, 0, sizeof(*refusal));
+    refusal->retry_after = -1;
+}
+
+void
+signer_link_close(signer_link **link)
+{
+    if (*link == NULL)
+        return;
+    aw_varlink_stream_free(&(*link)->stream);
+    refusal_clear(&(*link)->refusal);
+    free((*link)->path);
+    free(*link);
+    *link = NULL;
+}
+
+const struct signer_refusal *
+signer_link_refusal(const signer_link *link)
+{
+    return &link->refusal;
+}
+
+/* Error replies. */
+
+/* What an error of the interface means for us. `refused`: the text begins with "refused: ". */
+static const struct kind {
+    const char *error;
+    enum aw_code code;
+    const char *lead;
+    const char *hint;
+} kinds[] = {
+    {"PolicyRefused", AW_CODE_REFUSED, "refused",
+        "acmeward whoami shows what is allowed; certonly --check tells all that would be refused"},
+    {"LedgerRefused", AW_CODE_REFUSED, "refused", "the rule's name is explained in the manual"},
+    {"CsrRefused", AW_CODE_REFUSED, "refused", "let acmeward make the key and the request"},
+    {"InvalidRequest", AW_CODE_SYNTAX, "the signer can't read the request",
+        "are acmeward and acmeward-signer of one version?"},
+    {"NotReady", AW_CODE_UNAVAILABLE, "the signer is not ready",
+        "an administrator must act: acmeward-admin status, acmeward-admin account list"},
+    {"Frozen", AW_CODE_FROZEN, "signing was stopped by an administrator",
+        "ask the administrators of the signer; acmeward-admin unfreeze lets it go on"},
+    {"Unavailable", AW_CODE_UNAVAILABLE, "the signer can't sign now", "try again later"},
+};
+
+/* An error of varlink itself, or one that we do not know: another version is likely. */
+static const struct kind unknown_kind = {"", AW_CODE_UNSUPPORTED,
+    "the signer does not know the call", "are acmeward and acmeward-signer of one version?"};
+
+static const struct kind *
+find_kind(const char *error)
+{
+    if (strncmp(error, interface, sizeof(interface) - 1) != 0)
+        return &unknown_kind;
+    for (size_t i = 0; i < AW_COUNT(kinds); i++)
+        if (strcmp(error + sizeof(interface) - 1, kinds[i].error) == 0)
+            return &kinds[i];
+    return &unknown_kind;
+}
+
+static aw_result
+keep_text(const cJSON *parameters, const char *name, char **out)
+{
+    const char *text = cJSON_GetStringValue(aw_json_member(parameters, name));
+
+    if (text == NULL)
+        return AW_OK;
+    *out = strndup(text, REFUSAL_TEXT_MAX);
+    return *out != NULL ? AW_OK : aw_fail_memory();
+}
+
+static aw_result
+keep_refusal(const struct aw_varlink_answer *answer, struct signer_refusal *out)
+{
+    const cJSON *parameters = answer->parameters;
+    const cJSON *retry_after = aw_json_member(parameters, "retry_after");
+    const char *dot = strrchr(answer->error, '.');
+    /* Members by kind of error; each has one that says which rule, tag, field or thing it was. */
+    static const char *const rules[] = {"rule", "tag", "field", "what"};
+
+    out->error = strdup(dot != NULL ? dot + 1 : answer->error);
+    if (out->error == NULL)
+        return aw_fail_memory();
+    for (size_t i = 0; i < AW_COUNT(rules) && out->rule == NULL; i++)
+        AW_TRY(keep_text(parameters, rules[i], &out->rule));
+    AW_TRY(keep_text(parameters, "application", &out->application));
+    AW_TRY(keep_text(parameters, "name", &out->name));
+    AW_TRY(keep_text(parameters, "allowed", &out->allowed));
+    AW_TRY(keep_text(parameters, "owner", &out->owner));
+    AW_TRY(keep_text(parameters, "message", &out->message));
+    if (cJSON_IsNumber(retry_after) && retry_after->valuedouble >= 0)
+        out->retry_after = (int64_t)retry_after->valuedouble;
+    return AW_OK;
+}
+
+static void
+describe(const struct kind *kind, const struct signer_refusal *refusal, struct client_text *t)
+{
+    client_text_add(
+        t, "%s: %s", kind->lead, refusal->message != NULL ? refusal->message : refusal->error);
+    if (refusal->rule != NULL)
+        client_text_add(
+            t, " (%s %s)", kind->code == AW_CODE_REFUSED ? "rule" : "about", refusal->rule);
+    if (refusal->allowed != NULL)
+        client_text_add(t, "; allowed: %.300s", refusal->allowed);
+    if (refusal->owner != NULL)
+        client_text_add(t, "; ask %s", refusal->owner);
+}
+
+static aw_result
+fail_refused(const struct kind *kind, const struct signer_refusal *refusal)
+{
+    struct client_text t = {.used = 0};
+    char shown[AW_ERROR_MESSAGE_SIZE];
+    AW_CLEANUP(aw_free) char *when = NULL;
+
+    describe(kind, refusal, &t);
+    aw_log_escape(t.bytes, t.used, shown, sizeof(shown));
+    if (refusal->retry_after >= 0)
+        AW_TRY(aw_format(
+            &when, "; not before %lld seconds from now", (long long)refusal->retry_after));
+    return aw_hint(aw_fail_cause(kind->code, AW_CAUSE_VARLINK, 0, "%s", shown), "%s%s", kind->hint,
+        when != NULL ? when : "");
+}
+
+/* Calls. */
+
+/* After any failure the stream is of no more use. */
+static aw_result
+invoke(
+    signer_link *link, const char *method, const char *parameters, struct aw_varlink_answer *answer)
+{
+    if (link->stream == NULL)
+        AW_TRY(connect_signer(link));
+    aw_result r =
+        aw_varlink_invoke(link->stream, method, parameters, SIGNER_LINK_TIMEOUT_MS, answer);
+    if (!aw_ok(r))
+        aw_varlink_stream_free(&link->stream);
+    return r;
+}
+
+/* A peer that closed with our message unread shows as a reset. */
+static bool
+was_closed(const struct aw_error *error)
+{
+    return error->code == AW_CODE_CLOSED ||
+           (error->code == AW_CODE_IO && error->cause == AW_CAUSE_ERRNO &&
+               error->cause_number == ECONNRESET);
+}
+
+static aw_result
+call_failed(const signer_link *link, struct aw_error *error)
+{
+    bool closed = was_closed(error);
+
+    if (closed || error->code == AW_CODE_TIMEOUT)
+        error->code = AW_CODE_UNAVAILABLE;
+    aw_result r = aw_context(aw_error_restore(error), "the signer at %s", link->path);
+    if (!closed)
+        return r;
+    return aw_hint(r,
+        "the signer turns users away whom no policy names: is uid %u among the principals of an "
+        "application? Else try again, it may have been restarted",
+        (unsigned)geteuid());
+}
+
+static aw_result
+invoke_again(
+    signer_link *link, const char *method, const char *parameters, struct aw_varlink_answer *answer)
+{
+    bool idle = link->stream != NULL;
+    struct aw_error error;
+
+    aw_result r = invoke(link, method, parameters, answer);
+    if (aw_ok(r))
+        return r;
+    aw_error_save(&error);
+    if (idle && was_closed(&error)) {
+        r = invoke(link, method, parameters, answer);
+        if (aw_ok(r))
+            return r;
+        aw_error_save(&error);
+    }
+    return call_failed(link, &error);
+}
+
+aw_result
+signer_link_call(signer_link *link, const char *method, const char *parameters, cJSON **reply)
+{
+    AW_CLEANUP(aw_varlink_answer_free) struct aw_varlink_answer answer = {0};
+    char full[AW_VARLINK_MAX_METHOD + 1];
+
+    *reply = NULL;
+    refusal_clear(&link->refusal);
+    snprintf(full, sizeof(full), "%s%s", interface, method);
+    AW_TRY(invoke_again(link, full, parameters, &answer));
+    if (answer.error[0] != '\0') {
+        AW_TRY(keep_refusal(&answer, &link->refusal));
+        return fail_refused(find_kind(answer.error), &link->refusal);
+    }
+    *reply = cJSON_DetachItemFromObjectCaseSensitive(answer.message, "parameters");
+    return *reply != NULL ? AW_OK : aw_fail_memory();
+}
