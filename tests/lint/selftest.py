@@ -1,0 +1,227 @@
+#!/usr/bin/python3
+"""lint.selftest: every linter passes a small good tree and refuses one with a fault in it.
+
+A linter that cannot fail is worth nothing; each row is a fault and the words it must be told with.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+
+# A tree without faults.
+HEADER = """#ifndef AW_{0}_H
+#define AW_{0}_H
+
+int {1}(int value);
+
+#endif
+"""
+SOURCE = """#include "{0}/{1}.h"
+
+int
+{1}(int value)
+{{
+    return value + 1;
+}}
+"""
+GOOD = {
+    "common/one.h": HEADER.format("ONE", "one"),
+    "common/one.c": SOURCE.format("common", "one"),
+    "client/two.h": HEADER.format("TWO", "two"),
+    "client/two.c": '#include <curl/curl.h>\n\n' + SOURCE.format("client", "two"),
+    "pkcs11/three.h": HEADER.format("THREE", "three"),
+    "signer/four.h": HEADER.format("FOUR", "four"),
+    "tests/unit/five.h": HEADER.format("FIVE", "five"),
+    "tests/unit/five.c": '#include "five.h"\n#include "signer/four.h"\n\nint other;\n',
+    "tests/lint/banned-allow.txt": "",
+    "tests/CMakeLists.txt": "",
+    "cmake/Dependencies.cmake": "pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)\n",
+    "run": "#!/bin/sh\necho \"$1\"\n",
+}
+
+
+def body(line):
+    """A source file of common/ with that line in a function."""
+    return SOURCE.format("common", "one").replace("    return", f"    {line}\n    return")
+
+
+LONG_FUNCTION = "int\nlong_one(int x)\n{\n" + "    x++;\n" * 81 + "    return x;\n}\n"
+SIX = ", ".join(f"int p{i}" for i in range(7))
+
+# Linter: rows of (name, {file: content}, words of the finding).
+FAULTS = {
+    "includes": [
+        ("upwards", {"common/one.c": '#include "client/two.h"\n'}, "it may include common"),
+        ("client sees signer", {"client/two.c": '#include "signer/four.h"\n'}, "client/ includes"),
+        ("sideways", {"policy/p.c": '#include "pkcs11/three.h"\n'}, "policy/ includes"),
+        ("not from the root", {"common/one.c": '#include "one.h"\n'}, "no path from the root"),
+        ("no such file", {"common/one.c": '#include "common/none.h"\n'}, "no path from the root"),
+        ("out of the tree", {"common/one.c": '#include "common/../../x.h"\n'},
+         "no path from the root"),
+        ("libp11", {"signer/s.c": "#include <libp11.h>\n"}, "may be included in pkcs11"),
+        ("p11-kit", {"signer/s.c": "#  include <p11-kit/pkcs11.h>\n"}, "included in pkcs11"),
+        ("curl", {"signer/s.c": "#include <curl/curl.h>\n"}, "included in client only"),
+        ("macro", {"signer/s.c": "#include WHAT\n"}, "is neither"),
+    ],
+    "headers": [
+        ("needs another", {"common/one.h": "size_t one(void);\n"}, "common/one.h with gcc"),
+        ("the same", {"common/one.h": "size_t one(void);\n"}, "common/one.h with clang"),
+        ("no guard", {"common/one.h": "struct one {\n    int x;\n};\n"}, "redefinition"),
+        ("old prototype", {"common/one.h": "int one();\n"}, "common/one.h with"),
+    ],
+    "banned": [
+        ("call", {"common/one.c": body("strcpy(a, b);")}, "common/one.c:6: strcpy"),
+        ("pointer", {"common/one.c": body("f = strcpy;")}, "strcpy"),
+        ("over lines", {"common/one.c": body("sprintf\n(a, b);")}, "sprintf"),
+        ("goto", {"common/one.c": body("goto out;")}, "goto"),
+        ("environment", {"signer/s.c": body("getenv(a);")}, "getenv"),
+        ("shell", {"admin/a.c": body("system(a);")}, "system"),
+        ("fork", {"signer/s.c": body("fork();")}, "fork"),
+        ("case", {"client/c.c": body("cJSON_GetObjectItem(a, b);")}, "cJSON_GetObjectItem"),
+        ("function list", {"pkcs11/p.c": body("list->C_Logout(s);")}, "C_Logout"),
+        ("prints", {"common/one.c": body('printf("x");')}, "printf"),
+        ("verification", {"client/c.c": body("SET(CURLOPT_PROXY_SSL_VERIFYPEER, 0L);")},
+         "TLS verification is always on"),
+        ("verification, variable", {"client/c.c": body("f(c, CURLOPT_SSL_VERIFYHOST, on);")},
+         "TLS verification is always on"),
+        ("in a test", {"tests/unit/five.c": body("strcat(a, b);")}, "strcat"),
+        ("stale exception", {"tests/lint/banned-allow.txt": "common/one.c:gets:was needed once\n"},
+         "not needed"),
+        ("exception without reason", {"tests/lint/banned-allow.txt": "common/one.c:gets\n"},
+         "expected path:name:reason"),
+    ],
+    "format": [
+        ("indentation", {"common/one.c": "int x;\n  int y;\n"}, "clang-format -i common/one.c"),
+    ],
+    "cppcheck": [
+        ("array", {"common/one.c": body("int a[2] = {0}; value += a[value = 2];\n    a[2] = 1;")},
+         "arrayIndexOutOfBounds"),
+        ("uninitialised", {"common/one.c": body("int x; value += x;")}, "uninitvar"),
+    ],
+    "shellcheck": [
+        ("by name", {"a.sh": "#!/bin/sh\nrm -rf $1/*\n"}, "a.sh:2"),
+        ("by first line", {"run": "#!/usr/bin/env bash\necho $1\n"}, "run:2"),
+    ],
+    "tidy": [
+        ("null", {"common/one.c": body("int *p = 0;\n    value += *p;")}, "NullDereference"),
+        ("strcpy", {"common/one.c": "#include <string.h>\n" + body("extern char *b;\n"
+                    "    strcpy(b, b + value);")}, "insecureAPI.strcpy"),
+        ("long function", {"common/one.c": LONG_FUNCTION}, "readability-function-size"),
+        ("many parameters", {"common/one.c": f"int\nwide({SIX})\n{{\n    return p0;\n}}\n"},
+         "readability-function-size"),
+    ],
+    "leftovers": [
+        ("unfinished", {"common/one.c": "/* TO" "DO: later */\n"}, "finish it"),
+        ("long file", {"common/one.c": "int x;\n" * 601}, "601 lines"),
+        ("home", {"docs.md": os.path.expanduser("~") + "/notes\n"}, "path of this machine"),
+        ("blank at the end", {"common/one.c": "int x; \n"}, "blank at the end"),
+        ("no last newline", {"common/one.c": "int x;"}, "no newline"),
+    ],
+}
+TOOLS = {"headers": "clang", "format": "clang-format", "cppcheck": "cppcheck",
+         "shellcheck": "shellcheck", "tidy": "clang-tidy"}
+
+# What the linters must let pass.
+HARMLESS = {
+    "banned": {
+        "common/one.c": body('/* strcpy(a, b) */ const char *s = "sprintf(x)"; // gets(x)'),
+        "signer/s.c": body("request->system = limit.exit; random = 1;"),
+        "client/c.c": body("SET(CURLOPT_SSL_VERIFYPEER, 1L); f(c, CURLOPT_SSL_VERIFYHOST, 2);"),
+        "tests/unit/five.c": body("printf(a, getenv(b));"),
+    },
+    "includes": {"common/one.c": '/* text */\n#include <stdio.h>\n', "tests/unit/five.c":
+                 '#include "five.h"\n#include <libp11.h>\n'},
+}
+
+
+def write(root, tree_files):
+    for name, content in tree_files.items():
+        path = os.path.join(root, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(content)
+
+
+def compile_commands(root):
+    """As CMake writes it, for the sources of common/."""
+    build = os.path.join(root, "build")
+    os.makedirs(build, exist_ok=True)
+    names = [name for name in os.listdir(os.path.join(root, "common")) if name.endswith(".c")]
+    entries = [{"directory": build, "file": f"../common/{name}",
+                "command": f"gcc -std=gnu17 -I{root} -c ../common/{name}"} for name in names]
+    with open(os.path.join(build, "compile_commands.json"), "w", encoding="utf-8") as file:
+        json.dump(entries, file)
+    return build
+
+
+def lint(linter, root, environment=None):
+    arguments = [compile_commands(root)] if linter == "tidy" else []
+    script = os.path.join(HERE, linter + ".py")
+    done = subprocess.run([sys.executable, "-B", script, root, *arguments],
+                          capture_output=True, text=True, check=False, env=environment)
+    return done.returncode, done.stdout + done.stderr
+
+
+class SelfTest(unittest.TestCase):
+    def tree(self, changes):
+        root = self.enterContext(tempfile.TemporaryDirectory())
+        write(root, {**GOOD, **changes})
+        for name in (".clang-format", ".clang-tidy"):
+            shutil.copy(os.path.join(ROOT, name), root)
+        return root
+
+    def test_good_tree_passes(self):
+        for linter in FAULTS:
+            with self.subTest(linter):
+                status, output = lint(linter, self.tree(HARMLESS.get(linter, {})))
+                self.assertEqual(status, 0, output)
+                self.assertIn("0 findings in ", output)
+
+    def test_faults_are_found(self):
+        for linter, rows in FAULTS.items():
+            for name, changes, words in rows:
+                with self.subTest(f"{linter}: {name}"):
+                    status, output = lint(linter, self.tree(changes))
+                    self.assertEqual(status, 1, output)
+                    self.assertIn(words, output)
+
+    def test_exception_is_honoured(self):
+        root = self.tree({"common/one.c": body("strcpy(a, b);"), "tests/lint/banned-allow.txt":
+                          "# why\n\ncommon/one.c:strcpy:a reason that is long enough\n"})
+        status, output = lint("banned", root)
+        self.assertEqual(status, 0, output)
+
+    def test_empty_tree_is_a_failure(self):
+        for linter in FAULTS:
+            with self.subTest(linter), tempfile.TemporaryDirectory() as root:
+                write(root, {"tests/CMakeLists.txt": "", "cmake/Dependencies.cmake":
+                             "pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)\n",
+                             "common/.keep": ""})
+                if linter == "leftovers":
+                    shutil.rmtree(root)
+                    os.mkdir(root)
+                self.assertEqual(lint(linter, root)[0], 1)
+
+    def test_missing_tool_is_a_failure(self):
+        for linter, tool in TOOLS.items():
+            with self.subTest(linter), tempfile.TemporaryDirectory() as empty:
+                status, output = lint(linter, self.tree({}), {"PATH": empty})
+                self.assertEqual(status, 1, output)
+                self.assertRegex(output, f"missing: .*{tool}.*install-packages.sh lint")
+
+    def test_every_linter_is_here(self):
+        others = ("tree.py", "selftest.py")
+        linters = [name[:-3] for name in os.listdir(HERE)
+                   if name.endswith(".py") and name not in others]
+        self.assertEqual(sorted(linters), sorted(FAULTS))
+
+
+if __name__ == "__main__":
+    unittest.main()
