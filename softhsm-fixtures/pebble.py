@@ -134,8 +134,9 @@ def make_tls(folder):
     common = ["req", "-x509", "-config", "openssl.cnf", "-newkey", "ec", "-pkeyopt",
               "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
     # A name of its own for each: two CAs of one name confuse chain building.
-    _openssl(folder, *common, "-extensions", "ca", "-subj", f"/CN=Loopback CA {secrets.token_hex(4)}",
-             "-keyout", "ca.key", "-out", "ca.pem")
+    _openssl(folder, *common, "-extensions", "ca",
+             "-subj", f"/CN=Loopback CA {secrets.token_hex(4)}", "-keyout", "ca.key",
+             "-out", "ca.pem")
     _openssl(folder, *common, "-extensions", "server", "-subj", "/CN=localhost", "-CA", "ca.pem",
              "-CAkey", "ca.key", "-keyout", "server.key", "-out", "server.pem")
     os.unlink(os.path.join(folder, "ca.key"))

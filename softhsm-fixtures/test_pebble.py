@@ -21,8 +21,6 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-sys.dont_write_bytecode = True
-
 import pebble  # noqa: E402 (the path comes first)
 
 NAME = "www.fixture.example.org"
@@ -98,8 +96,8 @@ class Client:
 
     def binding(self, kid=None, key=None, url=None, alg="HS256", jwk=None):
         octets = unb64(key or self.ca.eab_keys[self.ca.kid])
-        return self.jws({"alg": alg, "kid": kid or self.ca.kid, "url": url or self.urls["newAccount"]},
-                        json.dumps(jwk or self.jwk).encode(),
+        header = {"alg": alg, "kid": kid or self.ca.kid, "url": url or self.urls["newAccount"]}
+        return self.jws(header, json.dumps(jwk or self.jwk).encode(),
                         lambda data: hmac.new(octets, data, HASHES[alg]).digest())
 
     def new_account(self, binding=None, agreed=True):
