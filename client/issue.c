@@ -197,21 +197,22 @@ check_urls(const struct issue *issue)
     return AW_OK;
 }
 
+/* The authorizations of an order that is ready are of no use to it, and may be another
+ * application's already, where names overlap. */
 static aw_result
 claim_order(struct issue *issue)
 {
     const struct acme_order *order = &issue->order;
-    AW_CLEANUP(aw_free)
-    struct signer_claim *claims = calloc(order->authorization_count + 2, sizeof(*claims));
+    size_t count = order->status == ACME_READY ? 0 : order->authorization_count;
+    AW_CLEANUP(aw_free) struct signer_claim *claims = calloc(count + 2, sizeof(*claims));
 
     if (claims == NULL)
         return aw_fail_memory();
     claims[0] = (struct signer_claim){"order", issue->result.order_url};
     claims[1] = (struct signer_claim){"finalize", order->finalize};
-    for (size_t i = 0; i < order->authorization_count; i++)
+    for (size_t i = 0; i < count; i++)
         claims[i + 2] = (struct signer_claim){"authorization", order->authorizations[i]};
-    return signer_claim_urls(
-        issue->link, &issue->result.order, claims, order->authorization_count + 2);
+    return signer_claim_urls(issue->link, &issue->result.order, claims, count + 2);
 }
 
 static aw_result
