@@ -118,10 +118,11 @@ link_entry(struct draft *draft, uint32_t claim, uint16_t number)
     uint32_t head;
 
     AW_TRY(policy_index_link(index, claim, number, &head));
-    if (head != CLAIM_NONE && index->claims[head].owner == number)
+    if (head != CLAIM_NONE && index->owners[head] == number)
         fault_at(draft, &draft->snapshot->applications[number].shown, &draft->places[claim],
             "%s: \"%s\" is listed twice; the first one is on line %u",
-            list_names[index->claims[claim].kind], index->texts[claim], draft->places[head].line);
+            list_names[policy_index_kind(index, claim)], index->texts[claim],
+            draft->places[head].line);
     return AW_OK;
 }
 
@@ -137,7 +138,7 @@ link_child(struct draft *draft, enum claim_kind kind, const char *name, uint16_t
         return AW_OK;
     struct policy_index_key parent = policy_index_key_of(dot + 1);
     head = policy_index_find(index, kind, &parent);
-    if (head != CLAIM_NONE && index->claims[head].owner == number)
+    if (head != CLAIM_NONE && index->owners[head] == number)
         return AW_OK;
     AW_TRY(policy_draft_claim(draft, kind, name, (aw_yaml_node){0}));
     return policy_index_link(index, (uint32_t)index->count - 1, number, &head);
@@ -203,7 +204,7 @@ find_account(struct draft *draft, size_t number)
 
     /* A file without an account has its fault already. */
     if (claim != CLAIM_NONE)
-        application->account = snapshot->index.claims[claim].owner;
+        application->account = snapshot->index.owners[claim];
     else if (application->shown.account[0] != '\0')
         fault_at(draft, &application->shown, &draft->applications[number].account_place,
             "account: found \"%.80s\", expected one of the accounts in signer.yaml",

@@ -31,7 +31,7 @@ find_foreign(const policy_snapshot *snapshot, const struct application *applicat
 {
     uint32_t claim = policy_index_find(&snapshot->index, kind, key);
 
-    for (; claim != CLAIM_NONE; claim = snapshot->index.claims[claim].next) {
+    for (; claim != CLAIM_NONE; claim = policy_index_next(&snapshot->index, claim)) {
         const struct application *owner = owner_of(snapshot, claim);
 
         if (owner != application && !policy_shares_with(snapshot, application, owner))

@@ -78,7 +78,7 @@ put_accounts(EVP_MD_CTX *context, const policy_snapshot *snapshot, uint32_t end)
         if (!put_number(context, snapshot->accounts[i].name, snapshot->accounts[i].orders_per_day))
             return false;
     for (uint32_t i = 0; i < end; i++)
-        if (!put_number(context, snapshot->index.texts[i], snapshot->index.claims[i].owner))
+        if (!put_number(context, snapshot->index.texts[i], snapshot->index.owners[i]))
             return false;
     return true;
 }

@@ -10,6 +10,11 @@ enum {
     SLOT_TAG_MASK = (1 << SLOT_TAG_BITS) - 1,
     CAPACITY_MIN = 64,
     SLOTS_MIN = 16,
+    /* A link is the next claim (all bits set: none), the kind, and the mark of a crowded chain. */
+    LINK_KIND_SHIFT = 22,
+    LINK_NEXT_MASK = (1 << LINK_KIND_SHIFT) - 1,
+    LINK_KIND_MASK = 0xf,
+    LINK_CROWDED = 1 << 26,
 };
 
 /* FNV-1a from the last octet to the first: one pass over a name gives all its suffixes' hashes.
@@ -107,6 +112,35 @@ policy_index_network_of(const char *text)
     return network;
 }
 
+/* Links. */
+
+enum claim_kind
+policy_index_kind(const struct policy_index *index, uint32_t claim)
+{
+    return (enum claim_kind)(index->links[claim] >> LINK_KIND_SHIFT & LINK_KIND_MASK);
+}
+
+uint32_t
+policy_index_next(const struct policy_index *index, uint32_t claim)
+{
+    uint32_t next = index->links[claim] & LINK_NEXT_MASK;
+
+    return next == LINK_NEXT_MASK ? CLAIM_NONE : next;
+}
+
+static void
+set_next(struct policy_index *index, uint32_t claim, uint32_t next)
+{
+    index->links[claim] =
+        (index->links[claim] & ~(uint32_t)LINK_NEXT_MASK) | (next & LINK_NEXT_MASK);
+}
+
+static bool
+is_crowded(const struct policy_index *index, uint32_t claim)
+{
+    return (index->links[claim] & LINK_CROWDED) != 0;
+}
+
 /* How the text of a claim is found. */
 enum key_form { KEY_TEXT, KEY_PARENT, KEY_NETWORK };
 
@@ -131,7 +165,7 @@ key_start(const struct policy_index *index, uint32_t claim)
 {
     const char *text = index->texts[claim];
 
-    switch (key_forms[index->claims[claim].kind]) {
+    switch (key_forms[policy_index_kind(index, claim)]) {
     case KEY_TEXT:
         break;
     case KEY_PARENT:
@@ -146,7 +180,7 @@ struct policy_index_key
 policy_index_key_of_claim(const struct policy_index *index, uint32_t claim)
 {
     const char *start = key_start(index, claim);
-    bool network = key_forms[index->claims[claim].kind] == KEY_NETWORK;
+    bool network = key_forms[policy_index_kind(index, claim)] == KEY_NETWORK;
     size_t length = network ? INDEX_NETWORK_KEY_SIZE : strlen(start);
 
     return (struct policy_index_key){start, length, hash_bytes(start, length)};
@@ -156,7 +190,7 @@ static bool
 claim_is(const struct policy_index *index, uint32_t claim, enum claim_kind kind,
     const struct policy_index_key *key)
 {
-    if (index->claims[claim].kind != kind)
+    if (policy_index_kind(index, claim) != kind)
         return false;
     const char *start = key_start(index, claim);
     if (key_forms[kind] == KEY_NETWORK)
@@ -167,20 +201,31 @@ claim_is(const struct policy_index *index, uint32_t claim, enum claim_kind kind,
 /* Claims. */
 
 static aw_result
-grow(struct policy_index *index)
+resize(struct policy_index *index, size_t capacity)
 {
-    size_t capacity = index->capacity == 0 ? CAPACITY_MIN : 2 * index->capacity;
     const char **texts = realloc(index->texts, capacity * sizeof(*texts));
 
     if (texts == NULL)
         return aw_fail_memory();
     index->texts = texts;
-    struct claim *claims = realloc(index->claims, capacity * sizeof(*claims));
-    if (claims == NULL)
+    uint32_t *links = realloc(index->links, capacity * sizeof(*links));
+    if (links == NULL)
         return aw_fail_memory();
-    index->claims = claims;
+    index->links = links;
+    uint16_t *owners = realloc(index->owners, capacity * sizeof(*owners));
+    if (owners == NULL)
+        return aw_fail_memory();
+    index->owners = owners;
     index->capacity = capacity;
     return AW_OK;
+}
+
+static aw_result
+grow(struct policy_index *index)
+{
+    size_t capacity = index->capacity == 0 ? CAPACITY_MIN : 2 * index->capacity;
+
+    return resize(index, capacity);
 }
 
 aw_result
@@ -193,32 +238,30 @@ policy_index_add(struct policy_index *index, enum claim_kind kind, const char *t
     if (index->count == index->capacity)
         AW_TRY(grow(index));
     index->texts[index->count] = text;
-    index->claims[index->count] = (struct claim){.next = CLAIM_NONE, .kind = (uint8_t)kind};
+    index->links[index->count] = (uint32_t)kind << LINK_KIND_SHIFT | LINK_NEXT_MASK;
+    index->owners[index->count] = 0;
     index->count++;
     return AW_OK;
 }
 
-/* Smallest power of two that leaves a quarter of the slots empty. */
+/* A third of the slots stays empty. */
 static size_t
 slots_for(size_t count)
 {
-    size_t slots = SLOTS_MIN;
-
-    while (slots * 3 < count * 4)
-        slots *= 2;
-    return slots;
+    return count * 3 / 2 + SLOTS_MIN;
 }
 
-aw_result
-policy_index_open(struct policy_index *index, size_t count)
+/* Where a hash begins to look: its low half as a fraction of the table. */
+static size_t
+home_of(uint64_t hash, size_t count)
 {
-    size_t slots = slots_for(count);
+    return (hash & UINT32_MAX) * count >> 32;
+}
 
-    index->slots = calloc(slots, sizeof(*index->slots));
-    if (index->slots == NULL)
-        return aw_fail_memory();
-    index->slot_mask = slots - 1;
-    return AW_OK;
+static size_t
+after(size_t at, size_t count)
+{
+    return at + 1 == count ? 0 : at + 1;
 }
 
 static uint32_t
@@ -244,13 +287,13 @@ static size_t
 probe(const struct policy_index *index, enum claim_kind kind, const struct policy_index_key *key,
     uint64_t hash)
 {
-    size_t at = hash & index->slot_mask;
+    size_t at = home_of(hash, index->slot_count);
 
     while (index->slots[at] != 0) {
         if (tag_matches(index->slots[at], hash) &&
             claim_is(index, claim_in(index->slots[at]), kind, key))
             break;
-        at = (at + 1) & index->slot_mask;
+        at = after(at, index->slot_count);
     }
     return at;
 }
@@ -258,46 +301,52 @@ probe(const struct policy_index *index, enum claim_kind kind, const struct polic
 static uint64_t
 hash_of_claim(const struct policy_index *index, uint32_t claim)
 {
-    return mix(policy_index_key_of_claim(index, claim).hash, index->claims[claim].kind);
+    return mix(policy_index_key_of_claim(index, claim).hash, policy_index_kind(index, claim));
 }
 
+/* Moves all chains to a table of `count` slots. */
 static aw_result
-grow_slots(struct policy_index *index)
+rebuild_slots(struct policy_index *index, size_t count)
 {
-    size_t mask = 2 * index->slot_mask + 1;
-    uint32_t *slots = calloc(mask + 1, sizeof(*slots));
+    uint32_t *slots = calloc(count, sizeof(*slots));
 
     if (slots == NULL)
         return aw_fail_memory();
-    for (size_t old = 0; old <= index->slot_mask; old++) {
+    for (size_t old = 0; old < index->slot_count; old++) {
         if (index->slots[old] == 0)
             continue;
-        size_t at = hash_of_claim(index, claim_in(index->slots[old])) & mask;
+        size_t at = home_of(hash_of_claim(index, claim_in(index->slots[old])), count);
 
         while (slots[at] != 0)
-            at = (at + 1) & mask;
+            at = after(at, count);
         slots[at] = index->slots[old];
     }
     free(index->slots);
     index->slots = slots;
-    index->slot_mask = mask;
+    index->slot_count = count;
     return AW_OK;
+}
+
+aw_result
+policy_index_open(struct policy_index *index)
+{
+    return rebuild_slots(index, SLOTS_MIN);
 }
 
 aw_result
 policy_index_link(struct policy_index *index, uint32_t claim, uint16_t owner, uint32_t *head)
 {
-    enum claim_kind kind = index->claims[claim].kind;
+    enum claim_kind kind = policy_index_kind(index, claim);
     struct policy_index_key key = policy_index_key_of_claim(index, claim);
     uint64_t hash = mix(key.hash, kind);
 
-    if (slots_for(index->chains + 1) > index->slot_mask + 1)
-        AW_TRY(grow_slots(index));
+    if (index->chains * 4 >= index->slot_count * 3)
+        AW_TRY(rebuild_slots(index, 2 * index->slot_count));
     size_t at = probe(index, kind, &key, hash);
     *head = index->slots[at] == 0 ? CLAIM_NONE : claim_in(index->slots[at]);
     index->chains += *head == CLAIM_NONE;
-    index->claims[claim].owner = owner;
-    index->claims[claim].next = *head;
+    index->owners[claim] = owner;
+    set_next(index, claim, *head);
     index->slots[at] = make_slot(claim, hash);
     return AW_OK;
 }
@@ -318,7 +367,7 @@ chain_length(const struct policy_index *index, uint32_t head)
 {
     size_t length = 0;
 
-    for (uint32_t i = head; i != CLAIM_NONE; i = index->claims[i].next)
+    for (uint32_t i = head; i != CLAIM_NONE; i = policy_index_next(index, i))
         length++;
     return length;
 }
@@ -334,13 +383,12 @@ link_crowded(struct policy_index *index, uint32_t head)
 {
     uint64_t key_hash = policy_index_key_of_claim(index, head).hash;
 
-    for (uint32_t i = head; i != CLAIM_NONE; i = index->claims[i].next) {
-        const struct claim *claim = &index->claims[i];
-        uint64_t hash = crowded_hash(key_hash, claim->kind, claim->owner);
-        size_t at = hash & index->crowded_mask;
+    for (uint32_t i = head; i != CLAIM_NONE; i = policy_index_next(index, i)) {
+        uint64_t hash = crowded_hash(key_hash, policy_index_kind(index, i), index->owners[i]);
+        size_t at = home_of(hash, index->crowded_count);
 
         while (index->crowded[at] != 0)
-            at = (at + 1) & index->crowded_mask;
+            at = after(at, index->crowded_count);
         index->crowded[at] = make_slot(i, hash);
     }
 }
@@ -350,56 +398,53 @@ find_crowded(const struct policy_index *index, enum claim_kind kind,
     const struct policy_index_key *key, uint16_t owner)
 {
     uint64_t hash = crowded_hash(key->hash, kind, owner);
-    size_t at = hash & index->crowded_mask;
+    size_t at = home_of(hash, index->crowded_count);
 
-    for (; index->crowded[at] != 0; at = (at + 1) & index->crowded_mask) {
+    for (; index->crowded[at] != 0; at = after(at, index->crowded_count)) {
         uint32_t claim = claim_in(index->crowded[at]);
 
-        if (tag_matches(index->crowded[at], hash) && index->claims[claim].owner == owner &&
+        if (tag_matches(index->crowded[at], hash) && index->owners[claim] == owner &&
             claim_is(index, claim, kind, key))
             return claim;
     }
     return CLAIM_NONE;
 }
 
-/* Shrinks the arrays to what they hold; where that fails they stay as they are. */
-static void
-trim(struct policy_index *index)
-{
-    size_t count = index->count > 0 ? index->count : 1;
-    const char **texts = realloc(index->texts, count * sizeof(*texts));
-    struct claim *claims = realloc(index->claims, count * sizeof(*claims));
-
-    index->texts = texts == NULL ? index->texts : texts;
-    index->claims = claims == NULL ? index->claims : claims;
-    index->capacity = count;
-}
-
-aw_result
-policy_index_close(struct policy_index *index)
+/* Marks the chains that are too long to walk; the number of their claims. */
+static size_t
+mark_crowded(struct policy_index *index)
 {
     size_t members = 0;
 
-    trim(index);
-
-    for (size_t at = 0; at <= index->slot_mask; at++) {
+    for (size_t at = 0; at < index->slot_count; at++) {
         if (index->slots[at] == 0)
             continue;
         uint32_t head = claim_in(index->slots[at]);
         size_t length = chain_length(index, head);
 
-        index->claims[head].crowded = length > CROWD;
-        members += length > CROWD ? length : 0;
+        if (length <= CROWD)
+            continue;
+        index->links[head] |= LINK_CROWDED;
+        members += length;
     }
+    return members;
+}
+
+aw_result
+policy_index_close(struct policy_index *index)
+{
+    /* An allocation of nothing may be NULL. */
+    AW_TRY(resize(index, index->count + 1));
+    AW_TRY(rebuild_slots(index, slots_for(index->chains)));
+    size_t members = mark_crowded(index);
     if (members == 0)
         return AW_OK;
-    size_t slots = slots_for(members);
-    index->crowded = calloc(slots, sizeof(*index->crowded));
+    index->crowded_count = slots_for(members);
+    index->crowded = calloc(index->crowded_count, sizeof(*index->crowded));
     if (index->crowded == NULL)
         return aw_fail_memory();
-    index->crowded_mask = slots - 1;
-    for (size_t at = 0; at <= index->slot_mask; at++)
-        if (index->slots[at] != 0 && index->claims[claim_in(index->slots[at])].crowded)
+    for (size_t at = 0; at < index->slot_count; at++)
+        if (index->slots[at] != 0 && is_crowded(index, claim_in(index->slots[at])))
             link_crowded(index, claim_in(index->slots[at]));
     return AW_OK;
 }
@@ -412,10 +457,10 @@ policy_index_find_own(const struct policy_index *index, enum claim_kind kind,
 
     if (claim == CLAIM_NONE)
         return CLAIM_NONE;
-    if (index->claims[claim].crowded)
+    if (is_crowded(index, claim))
         return find_crowded(index, kind, key, owner);
-    while (claim != CLAIM_NONE && index->claims[claim].owner != owner)
-        claim = index->claims[claim].next;
+    while (claim != CLAIM_NONE && index->owners[claim] != owner)
+        claim = policy_index_next(index, claim);
     return claim;
 }
 
@@ -423,7 +468,8 @@ void
 policy_index_free(struct policy_index *index)
 {
     free(index->texts);
-    free(index->claims);
+    free(index->links);
+    free(index->owners);
     free(index->slots);
     free(index->crowded);
     *index = (struct policy_index){0};

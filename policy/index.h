@@ -50,26 +50,25 @@ enum {
     INDEX_NETWORK_KEY_SIZE = 18, /**< octets: size, prefix, 16 of address */
 };
 
-/** One claim; its text is beside it in the index. */
-struct claim {
-    uint32_t next;  /**< the chain's next claim, or CLAIM_NONE */
-    uint16_t owner; /**< number of an application or account */
-    uint8_t kind;   /**< enum claim_kind */
-    bool crowded;   /**< in a chain's head: the chain is in the second table */
-};
-
-/** Zero-initialise; release: policy_index_free. */
+/** Zero-initialise; release: policy_index_free. Claims are numbers; what they are is in arrays. */
 struct policy_index {
     const char **texts; /**< of each claim; texts live in an arena */
-    struct claim *claims;
+    uint32_t *links;    /**< kind, the chain's next claim, and whether the chain is crowded */
+    uint16_t *owners;   /**< numbers of applications or accounts */
     size_t count;
     size_t capacity;
     uint32_t *slots;
-    size_t slot_mask;
+    size_t slot_count;
     size_t chains; /**< slots in use */
     uint32_t *crowded;
-    size_t crowded_mask; /**< 0: no crowded chain */
+    size_t crowded_count; /**< 0: no crowded chain */
 };
+
+/** What a claim says. */
+enum claim_kind policy_index_kind(const struct policy_index *index, uint32_t claim);
+
+/** The next claim of the chain, or CLAIM_NONE. */
+uint32_t policy_index_next(const struct policy_index *index, uint32_t claim);
 
 /** What is looked for. */
 struct policy_index_key {
@@ -91,8 +90,8 @@ struct policy_index_suffixes {
 AW_MUST_USE aw_result policy_index_add(
     struct policy_index *index, enum claim_kind kind, const char *text);
 
-/** Makes an empty table that holds `count` chains; it grows when there are more. */
-AW_MUST_USE aw_result policy_index_open(struct policy_index *index, size_t count);
+/** Makes an empty table. */
+AW_MUST_USE aw_result policy_index_open(struct policy_index *index);
 
 /**
  * Puts a claim in front of its chain. A chain is in ascending order of owners if claims are linked

@@ -137,7 +137,7 @@ policy_load(const char *folder, const struct policy_account *accounts, size_t ac
 
     if (draft.snapshot == NULL)
         return aw_fail_memory();
-    AW_TRY(policy_index_open(&draft.snapshot->index, 0));
+    AW_TRY(policy_index_open(&draft.snapshot->index));
     AW_TRY(policy_draft_accounts(&draft, accounts, account_count));
     AW_TRY(load_all(&draft, folder, resolver));
     if (faults->total > before)

@@ -152,10 +152,13 @@ typedef struct policy_snapshot policy_snapshot;
  * account, two applications of one name, an uid 65534 principal, `shares_with` of an unknown
  * application, sum of guaranteed shares over an account's limit, warn_until after expires ...).
  * Unknown users and groups are no faults: they make the application inert and are warned of.
- * An empty folder is a valid policy that allows nothing.
+ * An empty folder is a valid policy that allows nothing. The folder and its files may be writable
+ * by their owner only, who is root or the user of this process.
  * @param accounts copied
- * @param[out] warnings unknown users, overlaps; may be NULL
+ * @param[out] warnings unknown users, overlaps, what can never be issued; may be NULL
  * @param[out] out untouched unless AW_OK; release: policy_release
+ * @return AW_CODE_CONFIG with faults; AW_CODE_NOT_FOUND or AW_CODE_PERMISSION for the folder
+ * itself, AW_CODE_LIMIT, AW_CODE_MEMORY
  */
 AW_MUST_USE aw_result policy_load(const char *folder, const struct policy_account *accounts,
     size_t account_count, const struct policy_resolver *resolver, struct aw_faults *faults,
@@ -252,10 +255,15 @@ struct policy_verdict {
 };
 
 /**
- * Decides. Order of rules: application chosen by subject and name; inert; expired; operation;
- * number of names; profile; validity; key; then each name: account's ceiling, deny, other
- * applications' names, allow. warn_until demotes only: names.none, limits.names_per_certificate,
- * keys, profiles; never the ceiling, deny, other applications' names, operations, expiry.
+ * Decides. The more specific claim holds a name: exact, then the longest subdomains_of; a wildcard
+ * holds the names one label below it. Between equal claims of two applications neither refuses the
+ * other, but a wildcard is refused where another holds all names below the same name. Claims of
+ * expired and inert applications count. An application that lists the holder in shares_with is not
+ * refused on its account. Order of rules: application chosen by subject and name; inert; expired;
+ * operation; number of names; profile; validity; key; then each name: account's ceiling, deny,
+ * other applications' names, allow. warn_until demotes only: names.none,
+ * limits.names_per_certificate, keys, profiles; never the ceiling, deny, other applications' names,
+ * operations, expiry.
  * @param now Unix time
  */
 void policy_decide(const policy_snapshot *snapshot, const struct policy_subject *subject,

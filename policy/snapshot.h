@@ -71,7 +71,7 @@ prefix_row(unsigned size)
 static inline const struct application *
 owner_of(const policy_snapshot *snapshot, uint32_t claim)
 {
-    return &snapshot->applications[snapshot->index.claims[claim].owner];
+    return &snapshot->applications[snapshot->index.owners[claim]];
 }
 
 /** Number of an application of this snapshot. */
