@@ -1,0 +1,95 @@
+/* Requests (RFC 2986) in the signer's grammar: no subject, one extension, SHA-2. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "client/chain.h"
+
+static void
+free_request(X509_REQ **request)
+{
+    X509_REQ_free(*request);
+}
+
+static void
+free_names(GENERAL_NAMES **names)
+{
+    GENERAL_NAMES_free(*names);
+}
+
+static void
+free_extensions(STACK_OF(X509_EXTENSION) * *extensions)
+{
+    sk_X509_EXTENSION_pop_free(*extensions, X509_EXTENSION_free);
+}
+
+static ASN1_STRING *
+string_of(const struct aw_name *name)
+{
+    bool address = name->form == AW_NAME_ADDRESS;
+    ASN1_STRING *value = ASN1_STRING_type_new(address ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
+    const void *bytes = address ? (const void *)name->address : name->text;
+
+    if (value != NULL &&
+        ASN1_STRING_set(value, bytes, address ? name->address_size : name->length) != 1) {
+        ASN1_STRING_free(value);
+        value = NULL;
+    }
+    return value;
+}
+
+static aw_result
+add_name(GENERAL_NAMES *list, const struct aw_name *name)
+{
+    GENERAL_NAME *general = GENERAL_NAME_new();
+    ASN1_STRING *value = string_of(name);
+
+    if (general == NULL || value == NULL || sk_GENERAL_NAME_push(list, general) <= 0) {
+        GENERAL_NAME_free(general);
+        ASN1_STRING_free(value);
+        return aw_fail_openssl("can't put %s into a request", name->text);
+    }
+    GENERAL_NAME_set0_value(general, name->form == AW_NAME_ADDRESS ? GEN_IPADD : GEN_DNS, value);
+    return AW_OK;
+}
+
+static aw_result
+add_names(X509_REQ *request, const struct aw_name *names, size_t count)
+{
+    AW_CLEANUP(free_names) GENERAL_NAMES *list = GENERAL_NAMES_new();
+    AW_CLEANUP(free_extensions) STACK_OF(X509_EXTENSION) *extensions = NULL;
+
+    if (list == NULL)
+        return aw_fail_memory();
+    for (size_t i = 0; i < count; i++)
+        AW_TRY(add_name(list, &names[i]));
+    if (X509V3_add1_i2d(&extensions, NID_subject_alt_name, list, 0, X509V3_ADD_APPEND) != 1 ||
+        X509_REQ_add_extensions(request, extensions) != 1)
+        return aw_fail_openssl("can't add the names to a request");
+    return AW_OK;
+}
+
+aw_result
+chain_csr(OSSL_LIB_CTX *libctx, EVP_PKEY *key, const struct aw_name *names, size_t count,
+    uint8_t **der, size_t *size)
+{
+    AW_CLEANUP(free_request) X509_REQ *request = X509_REQ_new_ex(libctx, NULL);
+    bool p384 = strcmp(chain_key_type(key), "ec-p384") == 0;
+
+    if (request == NULL || X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 ||
+        X509_REQ_set_pubkey(request, key) != 1)
+        return aw_fail_openssl("can't begin a request");
+    AW_TRY(add_names(request, names, count));
+    if (X509_REQ_sign(request, key, p384 ? EVP_sha384() : EVP_sha256()) <= 0)
+        return aw_fail_openssl("can't sign a request");
+    int length = i2d_X509_REQ(request, NULL);
+    *der = length <= 0 ? NULL : malloc((size_t)length);
+    if (*der == NULL)
+        return aw_fail_openssl("can't encode a request");
+    unsigned char *end = *der;
+    *size = (size_t)i2d_X509_REQ(request, &end);
+    return AW_OK;
+}

@@ -1,0 +1,93 @@
+/* Keys of certificates; they are made here and leave this process only for the disk. */
+#include <string.h>
+
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+
+#include "client/chain.h"
+
+const char *const chain_key_types[] = {
+    "ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096", NULL};
+
+/* How OpenSSL calls them: a curve (its name, and as a key tells it), or a number of bits. */
+static const struct key_form {
+    const char *type;
+    const char *curve;
+    const char *group;
+    size_t bits;
+} forms[] = {
+    {"ec-p256", "P-256", "prime256v1", 0},
+    {"ec-p384", "P-384", "secp384r1", 0},
+    {"rsa-2048", NULL, NULL, 2048},
+    {"rsa-3072", NULL, NULL, 3072},
+    {"rsa-4096", NULL, NULL, 4096},
+};
+
+aw_result
+chain_key_generate(OSSL_LIB_CTX *libctx, const char *type, EVP_PKEY **out)
+{
+    *out = NULL;
+    for (size_t i = 0; i < AW_COUNT(forms); i++) {
+        if (strcmp(forms[i].type, type) != 0)
+            continue;
+        if (forms[i].curve != NULL)
+            *out = EVP_PKEY_Q_keygen(libctx, NULL, "EC", forms[i].curve);
+        else
+            *out = EVP_PKEY_Q_keygen(libctx, NULL, "RSA", forms[i].bits);
+        return *out == NULL ? aw_fail_openssl("can't make a key of type %s", type) : AW_OK;
+    }
+    return aw_hint(aw_fail(AW_CODE_USAGE, "\"%s\" is not a key type", type),
+        "expected ec-p256, ec-p384, rsa-2048, rsa-3072 or rsa-4096");
+}
+
+const char *
+chain_key_type(const EVP_PKEY *key)
+{
+    char group[64] = "";
+    bool ec = EVP_PKEY_is_a(key, "EC") == 1;
+    bool rsa = EVP_PKEY_is_a(key, "RSA") == 1;
+
+    if (ec && EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) != 1)
+        return "other";
+    for (size_t i = 0; i < AW_COUNT(forms); i++) {
+        if (ec && forms[i].group != NULL && strcmp(forms[i].group, group) == 0)
+            return forms[i].type;
+        if (rsa && forms[i].bits != 0 && (size_t)EVP_PKEY_get_bits(key) == forms[i].bits)
+            return forms[i].type;
+    }
+    return "other";
+}
+
+void
+chain_key_free(EVP_PKEY **key)
+{
+    EVP_PKEY_free(*key);
+    *key = NULL;
+}
+
+static void
+free_bio(BIO **bio)
+{
+    BIO_free(*bio);
+}
+
+aw_result
+chain_key_pem(EVP_PKEY *key, aw_secret **out)
+{
+    AW_CLEANUP(aw_secret_free) aw_secret *secret = NULL;
+    /* A memory BIO wipes its buffer when it grows and when it is released. */
+    AW_CLEANUP(free_bio) BIO *bio = BIO_new(BIO_s_secmem());
+    char *text = NULL;
+
+    if (bio == NULL || PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
+        return aw_fail_openssl("can't write the key as PEM");
+    long size = BIO_get_mem_data(bio, &text);
+    if (size <= 0)
+        return aw_fail_openssl("can't write the key as PEM");
+    AW_TRY(aw_secret_new((size_t)size, &secret));
+    AW_TRY(aw_secret_append(secret, text, (size_t)size));
+    *out = AW_MOVE(secret);
+    return AW_OK;
+}
