@@ -2,10 +2,11 @@
  * @file store.h
  * @brief Certificates on disk in certbot's layout: archive/NAME/cert1.pem ... and live/NAME links.
  *
- * A new version is written whole and synced under archive/NAME first, then the four links of
- * live/NAME are renamed into place, privkey last to change nothing half way: a crash at any point
- * leaves the old or the new version, and the next run mends the links. Modes: privkey 0600, others
- * 0644, folders 0755, archive and live 0700.
+ * A new version is written whole and synced under archive/NAME first, then new links
+ * are made beside the four of live/NAME, and only then renamed into place, one after the other: a
+ * crash before that leaves the old version, and the next run mends links that point at two. Modes:
+ * privkey 0600, others 0644, folders 0755, archive and live 0700. store.c writes, store_mend.c
+ * repairs, store_list.c reads.
  */
 #ifndef AW_CLIENT_STORE_H
 #define AW_CLIENT_STORE_H
@@ -16,8 +17,7 @@
 #include "common/result.h"
 #include "common/secret.h"
 
-/** Characters of a certificate's name: letters, digits, "_", "-", ".", "*" never; no leading dot.
- */
+/** Characters of a certificate's name: letters, digits, "_", "-", "."; no leading dot. */
 enum { STORE_NAME_MAX = 200 };
 
 /** What is stored of one version. */
@@ -31,26 +31,50 @@ struct store_version {
 /** Refuses a name that can't be a folder's (AW_CODE_USAGE). */
 AW_MUST_USE aw_result store_name_check(const char *name);
 
+/** One certificate's place on disk, locked: one run at a time works on it. */
+typedef struct store store;
+
 /**
- * Writes a new version of certificate `name` under `root` (for example /etc/acmeward).
- * @param[out] version its number
+ * Makes the folders that are missing, locks the certificate, mends what a crash left behind. Open
+ * it before anything is ordered: what would stop store_add is found here.
+ * @param root for example /etc/acmeward; its parent must exist
+ * @return AW_CODE_BUSY when another run works on this certificate; AW_CODE_CORRUPT when live/NAME
+ *         holds what no run of ours wrote; AW_CODE_PERMISSION. Release: store_close.
  */
+AW_MUST_USE aw_result store_open(const char *root, const char *name, store **out);
+
+/** Adds a version and makes it the live one. @param[out] version its number */
+AW_MUST_USE aw_result store_add(store *s, const struct store_version *content, unsigned *version);
+
+/** The folder with the links, live/NAME. */
+const char *store_live(const store *s);
+
+/** Unlocks, releases, nulls; NULL is allowed. Folders that stayed empty are removed. */
+void store_close(store **s);
+
+/** store_open, store_add and store_close. */
 AW_MUST_USE aw_result store_write(
     const char *root, const char *name, const struct store_version *content, unsigned *version);
 
 /** One stored certificate, as `certificates` shows it. */
 struct store_entry {
     char *name;
-    char *live; /**< path of live/NAME */
-    unsigned version;
-    char **names; /**< of the leaf's SAN */
+    char *live;       /**< path of live/NAME */
+    unsigned version; /**< 0: not known */
+    char **names;     /**< of the leaf's SAN, sorted */
     size_t name_count;
-    char *serial;
-    char *issuer;
-    char *key_type;
+    char *serial;   /**< hex; NULL: not known, as all that follow but `fault` */
+    char *issuer;   /**< RFC 2253 text */
+    char *key_type; /**< as chain_key_types, or "other" */
     int64_t not_before, not_after;
     char *fault; /**< what is wrong with it (key does not match, unreadable ...); NULL: nothing */
 };
+
+/** Reads one; AW_CODE_NOT_FOUND when there is no live/NAME. Release: store_entry_free. */
+AW_MUST_USE aw_result store_read(const char *root, const char *name, struct store_entry *out);
+
+/** Releases and zeroes. */
+void store_entry_free(struct store_entry *entry);
 
 /** Called for each certificate in order of names. */
 typedef aw_result (*store_visit)(const struct store_entry *entry, void *context);

@@ -1,0 +1,246 @@
+/* Reading what is stored; nothing is changed, and a damaged certificate is told, not skipped. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "client/chain.h"
+#include "client/store_steps.h"
+#include "common/io.h"
+
+/* Octets of a private key's file; RSA-4096 takes 3,300. */
+enum { KEY_FILE_MAX = 32 * 1024 };
+
+static void
+free_bio(BIO **bio)
+{
+    BIO_free(*bio);
+}
+
+/* The failure just met becomes the entry's fault; the first one stays. */
+static void
+note_fault(struct store_entry *entry)
+{
+    if (entry->fault == NULL)
+        entry->fault = strdup(aw_error_last()->message);
+}
+
+static aw_result
+read_versions(struct store_entry *entry)
+{
+    for (unsigned i = 0; i < STORE_KINDS; i++) {
+        unsigned version = 0;
+
+        AW_TRY(store_link_read(entry->live, entry->name, (enum store_kind)i, &version));
+        if (version == 0)
+            return aw_fail(AW_CODE_CORRUPT, "%s.pem is missing", store_kind_names[i]);
+        if (i > 0 && version != entry->version)
+            return aw_fail(AW_CODE_CORRUPT,
+                "the links point at versions %u and %u; the next certonly mends them",
+                entry->version, version);
+        entry->version = version;
+    }
+    return AW_OK;
+}
+
+static aw_result
+take_names(const struct chain_leaf *leaf, struct store_entry *entry)
+{
+    entry->names = calloc(leaf->name_count + 1, sizeof(*entry->names));
+    if (entry->names == NULL)
+        return aw_fail_memory();
+    for (; entry->name_count < leaf->name_count; entry->name_count++)
+        AW_TRY(
+            aw_format(&entry->names[entry->name_count], "%s", leaf->names[entry->name_count].text));
+    return AW_OK;
+}
+
+static aw_result
+take_issuer(const X509 *certificate, struct store_entry *entry)
+{
+    AW_CLEANUP(free_bio) BIO *bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+
+    if (bio == NULL ||
+        X509_NAME_print_ex(bio, X509_get_issuer_name(certificate), 0, XN_FLAG_RFC2253) < 0)
+        return aw_fail_openssl("can't write the issuer's name");
+    long size = BIO_get_mem_data(bio, &text);
+    return aw_format(&entry->issuer, "%.*s", (int)size, size > 0 ? text : "");
+}
+
+static aw_result
+take_leaf(X509 *certificate, struct store_entry *entry)
+{
+    AW_CLEANUP(chain_leaf_free) struct chain_leaf leaf = {0};
+    const EVP_PKEY *key = X509_get0_pubkey(certificate);
+
+    AW_TRY(chain_leaf_read(certificate, &leaf));
+    AW_TRY(take_names(&leaf, entry));
+    AW_TRY(take_issuer(certificate, entry));
+    AW_TRY(aw_format(&entry->serial, "%s", leaf.serial));
+    AW_TRY(aw_format(&entry->key_type, "%s", key == NULL ? "other" : chain_key_type(key)));
+    entry->not_before = leaf.not_before;
+    entry->not_after = leaf.not_after;
+    return AW_OK;
+}
+
+static aw_result
+read_pem(const struct store_entry *entry, enum store_kind kind, struct chain *out)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+    AW_CLEANUP(aw_free) char *text = NULL;
+    size_t size = 0;
+
+    AW_TRY(aw_format(&path, "%s/%s.pem", entry->live, store_kind_names[kind]));
+    AW_TRY(aw_file_read(path, CHAIN_PEM_MAX, &text, &size));
+    return aw_context(chain_read(text, size, out), "%s.pem", store_kind_names[kind]);
+}
+
+/* An encrypted key is a fault, not a question on the terminal. */
+static int
+no_password(char *out, int size, int writing, void *context)
+{
+    (void)out;
+    (void)size;
+    (void)writing;
+    (void)context;
+    return -1;
+}
+
+static aw_result
+read_key(const struct store_entry *entry, EVP_PKEY **out)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+    AW_CLEANUP(aw_secret_free) aw_secret *secret = NULL;
+    struct stat st;
+
+    AW_TRY(aw_format(&path, "%s/privkey.pem", entry->live));
+    AW_CLEANUP(aw_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't open privkey.pem");
+    if ((st.st_mode & 0007) != 0)
+        return aw_fail(AW_CODE_PERMISSION, "privkey.pem has mode %04o: everybody may use it",
+            (unsigned)st.st_mode & 07777);
+    AW_TRY(aw_secret_new(KEY_FILE_MAX, &secret));
+    AW_TRY(aw_fd_read_secret(fd, secret));
+    AW_CLEANUP(free_bio) BIO *bio = BIO_new_mem_buf(secret->data, (int)secret->size);
+    *out = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+    return *out == NULL ? aw_fail_openssl("privkey.pem holds no readable key") : AW_OK;
+}
+
+/* The three files of certificates say the same, and the key is the leaf's. */
+static aw_result
+check_files(const struct store_entry *entry, const struct chain *leaf)
+{
+    AW_CLEANUP(chain_free) struct chain full = {0};
+    AW_CLEANUP(chain_key_free) EVP_PKEY *key = NULL;
+    EVP_PKEY *its_key = X509_get0_pubkey(leaf->certificates[0]);
+
+    AW_TRY(read_pem(entry, STORE_FULLCHAIN, &full));
+    if (X509_cmp(full.certificates[0], leaf->certificates[0]) != 0)
+        return aw_fail(AW_CODE_CORRUPT, "fullchain.pem and cert.pem are of two certificates");
+    AW_TRY(read_key(entry, &key));
+    if (its_key != NULL && EVP_PKEY_eq(its_key, key) == 1)
+        return AW_OK;
+    ERR_clear_error();
+    return aw_fail(AW_CODE_CORRUPT, "privkey.pem is not the key of cert.pem");
+}
+
+static aw_result
+examine(struct store_entry *entry)
+{
+    AW_CLEANUP(chain_free) struct chain leaf = {0};
+
+    aw_result versions = read_versions(entry);
+    if (!aw_ok(versions))
+        note_fault(entry);
+    AW_TRY(read_pem(entry, STORE_CERT, &leaf));
+    AW_TRY(take_leaf(leaf.certificates[0], entry));
+    return check_files(entry, &leaf);
+}
+
+aw_result
+store_read(const char *root, const char *name, struct store_entry *out)
+{
+    AW_CLEANUP(store_entry_free) struct store_entry entry = {0};
+    struct stat st;
+
+    AW_TRY(store_name_check(name));
+    AW_TRY(aw_format(&entry.name, "%s", name));
+    AW_TRY(aw_format(&entry.live, "%s/live/%s", root, name));
+    if (stat(entry.live, &st) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't examine %s", entry.live);
+    aw_result r = examine(&entry);
+    if (r.code == AW_CODE_MEMORY)
+        return r;
+    if (!aw_ok(r))
+        note_fault(&entry);
+    *out = entry;
+    memset(&entry, 0, sizeof(entry));
+    return AW_OK;
+}
+
+void
+store_entry_free(struct store_entry *entry)
+{
+    for (size_t i = 0; i < entry->name_count; i++)
+        free(entry->names[i]);
+    free(entry->names);
+    free(entry->name);
+    free(entry->live);
+    free(entry->serial);
+    free(entry->issuer);
+    free(entry->key_type);
+    free(entry->fault);
+    memset(entry, 0, sizeof(*entry));
+}
+
+/* Names found in live/, as scandir gives them. */
+struct found {
+    struct dirent **items;
+    int count;
+};
+
+static void
+free_found(struct found *found)
+{
+    for (int i = 0; i < found->count; i++)
+        free(found->items[i]);
+    free(found->items);
+}
+
+static int
+is_certificate(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, "README") != 0 && aw_ok(store_name_check(entry->d_name));
+}
+
+aw_result
+store_list(const char *root, store_visit visit, void *context)
+{
+    AW_CLEANUP(aw_free) char *live = NULL;
+    AW_CLEANUP(free_found) struct found found = {0};
+
+    AW_TRY(aw_path_join(root, "live", &live));
+    found.count = scandir(live, &found.items, is_certificate, alphasort);
+    if (found.count < 0 && errno == ENOENT)
+        return AW_OK;
+    if (found.count < 0)
+        return aw_fail_errno(AW_CODE_IO, "can't read %s", live);
+    for (int i = 0; i < found.count; i++) {
+        AW_CLEANUP(store_entry_free) struct store_entry entry = {0};
+
+        AW_TRY(store_read(root, found.items[i]->d_name, &entry));
+        AW_TRY(visit(&entry, context));
+    }
+    return AW_OK;
+}
