@@ -1,0 +1,76 @@
+/**
+ * @file challenge.h
+ * @brief http-01 (RFC 8555 8.3): key authorizations put where the CA looks for them.
+ *
+ * Two ways: a file below the web root of a server that runs anyway (webroot), or a server of our
+ * own on port 80 for as long as it takes (standalone). Tokens and texts come from the CA: a token
+ * is used only if it is of base64url's characters (attack 109).
+ */
+#ifndef AW_CLIENT_CHALLENGE_H
+#define AW_CLIENT_CHALLENGE_H
+
+#include "common/result.h"
+
+/** Limits. */
+enum {
+    CHALLENGE_TOKEN_MAX = 128,        /**< characters of a token */
+    CHALLENGE_TEXT_MAX = 512,         /**< octets of a key authorization */
+    CHALLENGE_DEPLOYED_MAX = 100,     /**< tokens served at a time */
+    CHALLENGE_REQUEST_MAX = 8 * 1024, /**< octets of a request's header */
+    CHALLENGE_REQUEST_SECONDS = 20,   /**< a slower request is dropped */
+    CHALLENGE_PORT = 80,              /**< RFC 8555 8.3 knows no other */
+};
+
+/** Where validation looks, below the web root and in a request. */
+#define CHALLENGE_PATH ".well-known/acme-challenge"
+
+/** Refuses a token that is not 1 to CHALLENGE_TOKEN_MAX of A-Z a-z 0-9 - _ (AW_CODE_SYNTAX). */
+AW_MUST_USE aw_result challenge_token_check(const char *token);
+
+/** Files below web roots, and the folders made for them. */
+typedef struct challenge_webroot challenge_webroot;
+
+/** Makes an empty one. Release: challenge_webroot_free. */
+AW_MUST_USE aw_result challenge_webroot_new(challenge_webroot **out);
+
+/** Removes what is still deployed, releases, nulls; NULL is allowed. */
+void challenge_webroot_free(challenge_webroot **w);
+
+/**
+ * Writes ROOT/.well-known/acme-challenge/TOKEN, readable for the server; folders that are missing
+ * are made (not ROOT). A file left by a run that was killed is replaced; no symbolic link is
+ * written through.
+ */
+AW_MUST_USE aw_result challenge_webroot_deploy(
+    challenge_webroot *w, const char *root, const char *token, const char *text);
+
+/** Removes the file of a token, and the folders that were made for it when they are empty. */
+void challenge_webroot_remove(challenge_webroot *w, const char *token);
+
+/** A server in a thread of its own. */
+typedef struct challenge_standalone challenge_standalone;
+
+/**
+ * Listens and starts to serve: GET and HEAD of deployed tokens; everything else is 404, or 501 for
+ * other methods.
+ * @param address numeric, or NULL for any (IPv6 and IPv4)
+ * @param port 0 lets the system choose
+ * @return AW_CODE_IO, AW_CODE_PERMISSION with what to do. Release: challenge_standalone_stop.
+ */
+AW_MUST_USE aw_result challenge_standalone_start(
+    const char *address, unsigned port, challenge_standalone **out);
+
+/** Stops, waits for the thread, releases, nulls; NULL is allowed. */
+void challenge_standalone_stop(challenge_standalone **s);
+
+/** The port that is listened at. */
+unsigned challenge_standalone_port(const challenge_standalone *s);
+
+/** Serves a token from now on. */
+AW_MUST_USE aw_result challenge_standalone_deploy(
+    challenge_standalone *s, const char *token, const char *text);
+
+/** Ends that. */
+void challenge_standalone_remove(challenge_standalone *s, const char *token);
+
+#endif
