@@ -1,0 +1,85 @@
+/**
+ * @file certonly.h
+ * @brief What the parts of `acmeward certonly` share: settings, the signer, the certificate.
+ *
+ * cmd_certonly.c is the sequence; certonly.c decides names and keys, certonly_check.c asks the
+ * policy, certonly_existing.c compares with what is stored, certonly_issue.c gets the certificate,
+ * certonly_report.c tells.
+ */
+#ifndef AW_CLIENT_CERTONLY_H
+#define AW_CLIENT_CERTONLY_H
+
+#include <stdbool.h>
+
+#include <openssl/types.h>
+
+#include "client/challenge.h"
+#include "client/config.h"
+#include "client/issue.h"
+#include "client/options.h"
+#include "client/output.h"
+#include "client/store.h"
+#include "client/whoami.h"
+
+/** One run. Release: certonly_free. */
+struct certonly {
+    const struct options *options;
+    struct output *out;
+    struct client_config *config; /**< with the options put over it */
+    struct aw_name *names;        /**< sorted */
+    size_t name_count;
+    char *cert_name;
+    const char *key_type;
+    signer_link *link;
+    struct whoami whoami;
+    const struct whoami_application *application;
+    store *store;
+    challenge_webroot *webroot;
+    challenge_standalone *standalone;
+};
+
+/** Settings: the configuration file with the options over it; faults are told on `messages`. */
+AW_MUST_USE aw_result certonly_config(
+    const struct options *options, struct output *out, struct client_config **config);
+
+/** Names, the certificate's name; AW_CODE_USAGE. */
+AW_MUST_USE aw_result certonly_begin(
+    const struct options *options, struct output *out, struct certonly *c);
+
+/** Asks the signer who we are and chooses application and key type. */
+AW_MUST_USE aw_result certonly_connect(struct certonly *c);
+
+/** --check: tells each finding; AW_CODE_REFUSED when there is one. */
+AW_MUST_USE aw_result certonly_check(struct certonly *c);
+
+/** The names of an order as the signer takes them: [{type, value} ...]. */
+void certonly_write_identifiers(struct aw_json_writer *w, const struct certonly *c);
+
+/**
+ * Looks at what is stored under the certificate's name.
+ * @param[out] keep it is good for a while: nothing is to be done, and that was told
+ * @return AW_CODE_USAGE when it is for other names and no option allows to replace it
+ */
+AW_MUST_USE aw_result certonly_existing(struct certonly *c, bool *keep);
+
+/** Orders, validates, checks, stores, tells. */
+AW_MUST_USE aw_result certonly_issue(struct certonly *c);
+
+/** What came of it, for certonly_report. */
+struct certonly_result {
+    const struct issue_result *issued;
+    unsigned version;
+    const char *serial;
+    int64_t not_before, not_after;
+};
+
+/** Tells where the files are, until when they are good, how long it took. */
+AW_MUST_USE aw_result certonly_report(struct certonly *c, const struct certonly_result *result);
+
+/** Adds the paths of the live files to a JSON object. */
+void certonly_write_files(struct aw_json_writer *w, const char *live);
+
+/** Removes challenges, unlocks, releases and zeroes. */
+void certonly_free(struct certonly *c);
+
+#endif

@@ -1,0 +1,220 @@
+/* From the order to the files. The key stays in memory until its certificate is there. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/certonly.h"
+#include "client/chain.h"
+#include "common/io.h"
+
+static const char http_01[] = "http-01";
+
+/* What issuing makes, in the order in which it is made. */
+struct work {
+    struct certonly *c;
+    http *h;
+    acme_session *session;
+    EVP_PKEY *key;
+    uint8_t *csr;
+    size_t csr_size;
+    struct issue_result issued;
+    struct chain chain;
+};
+
+static void
+work_free(struct work *w)
+{
+    chain_free(&w->chain);
+    issue_result_free(&w->issued);
+    free(w->csr);
+    chain_key_free(&w->key);
+    acme_session_free(&w->session);
+    http_close(&w->h);
+}
+
+/* Callbacks of issue_certificate. */
+
+static const char *
+choose(void *context, const struct acme_authorization *authorization)
+{
+    struct work *w = context;
+    const char *name = authorization->name.text;
+    bool able = w->c->options->webroot || w->c->options->standalone;
+
+    for (size_t i = 0; i < authorization->challenge_count; i++)
+        if (able && strcmp(authorization->challenges[i].type, http_01) == 0)
+            return http_01;
+    aw_result r = aw_fail(AW_CODE_CA_REFUSED, "the CA wants %s%s validated, and %s",
+        authorization->wildcard ? "*." : "", name,
+        able ? "offers no http-01" : "no way to do that was given");
+    if (able)
+        aw_ignore(aw_hint(r, "other challenges are not known yet; does the CA have it "
+                             "pre-validated under another account?"),
+            "issue_certificate returns it");
+    else
+        aw_ignore(aw_hint(r, "--webroot -w DIR where a web server of %s runs here, or --standalone",
+                      name),
+            "issue_certificate returns it");
+    return NULL;
+}
+
+static const char *
+webroot_of(const struct options *o, const struct aw_name *name)
+{
+    for (size_t i = 0; i < o->name_count; i++)
+        if (strcmp(o->names[i].name.text, name->text) == 0)
+            return o->names[i].webroot;
+    return o->webroot_path;
+}
+
+/* Port 80 is taken only when a challenge has to be met: pre-validated names need none. */
+static aw_result
+deploy(void *context, const struct issue_challenge *challenge)
+{
+    struct certonly *c = ((struct work *)context)->c;
+
+    if (c->options->standalone) {
+        if (c->standalone == NULL)
+            AW_TRY(challenge_standalone_start(
+                c->config->http_01_address, (unsigned)c->config->http_01_port, &c->standalone));
+        return challenge_standalone_deploy(
+            c->standalone, challenge->token, challenge->key_authorization);
+    }
+    if (c->webroot == NULL)
+        AW_TRY(challenge_webroot_new(&c->webroot));
+    return challenge_webroot_deploy(c->webroot, webroot_of(c->options, challenge->name),
+        challenge->token, challenge->key_authorization);
+}
+
+static void
+cleanup(void *context, const struct issue_challenge *challenge)
+{
+    struct certonly *c = ((struct work *)context)->c;
+
+    if (c->standalone != NULL)
+        challenge_standalone_remove(c->standalone, challenge->token);
+    if (c->webroot != NULL)
+        challenge_webroot_remove(c->webroot, challenge->token);
+}
+
+static void
+progress(void *context, enum issue_step step, const char *name, const char *detail)
+{
+    struct certonly *c = ((struct work *)context)->c;
+
+    output_step(c->out, issue_step_text(step), name == NULL ? c->cert_name : name, detail);
+}
+
+static void
+waiting(void *context, const char *why, int64_t seconds)
+{
+    struct certonly *c = ((struct work *)context)->c;
+    char text[32];
+
+    snprintf(text, sizeof(text), "%lld s", (long long)seconds);
+    output_step(c->out, "waiting", text, why);
+}
+
+/* The sequence. */
+
+static aw_result
+prepare(struct work *w)
+{
+    struct certonly *c = w->c;
+    const struct http_options options = {.ca_file = c->config->ca_file,
+        .proxy = c->config->proxy,
+        .user_agent = "acmeward/" ACMEWARD_VERSION};
+    const struct acme_progress told = {.waiting = waiting, .context = w};
+
+    AW_TRY(http_open(&options, &w->h));
+    AW_TRY(acme_session_new(w->h, c->application->new_nonce, &told, &w->session));
+    output_step(c->out, "making a key", c->key_type, NULL);
+    AW_TRY(chain_key_generate(NULL, c->key_type, &w->key));
+    return chain_csr(NULL, w->key, c->names, c->name_count, &w->csr, &w->csr_size);
+}
+
+static aw_result
+order(struct work *w)
+{
+    struct certonly *c = w->c;
+    const struct issue_callbacks callbacks = {
+        .choose = choose, .deploy = deploy, .cleanup = cleanup, .progress = progress, .context = w};
+    const struct issue_request request = {.application = c->application->name,
+        .thumbprint = c->application->thumbprint,
+        .profile = c->options->profile,
+        .names = c->names,
+        .name_count = c->name_count,
+        .csr = w->csr,
+        .csr_size = w->csr_size};
+
+    AW_TRY(issue_certificate(w->session, c->link, &request, &callbacks, &w->issued));
+    output_step(c->out, "checking the certificate", c->cert_name, NULL);
+    aw_result r = chain_check(
+        w->issued.chain, w->issued.chain_size, w->key, c->names, c->name_count, &w->chain);
+    return aw_context(r, "the CA's certificate is not used");
+}
+
+static aw_result
+keep(struct work *w, unsigned *version)
+{
+    AW_CLEANUP(aw_secret_free) aw_secret *key = NULL;
+    AW_CLEANUP(aw_free) char *cert = NULL;
+    AW_CLEANUP(aw_free) char *chain = NULL;
+    AW_CLEANUP(aw_free) char *fullchain = NULL;
+
+    output_step(w->c->out, "storing", w->c->cert_name, NULL);
+    AW_TRY(chain_pem(&w->chain, 0, 1, &cert));
+    AW_TRY(chain_pem(&w->chain, 1, CHAIN_CERTIFICATES_MAX, &chain));
+    AW_TRY(chain_pem(&w->chain, 0, CHAIN_CERTIFICATES_MAX, &fullchain));
+    AW_TRY(chain_key_pem(w->key, &key));
+    const struct store_version content = {cert, chain, fullchain, key};
+    return store_add(w->c->store, &content, version);
+}
+
+/* DER of the chain, for the signer's inventory. */
+struct encoded {
+    uint8_t *der[CHAIN_CERTIFICATES_MAX];
+    size_t sizes[CHAIN_CERTIFICATES_MAX];
+};
+
+static void
+free_encoded(struct encoded *e)
+{
+    for (size_t i = 0; i < CHAIN_CERTIFICATES_MAX; i++)
+        free(e->der[i]);
+}
+
+static aw_result
+hand_back(struct work *w)
+{
+    AW_CLEANUP(free_encoded) struct encoded e = {0};
+    const uint8_t *certificates[CHAIN_CERTIFICATES_MAX];
+
+    for (size_t i = 0; i < w->chain.count; i++) {
+        AW_TRY(chain_der(&w->chain, i, &e.der[i], &e.sizes[i]));
+        certificates[i] = e.der[i];
+    }
+    return signer_record_certificate(
+        w->c->link, &w->issued.order, certificates, e.sizes, w->chain.count);
+}
+
+aw_result
+certonly_issue(struct certonly *c)
+{
+    AW_CLEANUP(work_free) struct work w = {.c = c};
+    unsigned version = 0;
+
+    AW_TRY(prepare(&w));
+    AW_TRY(order(&w));
+    AW_TRY(keep(&w, &version));
+    if (!aw_ok(hand_back(&w)))
+        output_note(c->out,
+            "the certificate is stored, but the signer did not take it into its "
+            "inventory: %s",
+            aw_error_last()->message);
+    const struct certonly_result result = {.issued = &w.issued,
+        .version = version,
+        .serial = w.chain.serial,
+        .not_before = w.chain.not_before,
+        .not_after = w.chain.not_after};
+    return certonly_report(c, &result);
+}

@@ -1,0 +1,126 @@
+/* acmeward certificates: what is stored, and what is wrong with it. */
+#include <string.h>
+#include <time.h>
+
+#include "client/certonly.h"
+#include "client/command.h"
+#include "common/io.h"
+
+enum { DAY = 24 * 3600 };
+
+/* Carried through store_list. */
+struct listing {
+    struct output *out;
+    struct aw_json_writer writer;
+    const char *wanted; /* NULL: all */
+    size_t count;
+};
+
+static void
+write_entry(struct aw_json_writer *w, const struct store_entry *entry)
+{
+    aw_json_begin_object(w);
+    aw_json_pair(w, "name", entry->name);
+    aw_json_pair_integer(w, "version", entry->version);
+    aw_json_name(w, "names");
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < entry->name_count; i++)
+        aw_json_write_string(w, entry->names[i]);
+    aw_json_end_array(w);
+    aw_json_pair(w, "serial", entry->serial);
+    aw_json_pair(w, "issuer", entry->issuer);
+    aw_json_pair(w, "key_type", entry->key_type);
+    if (entry->serial != NULL) {
+        aw_json_pair_integer(w, "not_before", entry->not_before);
+        aw_json_pair_integer(w, "not_after", entry->not_after);
+    }
+    certonly_write_files(w, entry->live);
+    aw_json_pair(w, "fault", entry->fault);
+    aw_json_end_object(w);
+}
+
+static void
+tell_expiry(struct output *out, const struct store_entry *entry)
+{
+    int64_t left = entry->not_after - (int64_t)time(NULL);
+    char date[32];
+
+    aw_time_text(entry->not_after, date);
+    if (left < 0)
+        output_line(out, "  expired     %s", date);
+    else
+        output_line(out, "  expires     %s, in %lld days", date, (long long)(left / DAY));
+}
+
+static void
+tell_names(struct output *out, const struct store_entry *entry)
+{
+    for (size_t i = 0; i < entry->name_count; i++)
+        output_line(out, "  %s%s", i == 0 ? "names       " : "            ", entry->names[i]);
+}
+
+static aw_result
+tell_entry(struct output *out, const struct store_entry *entry)
+{
+    AW_CLEANUP(aw_free) char *fault = entry->fault == NULL ? NULL : output_safe(entry->fault);
+    AW_CLEANUP(aw_free) char *issuer = entry->issuer == NULL ? NULL : output_safe(entry->issuer);
+
+    output_line(out, "%s", entry->name);
+    tell_names(out, entry);
+    if (entry->serial != NULL) {
+        tell_expiry(out, entry);
+        output_line(out, "  serial      %s", entry->serial);
+        output_line(out, "  issuer      %s", issuer == NULL ? "" : issuer);
+        output_line(out, "  key         %s", entry->key_type);
+    }
+    output_line(out, "  files       %s (version %u)", entry->live, entry->version);
+    if (fault != NULL)
+        output_line(out, "  FAULT       %s", fault);
+    return AW_OK;
+}
+
+static aw_result
+visit(const struct store_entry *entry, void *context)
+{
+    struct listing *listing = context;
+
+    if (listing->wanted != NULL && strcmp(listing->wanted, entry->name) != 0)
+        return AW_OK;
+    listing->count++;
+    write_entry(&listing->writer, entry);
+    return tell_entry(listing->out, entry);
+}
+
+static aw_result
+list(const struct client_config *config, struct listing *listing)
+{
+    struct aw_json_writer *w = &listing->writer;
+
+    aw_json_begin_object(w);
+    aw_json_pair(w, "root", config->certificates);
+    aw_json_name(w, "certificates");
+    aw_json_begin_array(w);
+    AW_TRY(store_list(config->certificates, visit, listing));
+    aw_json_end_array(w);
+    aw_json_end_object(w);
+    if (listing->count == 0 && listing->wanted != NULL)
+        return aw_fail(AW_CODE_NOT_FOUND, "there is no certificate %.*s in %s", STORE_NAME_MAX,
+            listing->wanted, config->certificates);
+    if (listing->count == 0)
+        output_line(listing->out, "no certificates in %s", config->certificates);
+    return output_json(listing->out, w);
+}
+
+aw_result
+cmd_certificates(const struct options *options, struct output *out)
+{
+    AW_CLEANUP(client_config_free) struct client_config *config = NULL;
+    struct listing listing = {.out = out, .wanted = options->cert_name};
+
+    if (options->cert_name != NULL)
+        AW_TRY(store_name_check(options->cert_name));
+    AW_TRY(certonly_config(options, out, &config));
+    aw_result r = list(config, &listing);
+    aw_json_writer_free(&listing.writer);
+    return r;
+}

@@ -1,0 +1,34 @@
+/* acmeward certonly: the sequence. */
+#include "client/certonly.h"
+#include "client/command.h"
+
+static aw_result
+run(struct certonly *c)
+{
+    bool keep = false;
+
+    if (c->options->check) {
+        AW_TRY(certonly_connect(c));
+        return certonly_check(c);
+    }
+    AW_TRY(certonly_existing(c, &keep));
+    if (keep)
+        return AW_OK;
+    AW_TRY(certonly_connect(c));
+    AW_TRY(whoami_ready(&c->whoami, c->application));
+    /* Before the order: a certificate that can't be stored is not worth one. */
+    AW_TRY(store_open(c->config->certificates, c->cert_name, &c->store));
+    return certonly_issue(c);
+}
+
+aw_result
+cmd_certonly(const struct options *options, struct output *out)
+{
+    AW_CLEANUP(certonly_free) struct certonly c = {0};
+
+    AW_TRY(certonly_begin(options, out, &c));
+    aw_result r = run(&c);
+    if (!aw_ok(r) && c.link != NULL)
+        output_keep_refusal(out, signer_link_refusal(c.link));
+    return r;
+}

@@ -1,0 +1,20 @@
+/**
+ * @file command.h
+ * @brief The commands of `acmeward`; one file each.
+ */
+#ifndef AW_CLIENT_COMMAND_H
+#define AW_CLIENT_COMMAND_H
+
+#include "client/options.h"
+#include "client/output.h"
+
+/** Gets a certificate and stores it. */
+AW_MUST_USE aw_result cmd_certonly(const struct options *options, struct output *out);
+
+/** Shows what this user may ask for. */
+AW_MUST_USE aw_result cmd_whoami(const struct options *options, struct output *out);
+
+/** Lists what is stored. */
+AW_MUST_USE aw_result cmd_certificates(const struct options *options, struct output *out);
+
+#endif

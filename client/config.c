@@ -1,0 +1,192 @@
+#include "client/config.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/chain.h"
+#include "client/challenge.h"
+#include "common/io.h"
+
+enum { PASSWD_SIZE = 16 * 1024 }; /* octets of a line of the user data base */
+
+/* What the table fills; places are for faults of meaning. */
+struct raw_config {
+    struct client_config config;
+    aw_yaml_node signer_user_place;
+};
+
+#define ROW(key, type, member) \
+    .name = (key), .kind = (type), .offset = offsetof(struct raw_config, config.member)
+
+static const struct aw_yaml_field fields[] = {
+    {ROW("signer", AW_YAML_STRING, signer)},
+    {ROW("signer_user", AW_YAML_STRING, signer_user),
+        .place = offsetof(struct raw_config, signer_user_place)},
+    {ROW("certificates", AW_YAML_STRING, certificates)},
+    {ROW("ca_file", AW_YAML_STRING, ca_file)},
+    {ROW("proxy", AW_YAML_STRING, proxy)},
+    {ROW("application", AW_YAML_STRING, application)},
+    {ROW("key_type", AW_YAML_ENUM, key_type), .choices = chain_key_types},
+    {ROW("http_01_port", AW_YAML_INTEGER, http_01_port), .min = 1, .max = 65535},
+    {ROW("http_01_address", AW_YAML_STRING, http_01_address)},
+    {.name = NULL},
+};
+
+aw_result
+client_config_replace(char **slot, const char *value)
+{
+    if (value == NULL)
+        return AW_OK;
+    char *copy = strdup(value);
+    if (copy == NULL)
+        return aw_fail_memory();
+    free(*slot);
+    *slot = copy;
+    return AW_OK;
+}
+
+/* The user's uid; false when there is no such user. */
+static aw_result
+find_user(const char *name, bool *found, uid_t *uid)
+{
+    AW_CLEANUP(aw_free) char *buffer = malloc(PASSWD_SIZE);
+    struct passwd entry, *result = NULL;
+
+    if (buffer == NULL)
+        return aw_fail_memory();
+    int error = getpwnam_r(name, &entry, buffer, PASSWD_SIZE, &result);
+    errno = error;
+    if (error != 0 && error != ENOENT)
+        return aw_fail_errno(AW_CODE_IO, "can't look up user %s", name);
+    *found = result != NULL;
+    if (*found)
+        *uid = entry.pw_uid;
+    return AW_OK;
+}
+
+/* The default user need not exist, where the signer runs as root or the socket is forwarded. */
+static aw_result
+resolve_user(const struct raw_config *raw, struct client_config *config, struct aw_faults *faults)
+{
+    bool found = false;
+
+    AW_TRY(find_user(config->signer_user, &found, &config->signer_uid));
+    if (!found && raw->signer_user_place.line != 0)
+        aw_yaml_fault(raw->signer_user_place, faults,
+            "signer_user: there is no user \"%.64s\" here, expected the one that the signer runs "
+            "as",
+            config->signer_user);
+    return AW_OK;
+}
+
+static void
+check_paths(const struct client_config *config, aw_yaml_node root, struct aw_faults *faults)
+{
+    const struct {
+        const char *field;
+        const char *path;
+    } paths[] = {
+        {"signer", config->signer},
+        {"certificates", config->certificates},
+        {"ca_file", config->ca_file},
+    };
+
+    for (size_t i = 0; i < AW_COUNT(paths); i++)
+        if (paths[i].path != NULL && paths[i].path[0] != '/')
+            aw_yaml_fault(root, faults, "%s: found \"%.200s\", expected an absolute path",
+                paths[i].field, paths[i].path);
+}
+
+static aw_result
+set_default(char **slot, const char *value)
+{
+    return *slot == NULL ? client_config_replace(slot, value) : AW_OK;
+}
+
+static aw_result
+set_defaults(struct client_config *config)
+{
+    AW_TRY(set_default(&config->signer, "/run/acmeward/signer.sock"));
+    AW_TRY(set_default(&config->signer_user, "acmeward"));
+    return set_default(&config->certificates, "/etc/acmeward");
+}
+
+/* Who may change this file chooses the proxy, the CA's roots and the server taken for the signer.
+ */
+static aw_result
+check_owner(const char *path, struct aw_faults *faults)
+{
+    aw_result r = aw_path_check(path, geteuid(), 0022);
+
+    if (r.code == AW_CODE_PERMISSION)
+        aw_faults_add(faults, path, 0, 0, "%s", aw_error_last()->message);
+    return aw_ok(r) || r.code == AW_CODE_PERMISSION || r.code == AW_CODE_NOT_FOUND ? AW_OK : r;
+}
+
+static aw_result
+read_file(const char *path, struct aw_faults *faults, struct raw_config *raw)
+{
+    AW_CLEANUP(aw_yaml_free) aw_yaml *yaml = NULL;
+
+    AW_TRY(check_owner(path, faults));
+    AW_TRY(aw_yaml_load(path, faults, &yaml));
+    /* A file of comments alone is a file of defaults. */
+    if (aw_yaml_shape(aw_yaml_root(yaml)) != AW_YAML_IS_NOTHING)
+        aw_yaml_read_mapping(aw_yaml_root(yaml), fields, raw, faults);
+    struct client_config *config = &raw->config;
+    AW_TRY(client_config_replace(&config->file, path));
+    AW_TRY(set_defaults(config));
+    AW_TRY(resolve_user(raw, config, faults));
+    check_paths(config, aw_yaml_root(yaml), faults);
+    return aw_faults_result(faults);
+}
+
+static aw_result
+use_defaults(struct raw_config *raw)
+{
+    bool found;
+
+    AW_TRY(set_defaults(&raw->config));
+    return find_user(raw->config.signer_user, &found, &raw->config.signer_uid);
+}
+
+static void
+free_raw(struct raw_config *raw)
+{
+    free(raw->config.file);
+    aw_yaml_release(fields, raw);
+}
+
+aw_result
+client_config_load(const char *path, struct aw_faults *faults, struct client_config **out)
+{
+    AW_CLEANUP(free_raw) struct raw_config raw = {.config.http_01_port = CHALLENGE_PORT};
+
+    *out = NULL;
+    if (path == NULL && access(CLIENT_CONFIG_PATH, F_OK) != 0 && errno == ENOENT)
+        AW_TRY(use_defaults(&raw));
+    else
+        AW_TRY(read_file(path == NULL ? CLIENT_CONFIG_PATH : path, faults, &raw));
+    struct client_config *config = malloc(sizeof(*config));
+    if (config == NULL)
+        return aw_fail_memory();
+    *config = raw.config;
+    memset(&raw, 0, sizeof(raw));
+    *out = config;
+    return AW_OK;
+}
+
+void
+client_config_free(struct client_config **slot)
+{
+    if (slot == NULL || *slot == NULL)
+        return;
+    struct raw_config raw = {.config = **slot};
+
+    free_raw(&raw);
+    free(*slot);
+    *slot = NULL;
+}

@@ -1,0 +1,159 @@
+/* The table of options, their help, and what certbot's are answered that mean nothing here. */
+#include "client/options.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+#define AT(member) offsetof(struct options, member)
+#define FLAG(option, letter, member, commands, help)                   \
+    {                                                                  \
+        option, NULL, help, AT(member), commands, OPTIONS_FLAG, letter \
+    }
+#define TEXT(option, letter, value, member, commands, help)             \
+    {                                                                   \
+        option, value, help, AT(member), commands, OPTIONS_TEXT, letter \
+    }
+#define DOMAIN(option, letter, help)                                              \
+    {                                                                             \
+        option, "NAME", help, AT(names), OPTIONS_CERTONLY, OPTIONS_DOMAIN, letter \
+    }
+#define ACCOUNT(option, letter, value)                                            \
+    {                                                                             \
+        option, value, NULL, AT(account), OPTIONS_CERTONLY, OPTIONS_NOTED, letter \
+    }
+#define REFUSED(option, value, why)                            \
+    {                                                          \
+        option, value, why, 0, OPTIONS_ALL, OPTIONS_REFUSED, 0 \
+    }
+
+#define WHY_EAB                                                                             \
+    "the EAB key stays in the token: an administrator imports it once with acmeward-admin " \
+    "eab import. What was typed here could be read by every local user (ps): if it was "    \
+    "real, have the CA issue a new one"
+
+/* A TEXT without help is another spelling. */
+const struct options_row options_table[] = {
+    DOMAIN("domain", 'd', "name of the certificate; again, or with commas, for more"),
+    DOMAIN("domains", 0, NULL),
+    TEXT("cert-name", 0, "NAME", cert_name, OPTIONS_STORE,
+        "what to call the certificate on disk; default: its first name"),
+    TEXT("application", 0, "APP", application, OPTIONS_SIGNER,
+        "the application of the policy to act as; default: the only one"),
+    FLAG("webroot", 0, webroot, OPTIONS_CERTONLY,
+        "where validation is needed: put files below the folder of a running web server"),
+    TEXT("webroot-path", 'w', "DIR", webroot_path, OPTIONS_CERTONLY,
+        "that folder, for the names that follow it"),
+    FLAG("standalone", 0, standalone, OPTIONS_CERTONLY,
+        "where validation is needed: answer on port 80 meanwhile"),
+    TEXT("authenticator", 'a', "NAME", authenticator, OPTIONS_CERTONLY, NULL),
+    TEXT("preferred-challenges", 0, "TYPE", preferred_challenges, OPTIONS_CERTONLY,
+        "http (http-01), the one there is"),
+    TEXT("http-01-port", 0, "PORT", http_01_port, OPTIONS_CERTONLY,
+        "listen there for --standalone, behind a redirection of port 80"),
+    TEXT("http-01-address", 0, "ADDRESS", http_01_address, OPTIONS_CERTONLY,
+        "listen at that address only"),
+    TEXT("key-type", 0, "TYPE", key_type, OPTIONS_CERTONLY,
+        "ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096, ecdsa or rsa"),
+    TEXT("elliptic-curve", 0, "CURVE", elliptic_curve, OPTIONS_CERTONLY,
+        "secp256r1 or secp384r1, for --key-type ecdsa"),
+    TEXT("rsa-key-size", 0, "BITS", rsa_key_size, OPTIONS_CERTONLY,
+        "2048, 3072 or 4096, for --key-type rsa"),
+    TEXT("profile", 0, "PROFILE", profile, OPTIONS_CERTONLY, "certificate profile of the CA"),
+    TEXT("preferred-profile", 0, "PROFILE", profile, OPTIONS_CERTONLY, NULL),
+    TEXT("required-profile", 0, "PROFILE", profile, OPTIONS_CERTONLY, NULL),
+    FLAG("check", 0, check, OPTIONS_CERTONLY,
+        "only ask the policy what would be refused; nothing is ordered"),
+    FLAG("force-renewal", 0, force_renewal, OPTIONS_CERTONLY,
+        "order although the certificate is good, or has other names"),
+    FLAG("renew-by-default", 0, force_renewal, OPTIONS_CERTONLY, NULL),
+    FLAG("expand", 0, expand, OPTIONS_CERTONLY, "order when names are added and none dropped"),
+    FLAG("renew-with-new-domains", 0, renew_with_new_names, OPTIONS_CERTONLY,
+        "order when the names are others"),
+    FLAG("keep-until-expiring", 0, keep, OPTIONS_CERTONLY, NULL),
+    FLAG("keep", 0, keep, OPTIONS_CERTONLY, NULL),
+    FLAG("reinstall", 0, keep, OPTIONS_CERTONLY, NULL),
+    TEXT("server", 0, "URL", server, OPTIONS_CERTONLY,
+        "the directory that the application's account must belong to"),
+    TEXT("ca-file", 0, "FILE", ca_file, OPTIONS_CERTONLY,
+        "roots to trust for the CA's web server, instead of the system's"),
+    TEXT("proxy", 0, "URL", proxy, OPTIONS_CERTONLY, "proxy to the CA"),
+    TEXT("signer", 0, "SOCKET", signer, OPTIONS_SIGNER, "the signer's socket"),
+    TEXT("config", 'c', "FILE", config, OPTIONS_ALL,
+        "configuration; default: /etc/acmeward/client.yaml"),
+    TEXT("config-dir", 0, "DIR", config_dir, OPTIONS_STORE, "where archive/ and live/ are"),
+    FLAG("json", 0, json, OPTIONS_ALL, "one JSON object on standard output"),
+    FLAG("quiet", 'q', quiet, OPTIONS_ALL, "say nothing but failures"),
+    FLAG("non-interactive", 'n', non_interactive, OPTIONS_ALL, "accepted: nothing is ever asked"),
+    FLAG("noninteractive", 0, non_interactive, OPTIONS_ALL, NULL),
+    FLAG("help", 'h', help, OPTIONS_ALL, "this text"),
+    ACCOUNT("agree-tos", 0, NULL),
+    ACCOUNT("email", 'm', "ADDRESS"),
+    ACCOUNT("no-eff-email", 0, NULL),
+    ACCOUNT("eff-email", 0, NULL),
+    ACCOUNT("register-unsafely-without-email", 0, NULL),
+    REFUSED("eab-hmac-key", "KEY", WHY_EAB),
+    REFUSED("eab-kid", "KID",
+        "the account was made by an administrator of the signer (acmeward-admin eab import, "
+        "account register): leave the EAB options out"),
+    REFUSED("dry-run", NULL, "--check asks the policy without ordering anything"),
+    REFUSED("staging", NULL,
+        "the CA is that of the application's account: ask for an application on an account of a "
+        "staging CA, and name it with --application"),
+    REFUSED("test-cert", NULL, "see --staging: the CA is that of the application's account"),
+    REFUSED("csr", "FILE", "acmeward makes key and request itself, so that both are new"),
+    REFUSED("manual", NULL, "validation is done with --webroot or --standalone"),
+    REFUSED("no-verify-ssl", NULL,
+        "the CA's web server is always verified: --ca-file names its "
+        "roots"),
+    {.name = NULL},
+};
+
+/* Any spelling that a person could have meant: abbreviations, underscores, one dash. */
+static bool
+names_secret(const char *argument)
+{
+    static const char option[] = "eab-hmac-key";
+    char name[64];
+    size_t length = strcspn(argument, "=");
+
+    if (argument[0] != '-' || length >= sizeof(name))
+        return false;
+    memcpy(name, argument, length);
+    name[length] = '\0';
+    const char *bare = name + strspn(name, "-");
+    length = strlen(bare);
+    return strcasestr(bare, "hmac") != NULL ||
+           (length >= 2 && length <= strlen(option) && strncasecmp(option, bare, length) == 0);
+}
+
+void
+options_wipe_secrets(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (!names_secret(argv[i]))
+            continue;
+        char *value = strchr(argv[i], '=');
+        if (value != NULL)
+            value++;
+        else if (i + 1 < argc)
+            value = argv[++i];
+        if (value != NULL)
+            memset(value, 'x', strlen(value));
+    }
+}
+
+void
+options_print_help(unsigned command, FILE *stream)
+{
+    for (const struct options_row *row = options_table; row->name != NULL; row++) {
+        char left[64];
+
+        if (row->help == NULL || (row->commands & command) == 0 || row->kind == OPTIONS_REFUSED)
+            continue;
+        snprintf(left, sizeof(left), "%c%c%s--%s%s%s", row->letter == 0 ? ' ' : '-',
+            row->letter == 0 ? ' ' : row->letter, row->letter == 0 ? "  " : ", ", row->name,
+            row->value == NULL ? "" : " ", row->value == NULL ? "" : row->value);
+        fprintf(stream, "  %-32s  %s\n", left, row->help);
+    }
+}
