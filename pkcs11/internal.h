@@ -17,7 +17,8 @@
 struct token {
     struct token_module module;
     CK_SLOT_ID slot;
-    char *pin_source; /**< NULL: none */
+    bool login_required; /**< private objects are there for the logged-in only */
+    char *pin_source;    /**< NULL: none */
     char *latch;
     OSSL_LIB_CTX *libctx;
     char *properties;

@@ -16,8 +16,8 @@
  */
 static const char credentials_folder[] = "/run/credentials/";
 
-static mode_t
-forbidden_bits(const char *path)
+mode_t
+token_pin_forbidden(const char *path)
 {
     bool credential = strncmp(path, credentials_folder, sizeof(credentials_folder) - 1) == 0 &&
                       strstr(path, "/../") == NULL;
@@ -45,7 +45,7 @@ as_pin_failure(aw_result r)
 aw_result
 token_pin_check(const char *path)
 {
-    return as_pin_failure(aw_path_check(path, geteuid(), forbidden_bits(path)));
+    return as_pin_failure(aw_path_check(path, geteuid(), token_pin_forbidden(path)));
 }
 
 static aw_result
@@ -54,7 +54,7 @@ read_pin(const char *path, aw_secret **out)
     AW_CLEANUP(aw_close) int fd = -1;
     AW_CLEANUP(aw_secret_free) aw_secret *pin = NULL;
 
-    AW_TRY(aw_file_open_checked(path, geteuid(), forbidden_bits(path), &fd));
+    AW_TRY(aw_file_open_checked(path, geteuid(), token_pin_forbidden(path), &fd));
     AW_TRY(aw_secret_new(TOKEN_PIN_MAX + 1, &pin));
     AW_TRY(aw_fd_read_secret(fd, pin));
     if (pin->size > 0 && pin->data[pin->size - 1] == '\n')

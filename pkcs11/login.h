@@ -9,9 +9,14 @@
 #ifndef AW_PKCS11_LOGIN_H
 #define AW_PKCS11_LOGIN_H
 
+#include <sys/types.h>
+
 #include "common/result.h"
 #include "common/secret.h"
 #include "pkcs11/token.h"
+
+/** Permission bits that the PIN's file at this path must not have. */
+mode_t token_pin_forbidden(const char *path);
 
 /** Checks mode and owner of the PIN's file. AW_CODE_TOKEN_PIN. */
 AW_MUST_USE aw_result token_pin_check(const char *path);

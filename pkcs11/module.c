@@ -31,8 +31,10 @@ load_library(struct token_module *module, const char *path)
             "\"module\" must be the path of the token's PKCS#11 library");
     memcpy(&get, &symbol, sizeof(get));
     CK_RV rv = get(&module->functions);
-    if (rv != CKR_OK || module->functions == NULL)
+    if (rv != CKR_OK)
         return aw_context(token_ckr_fail(rv, "C_GetFunctionList"), "%s", path);
+    if (module->functions == NULL)
+        return aw_fail(AW_CODE_TOKEN_ABSENT, "%s gives no list of PKCS#11 functions", path);
     return AW_OK;
 }
 

@@ -80,6 +80,23 @@ find_named(struct token_session *s, const struct token_object_name *name, CK_OBJ
     return token_objects_find(s, template, count, out, found);
 }
 
+/*
+ * Private objects hide from the logged-out, without a failure. What looks like a missing key may be
+ * a login that was lost a moment ago: then say so, and the ladder of recovery sees to it.
+ */
+static aw_result
+require_login(struct token_session *s)
+{
+    CK_SESSION_INFO info;
+
+    if (!s->owner->login_required)
+        return AW_OK;
+    AW_TRY(TOKEN_CALL(s, C_GetSessionInfo, s->handle, &info));
+    if (info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS)
+        return AW_OK;
+    return token_session_note(s, "C_FindObjects", CKR_USER_NOT_LOGGED_IN);
+}
+
 aw_result
 token_object_find_one(
     struct token_session *s, const struct token_object_name *name, CK_OBJECT_HANDLE *out)
@@ -89,6 +106,10 @@ token_object_find_one(
     const char *label = name->label == NULL ? "of the private key's CKA_ID" : name->label;
 
     AW_TRY(find_named(s, name, handles, &found));
+    if (found == 0) { /* once more, knowing that somebody is logged in */
+        AW_TRY(require_login(s));
+        AW_TRY(find_named(s, name, handles, &found));
+    }
     if (found == 0)
         return aw_hint(
             aw_fail(AW_CODE_TOKEN_KEY_MISSING, "the token has no %s \"%s\"", name->what, label),

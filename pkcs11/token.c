@@ -70,12 +70,16 @@ static aw_result
 open_steps(token *t, const struct token_config *config)
 {
     AW_CLEANUP(token_uri_free) token_uri *uri = NULL;
+    struct token_info info;
 
     AW_TRY(token_uri_parse(config->uri, config->module == NULL ? "" : config->module, &uri));
     AW_TRY(take_config(t, config, uri));
     AW_TRY(find_token(t, config, uri));
     AW_TRY(token_pool_open(t, config->sessions, config->timeout_ms));
-    return token_login(t);
+    AW_TRY(token_login(t));
+    AW_TRY(token_info_get(t, &info));
+    t->login_required = (info.flags & CKF_LOGIN_REQUIRED) != 0;
+    return AW_OK;
 }
 
 aw_result

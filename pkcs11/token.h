@@ -48,7 +48,8 @@ struct token_config {
 typedef struct token token;
 
 /**
- * Loads the module, finds the token, opens the sessions and logs in.
+ * Loads the module, finds the token, opens the sessions and logs in. A process opens a module once:
+ * a module that is initialised already is refused (AW_CODE_TOKEN).
  *
  * PIN: read from the file (mode at most 0600, owner root or ours), wiped after login. Token flags
  * are read first: no login at CKF_USER_PIN_FINAL_TRY or CKF_USER_PIN_LOCKED. Before C_Login the

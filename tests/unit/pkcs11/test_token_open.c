@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pkcs11/login.h"
 #include "softhsm.h"
 
 static int
@@ -248,6 +249,24 @@ test_pin_symlink_is_refused(void **state)
     assert_int_equal(rename(h->pin_path, elsewhere), 0);
     assert_int_equal(symlink(elsewhere, h->pin_path), 0);
     assert_fails(token_open(&h->config, &t), AW_CODE_TOKEN_PIN, "symbolic link");
+}
+
+/* systemd's credentials: the mask of their ACL shows as group permission. */
+static void
+test_permission_bits_by_folder(void **state)
+{
+    static const struct {
+        const char *path;
+        mode_t forbidden;
+    } folders[] = {{"/etc/acmeward/pin", 0077},
+        {"/run/credentials/acmeward-signer.service/pin", 0037},
+        {"/run/credentials/../../tmp/pin", 0077}, {"/run/credentials-of-mine/pin", 0077},
+        {"/tmp/run/credentials/x/pin", 0077}};
+
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(folders); i++)
+        if (token_pin_forbidden(folders[i].path) != folders[i].forbidden)
+            fail_msg("%s: %04o", folders[i].path, token_pin_forbidden(folders[i].path));
 }
 
 /* The latch. A function list with our own C_Login counts the attempts that reach the token. */
@@ -488,6 +507,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_uris_that_name_it, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pin_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pin_symlink_is_refused, setup, teardown),
+        cmocka_unit_test(test_permission_bits_by_folder),
         cmocka_unit_test_setup_teardown(test_wrong_pin_is_tried_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answers_to_login, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_marker_no_login, setup, teardown),

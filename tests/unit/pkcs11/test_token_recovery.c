@@ -336,6 +336,43 @@ test_answers_to_sign(void **state)
     p->C_Sign = real_sign;
 }
 
+/* A login that is lost between the recovery's login and its search: not a missing key. */
+
+static CK_C_FindObjectsInit real_find;
+static unsigned logouts_left;
+
+static CK_RV
+logging_out_find(CK_SESSION_HANDLE s, CK_ATTRIBUTE *template, unsigned long count)
+{
+    if (logouts_left > 0) {
+        logouts_left--;
+        softhsm_functions()->C_Logout(s);
+    }
+    return real_find(s, template, count);
+}
+
+static void
+test_hidden_key_is_not_missing(void **state)
+{
+    struct fixture *f = *state;
+    CK_FUNCTION_LIST *p = softhsm_functions();
+    token_key *found = NULL;
+
+    real_find = p->C_FindObjectsInit;
+    p->C_FindObjectsInit = logging_out_find;
+    logouts_left = 1;
+    assert_ok(token_key_find(f->t, "account", &found));
+    token_key_free(&found);
+    logout(f);
+    logouts_left = 2;
+    assert_ok(sign(f));
+    logout(f);
+    logouts_left = 1;
+    assert_ok(mac(f));
+    assert_fails(token_key_find(f->t, "absent", &found), AW_CODE_TOKEN_KEY_MISSING, "absent");
+    p->C_FindObjectsInit = real_find;
+}
+
 /* A pool whose only session is held answers busy in time, and works again after. */
 
 static pthread_barrier_t barrier;
@@ -431,6 +468,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_wiped_token_fails_cleanly, setup, teardown),
         cmocka_unit_test_setup_teardown(test_finalized_module_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answers_to_sign, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hidden_key_is_not_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_busy_pool, setup, teardown),
         cmocka_unit_test_setup_teardown(test_token_with_few_sessions, setup, teardown),
     };

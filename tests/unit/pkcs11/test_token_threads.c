@@ -124,8 +124,8 @@ test_eight_threads_four_sessions(void **state)
 }
 
 /*
- * Somebody logs out every hundred signatures: nobody may notice. The wait is for progress, not for
- * time. (Sessions are not closed under running calls here: SoftHSM frees them while in use.)
+ * Somebody logs out, again and again, a hundred signatures apart: nobody may notice. (Sessions are
+ * not closed under running calls here: SoftHSM frees them while in use.)
  */
 static void
 test_logouts_under_load(void **state)
@@ -136,14 +136,16 @@ test_logouts_under_load(void **state)
     (void)state;
     CK_SESSION_HANDLE session = softhsm_session();
     atomic_store(&progress, 0);
-    start(workers, threads, 100);
+    start(workers, threads, 200);
     for (unsigned round = 1; round <= 6; round++) {
-        for (int spins = 0; atomic_load(&progress) < round * 100 && spins < 100000; spins++)
+        unsigned goal =
+            atomic_load(&progress) + 100; /* from the last logout on: no storm of them */
+        for (int spins = 0; atomic_load(&progress) < goal && spins < 100000; spins++)
             nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
         CK_RV rv = softhsm_functions()->C_Logout(session);
         assert_true(rv == CKR_OK || rv == CKR_USER_NOT_LOGGED_IN);
     }
-    finish(workers, threads, 100);
+    finish(workers, threads, 200);
 }
 
 /* Generating, finding and destroying beside each other. */
