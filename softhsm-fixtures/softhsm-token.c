@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <p11-kit/p11-kit.h>
 #include <p11-kit/pkcs11.h>
 
@@ -26,6 +27,7 @@ enum {
     LABEL_SIZE = 32, /* CK_TOKEN_INFO's label: blank-padded, no NUL */
     LABEL_MAX = 128, /* of an object */
     ID_MAX = 32,
+    RANDOM_ID_SIZE = 16, /* CKA_ID when --id is not given, as for a generated key */
 };
 
 /* The command line. */
@@ -263,18 +265,30 @@ create_public(struct connection *c, struct pair *pair)
 }
 
 static aw_result
+read_id(const char *hex, struct pair *pair)
+{
+    if (hex == NULL) {
+        pair->id_size = RANDOM_ID_SIZE;
+        if (RAND_bytes(pair->id, RANDOM_ID_SIZE) != 1)
+            return aw_fail_openssl("no random numbers");
+        return AW_OK;
+    }
+    if (OPENSSL_hexstr2buf_ex(pair->id, sizeof(pair->id), &pair->id_size, hex, '\0') != 1 ||
+        pair->id_size == 0)
+        return aw_fail(
+            AW_CODE_USAGE, "--id is '%s', expected 1 to %d octets in hexadecimal", hex, ID_MAX);
+    return AW_OK;
+}
+
+static aw_result
 read_pair(const struct options *o, struct pair *pair)
 {
     AW_TRY(require(o->key_file, "--key", o->command));
     AW_TRY(require(o->key_label, "--label", o->command));
-    AW_TRY(require(o->key_id, "--id", o->command));
     if (strlen(o->key_label) > LABEL_MAX)
         return aw_fail(AW_CODE_USAGE, "--label is longer than %d octets", LABEL_MAX);
     memcpy(pair->label, o->key_label, strlen(o->key_label) + 1);
-    if (OPENSSL_hexstr2buf_ex(pair->id, sizeof(pair->id), &pair->id_size, o->key_id, '\0') != 1 ||
-        pair->id_size == 0)
-        return aw_fail(AW_CODE_USAGE, "--id is '%s', expected 1 to %d octets in hexadecimal",
-            o->key_id, ID_MAX);
+    AW_TRY(read_id(o->key_id, pair));
     return fixture_ec_key_read(o->key_file, &pair->key);
 }
 
@@ -298,7 +312,7 @@ command_import_key(const struct options *o)
 static const char usage[] =
     "usage: softhsm-token init --token LABEL --pin-file FILE --so-pin-file FILE [--module PATH]\n"
     "       softhsm-token import-key --token LABEL --pin-file FILE --key FILE.pem\n"
-    "                                --label LABEL --id HEX [--module PATH]\n"
+    "                                --label LABEL [--id HEX] [--module PATH]\n"
     "SOFTHSM2_CONF in the environment names the configuration, as for every user of SoftHSM.\n";
 
 static aw_result
