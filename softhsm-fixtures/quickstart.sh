@@ -9,6 +9,7 @@
 #
 # Root is needed only where packages are missing.
 set -eu
+umask 022
 
 project=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 here=$project/softhsm-fixtures

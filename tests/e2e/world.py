@@ -95,6 +95,7 @@ class World:
     """See the module's text. Attributes may be changed before start()."""
 
     def __init__(self, pebble=None, key="ec-p256", ceiling=("dept.example.edu",)):
+        os.umask(0o022)     # what others may write is refused by name
         self.folder = tempfile.mkdtemp(prefix="aw-")
         self.pebble_options = {"always_valid": True, **(pebble or {})}
         self.key = key
