@@ -19,12 +19,16 @@
 #define AW_PRINTF(f, a) __attribute__((format(printf, f, a)))
 /** Runs `fn(&variable)` when the variable leaves its scope. */
 #define AW_CLEANUP(fn) __attribute__((cleanup(fn)))
-/** Hands a pointer over: yields it and leaves NULL behind, so that its cleanup does nothing. */
-#define AW_MOVE(pointer)                           \
-    __extension__({                                \
-        __typeof__(pointer) aw_moved_ = (pointer); \
-        (pointer) = NULL;                          \
-        aw_moved_;                                 \
+/**
+ * Hands a pointer over: yields it and leaves NULL behind, so that its cleanup does nothing. The
+ * argument is an lvalue and is evaluated once.
+ */
+#define AW_MOVE(pointer)                            \
+    __extension__({                                 \
+        __typeof__(pointer) *aw_slot_ = &(pointer); \
+        __typeof__(pointer) aw_moved_ = *aw_slot_;  \
+        *aw_slot_ = NULL;                           \
+        aw_moved_;                                  \
     })
 /** Number of elements of an array. */
 #define AW_COUNT(array) (sizeof(array) / sizeof((array)[0]))
