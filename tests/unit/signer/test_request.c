@@ -175,15 +175,17 @@ attacks_a_json(void **state)
 static void
 attack_12_many_members(void **state)
 {
-    enum { MEMBERS = 21000, LONGEST = 12 };
-    char *text = malloc(MEMBERS * (size_t)LONGEST + 3);
+    enum { MEMBERS = 21000 };
+    char *text = NULL;
     size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
 
     (void)state;
-    text[size++] = '{';
+    fputc('{', out);
     for (unsigned i = 0; i < MEMBERS; i++)
-        size += (size_t)sprintf(text + size, "%s\"a%u\":1", i > 0 ? "," : "", i);
-    text[size++] = '}';
+        fprintf(out, "%s\"a%u\":1", i > 0 ? "," : "", i);
+    fputc('}', out);
+    fclose(out);
     assert_true(check_row(
         &(struct row){"attack 12: many members", SIGN_NEW_ORDER, text, size, "json", "20000"}));
     free(text);
@@ -379,17 +381,19 @@ fields(void **state)
     check_rows(field_rows, AW_COUNT(field_rows));
 }
 
-/* A text of `count` times `unit`, in quotes, after `before` and before `after`. */
+/* `count` times `unit`, after `before` and before `after`. */
 static char *
 repeated(const char *before, const char *unit, size_t count, const char *after)
 {
-    size_t length = strlen(unit);
-    char *text = malloc(strlen(before) + count * length + strlen(after) + 1);
-    char *at = stpcpy(text, before);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
 
+    fputs(before, out);
     for (size_t i = 0; i < count; i++)
-        at = stpcpy(at, unit);
-    strcpy(at, after);
+        fputs(unit, out);
+    fputs(after, out);
+    fclose(out);
     return text;
 }
 
@@ -436,16 +440,19 @@ limits(void **state)
     assert_int_equal(failures, 0);
 }
 
-/* `count` of `format`, which takes the number, in "[...]". */
+/* `count` elements, each with its number, in the array that `before` opens. */
 static char *
 numbered(const char *before, const char *prefix, const char *suffix, unsigned count)
 {
-    char *text = malloc(strlen(before) + count * (strlen(prefix) + strlen(suffix) + 12) + 3);
-    char *at = stpcpy(text, before);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
 
+    fputs(before, out);
     for (unsigned i = 0; i < count; i++)
-        at += sprintf(at, "%s%s%u%s", i > 0 ? "," : "", prefix, i, suffix);
-    strcpy(at, "]}");
+        fprintf(out, "%s%s%u%s", i > 0 ? "," : "", prefix, i, suffix);
+    fputs("]}", out);
+    fclose(out);
     return text;
 }
 
