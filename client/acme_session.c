@@ -12,6 +12,7 @@ struct acme_session {
     struct acme_progress progress;
     char *nonces[ACME_NONCES_MAX]; /* the freshest last */
     size_t nonce_count;
+    char problem[sizeof(((struct acme_problem *)NULL)->type)]; /* of the last post */
 };
 
 aw_result
@@ -50,6 +51,12 @@ acme_session_free(acme_session **session)
     free((*session)->new_nonce);
     free(*session);
     *session = NULL;
+}
+
+const char *
+acme_session_problem(const acme_session *session)
+{
+    return session->problem;
 }
 
 size_t
@@ -235,6 +242,7 @@ judge_answer(struct attempt *a, const struct http_response *response, bool *agai
     if (response->status >= 200 && response->status <= 299)
         return AW_OK;
     AW_TRY(acme_problem_parse(response, &problem));
+    memcpy(a->session->problem, problem.type, sizeof(problem.type));
     if (strcmp(problem.type, "badNonce") == 0 && a->bad_nonces < ACME_BAD_NONCE_RETRIES) {
         *again = true;
         return judge_bad_nonce(a, response);
@@ -248,6 +256,7 @@ acme_post(acme_session *session, acme_signer sign, void *context, bool idempoten
 {
     struct attempt a = {.session = session, .what = what, .idempotent = idempotent};
 
+    session->problem[0] = '\0';
     memset(out, 0, sizeof(*out));
     for (;;) {
         AW_CLEANUP(http_response_free) struct http_response response = {0};
