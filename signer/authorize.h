@@ -9,7 +9,7 @@
 
 #include "common/result.h"
 #include "signer/core.h"
-#include "signer/csr.h"
+#include "csr/csr.h"
 #include "signer/peer.h"
 #include "signer/request.h"
 

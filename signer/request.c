@@ -239,13 +239,13 @@ read_bytes(const struct place *p, size_t max, struct sign_bytes *out)
 static aw_result
 read_csr(const struct place *p)
 {
-    return read_bytes(p, SIGN_CSR_MAX, &p->out->csr);
+    return read_bytes(p, CSR_SIZE_MAX, &p->out->csr);
 }
 
 static aw_result
 read_certificate(const struct place *p)
 {
-    return read_bytes(p, SIGN_CERTIFICATE_MAX, &p->out->certificate);
+    return read_bytes(p, CSR_CERTIFICATE_MAX, &p->out->certificate);
 }
 
 static aw_result
@@ -258,7 +258,7 @@ read_chain(const struct place *p)
         if (!cJSON_IsString(e))
             return aw_fail(AW_CODE_SYNTAX, "\"%s\" holds something other than strings", p->name);
         struct sign_bytes *next = &p->out->chain[p->out->chain_count++];
-        AW_TRY(decode(e->valuestring, p->name, SIGN_CERTIFICATE_MAX, next));
+        AW_TRY(decode(e->valuestring, p->name, CSR_CERTIFICATE_MAX, next));
     }
     return AW_OK;
 }

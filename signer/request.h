@@ -16,16 +16,15 @@
 
 #include "common/names.h"
 #include "common/result.h"
+#include "csr/csr.h"
 
 /** Limits. */
 enum {
-    SIGN_NAMES_MAX = 100,             /**< identifiers of an order */
-    SIGN_NONCE_MAX = 512,             /**< characters of a nonce */
-    SIGN_URL_MAX = 2048,              /**< characters of a URL */
-    SIGN_CSR_MAX = 32 * 1024,         /**< octets of a CSR */
-    SIGN_CERTIFICATE_MAX = 64 * 1024, /**< octets of a certificate */
-    SIGN_CHAIN_MAX = 8,               /**< certificates above the leaf */
-    SIGN_CLAIMS_MAX = 1000,           /**< URLs of one ClaimUrls */
+    SIGN_NAMES_MAX = CSR_NAMES_MAX, /**< identifiers of an order */
+    SIGN_NONCE_MAX = 512,           /**< characters of a nonce */
+    SIGN_URL_MAX = 2048,            /**< characters of a URL */
+    SIGN_CHAIN_MAX = 8,             /**< certificates above the leaf */
+    SIGN_CLAIMS_MAX = 1000,         /**< URLs of one ClaimUrls */
     SIGN_TEXT_MAX = 128, /**< characters of an application, profile, time, certificate id */
 };
 

@@ -419,9 +419,9 @@ limits(void **state)
             SIGN_URL_MAX - 19, 1, "\"}", "url"},
         {"attack 71: CSR over 32 KiB", SIGN_FINALIZE,
             "{\"nonce\":\"a\",\"order\":1,\"url\":\"https://ca.example/o\",\"csr\":\"MA", "AAAA",
-            SIGN_CSR_MAX / 3 - 1, 1, "AA\"}", "csr"},
+            CSR_SIZE_MAX / 3 - 1, 1, "AA\"}", "csr"},
         {"certificate over 64 KiB", SIGN_REVOKE, "{\"nonce\":\"a\",\"certificate\":\"MA", "AAAA",
-            SIGN_CERTIFICATE_MAX / 3 - 1, 1, "AA\"}", "certificate"},
+            CSR_CERTIFICATE_MAX / 3 - 1, 1, "AA\"}", "certificate"},
     };
     unsigned failures = 0;
 

@@ -1,0 +1,60 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/bio.h>
+#include <openssl/pem.h>
+
+#include "common/io.h"
+#include "csr/csr.h"
+
+/* Both names are in use (RFC 7468 section 7). */
+static bool
+is_request(const char *name)
+{
+    return strcmp(name, "CERTIFICATE REQUEST") == 0 || strcmp(name, "NEW CERTIFICATE REQUEST") == 0;
+}
+
+static aw_result
+copy(const uint8_t *bytes, size_t size, uint8_t **der, size_t *der_size)
+{
+    *der = malloc(size + 1);
+    if (*der == NULL)
+        return aw_fail_memory();
+    memcpy(*der, bytes, size);
+    *der_size = size;
+    return AW_OK;
+}
+
+static aw_result
+from_pem(BIO *bio, uint8_t **der, size_t *der_size)
+{
+    char *name = NULL, *header = NULL;
+    unsigned char *data = NULL;
+    long length = 0;
+    aw_result r = AW_OK;
+
+    if (PEM_read_bio(bio, &name, &header, &data, &length) != 1)
+        r = aw_fail_openssl("it is not PEM");
+    else if (!is_request(name))
+        r = aw_fail(
+            AW_CODE_SYNTAX, "found a PEM block \"%.60s\", expected a CERTIFICATE REQUEST", name);
+    else
+        r = copy(data, (size_t)length, der, der_size);
+    OPENSSL_free(name);
+    OPENSSL_free(header);
+    OPENSSL_free(data);
+    return r;
+}
+
+aw_result
+csr_from_text(const char *text, size_t size, uint8_t **der, size_t *der_size)
+{
+    if (size > 0 && (uint8_t)text[0] == 0x30) /* SEQUENCE: DER, which no PEM text begins with */
+        return copy((const uint8_t *)text, size, der, der_size);
+    BIO *bio = BIO_new_mem_buf(text, (int)size);
+    if (bio == NULL)
+        return aw_fail_memory();
+    aw_result r = from_pem(bio, der, der_size);
+    BIO_free(bio);
+    return r;
+}
