@@ -285,12 +285,12 @@ class Pebble:
             raise
 
     def stop(self):
-        self._stop_processes()
+        self.stop_processes()
         remove_state(self.state)
 
     def restart(self):
         """Ends and starts the process on the same ports: it then knows no account any more."""
-        self._stop_processes()
+        self.stop_processes()
         if not self._try_ports():
             raise PebbleError(self._explain())
         with open(self.issuing_root, "wb") as file:
@@ -306,7 +306,7 @@ class Pebble:
             if self._try_ports():
                 return
             explanation = self._explain()
-            self._stop_processes()
+            self.stop_processes()
             if "address already in use" not in explanation:
                 raise PebbleError(explanation)
         raise PebbleError(f"no free ports in {ATTEMPTS} attempts: {explanation}")
@@ -375,7 +375,8 @@ class Pebble:
                 lines += [f"{name}: {line.rstrip()}" for line in file.readlines()[-5:]]
         return "Pebble did not start:\n" + "\n".join(lines)
 
-    def _stop_processes(self):
+    def stop_processes(self):
+        """Ends the CA but keeps its folder; restart() brings it back."""
         for process in self.processes:
             process.terminate()
         for process in self.processes:

@@ -16,6 +16,7 @@ import pwd
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -89,6 +90,16 @@ def wait_until(what, condition, seconds=START_SECONDS):
         if time.monotonic() > deadline:
             raise Failed(f"waited {seconds} s in vain for: {what}")
         time.sleep(0.02)
+
+
+def listens(path):
+    """Whether somebody takes connections: a socket's file may be left over from a killed signer."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+            return True
+        except OSError:
+            return False
 
 
 class World:
@@ -216,7 +227,7 @@ accounts:
     def start_signer(self):
         self.spawn_signer()
         wait_until("the signer's sockets", lambda: self.signer.poll() is not None
-                   or (os.path.exists(self.socket) and os.path.exists(self.admin_socket)))
+                   or (listens(self.socket) and listens(self.admin_socket)))
         if self.signer.poll() is not None:
             status = self.signer.returncode
             self.signer = None
