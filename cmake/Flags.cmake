@@ -12,7 +12,7 @@ target_include_directories(aw_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(aw_flags INTERFACE
     -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
     -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wswitch-enum -Wnull-dereference
-    -Wno-unused-command-line-argument -fno-common -fno-strict-aliasing)
+    $<$<C_COMPILER_ID:Clang>:-Wno-unused-command-line-argument> -fno-common -fno-strict-aliasing)
 if(ACMEWARD_WERROR)
     target_compile_options(aw_flags INTERFACE -Werror)
 endif()
