@@ -83,6 +83,9 @@ print_record(const struct audit_record *record)
         print_escaped(i == 0 ? "  " : ",", entry->names[i]);
     if (entry->order != 0)
         printf("  order %lld", (long long)entry->order);
+    print_escaped("  ", entry->url_kind);
+    if (entry->kind == AUDIT_CLAIM || entry->name_count == 0)
+        print_escaped("  ", entry->url);
     print_escaped("  account ", entry->account);
     print_escaped("\n        ", entry->message);
     putchar('\n');
