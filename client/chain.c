@@ -66,10 +66,10 @@ refuse_line(const struct line *line)
     aw_log_escape(line->text, line->length, shown, sizeof(shown));
     if (line->length > strlen(begin) && memcmp(line->text, begin, strlen(begin)) == 0)
         return aw_fail(AW_CODE_MISMATCH,
-            "line %u of the CA's answer begins a foreign block, \"%s\"; expected certificates only",
-            line->number, shown);
-    return aw_fail(AW_CODE_MISMATCH,
-        "line %u of the CA's answer, \"%s\", is no part of a certificate", line->number, shown);
+            "line %u begins a foreign block, \"%s\"; expected certificates only", line->number,
+            shown);
+    return aw_fail(
+        AW_CODE_MISMATCH, "line %u, \"%s\", is no part of a certificate", line->number, shown);
 }
 
 static bool
@@ -97,7 +97,7 @@ scan(const char *pem, size_t size)
             return refuse_line(&line);
     }
     if (inside)
-        return aw_fail(AW_CODE_SYNTAX, "the CA's answer ends inside a certificate");
+        return aw_fail(AW_CODE_SYNTAX, "it ends inside a certificate");
     return AW_OK;
 }
 

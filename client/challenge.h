@@ -33,7 +33,8 @@ typedef struct challenge_webroot challenge_webroot;
 /** Makes an empty one. Release: challenge_webroot_free. */
 AW_MUST_USE aw_result challenge_webroot_new(challenge_webroot **out);
 
-/** Removes what is still deployed, releases, nulls; NULL is allowed. */
+/** Removes what is still deployed and the folders that were made, where they are empty; releases,
+ * nulls; NULL is allowed. */
 void challenge_webroot_free(challenge_webroot **w);
 
 /**
@@ -44,7 +45,7 @@ void challenge_webroot_free(challenge_webroot **w);
 AW_MUST_USE aw_result challenge_webroot_deploy(
     challenge_webroot *w, const char *root, const char *token, const char *text);
 
-/** Removes the file of a token, and the folders that were made for it when they are empty. */
+/** Removes the file of a token. */
 void challenge_webroot_remove(challenge_webroot *w, const char *token);
 
 /** A server in a thread of its own. */

@@ -15,9 +15,9 @@ enum { FOLDERS = AW_COUNT(folder_names) };
 
 struct deployed {
     struct deployed *next;
-    char token[CHALLENGE_TOKEN_MAX + 1];
-    int folders[FOLDERS + 1]; /* descriptors: the web root, then each folder below it */
-    bool made[FOLDERS];       /* which of them we made */
+    char token[CHALLENGE_TOKEN_MAX + 1]; /* empty once removed */
+    int folders[FOLDERS + 1];            /* descriptors: the web root, then each folder below it */
+    bool made[FOLDERS];                  /* which of them we made */
 };
 
 struct challenge_webroot {
@@ -46,12 +46,19 @@ challenge_webroot_new(challenge_webroot **out)
     return *out == NULL ? aw_fail_memory() : AW_OK;
 }
 
-/* Folders that somebody else has put files into meanwhile stay: rmdir refuses them. */
 static void
-undeploy(struct deployed *d)
+remove_file(struct deployed *d)
 {
-    if (d->folders[FOLDERS] >= 0)
+    if (d->token[0] != '\0' && d->folders[FOLDERS] >= 0)
         unlinkat(d->folders[FOLDERS], d->token, 0);
+    d->token[0] = '\0';
+}
+
+/* Folders that somebody else has put files into meanwhile stay: they can't be removed. */
+static void
+release(struct deployed *d)
+{
+    remove_file(d);
     for (size_t i = FOLDERS; i-- > 0;)
         if (d->made[i])
             unlinkat(d->folders[i], folder_names[i], AT_REMOVEDIR);
@@ -65,10 +72,12 @@ challenge_webroot_free(challenge_webroot **w)
 {
     if (w == NULL || *w == NULL)
         return;
+    for (struct deployed *d = (*w)->first; d != NULL; d = d->next)
+        remove_file(d);
     while ((*w)->first != NULL) {
         struct deployed *d = (*w)->first;
         (*w)->first = d->next;
-        undeploy(d);
+        release(d);
     }
     free(*w);
     *w = NULL;
@@ -133,7 +142,7 @@ challenge_webroot_deploy(
     memcpy(d->token, token, strlen(token) + 1);
     aw_result r = deploy(d, root, text);
     if (!aw_ok(r)) {
-        undeploy(d);
+        release(d);
         return r;
     }
     d->next = w->first;
@@ -141,16 +150,13 @@ challenge_webroot_deploy(
     return AW_OK;
 }
 
+/* Its folders wait for challenge_webroot_free: other tokens may lie in them. */
 void
 challenge_webroot_remove(challenge_webroot *w, const char *token)
 {
-    for (struct deployed **at = &w->first; *at != NULL; at = &(*at)->next) {
-        struct deployed *d = *at;
-
-        if (strcmp(d->token, token) != 0)
-            continue;
-        *at = d->next;
-        undeploy(d);
-        return;
-    }
+    for (struct deployed *d = w->first; d != NULL; d = d->next)
+        if (strcmp(d->token, token) == 0) {
+            remove_file(d);
+            return;
+        }
 }

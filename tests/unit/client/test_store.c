@@ -1,0 +1,732 @@
+/* What is on disk after every step, crash and mishap. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "authority.h"
+#include "client/chain.h"
+#include "client/store.h"
+#include "client/store_steps.h"
+#include "common/io.h"
+
+#define HOST "www.example.edu"
+#define NAME "web"
+
+/* A root folder for each test, and texts of two versions that tell each other apart. */
+struct place {
+    char root[64];
+    char path[512];
+};
+
+static struct party authority, leaf;
+static char *leaf_pem, *authority_text, *both, *key_pem;
+
+static int
+remove_entry(const char *path, const struct stat *st, int kind, struct FTW *place)
+{
+    (void)st;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
+static int
+make_place(void **state)
+{
+    struct place *place = calloc(1, sizeof(*place));
+
+    assert_non_null(place);
+    snprintf(place->root, sizeof(place->root), "/tmp/acmeward-store-XXXXXX");
+    assert_non_null(mkdtemp(place->root));
+    *state = place;
+    return 0;
+}
+
+static int
+remove_place(void **state)
+{
+    struct place *place = *state;
+
+    assert_int_equal(nftw(place->root, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+    free(place);
+    return 0;
+}
+
+static const char *
+at(struct place *place, const char *path)
+{
+    snprintf(place->path, sizeof(place->path), "%s/%s", place->root, path);
+    return place->path;
+}
+
+static char *
+text_at(struct place *place, const char *path)
+{
+    char *text = NULL;
+    size_t size = 0;
+
+    if (!aw_ok(aw_file_read(at(place, path), CHAIN_PEM_MAX, &text, &size)))
+        fail_msg("%s", aw_error_last()->message);
+    return text;
+}
+
+static void
+assert_text(struct place *place, const char *path, const char *expected)
+{
+    char *text = text_at(place, path);
+
+    if (strcmp(text, expected) != 0)
+        fail_msg("%s holds \"%.60s\", expected \"%.60s\"", path, text, expected);
+    free(text);
+}
+
+/* A version whose four texts carry a mark; made where it is used, for secrets are not inherited. */
+struct marked {
+    char texts[3][64];
+    aw_secret *key;
+    struct store_version version;
+};
+
+static void
+mark(struct marked *m, const char *mark_text)
+{
+    char key[64];
+
+    for (size_t i = 0; i < 3; i++)
+        snprintf(m->texts[i], sizeof(m->texts[i]), "%s %s\n", store_kind_names[i], mark_text);
+    snprintf(key, sizeof(key), "privkey %s\n", mark_text);
+    assert_true(aw_ok(aw_secret_new(sizeof(key), &m->key)));
+    assert_true(aw_ok(aw_secret_append(m->key, key, strlen(key))));
+    m->version = (struct store_version){m->texts[0], m->texts[1], m->texts[2], m->key};
+}
+
+static unsigned
+write_marked(struct place *place, const char *mark_text)
+{
+    struct marked m;
+    unsigned version = 0;
+
+    mark(&m, mark_text);
+    if (!aw_ok(store_write(place->root, NAME, &m.version, &version)))
+        fail_msg("%s", aw_error_last()->message);
+    aw_secret_free(&m.key);
+    return version;
+}
+
+static void
+assert_live(struct place *place, const char *mark_text)
+{
+    for (size_t i = 0; i < STORE_KINDS; i++) {
+        char path[64], expected[64];
+
+        snprintf(path, sizeof(path), "live/" NAME "/%s.pem", store_kind_names[i]);
+        snprintf(expected, sizeof(expected), "%s %s\n", store_kind_names[i], mark_text);
+        assert_text(place, path, expected);
+    }
+}
+
+static void
+assert_mode(struct place *place, const char *path, mode_t type, mode_t mode)
+{
+    struct stat st;
+
+    if (lstat(at(place, path), &st) != 0)
+        fail_msg("%s: %s", path, strerror(errno));
+    if ((st.st_mode & S_IFMT) != type || (type != S_IFLNK && (st.st_mode & 07777) != mode))
+        fail_msg("%s: mode %o, expected %o", path, st.st_mode, type | mode);
+}
+
+static void
+test_names(void **state)
+{
+    static const struct {
+        const char *name;
+        bool good;
+    } rows[] = {
+        {"www.example.edu", true},
+        {"web", true},
+        {"_first-2.B", true},
+        {"a", true},
+        {"", false},
+        {".", false},
+        {"..", false},
+        {".hidden", false},
+        {"-d", false},
+        {"a/b", false},
+        {"../x", false},
+        {"a b", false},
+        {"*.example.edu", false},
+        {"a\nb", false},
+        {"b\303\274cher", false},
+    };
+    char text[STORE_NAME_MAX + 2];
+
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        aw_result r = store_name_check(rows[i].name);
+        if (r.code != (rows[i].good ? AW_CODE_OK : AW_CODE_USAGE))
+            fail_msg("\"%s\": %s", rows[i].name, aw_code_tag(r.code));
+    }
+    memset(text, 'a', sizeof(text));
+    text[STORE_NAME_MAX + 1] = '\0';
+    assert_int_equal(store_name_check(text).code, AW_CODE_USAGE);
+    text[STORE_NAME_MAX] = '\0';
+    assert_true(aw_ok(store_name_check(text)));
+}
+
+/* certbot's layout to the letter, whatever the umask. */
+static void
+test_layout(void **state)
+{
+    static const struct {
+        const char *path;
+        mode_t type, mode;
+    } rows[] = {
+        {"archive", S_IFDIR, 0700},
+        {"live", S_IFDIR, 0700},
+        {"archive/" NAME, S_IFDIR, 0755},
+        {"live/" NAME, S_IFDIR, 0755},
+        {"live/" NAME "/README", S_IFREG, 0644},
+        {"archive/" NAME "/cert1.pem", S_IFREG, 0644},
+        {"archive/" NAME "/chain1.pem", S_IFREG, 0644},
+        {"archive/" NAME "/fullchain1.pem", S_IFREG, 0644},
+        {"archive/" NAME "/privkey1.pem", S_IFREG, 0600},
+        {"archive/" NAME "/privkey2.pem", S_IFREG, 0600},
+        {"archive/.lock-" NAME, S_IFREG, 0600},
+    };
+    static const mode_t masks[] = {0, 0077, 0022};
+    struct place *place = *state;
+    char target[128];
+
+    for (size_t i = 0; i < AW_COUNT(masks); i++) {
+        mode_t before = umask(masks[i]);
+        char text[16];
+
+        snprintf(text, sizeof(text), "v%zu", i + 1);
+        assert_int_equal(write_marked(place, text), i + 1);
+        umask(before);
+        assert_live(place, text);
+    }
+    for (size_t i = 0; i < AW_COUNT(rows); i++)
+        assert_mode(place, rows[i].path, rows[i].type, rows[i].mode);
+    for (size_t i = 0; i < STORE_KINDS; i++) {
+        char path[64], expected[64];
+
+        snprintf(path, sizeof(path), "live/" NAME "/%s.pem", store_kind_names[i]);
+        snprintf(expected, sizeof(expected), "../../archive/" NAME "/%s3.pem", store_kind_names[i]);
+        ssize_t length = readlink(at(place, path), target, sizeof(target) - 1);
+        assert_true(length > 0);
+        target[length] = '\0';
+        assert_string_equal(target, expected);
+    }
+    assert_text(place, "archive/" NAME "/cert1.pem", "cert v1\n"); /* old versions stay */
+}
+
+/* In a child: opens the store, does some of the steps, dies without cleaning up. */
+static void
+crash_after(struct place *place, unsigned steps, const char *mark_text)
+{
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct marked m;
+        store *s = NULL;
+
+        mark(&m, mark_text);
+        if (!aw_ok(store_open(place->root, NAME, &s)))
+            _exit(2);
+        for (unsigned step = 0; step < steps; step++)
+            if (!aw_ok(store_step(s, &m.version, s->highest + 1, step)))
+                _exit(3);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static bool
+holds_mark(struct place *place, const char *mark_text)
+{
+    char *text = text_at(place, "live/" NAME "/privkey.pem");
+    bool found = strstr(text, mark_text) != NULL;
+
+    free(text);
+    return found;
+}
+
+/* After a crash at every step the next run finds or makes one whole version, the old or the new. */
+static void
+test_crash_at_every_step(void **state)
+{
+    struct place *place = *state;
+
+    for (unsigned steps = 0; steps <= STORE_STEPS; steps++) {
+        char old[16], new[16], after[16];
+        store *s = NULL;
+
+        snprintf(old, sizeof(old), "old%u", steps);
+        snprintf(new, sizeof(new), "new%u", steps);
+        snprintf(after, sizeof(after), "after%u", steps);
+        write_marked(place, old);
+        crash_after(place, steps, new);
+        if (steps <= 2 * STORE_KINDS) /* nothing live was touched */
+            assert_live(place, old);
+        if (!aw_ok(store_open(place->root, NAME, &s)))
+            fail_msg("after %u steps: %s", steps, aw_error_last()->message);
+        assert_live(place, holds_mark(place, new) ? new : old);
+        if (steps > 2 * STORE_KINDS)
+            assert_live(place, new);
+        store_close(&s);
+        write_marked(place, after);
+        assert_live(place, after);
+    }
+}
+
+static void
+test_crash_of_the_first_version(void **state)
+{
+    struct place *place = *state;
+
+    for (unsigned steps = 0; steps <= STORE_STEPS; steps++) {
+        store *s = NULL;
+
+        crash_after(place, steps, "first");
+        assert_true(aw_ok(store_open(place->root, NAME, &s)));
+        bool whole = steps >= STORE_KINDS;
+        assert_int_equal(s->highest, whole ? 1 : 0);
+        if (whole)
+            assert_live(place, "first");
+        store_close(&s);
+        assert_int_equal(nftw(at(place, "archive"), remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+        assert_int_equal(nftw(at(place, "live"), remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+    }
+}
+
+/* A child that does nothing but add versions, killed at any moment. */
+static void
+test_kill_at_any_moment(void **state)
+{
+    struct place *place = *state;
+
+    write_marked(place, "begin");
+    for (int round = 0; round < 20; round++) {
+        pid_t child = fork();
+
+        assert_true(child >= 0);
+        if (child == 0) {
+            struct marked m;
+            store *s = NULL;
+            unsigned version;
+
+            mark(&m, "killed");
+            while (aw_ok(store_open(place->root, NAME, &s)) &&
+                   aw_ok(store_add(s, &m.version, &version)))
+                store_close(&s);
+            _exit(2);
+        }
+        usleep(2000 + (useconds_t)round * 1500);
+        kill(child, SIGKILL);
+        int status = 0;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status)); /* it never failed by itself */
+        store *s = NULL;
+        if (!aw_ok(store_open(place->root, NAME, &s)))
+            fail_msg("round %d: %s", round, aw_error_last()->message);
+        store_close(&s);
+        assert_live(place, holds_mark(place, "killed") ? "killed" : "begin");
+    }
+    write_marked(place, "end");
+    assert_live(place, "end");
+}
+
+static void
+test_lock(void **state)
+{
+    struct place *place = *state;
+    store *first = NULL, *second = NULL, *other = NULL;
+
+    assert_true(aw_ok(store_open(place->root, NAME, &first)));
+    assert_int_equal(store_open(place->root, NAME, &second).code, AW_CODE_BUSY);
+    assert_non_null(strstr(aw_error_last()->message, "another run works on"));
+    assert_null(second);
+    assert_true(aw_ok(store_open(place->root, "other", &other))); /* one certificate, one lock */
+    store_close(&first);
+    store_close(&other);
+    assert_true(aw_ok(store_open(place->root, NAME, &second)));
+    store_close(&second);
+    store_close(&second);
+}
+
+/* A run that came to nothing leaves nothing that looks like a certificate. */
+static void
+test_nothing_left(void **state)
+{
+    struct place *place = *state;
+    store *s = NULL;
+
+    assert_true(aw_ok(store_open(place->root, NAME, &s)));
+    store_close(&s);
+    assert_int_not_equal(access(at(place, "live/" NAME), F_OK), 0);
+    assert_int_not_equal(access(at(place, "archive/" NAME), F_OK), 0);
+}
+
+/* The disk is full, as near as a test comes: nothing installed is touched. */
+static void
+test_no_space(void **state)
+{
+    struct place *place = *state;
+    struct rlimit before, none = {0, 0};
+    struct marked m;
+    unsigned version = 0;
+    store *s = NULL;
+
+    write_marked(place, "good");
+    assert_true(aw_ok(store_open(place->root, NAME, &s)));
+    mark(&m, "lost");
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none.rlim_max = before.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    aw_result r = store_add(s, &m.version, &version);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(r.code, AW_CODE_IO);
+    store_close(&s);
+    aw_secret_free(&m.key);
+    assert_live(place, "good");
+    assert_int_equal(write_marked(place, "again"), 2);
+    assert_live(place, "again");
+}
+
+static void
+put(struct place *place, const char *path, const char *text, mode_t mode)
+{
+    FILE *file = fopen(at(place, path), "w");
+
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    assert_int_equal(chmod(at(place, path), mode), 0);
+}
+
+/* What aw_file_replace had not renamed yet may hold a private key. */
+static void
+test_leftovers(void **state)
+{
+    struct place *place = *state;
+    store *s = NULL;
+
+    write_marked(place, "one");
+    put(place, "archive/" NAME "/privkey2.pem.Ab12Cd", "half a key", 0600);
+    put(place, "archive/" NAME "/cert2.pem", "half a version", 0644);
+    put(place, "archive/" NAME "/notes.txt", "somebody's", 0644);
+    put(place, "archive/" NAME "/cert02.pem", "somebody's", 0644);
+    assert_true(aw_ok(store_open(place->root, NAME, &s)));
+    store_close(&s);
+    assert_int_not_equal(access(at(place, "archive/" NAME "/privkey2.pem.Ab12Cd"), F_OK), 0);
+    assert_int_not_equal(access(at(place, "archive/" NAME "/cert2.pem"), F_OK), 0);
+    assert_text(place, "archive/" NAME "/notes.txt", "somebody's");
+    assert_text(place, "archive/" NAME "/cert02.pem", "somebody's");
+    assert_live(place, "one");
+}
+
+static void
+open_fails(struct place *place, enum aw_code code, const char *reason)
+{
+    store *s = NULL;
+    aw_result r = store_open(place->root, NAME, &s);
+
+    if (r.code != code || strstr(aw_error_last()->message, reason) == NULL)
+        fail_msg("%s: %s, expected %s, \"%s\"", aw_code_tag(r.code), aw_error_last()->message,
+            aw_code_tag(code), reason);
+    assert_null(s);
+}
+
+/* Somebody edited the live folder: nothing of theirs is overwritten. */
+static void
+test_foreign_files(void **state)
+{
+    struct place *place = *state;
+
+    write_marked(place, "one");
+    assert_int_equal(unlink(at(place, "live/" NAME "/chain.pem")), 0);
+    put(place, "live/" NAME "/chain.pem", "mine", 0644);
+    open_fails(place, AW_CODE_CORRUPT, "no link");
+    assert_text(place, "live/" NAME "/chain.pem", "mine");
+    assert_int_equal(unlink(at(place, "live/" NAME "/chain.pem")), 0);
+    assert_int_equal(symlink("/etc/passwd", at(place, "live/" NAME "/chain.pem")), 0);
+    open_fails(place, AW_CODE_CORRUPT, "another place");
+    assert_int_equal(unlink(at(place, "live/" NAME "/chain.pem")), 0);
+    assert_int_equal(
+        symlink("../../archive/" NAME "/cert1.pem", at(place, "live/" NAME "/chain.pem")), 0);
+    open_fails(place, AW_CODE_CORRUPT, "another place");
+    assert_int_equal(unlink(at(place, "live/" NAME "/chain.pem")), 0);
+    assert_int_equal(write_marked(place, "two"), 2); /* a link that is missing is mended */
+    assert_live(place, "two");
+}
+
+/* Whoever may write the root could put a folder of their own under the key. */
+static void
+test_loose_root(void **state)
+{
+    struct place *place = *state;
+
+    assert_int_equal(chmod(place->root, 0777), 0);
+    open_fails(place, AW_CODE_PERMISSION, "0777");
+    assert_int_equal(chmod(place->root, 0755), 0);
+    assert_int_equal(write_marked(place, "one"), 1);
+}
+
+static void
+test_root_that_is_none(void **state)
+{
+    struct place *place = *state;
+    struct place below = {.root = ""};
+
+    put(place, "file", "", 0644);
+    snprintf(below.root, sizeof(below.root), "%.40s/file", place->root);
+    open_fails(&below, AW_CODE_EXISTS, "no folder");
+    snprintf(below.root, sizeof(below.root), "%.40s/a/b", place->root);
+    open_fails(&below, AW_CODE_NOT_FOUND, "can't make folder");
+}
+
+/* Listing. */
+
+struct seen {
+    char text[2048];
+    size_t count;
+};
+
+static aw_result
+see(const struct store_entry *entry, void *context)
+{
+    struct seen *seen = context;
+    size_t used = strlen(seen->text);
+
+    snprintf(seen->text + used, sizeof(seen->text) - used, "%s:%u:%s:%s:%s\n", entry->name,
+        entry->version, entry->name_count == 0 ? "-" : entry->names[0],
+        entry->key_type == NULL ? "-" : entry->key_type,
+        entry->fault == NULL ? "good" : entry->fault);
+    seen->count++;
+    return AW_OK;
+}
+
+static void
+write_real(struct place *place, const char *name)
+{
+    aw_secret *key = NULL;
+    unsigned version = 0;
+
+    assert_true(aw_ok(aw_secret_new(strlen(key_pem), &key)));
+    assert_true(aw_ok(aw_secret_append(key, key_pem, strlen(key_pem))));
+    const struct store_version content = {leaf_pem, authority_text, both, key};
+    assert_true(aw_ok(store_write(place->root, name, &content, &version)));
+    aw_secret_free(&key);
+}
+
+static void
+break_nothing(struct place *place)
+{
+    (void)place;
+}
+
+static void
+break_key(struct place *place)
+{
+    EVP_PKEY *fresh = NULL;
+    assert_true(aw_ok(chain_key_generate(NULL, "ec-p256", &fresh)));
+    char *pem = authority_key_pem(fresh);
+
+    put(place, "archive/" NAME "/privkey1.pem", pem, 0600);
+    free(pem);
+    chain_key_free(&fresh);
+}
+
+static void
+break_key_text(struct place *place)
+{
+    put(place, "archive/" NAME "/privkey1.pem", "no key", 0600);
+}
+
+static void
+break_key_encrypted(struct place *place)
+{
+    put(place, "archive/" NAME "/privkey1.pem",
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", 0600);
+}
+
+static void
+break_key_mode(struct place *place)
+{
+    assert_int_equal(chmod(at(place, "archive/" NAME "/privkey1.pem"), 0644), 0);
+}
+
+static void
+break_key_gone(struct place *place)
+{
+    assert_int_equal(unlink(at(place, "archive/" NAME "/privkey1.pem")), 0);
+}
+
+static void
+break_cert(struct place *place)
+{
+    put(place, "archive/" NAME "/cert1.pem", "scrap", 0644);
+}
+
+static void
+break_fullchain(struct place *place)
+{
+    put(place, "archive/" NAME "/fullchain1.pem", authority_text, 0644);
+}
+
+static void
+break_link_gone(struct place *place)
+{
+    assert_int_equal(unlink(at(place, "live/" NAME "/chain.pem")), 0);
+}
+
+static void
+break_links_mixed(struct place *place)
+{
+    write_real(place, NAME);
+    assert_int_equal(unlink(at(place, "live/" NAME "/privkey.pem")), 0);
+    assert_int_equal(
+        symlink("../../archive/" NAME "/privkey1.pem", at(place, "live/" NAME "/privkey.pem")), 0);
+}
+
+static const struct {
+    const char *name;
+    void (*damage)(struct place *place);
+    const char *seen;
+} damages[] = {
+    {"none", break_nothing, NAME ":1:" HOST ":ec-p256:good\n"},
+    {"another key", break_key, NAME ":1:" HOST ":ec-p256:privkey.pem is not the key of cert.pem\n"},
+    {"no key", break_key_text, "privkey.pem holds no readable key"},
+    {"encrypted key", break_key_encrypted, "privkey.pem holds no readable key"},
+    {"key for all", break_key_mode, "privkey.pem has mode 0644: everybody may use it\n"},
+    {"key gone", break_key_gone, "can't open privkey.pem"},
+    {"certificate", break_cert, NAME ":1:-:-:cert.pem: line 1, "},
+    {"fullchain", break_fullchain, "fullchain.pem and cert.pem are of two certificates\n"},
+    {"link gone", break_link_gone, "chain.pem is missing\n"},
+    {"links mixed", break_links_mixed, "the links point at versions 2 and 1"},
+};
+
+static void
+test_list_tells_damage(void **state)
+{
+    struct place *place = *state;
+
+    for (size_t i = 0; i < AW_COUNT(damages); i++) {
+        struct seen seen = {.text = ""};
+
+        write_real(place, NAME);
+        damages[i].damage(place);
+        assert_true(aw_ok(store_list(place->root, see, &seen)));
+        if (strstr(seen.text, damages[i].seen) == NULL)
+            fail_msg("%s: \"%s\" does not say \"%s\"", damages[i].name, seen.text, damages[i].seen);
+        assert_int_equal(seen.count, 1);
+        assert_int_equal(nftw(at(place, "archive"), remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+        assert_int_equal(nftw(at(place, "live"), remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+    }
+}
+
+static aw_result
+stop(const struct store_entry *entry, void *context)
+{
+    (void)entry;
+    (void)context;
+    return aw_fail(AW_CODE_IO, "enough");
+}
+
+static void
+test_list_in_order(void **state)
+{
+    struct place *place = *state;
+    struct seen seen = {.text = ""};
+
+    assert_true(aw_ok(store_list(place->root, see, &seen)));
+    assert_int_equal(seen.count, 0);
+    write_real(place, "b");
+    write_real(place, "a");
+    write_real(place, "a");
+    put(place, "live/README", "no certificate", 0644);
+    put(place, "live/.hidden", "no certificate", 0644);
+    assert_true(aw_ok(store_list(place->root, see, &seen)));
+    assert_string_equal(seen.text, "a:2:" HOST ":ec-p256:good\nb:1:" HOST ":ec-p256:good\n");
+    assert_int_equal(store_list(place->root, stop, NULL).code, AW_CODE_IO);
+    struct store_entry entry;
+    assert_int_equal(store_read(place->root, "c", &entry).code, AW_CODE_NOT_FOUND);
+    assert_int_equal(store_read(place->root, "../x", &entry).code, AW_CODE_USAGE);
+    assert_true(aw_ok(store_read(place->root, "a", &entry)));
+    assert_string_equal(entry.issuer, "CN=Test CA");
+    assert_int_equal(entry.not_after - entry.not_before, 86400 + 3600);
+    store_entry_free(&entry);
+}
+
+static int
+make_leaf(void **state)
+{
+    (void)state;
+    authority = authority_make(NULL, &(struct wish){.subject = "Test CA", .ca = true});
+    leaf = authority_make(&authority, &(struct wish){.subject = HOST, .san = "DNS:" HOST});
+    leaf_pem = authority_pem(leaf.certificate);
+    authority_text = authority_pem(authority.certificate);
+    both = authority_join(leaf_pem, authority_text, NULL);
+    key_pem = authority_key_pem(leaf.key);
+    return 0;
+}
+
+static int
+free_leaf(void **state)
+{
+    (void)state;
+    authority_free(&authority);
+    authority_free(&leaf);
+    free(leaf_pem);
+    free(authority_text);
+    free(both);
+    free(key_pem);
+    return 0;
+}
+
+#define IN_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, remove_place)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),
+        IN_PLACE(test_layout),
+        IN_PLACE(test_crash_at_every_step),
+        IN_PLACE(test_crash_of_the_first_version),
+        IN_PLACE(test_kill_at_any_moment),
+        IN_PLACE(test_lock),
+        IN_PLACE(test_nothing_left),
+        IN_PLACE(test_no_space),
+        IN_PLACE(test_leftovers),
+        IN_PLACE(test_foreign_files),
+        IN_PLACE(test_loose_root),
+        IN_PLACE(test_root_that_is_none),
+        IN_PLACE(test_list_tells_damage),
+        IN_PLACE(test_list_in_order),
+    };
+
+    return cmocka_run_group_tests(tests, make_leaf, free_leaf);
+}
