@@ -430,7 +430,7 @@ aw_varlink_split(const char *full, char interface[AW_VARLINK_MAX_METHOD + 1],
         return false;
     memcpy(interface, full, (size_t)(dot - full));
     interface[dot - full] = '\0';
-    strcpy(method, dot + 1);
+    memcpy(method, dot + 1, strlen(dot + 1) + 1);
     return true;
 }
 

@@ -144,7 +144,7 @@ read_answer(struct aw_varlink_answer *answer)
     if (error != NULL && !aw_varlink_name_valid(error))
         return aw_fail(AW_CODE_SYNTAX, "error: found \"%s\", expected a full name", error);
     if (error != NULL)
-        strcpy(answer->error, error);
+        snprintf(answer->error, sizeof(answer->error), "%s", error);
     return aw_varlink_parameters(answer->message, &answer->parameters);
 }
 

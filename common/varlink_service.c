@@ -1,5 +1,6 @@
 #include "common/varlink.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Calls. */
@@ -27,7 +28,7 @@ read_call(struct aw_varlink_call *call)
         return aw_fail(AW_CODE_SYNTAX,
             "method: found \"%s\", expected a full name such as \"org.varlink.service.GetInfo\"",
             method);
-    strcpy(call->method, method);
+    snprintf(call->method, sizeof(call->method), "%s", method);
     AW_TRY(refuse_mode(call->message, "more"));
     AW_TRY(refuse_mode(call->message, "oneway"));
     AW_TRY(refuse_mode(call->message, "upgrade"));

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "common/result.h"
-#include "signer/core.h"
 #include "csr/csr.h"
+#include "signer/core.h"
 #include "signer/peer.h"
 #include "signer/request.h"
 

@@ -124,7 +124,7 @@ record(ledger *self, const struct audit_entry *entry, int64_t *seq)
     AW_TRY(settle(self, ledger_apply(self->db, receipt.seq, receipt.time, entry)));
     self->position.seq = receipt.seq;
     self->position.time = receipt.time;
-    strcpy(self->position.digest, receipt.digest);
+    memcpy(self->position.digest, receipt.digest, sizeof(self->position.digest));
     self->pending++;
     return AW_OK;
 }

@@ -306,7 +306,7 @@ ledger_db_position(ledger_db *db, struct ledger_position *out)
     if (digest == NULL || strlen(digest) >= sizeof(out->digest))
         return aw_fail(
             AW_CODE_CORRUPT, "the ledger's database has a bad digest of its last record");
-    strcpy(out->digest, digest);
+    memcpy(out->digest, digest, strlen(digest) + 1);
     return AW_OK;
 }
 

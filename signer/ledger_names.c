@@ -27,7 +27,7 @@ join(const char **texts, size_t count, char **out)
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
             *end++ = ' ';
-        end = stpcpy(end, texts[i]);
+        end = mempcpy(end, texts[i], strlen(texts[i]));
     }
     *end = '\0';
     *out = text;

@@ -42,7 +42,7 @@ visit(const struct audit_record *record, void *context)
     AW_TRY(ledger_apply(replay->db, record->seq, record->entry.time, &record->entry));
     replay->position->seq = record->seq;
     replay->position->time = record->entry.time;
-    strcpy(replay->position->digest, record->digest);
+    memcpy(replay->position->digest, record->digest, sizeof(replay->position->digest));
     replay->replayed++;
     if (replay->replayed % LEDGER_COMMIT_EVERY == 0)
         return ledger_db_commit(replay->db, replay->position);

@@ -36,7 +36,7 @@ void
 scene_begin(struct scene *scene)
 {
     *scene = (struct scene){0};
-    strcpy(scene->folder, "/tmp/acmeward-audit-XXXXXX");
+    snprintf(scene->folder, sizeof(scene->folder), "/tmp/acmeward-audit-XXXXXX");
     assert_non_null(mkdtemp(scene->folder));
     snprintf(scene->path, sizeof(scene->path), "%s/audit.jsonl", scene->folder);
 }

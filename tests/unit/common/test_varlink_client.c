@@ -51,7 +51,7 @@ place_make(void)
     assert_non_null(mkdtemp(p.folder));
     assert_int_equal(chmod(p.folder, 0755), 0);
     snprintf(p.path, sizeof(p.path), "%s/s", p.folder);
-    strcpy(address.sun_path, p.path);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", p.path);
     p.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(p.listener >= 0);
     assert_int_equal(bind(p.listener, (struct sockaddr *)&address, sizeof(address)), 0);

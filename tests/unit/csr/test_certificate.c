@@ -12,8 +12,8 @@
 #include <openssl/x509v3.h>
 
 #include "common/result.h"
-#include "csr_builder.h"
 #include "csr/csr.h"
+#include "csr_builder.h"
 
 #define SHA256_ECDSA SEQUENCE(oid("1.2.840.10045.4.3.2"))
 #define ISSUER \

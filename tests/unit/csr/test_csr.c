@@ -12,8 +12,8 @@
 #include <openssl/sha.h>
 
 #include "common/result.h"
-#include "csr_rows.h"
 #include "csr/csr.h"
+#include "csr_rows.h"
 
 /* Subject. */
 

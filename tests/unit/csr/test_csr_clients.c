@@ -11,8 +11,8 @@
 #include <openssl/x509v3.h>
 
 #include "common/result.h"
-#include "csr_builder.h"
 #include "csr/csr.h"
+#include "csr_builder.h"
 
 /* Made by OpenSSL's own functions, as `openssl req -new -subj /CN=... -addext ...` does. */
 struct openssl_request {

@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "common/result.h"
-#include "csr_builder.h"
 #include "csr/csr.h"
+#include "csr_builder.h"
 
 enum { MUTATIONS = 14000, SIGNED_MUTATIONS = 8000, SEEDS = 5, LONGEST = 4096 };
 

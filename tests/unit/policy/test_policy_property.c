@@ -31,7 +31,7 @@ random_identifier(void)
     random_name(name);
     if (pick(3) != 0)
         return name_of(name);
-    strcat(text, name);
+    snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s", name);
     return name_of(text);
 }
 

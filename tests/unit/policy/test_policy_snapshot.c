@@ -312,8 +312,9 @@ note(const struct policy_application *application, void *context)
 {
     struct visited *visited = context;
 
-    strcat(visited->names, application->name);
-    strcat(visited->names, " ");
+    size_t length = strlen(visited->names);
+
+    snprintf(visited->names + length, sizeof(visited->names) - length, "%s ", application->name);
     return --visited->left != 0;
 }
 

@@ -34,11 +34,12 @@ void
 random_name(char out[TEXT_SIZE])
 {
     unsigned labels = pick(4);
+    size_t length = 0;
 
-    out[0] = '\0';
     for (unsigned i = 0; i < labels; i++)
-        strcat(out, (const char *const[]){"a.", "b.", "c."}[pick(3)]);
-    strcat(out,
+        length += (size_t)snprintf(out + length, TEXT_SIZE - length, "%s",
+            (const char *const[]){"a.", "b.", "c."}[pick(3)]);
+    snprintf(out + length, TEXT_SIZE - length, "%s",
         (const char *const[]){"example.edu", "a.example.edu", "b.test", "example.edu"}[pick(4)]);
 }
 
@@ -74,7 +75,7 @@ random_lists(struct rules *a)
             else
                 random_name(text);
             if (!has(a, (enum list)list, text))
-                strcpy(a->lists[list][a->counts[list]++], text);
+                snprintf(a->lists[list][a->counts[list]++], TEXT_SIZE, "%s", text);
         }
     }
     if (a->counts[EXACT] == 0)

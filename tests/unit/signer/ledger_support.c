@@ -20,7 +20,7 @@ void
 scene_begin(struct ledger_scene *scene)
 {
     *scene = (struct ledger_scene){0};
-    strcpy(scene->folder, "/tmp/acmeward-ledger-XXXXXX");
+    snprintf(scene->folder, sizeof(scene->folder), "/tmp/acmeward-ledger-XXXXXX");
     assert_non_null(mkdtemp(scene->folder));
     snprintf(scene->path, sizeof(scene->path), "%s/ledger.db", scene->folder);
     snprintf(scene->log_path, sizeof(scene->log_path), "%s/audit.jsonl", scene->folder);
@@ -175,13 +175,14 @@ split_names(const char *list, struct names *out)
     char *save = NULL;
 
     assert_true(strlen(list) < sizeof(out->text));
-    strcpy(out->text, list);
+    snprintf(out->text, sizeof(out->text), "%s", list);
     out->count = 0;
     for (char *name = strtok_r(out->text, " ", &save); name != NULL;
          name = strtok_r(NULL, " ", &save)) {
         assert_true(out->count < NAMES_MAX);
         out->texts[out->count] = name;
-        strcpy(out->names[out->count++].text, name);
+        snprintf(out->names[out->count].text, sizeof(out->names[0].text), "%s", name);
+        out->count++;
     }
 }
 

@@ -202,8 +202,8 @@ steps_of_a_round(struct ledger_scene *scene, int round)
     int steps;
     int scans;
 
-    sprintf(url, U "finalize/%06d", round);
-    sprintf(key, "%064d", round);
+    snprintf(url, sizeof(url), U "finalize/%06d", round);
+    snprintf(key, sizeof(key), "%064d", round);
     count_steps(&steps, &scans);
     ask.order = scene_expect(scene, "order", &ask, LEDGER_NONE);
     ask.limit = round > 0 ? round : 1;

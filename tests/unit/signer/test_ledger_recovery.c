@@ -57,8 +57,8 @@ random_ask(struct world *world, struct ask *ask, struct sign_claim *claim, char 
         kind = SIGN_URL_FINALIZE;
     if (ask->order == 0)
         ask->operation = SIGN_NEW_ORDER;
-    sprintf(url, U "%u/%u/%u", which, kind, next(&world->seed, 3));
-    sprintf(digest, "%064x", which % 16);
+    snprintf(url, 64, U "%u/%u/%u", which, kind, next(&world->seed, 3));
+    snprintf(digest, 65, "%064x", which % 16);
     *claim = (struct sign_claim){(enum sign_url_kind)kind, url};
     if (ask->operation == SIGN_CLAIM)
         ask->url = NULL;
