@@ -24,6 +24,7 @@ enum {
     ACME_NAMES_MAX = 100,
     ACME_CHALLENGES_MAX = 32, /**< of one authorization; more are ignored */
     ACME_PROBLEM_DETAIL_MAX = 2000,
+    ACME_PROBLEM_TYPE_SIZE = 128,
     ACME_SUBPROBLEMS_MAX = 100,
     ACME_TOKEN_MAX = 128,            /**< characters of a challenge token (RFC 8555 8.1) */
     ACME_RETRIES_MAX = 5,            /**< of a request that met 429, 5xx or a dropped connection */
@@ -56,11 +57,12 @@ void acme_directory_free(struct acme_directory *directory);
 /** A problem document (RFC 7807, RFC 8555 6.7). Texts are escaped for a terminal. */
 struct acme_problem {
     long status;
-    char type[128]; /**< without "urn:ietf:params:acme:error:" when it has that prefix */
+    char type[ACME_PROBLEM_TYPE_SIZE]; /**< without "urn:ietf:params:acme:error:" when it has that
+                                          prefix */
     char *detail;
     char *instance; /**< URL for a person, as with userActionRequired; NULL: none */
     struct acme_subproblem {
-        char type[128];
+        char type[ACME_PROBLEM_TYPE_SIZE];
         char *detail;
         char *identifier;
     } * subproblems;
@@ -130,7 +132,8 @@ typedef aw_result (*acme_signer)(void *context, const char *nonce, char **url, c
  * Posts a signed request. The nonce comes from the pool, or newNonce. badNonce: signed again with
  * the nonce of that very answer. 429 and 503 wait for Retry-After within ACME_RETRY_AFTER_MAX;
  * other 5xx and dropped connections back off, where `idempotent`. An error status that is left
- * fails with its problem.
+ * fails with its problem. (libcurl itself sends a request again when a connection that was used
+ * before ends without an answer; the nonce keeps the CA from taking it twice.)
  */
 AW_MUST_USE aw_result acme_post(acme_session *session, acme_signer sign, void *context,
     bool idempotent, const char *what, struct http_response *out);

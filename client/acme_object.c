@@ -128,7 +128,7 @@ origin_length(const char *url)
 {
     const char *authority = url + strlen("https://");
 
-    return strlen("https://") + strcspn(authority, "/?#\\");
+    return strlen("https://") + strcspn(authority, "/?#");
 }
 
 /*

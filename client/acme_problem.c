@@ -12,7 +12,7 @@ static const char prefix[] = "urn:ietf:params:acme:error:";
 /* Reading. A problem is read as far as it goes: a fault in it must not hide the failure it tells.*/
 
 static void
-read_type(const cJSON *object, char out[128])
+read_type(const cJSON *object, char out[ACME_PROBLEM_TYPE_SIZE])
 {
     const char *type = cJSON_GetStringValue(aw_json_member(object, "type"));
 
@@ -20,7 +20,7 @@ read_type(const cJSON *object, char out[128])
         return;
     if (strncmp(type, prefix, sizeof(prefix) - 1) == 0)
         type += sizeof(prefix) - 1;
-    aw_log_escape(type, strlen(type), out, 128);
+    aw_log_escape(type, strlen(type), out, ACME_PROBLEM_TYPE_SIZE);
 }
 
 static aw_result

@@ -12,7 +12,7 @@ struct acme_session {
     struct acme_progress progress;
     char *nonces[ACME_NONCES_MAX]; /* the freshest last */
     size_t nonce_count;
-    char problem[sizeof(((struct acme_problem *)NULL)->type)]; /* of the last post */
+    char problem[ACME_PROBLEM_TYPE_SIZE]; /* type of the last post's */
 };
 
 aw_result
@@ -256,12 +256,12 @@ acme_post(acme_session *session, acme_signer sign, void *context, bool idempoten
 {
     struct attempt a = {.session = session, .what = what, .idempotent = idempotent};
 
-    session->problem[0] = '\0';
     memset(out, 0, sizeof(*out));
     for (;;) {
         AW_CLEANUP(http_response_free) struct http_response response = {0};
         bool again = false, sent;
 
+        session->problem[0] = '\0';
         aw_result r = post_signed(session, sign, context, &response, &sent);
         if (aw_ok(r))
             r = judge_answer(&a, &response, &again);

@@ -67,7 +67,7 @@ void http_close(http **h);
 /** Requests made so far, answered or not. */
 size_t http_requests(const http *h);
 
-/** Refuses a URL that is not https, not printable ASCII or over HTTP_URL_MAX. */
+/** Refuses a URL that is not https, not printable ASCII, too long or has a backslash. */
 AW_MUST_USE aw_result http_url_check(const char *url);
 
 /** Methods. */

@@ -14,7 +14,6 @@ static const struct failure {
     bool dropped;
     const char *hint;
 } failures[] = {
-    {CURLE_UNSUPPORTED_PROTOCOL, AW_CODE_SYNTAX, false, "CAs are spoken to over https only"},
     {CURLE_URL_MALFORMAT, AW_CODE_SYNTAX, false, "check the URL: https://HOST/PATH"},
     {CURLE_COULDNT_RESOLVE_PROXY, AW_CODE_CA_UNAVAILABLE, false,
         "check the name of the proxy (in the configuration, or https_proxy in the environment)"},

@@ -307,6 +307,28 @@ make_ready(struct issue *issue)
     return aw_fail(AW_CODE_INTERNAL, "an order of state %d", (int)issue->order.status);
 }
 
+/* orderNotReady may tell of a finalize that arrived, whose answer was lost on the way. */
+static bool
+order_may_tell(const struct issue *issue)
+{
+    return issue_answer_lost() ||
+           strcmp(acme_session_problem(issue->session), "orderNotReady") == 0;
+}
+
+static aw_result
+finalize_failed(struct issue *issue)
+{
+    struct aw_error error;
+
+    aw_error_save(&error);
+    if (order_may_tell(issue)) {
+        AW_TRY(read_order(issue));
+        if (issue->order.status != ACME_PENDING)
+            return AW_OK;
+    }
+    return aw_error_restore(&error);
+}
+
 /*
  * Finalize's own answer is the order (RFC 8555 7.4). Where it was lost, only the order tells
  * whether the CA got it.
@@ -320,7 +342,7 @@ finalize_once(struct issue *issue)
     issue_tell(issue, ISSUE_FINALIZE, NULL, NULL);
     aw_result r = acme_post(issue->session, sign_finalize, issue, false, what, &response);
     if (!aw_ok(r))
-        return issue_answer_lost() ? read_order(issue) : r;
+        return finalize_failed(issue);
     issue->retry_after = response.retry_after;
     AW_TRY(acme_expect_type(&response, json, what));
     return take_order(issue, &response);
