@@ -75,7 +75,7 @@ asks_for_json(int argc, char **argv)
 }
 
 static int
-main_command(int argc, char **argv)
+main_command(int argc, char **argv, bool secret)
 {
     AW_CLEANUP(options_free) struct options options = {0};
     AW_CLEANUP(output_close) struct output out;
@@ -85,7 +85,8 @@ main_command(int argc, char **argv)
     out.json = asks_for_json(argc, argv);
     if (command == NULL)
         return refuse_command(argv[1]);
-    aw_result r = options_read(argc - 1, argv + 1, command->options, &options);
+    aw_result r = secret ? options_refuse_secret()
+                         : options_read(argc - 1, argv + 1, command->options, &options);
     if (aw_ok(r))
         r = run(command, &options, &out);
     return aw_ok(r) ? 0 : output_failure(&out, r);
@@ -96,7 +97,8 @@ main(int argc, char **argv)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
-    options_wipe_secrets(argc, argv);
+    bool secret = options_wipe_secrets(argc, argv);
+
     umask(0077); /* every file's mode is set when it is made */
     sigaction(SIGPIPE, &ignore, NULL);
     if (argc < 2) {
@@ -111,5 +113,5 @@ main(int argc, char **argv)
         puts("acmeward " ACMEWARD_VERSION);
         return 0;
     }
-    return main_command(argc, argv);
+    return main_command(argc, argv, secret);
 }

@@ -127,12 +127,15 @@ names_secret(const char *argument)
            (length >= 2 && length <= strlen(option) && strncasecmp(option, bare, length) == 0);
 }
 
-void
+bool
 options_wipe_secrets(int argc, char **argv)
 {
+    bool found = false;
+
     for (int i = 1; i < argc; i++) {
         if (!names_secret(argv[i]))
             continue;
+        found = true;
         char *value = strchr(argv[i], '=');
         if (value != NULL)
             value++;
@@ -141,6 +144,13 @@ options_wipe_secrets(int argc, char **argv)
         if (value != NULL)
             memset(value, 'x', strlen(value));
     }
+    return found;
+}
+
+aw_result
+options_refuse_secret(void)
+{
+    return aw_hint(aw_fail(AW_CODE_USAGE, "--eab-hmac-key is not for acmeward"), WHY_EAB);
 }
 
 void

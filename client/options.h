@@ -96,8 +96,12 @@ extern const struct options_row options_table[];
 /**
  * Overwrites with "x" whatever looks like the value of --eab-hmac-key or another HMAC option: other
  * users can read it as long as it stands there. To be called first of all.
+ * @return true when there was such an option: then nothing else is done, but options_refuse_secret
  */
-void options_wipe_secrets(int argc, char **argv);
+bool options_wipe_secrets(int argc, char **argv);
+
+/** Fails with what is to be known about an EAB key on the command line. */
+AW_MUST_USE aw_result options_refuse_secret(void);
 
 /**
  * Reads the command line behind the command. AW_CODE_USAGE.

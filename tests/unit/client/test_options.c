@@ -298,7 +298,9 @@ test_wiping(void **state)
         char after[LINE_MAX] = "";
 
         split(lines[i].before, &line);
-        options_wipe_secrets(line.argc, line.argv);
+        bool found = options_wipe_secrets(line.argc, line.argv);
+        assert_int_equal(found, strstr(lines[i].before, "s3cr3t") != NULL ||
+                                    strstr(lines[i].before, "eab-hmac-key") != NULL);
         for (int j = 0; j < line.argc; j++) {
             size_t used = strlen(after);
             snprintf(after + used, sizeof(after) - used, "%s%s", j == 0 ? "" : " ", line.argv[j]);
