@@ -43,9 +43,9 @@ read_terminal(int fd, aw_secret *out)
         return aw_fail_errno(AW_CODE_IO, "can't ask the terminal");
     quiet = old;
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-    fputs("EAB HMAC key (not shown): ", stderr);
     if (tcsetattr(fd, TCSAFLUSH, &quiet) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't switch the terminal's echo off");
+    fputs("EAB HMAC key (not shown): ", stderr); /* only now: what came before was thrown away */
     aw_result r = read_line(fd, out);
     tcsetattr(fd, TCSAFLUSH, &old);
     fputc('\n', stderr);
