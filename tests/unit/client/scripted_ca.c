@@ -183,15 +183,23 @@ next_answer(struct scripted_ca *ca)
 
 /* Answers. */
 
+/* An answer on its way: the script may change as soon as the client has it. */
+struct sending {
+    const struct ca_answer *answer;
+    const char *base;
+    unsigned nonce;
+    bool has_body;
+};
+
 static void
-expand(const struct scripted_ca *ca, const char *text, char out[CA_TEXT_MAX])
+expand(const char *base, const char *text, char out[CA_TEXT_MAX])
 {
     size_t used = 0;
 
     out[0] = '\0';
     for (const char *mark; (mark = strstr(text, "$B")) != NULL; text = mark + 2)
         used += (size_t)snprintf(
-            out + used, CA_TEXT_MAX - used, "%.*s%s", (int)(mark - text), text, ca->base);
+            out + used, CA_TEXT_MAX - used, "%.*s%s", (int)(mark - text), text, base);
     snprintf(out + used, CA_TEXT_MAX - used, "%s", text);
 }
 
@@ -217,6 +225,12 @@ send_for_ever(SSL *ssl, const char *bytes, size_t size, long pause_ns)
 }
 
 static bool
+carries_nonce(enum ca_trick trick)
+{
+    return trick == CA_PLAIN || trick == CA_CLOSE || trick == CA_NUL_BODY;
+}
+
+static bool
 has_body(const struct scripted_ca *ca, const struct ca_answer *answer)
 {
     return strncmp(ca->last, "HEAD ", 5) != 0 && answer->status != 204 && answer->status != 304;
@@ -224,19 +238,20 @@ has_body(const struct scripted_ca *ca, const struct ca_answer *answer)
 
 /* Header and body in one write; false when the connection is to end. */
 static bool
-send_plain(struct scripted_ca *ca, SSL *ssl, const struct ca_answer *answer)
+send_plain(const struct sending *sending, SSL *ssl)
 {
+    const struct ca_answer *answer = sending->answer;
     static _Thread_local char fields[CA_TEXT_MAX], body[CA_TEXT_MAX], whole[3 * CA_TEXT_MAX];
     char nonce[64] = "";
     size_t extra = answer->trick == CA_NUL_BODY ? 2 : 0;
 
-    expand(ca, answer->fields != NULL ? answer->fields : "", fields);
-    expand(ca, answer->body != NULL ? answer->body : "", body);
-    if (answer->trick != CA_NO_NONCE)
-        snprintf(nonce, sizeof(nonce), "Replay-Nonce: n%u\r\n", ++ca->nonces);
+    expand(sending->base, answer->fields != NULL ? answer->fields : "", fields);
+    expand(sending->base, answer->body != NULL ? answer->body : "", body);
+    if (carries_nonce(answer->trick))
+        snprintf(nonce, sizeof(nonce), "Replay-Nonce: n%u\r\n", sending->nonce);
     size_t length = (size_t)snprintf(whole, sizeof(whole),
         "HTTP/1.1 %d Scripted\r\n%s%sContent-Length: %zu\r\n\r\n%s", answer->status, nonce, fields,
-        strlen(body) + extra, has_body(ca, answer) ? body : "");
+        strlen(body) + extra, sending->has_body ? body : "");
     if (extra > 0)
         memcpy(whole + length, "\0x", extra);
     return send_bytes(ssl, whole, length + extra) && answer->trick != CA_CLOSE;
@@ -244,8 +259,9 @@ send_plain(struct scripted_ca *ca, SSL *ssl, const struct ca_answer *answer)
 
 /* False when the connection is to end. */
 static bool
-send_answer(struct scripted_ca *ca, SSL *ssl, const struct ca_answer *answer)
+send_answer(const struct sending *sending, SSL *ssl)
 {
+    const struct ca_answer *answer = sending->answer;
     static const char filler[CHUNK] = {'x'};
 
     switch (answer->trick) {
@@ -253,7 +269,7 @@ send_answer(struct scripted_ca *ca, SSL *ssl, const struct ca_answer *answer)
     case CA_NO_NONCE:
     case CA_CLOSE:
     case CA_NUL_BODY:
-        return send_plain(ca, ssl, answer);
+        return send_plain(sending, ssl);
     case CA_DROP:
         return false;
     case CA_RAW:
@@ -291,9 +307,13 @@ answer_one(struct scripted_ca *ca, SSL *ssl)
     if (!read_request(ca, ssl))
         return false;
     pthread_mutex_lock(&ca->lock);
-    const struct ca_answer *answer = next_answer(ca);
+    const struct ca_answer *found = next_answer(ca);
+    const struct ca_answer answer = found != NULL ? *found : unexpected;
+    if (carries_nonce(answer.trick))
+        ca->nonces++;
+    const struct sending sending = {&answer, ca->base, ca->nonces, has_body(ca, &answer)};
     pthread_mutex_unlock(&ca->lock);
-    return send_answer(ca, ssl, answer != NULL ? answer : &unexpected);
+    return send_answer(&sending, ssl);
 }
 
 static void
@@ -366,6 +386,13 @@ scripted_ca_load(struct scripted_ca *ca, const struct ca_answer *answers, size_t
     ca->connections = 0;
     ca->nonces = 0;
     ca->requests[0] = ca->used[0] = ca->last[0] = ca->last_body[0] = ca->fault[0] = '\0';
+    pthread_mutex_unlock(&ca->lock);
+}
+
+void
+scripted_ca_settle(struct scripted_ca *ca)
+{
+    pthread_mutex_lock(&ca->lock);
     pthread_mutex_unlock(&ca->lock);
 }
 

@@ -75,7 +75,10 @@ void scripted_ca_start(struct scripted_ca *ca, const struct ca_server_options *o
 /** Sets the script anew and forgets what was asked so far. */
 void scripted_ca_load(struct scripted_ca *ca, const struct ca_answer *answers, size_t count);
 
-/** True when all answers were asked for and nothing else; prints what was wrong. */
+/** After an answer, before its members are read: what the server wrote is seen here. */
+void scripted_ca_settle(struct scripted_ca *ca);
+
+/** True when all answers were asked for and nothing else; prints what was wrong. Settles too. */
 bool scripted_ca_check(struct scripted_ca *ca, const char *row);
 
 /** Stops and removes its files; for AW_CLEANUP. */

@@ -52,6 +52,9 @@ void scripted_signer_start(struct scripted_signer *signer, const char *base);
 void scripted_signer_load(
     struct scripted_signer *signer, const struct signer_change *changes, size_t count);
 
+/** After an answer, before its members are read: what the signer wrote is seen here. */
+void scripted_signer_settle(struct scripted_signer *signer);
+
 /** Stops and removes its folder; for AW_CLEANUP. Connections must be closed before. */
 void scripted_signer_stop(struct scripted_signer *signer);
 

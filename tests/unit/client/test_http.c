@@ -31,12 +31,14 @@ open_for(const struct scripted_ca *ca, http **out)
 }
 
 static aw_result
-get(http *h, const struct scripted_ca *ca, const char *path, struct http_response *out)
+get(http *h, struct scripted_ca *ca, const char *path, struct http_response *out)
 {
     char url[256];
 
     snprintf(url, sizeof(url), "%s%s", ca->base, path);
-    return http_request(h, HTTP_GET, url, NULL, out);
+    aw_result r = http_request(h, HTTP_GET, url, NULL, out);
+    scripted_ca_settle(ca);
+    return r;
 }
 
 /* Answers that are not taken. */
@@ -293,6 +295,7 @@ sends_what_it_should(void **state)
     assert_true(aw_ok(http_request(h, HTTP_POST, url, "{\"protected\":\"\"}", &response)));
     assert_string_equal(response.body, "{}");
     http_response_free(&response);
+    scripted_ca_settle(&ca);
     assert_string_equal(ca.last_body, "{\"protected\":\"\"}");
     assert_non_null(strstr(ca.last, "\r\nContent-Type: application/jose+json\r\n"));
     assert_non_null(strstr(ca.last, "\r\nUser-Agent: test/1 libcurl/"));

@@ -177,7 +177,10 @@ issue_with(struct scene *scene, const char *profile, const struct issue_callback
     AW_TRY(http_open(&options, &h));
     AW_TRY(acme_session_new(h, nonce, NULL, &session));
     AW_TRY(signer_link_open(scene->signer.path, getuid(), &link));
-    return issue_certificate(session, link, &request, callbacks, out);
+    aw_result r = issue_certificate(session, link, &request, callbacks, out);
+    scripted_ca_settle(&scene->ca);
+    scripted_signer_settle(&scene->signer);
+    return r;
 }
 
 static aw_result

@@ -78,6 +78,7 @@ sends_what_the_interface_says(void **state)
     assert_true(aw_ok(signer_post_url(link, "AnswerChallenge", &target, &signed_request)));
     signer_signed_free(&signed_request);
     assert_true(aw_ok(signer_record_certificate(link, &order, chain, sizes, 2)));
+    scripted_signer_settle(&s);
     assert_string_equal(s.log,
         "NewOrder {\"application\":\"a\\\"pp\",\"nonce\":\"n1\",\"identifiers\":["
         "{\"type\":\"ip\",\"value\":\"192.0.2.1\"},{\"type\":\"dns\",\"value\":\"*.example.edu\"}],"
@@ -111,6 +112,7 @@ leaves_out_what_is_not_asked(void **state)
     assert_true(aw_ok(signer_link_open(s.path, getuid(), &link)));
     assert_true(aw_ok(signer_new_order(
         link, &(struct signer_new_order){NULL, names, 1, NULL}, "n", &opened, &signed_request)));
+    scripted_signer_settle(&s);
     assert_string_equal(s.log,
         "NewOrder {\"nonce\":\"n\",\"identifiers\":[{\"type\":\"ip\",\"value\":\"192.0.2.1\"}]}\n");
     assert_int_equal(signer_record_certificate(link, &order, NULL, NULL, 0).code, AW_CODE_INTERNAL);
@@ -343,6 +345,7 @@ connects_anew_once(void **state)
         aw_result r = signer_link_call(link, "RecordCertificate", "{}", &reply);
         aw_json_free(&reply);
         const struct aw_error *error = aw_error_last();
+        scripted_signer_settle(&s);
         if (r.code == lost_rows[i].code && s.connections == lost_rows[i].connections &&
             (aw_ok(r) ||
                 (has(error->message, lost_rows[i].words) && has(error->hint, lost_rows[i].hint))))
