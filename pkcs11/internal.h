@@ -27,7 +27,8 @@ struct token {
     struct token_pool pool;
     pthread_mutex_t login_lock;
     struct token_session anchor; /**< under login_lock; keeps the login alive */
-    pthread_mutex_t write_lock;
+    pthread_mutex_t write_lock;  /**< one writer at a time */
+    pthread_mutex_t store_lock;  /**< a search, or a call that adds or removes objects */
 };
 
 /** Room for a list of names in a report or a finding. */

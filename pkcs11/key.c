@@ -127,12 +127,12 @@ destroy_run(struct token_session *s, void *context)
         .what = "public key"};
 
     AW_TRY(find_private(s, key->label, &object));
-    AW_TRY(TOKEN_CALL(s, C_DestroyObject, s->handle, object));
+    AW_TRY(TOKEN_CALL_ALONE(s, C_DestroyObject, s->handle, object));
     aw_result r = token_object_find_one(s, &name, &object);
     if (r.code == AW_CODE_TOKEN_KEY_MISSING)
         return AW_OK;
     AW_TRY(r);
-    return TOKEN_CALL(s, C_DestroyObject, s->handle, object);
+    return TOKEN_CALL_ALONE(s, C_DestroyObject, s->handle, object);
 }
 
 aw_result

@@ -74,8 +74,8 @@ create_pair(struct token_session *s, const struct token_template *templates, voi
     struct token_template public = templates[0]; /* Cryptoki's parameters are not const */
     struct token_template private = templates[1];
 
-    return TOKEN_CALL(s, C_GenerateKeyPair, s->handle, &mechanism, public.attributes, public.count,
-        private.attributes, private.count, &g->public_object, &g->private_object);
+    return TOKEN_CALL_ALONE(s, C_GenerateKeyPair, s->handle, &mechanism, public.attributes,
+        public.count, private.attributes, private.count, &g->public_object, &g->private_object);
 }
 
 static aw_result
@@ -121,35 +121,29 @@ prove(struct token_session *s, struct generation *g, const struct token_template
     return token_key_try(s, g->key);
 }
 
-/* Best effort, on a way out that has a failure to report already. */
-static void
-discard(struct token_session *s, const struct generation *g)
+static aw_result
+create_and_prove(struct token_session *s, struct generation *g)
 {
-    struct aw_error error;
+    struct token_ladder ladder = {.template_count = 2, .create = create_pair, .context = g};
 
-    aw_error_save(&error);
-    aw_ignore(TOKEN_CALL(s, C_DestroyObject, s->handle, g->private_object), "way out");
-    aw_ignore(TOKEN_CALL(s, C_DestroyObject, s->handle, g->public_object), "way out");
-    aw_ignore(aw_error_restore(&error), "the first failure is the one to report");
+    public_template(&ladder.templates[0], g);
+    private_template(&ladder.templates[1], g);
+    AW_TRY(token_ladder_create(s, &ladder, g->report));
+    return aw_context(prove(s, g, &ladder.templates[1]), "the new key was destroyed again");
 }
 
 static aw_result
 generate_run(struct token_session *s, void *context)
 {
     struct generation *g = context;
-    struct token_ladder ladder = {.template_count = 2, .create = create_pair, .context = g};
 
     AW_TRY(refuse_taken_label(s, g->label));
-    public_template(&ladder.templates[0], g);
-    private_template(&ladder.templates[1], g);
-    AW_TRY(token_ladder_create(s, &ladder, g->report));
-    aw_result r = prove(s, g, &ladder.templates[1]);
+    aw_result r = create_and_prove(s, g);
     if (!aw_ok(r)) {
         token_key_free(&g->key);
-        discard(s, g);
-        return aw_context(r, "the new key was destroyed again");
+        token_objects_discard(s, g->id, sizeof(g->id));
     }
-    return AW_OK;
+    return r;
 }
 
 aw_result

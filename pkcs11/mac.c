@@ -153,7 +153,7 @@ create_secret(struct token_session *s, const struct token_template *templates, v
     struct import *i = context;
     struct token_template template = templates[0];
 
-    return TOKEN_CALL(
+    return TOKEN_CALL_ALONE(
         s, C_CreateObject, s->handle, template.attributes, template.count, &i->object);
 }
 
@@ -178,26 +178,30 @@ prove_mac(struct token_session *s, const struct import *i)
 }
 
 static aw_result
-import_run(struct token_session *s, void *context)
+create_and_prove(struct token_session *s, struct import *i)
 {
-    struct import *i = context;
     struct token_ladder ladder = {.template_count = 1, .create = create_secret, .context = i};
-    const struct token_object_name name = {
-        .class = CKO_SECRET_KEY, .label = i->label, .what = "secret key"};
-    struct aw_error error;
 
-    AW_TRY(token_object_absent(s, &name));
     import_template(&ladder.templates[0], i);
     AW_TRY(token_ladder_create(s, &ladder, i->report));
     aw_result r = token_template_verify(s, i->object, &ladder.templates[0], i->report);
     if (aw_ok(r))
         r = prove_mac(s, i);
-    if (aw_ok(r))
-        return AW_OK;
-    aw_error_save(&error);
-    aw_ignore(TOKEN_CALL(s, C_DestroyObject, s->handle, i->object), "the first failure counts");
-    (void)r;
-    return aw_context(aw_error_restore(&error), "the imported key was destroyed again");
+    return aw_context(r, "the imported key was destroyed again");
+}
+
+static aw_result
+import_run(struct token_session *s, void *context)
+{
+    struct import *i = context;
+    const struct token_object_name name = {
+        .class = CKO_SECRET_KEY, .label = i->label, .what = "secret key"};
+
+    AW_TRY(token_object_absent(s, &name));
+    aw_result r = create_and_prove(s, i);
+    if (!aw_ok(r))
+        token_objects_discard(s, i->id, sizeof(i->id));
+    return r;
 }
 
 static aw_result
@@ -304,7 +308,7 @@ destroy_run(struct token_session *s, void *context)
     CK_OBJECT_HANDLE object;
 
     AW_TRY(find_secret(s, mac->label, &object));
-    return TOKEN_CALL(s, C_DestroyObject, s->handle, object);
+    return TOKEN_CALL_ALONE(s, C_DestroyObject, s->handle, object);
 }
 
 aw_result

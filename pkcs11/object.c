@@ -43,25 +43,36 @@ token_attribute_bool(CK_ATTRIBUTE_TYPE type, bool value)
     return token_attribute(type, &values[value ? 1 : 0], sizeof(CK_BBOOL));
 }
 
-aw_result
-token_objects_find(struct token_session *s, const CK_ATTRIBUTE *template, size_t count,
-    CK_OBJECT_HANDLE *out, size_t *found)
+static aw_result
+run_search(struct token_session *s, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *out,
+    size_t *found)
 {
-    CK_ATTRIBUTE copy[8];
     CK_ULONG max = *found;
     CK_ULONG got = 0;
 
     *found = 0;
-    if (count > AW_COUNT(copy))
-        return aw_fail(AW_CODE_INTERNAL, "a search template of %zu attributes", count);
-    if (count > 0)
-        memcpy(copy, template, count * sizeof(copy[0]));
-    AW_TRY(TOKEN_CALL(s, C_FindObjectsInit, s->handle, copy, count));
+    AW_TRY(TOKEN_CALL(s, C_FindObjectsInit, s->handle, template, count));
     do { /* a token may give fewer at a time than there are */
         AW_TRY(TOKEN_CALL(s, C_FindObjects, s->handle, out + *found, max - *found, &got));
         *found += got;
     } while (got > 0 && *found < max);
     return TOKEN_CALL(s, C_FindObjectsFinal, s->handle);
+}
+
+aw_result
+token_objects_find(struct token_session *s, const CK_ATTRIBUTE *template, size_t count,
+    CK_OBJECT_HANDLE *out, size_t *found)
+{
+    CK_ATTRIBUTE copy[8];
+
+    if (count > AW_COUNT(copy))
+        return aw_fail(AW_CODE_INTERNAL, "a search template of %zu attributes", count);
+    if (count > 0)
+        memcpy(copy, template, count * sizeof(copy[0]));
+    token_store_lock(s->owner);
+    aw_result r = run_search(s, copy, count, out, found);
+    token_store_unlock(s->owner);
+    return r;
 }
 
 static aw_result
@@ -134,6 +145,22 @@ token_object_absent(struct token_session *s, const struct token_object_name *nam
     return aw_hint(
         aw_fail(AW_CODE_EXISTS, "the token has a %s \"%s\" already", name->what, name->label),
         "choose another label, or destroy that key first");
+}
+
+void
+token_objects_discard(struct token_session *s, const uint8_t *id, size_t id_size)
+{
+    const CK_ATTRIBUTE template[] = {
+        token_attribute_bool(CKA_TOKEN, true), token_attribute(CKA_ID, id, id_size)};
+    CK_OBJECT_HANDLE handles[4];
+    size_t found = AW_COUNT(handles);
+    struct aw_error error;
+
+    aw_error_save(&error);
+    if (aw_ok(token_objects_find(s, template, AW_COUNT(template), handles, &found)))
+        for (size_t i = 0; i < found; i++)
+            aw_ignore(TOKEN_CALL_ALONE(s, C_DestroyObject, s->handle, handles[i]), "way out");
+    aw_ignore(aw_error_restore(&error), "the failure before is the one to report");
 }
 
 aw_result

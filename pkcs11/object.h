@@ -56,6 +56,12 @@ AW_MUST_USE aw_result token_object_find_one(
 AW_MUST_USE aw_result token_object_absent(
     struct token_session *s, const struct token_object_name *name);
 
+/**
+ * Destroys the objects of a new CKA_ID, as far as it goes, on the way out of a failed creation: a
+ * token may have made half of a pair. This thread's last failure is kept.
+ */
+void token_objects_discard(struct token_session *s, const uint8_t *id, size_t id_size);
+
 /** Reads an attribute into attribute->pValue; ulValueLen is its room before and its length after.
  */
 AW_MUST_USE aw_result token_attribute_read(

@@ -13,6 +13,18 @@ token_functions(const token *t)
     return t->module.functions;
 }
 
+void
+token_store_lock(token *t)
+{
+    pthread_mutex_lock(&t->store_lock);
+}
+
+void
+token_store_unlock(token *t)
+{
+    pthread_mutex_unlock(&t->store_lock);
+}
+
 aw_result
 token_session_note(struct token_session *s, const char *function, CK_RV answer)
 {

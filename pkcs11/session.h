@@ -50,6 +50,22 @@ struct token_work {
 #define TOKEN_CALL(s, function, ...) \
     token_session_note((s), #function, token_functions((s)->owner)->function(__VA_ARGS__))
 
+/**
+ * Calls a function that adds or removes objects, with no search beside it: SoftHSM 2.6 fails a
+ * creation (CKR_GENERAL_ERROR, one of five) when another thread searches meanwhile.
+ */
+#define TOKEN_CALL_ALONE(s, function, ...)                          \
+    __extension__({                                                 \
+        token_store_lock((s)->owner);                               \
+        aw_result aw_alone_ = TOKEN_CALL(s, function, __VA_ARGS__); \
+        token_store_unlock((s)->owner);                             \
+        aw_alone_;                                                  \
+    })
+
+/** Keeps searches and changes apart. Not recursive. */
+void token_store_lock(token *t);
+void token_store_unlock(token *t);
+
 /** The module's functions. */
 CK_FUNCTION_LIST *token_functions(const token *t);
 

@@ -91,6 +91,7 @@ token_open(const struct token_config *config, token **out)
         return aw_fail_memory();
     pthread_mutex_init(&t->login_lock, NULL);
     pthread_mutex_init(&t->write_lock, NULL);
+    pthread_mutex_init(&t->store_lock, NULL);
     pthread_mutex_init(&t->pool.lock, NULL);
     AW_TRY(open_steps(t, config));
     *out = AW_MOVE(t);
@@ -110,6 +111,7 @@ token_close(token **pointer)
     EVP_MD_free(t->sha384);
     pthread_mutex_destroy(&t->login_lock);
     pthread_mutex_destroy(&t->write_lock);
+    pthread_mutex_destroy(&t->store_lock);
     pthread_mutex_destroy(&t->pool.lock);
     free(t->pin_source);
     free(t->latch);

@@ -23,7 +23,7 @@ struct worker {
     token_key *key;
     token_mac *mac;
     unsigned count;
-    unsigned done;
+    atomic_uint done;
     struct aw_error error;
 };
 
@@ -31,7 +31,6 @@ static struct softhsm h;
 static token *shared;
 static token_key *key;
 static token_mac *mac;
-static atomic_uint progress;
 
 static int
 setup(void **state)
@@ -87,7 +86,6 @@ work(void *context)
             break;
         }
         w->done++;
-        atomic_fetch_add(&progress, 1);
     }
     return NULL;
 }
@@ -123,9 +121,23 @@ test_eight_threads_four_sessions(void **state)
     finish(workers, threads, SIGNATURES);
 }
 
+/* Until every thread has done `more`, or is done: a wait for progress, not for time. */
+static void
+wait_for_all(struct worker workers[THREADS], unsigned more)
+{
+    for (int i = 0; i < THREADS; i++) {
+        unsigned goal = atomic_load(&workers[i].done) + more;
+        if (goal > workers[i].count)
+            goal = workers[i].count;
+        for (int spins = 0; atomic_load(&workers[i].done) < goal && spins < 100000; spins++)
+            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
+}
+
 /*
- * Somebody logs out, again and again, a hundred signatures apart: nobody may notice. (Sessions are
- * not closed under running calls here: SoftHSM frees them while in use.)
+ * Somebody logs out, again and again, and no call fails. Between two logouts every thread gets
+ * through, since a call may recover a few times only. (Sessions are not closed under running calls
+ * here: SoftHSM frees them while in use.)
  */
 static void
 test_logouts_under_load(void **state)
@@ -135,13 +147,9 @@ test_logouts_under_load(void **state)
 
     (void)state;
     CK_SESSION_HANDLE session = softhsm_session();
-    atomic_store(&progress, 0);
     start(workers, threads, 200);
     for (unsigned round = 1; round <= 6; round++) {
-        unsigned goal =
-            atomic_load(&progress) + 100; /* from the last logout on: no storm of them */
-        for (int spins = 0; atomic_load(&progress) < goal && spins < 100000; spins++)
-            nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        wait_for_all(workers, 10);
         CK_RV rv = softhsm_functions()->C_Logout(session);
         assert_true(rv == CKR_OK || rv == CKR_USER_NOT_LOGGED_IN);
     }
@@ -185,13 +193,56 @@ test_writers_beside_signers(void **state)
         writers[i] = (struct worker){.t = shared, .count = 10};
         assert_int_equal(pthread_create(&writer_threads[i], NULL, live_and_die, &writers[i]), 0);
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_join(writer_threads[i], NULL), 0);
+    finish(workers, threads, 100);
+    for (int i = 0; i < 2; i++)
         if (writers[i].done != 10)
             fail_msg(
                 "writer %d stopped after %u: %s", i, writers[i].done, writers[i].error.message);
+}
+
+/* SoftHSM fails one creation of five when another thread searches meanwhile: ours never do both. */
+static atomic_bool stop;
+
+static void *
+find_on(void *context)
+{
+    struct worker *w = context;
+
+    while (!atomic_load(&stop)) {
+        token_key *found = NULL;
+        if (!aw_ok(token_key_find(w->t, "account", &found))) {
+            aw_error_save(&w->error);
+            return NULL;
+        }
+        token_key_free(&found);
+        w->done++;
     }
-    finish(workers, threads, 100);
+    return NULL;
+}
+
+static void
+test_writers_beside_searches(void **state)
+{
+    struct worker finders[3];
+    pthread_t threads[3];
+    struct worker writer = {.t = shared, .count = 60};
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        finders[i] = (struct worker){.t = shared};
+        assert_int_equal(pthread_create(&threads[i], NULL, find_on, &finders[i]), 0);
+    }
+    live_and_die(&writer);
+    atomic_store(&stop, true);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    if (writer.done != 60)
+        fail_msg("the writer stopped after %u: %s", writer.done, writer.error.message);
+    for (int i = 0; i < 3; i++)
+        if (finders[i].error.code != AW_CODE_OK)
+            fail_msg("finder %d: %s", i, finders[i].error.message);
 }
 
 int
@@ -201,6 +252,7 @@ main(void)
         cmocka_unit_test(test_eight_threads_four_sessions),
         cmocka_unit_test(test_logouts_under_load),
         cmocka_unit_test(test_writers_beside_signers),
+        cmocka_unit_test(test_writers_beside_searches),
     };
 
     return cmocka_run_group_tests_name("token_threads", tests, setup, teardown);
