@@ -33,7 +33,7 @@ read_token(const cJSON *element, char out[ACME_TOKEN_MAX + 1])
 
     AW_TRY(aw_json_string(element, "token", ACME_TOKEN_MAX, &token));
     if (*token != '\0' && token[strspn(token, base64url)] == '\0') {
-        strcpy(out, token);
+        snprintf(out, ACME_TOKEN_MAX + 1, "%s", token);
         return AW_OK;
     }
     aw_log_escape(token, strlen(token), shown, sizeof(shown));
@@ -69,7 +69,8 @@ ignore_challenge(const char *type, struct acme_authorization *out)
     out->ignored_challenges++;
     aw_log_escape(type, strlen(type), shown, sizeof(shown));
     if (used + strlen(shown) + 3 <= sizeof(out->ignored_types))
-        sprintf(out->ignored_types + used, "%s%s", used == 0 ? "" : ", ", shown);
+        snprintf(out->ignored_types + used, sizeof(out->ignored_types) - used, "%s%s",
+            used == 0 ? "" : ", ", shown);
 }
 
 static aw_result

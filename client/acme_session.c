@@ -199,7 +199,8 @@ take_nonce(acme_session *session, char **out)
 
     while (session->nonce_count == 0 && again)
         AW_TRY(fetch_nonce_once(&a, &again));
-    *out = AW_MOVE(session->nonces[--session->nonce_count]);
+    session->nonce_count--;
+    *out = AW_MOVE(session->nonces[session->nonce_count]);
     return AW_OK;
 }
 

@@ -146,9 +146,10 @@ choose(const struct issue *issue, struct task *task)
     if (callbacks->choose == NULL || authorization->challenge_count == 0)
         return none_possible(authorization);
     const char *type = callbacks->choose(callbacks->context, authorization);
+    if (type == NULL && aw_error_last()->code == AW_CODE_OK)
+        return none_possible(authorization);
     if (type == NULL)
-        return aw_error_last()->code != AW_CODE_OK ? (aw_result){aw_error_last()->code}
-                                                   : none_possible(authorization);
+        return (aw_result){.code = aw_error_last()->code};
     for (size_t i = 0; i < authorization->challenge_count; i++)
         if (strcmp(authorization->challenges[i].type, type) == 0)
             task->challenge = &authorization->challenges[i];

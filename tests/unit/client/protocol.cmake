@@ -1,6 +1,7 @@
 # The protocol half: an HTTPS server and a signer, both scripted, for tests of http, acme and issue.
 pkg_check_modules(SSL REQUIRED IMPORTED_TARGET libssl>=3.0)
 add_library(aw_client_support STATIC
+    ${CMAKE_CURRENT_LIST_DIR}/issue_scene.c
     ${CMAKE_CURRENT_LIST_DIR}/scripted_ca.c
     ${CMAKE_CURRENT_LIST_DIR}/scripted_signer.c)
 target_include_directories(aw_client_support PUBLIC ${CMAKE_CURRENT_LIST_DIR})
@@ -12,3 +13,4 @@ aw_unit_test(acme aw_client_support)
 aw_unit_test(acme_session aw_client_support)
 aw_unit_test(signer_link aw_client_support)
 aw_unit_test(issue aw_client_support)
+aw_unit_test(issue_answers aw_client_support)

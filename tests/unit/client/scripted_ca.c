@@ -128,9 +128,9 @@ read_request(struct scripted_ca *ca, SSL *ssl)
         if (!read_more(ssl, buffer, &used))
             return false;
     pthread_mutex_lock(&ca->lock);
-    strcpy(ca->last_body, end);
+    snprintf(ca->last_body, sizeof(ca->last_body), "%s", end);
     *end = '\0';
-    strcpy(ca->last, buffer);
+    snprintf(ca->last, sizeof(ca->last), "%s", buffer);
     pthread_mutex_unlock(&ca->lock);
     return true;
 }
@@ -142,8 +142,7 @@ append(char *text, const char *more, size_t length)
 
     if (used + length + 2 > CA_TEXT_MAX)
         return;
-    memcpy(text + used, more, length);
-    strcpy(text + used + length, "\n");
+    snprintf(text + used, CA_TEXT_MAX - used, "%.*s\n", (int)length, more);
 }
 
 /* The tests' signers put the nonce, as base64url, where the protected header would be. */
@@ -367,7 +366,7 @@ scripted_ca_start(struct scripted_ca *ca, const struct ca_server_options *option
     static const struct ca_server_options plain;
 
     memset(ca, 0, sizeof(*ca));
-    strcpy(ca->folder, "/tmp/aw-ca-XXXXXX");
+    snprintf(ca->folder, sizeof(ca->folder), "/tmp/aw-ca-XXXXXX");
     assert_non_null(mkdtemp(ca->folder));
     snprintf(ca->ca_file, sizeof(ca->ca_file), "%s/ca.pem", ca->folder);
     make_tls(ca, options != NULL ? options : &plain);

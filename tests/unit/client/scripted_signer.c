@@ -207,12 +207,12 @@ scripted_signer_start(struct scripted_signer *s, const char *base)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     memset(s, 0, sizeof(*s));
-    strcpy(s->folder, "/tmp/aw-signer-XXXXXX");
+    snprintf(s->folder, sizeof(s->folder), "/tmp/aw-signer-XXXXXX");
     assert_non_null(mkdtemp(s->folder));
     assert_int_equal(chmod(s->folder, 0755), 0);
     snprintf(s->path, sizeof(s->path), "%s/s", s->folder);
     snprintf(s->new_order, sizeof(s->new_order), "%s/new-order", base);
-    strcpy(address.sun_path, s->path);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", s->path);
     s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(s->listener >= 0);
     assert_int_equal(bind(s->listener, (struct sockaddr *)&address, sizeof(address)), 0);

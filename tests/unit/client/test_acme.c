@@ -341,19 +341,20 @@ static void
 keeps_a_limited_number_of_challenges(void **state)
 {
     AW_CLEANUP(acme_authorization_free) struct acme_authorization a;
-    AW_CLEANUP(aw_free) char *text = calloc(1, 64 * 1024);
-    char *end = text;
+    AW_CLEANUP(aw_free) char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
 
     (void)state;
-    assert_non_null(text);
-    end += sprintf(
-        end, "{\"status\":\"pending\",\"identifier\":" DNS("a.example.edu") ",\"challenges\":[");
+    assert_non_null(f);
+    fprintf(f, "{\"status\":\"pending\",\"identifier\":" DNS("a.example.edu") ",\"challenges\":[");
     for (size_t i = 0; i < 10; i++)
-        end += sprintf(end, "{\"type\":\"some-quite-long-type-of-challenge-%zu\"},", i);
+        fprintf(f, "{\"type\":\"some-quite-long-type-of-challenge-%zu\"},", i);
     for (size_t i = 0; i < 3 * ACME_CHALLENGES_MAX; i++)
-        end += sprintf(end, CHALLENGE("http-01", "pending", "t") ",");
-    strcpy(end - 1, "]}");
-    assert_true(aw_ok(acme_authorization_parse(text, strlen(text), &a)));
+        fprintf(f, "%s%s", i == 0 ? "" : ",", CHALLENGE("http-01", "pending", "t"));
+    fprintf(f, "]}");
+    assert_int_equal(fclose(f), 0);
+    assert_true(aw_ok(acme_authorization_parse(text, size, &a)));
     assert_int_equal(a.challenge_count, ACME_CHALLENGES_MAX - 10);
     assert_int_equal(a.ignored_challenges, 10);
     assert_true(strlen(a.ignored_types) < ACME_IGNORED_TYPES_SIZE);
@@ -466,7 +467,7 @@ knows_the_types_of_rfc_8555(void **state)
     for (size_t i = 0; i < AW_COUNT(types); i++) {
         struct acme_problem problem = {.status = 409};
 
-        strcpy(problem.type, types[i]);
+        snprintf(problem.type, sizeof(problem.type), "%s", types[i]);
         aw_ignore(acme_problem_fail(&problem, -1, "doing"), "the text is what counts");
         if (aw_error_last()->hint[0] != '\0' && strstr(aw_error_last()->hint, "support") == NULL)
             continue;
@@ -481,23 +482,20 @@ static void
 cuts_long_problems(void **state)
 {
     AW_CLEANUP(acme_problem_free) struct acme_problem problem = {0};
-    AW_CLEANUP(aw_free) char *body = calloc(1, 128 * 1024);
-    char media[] = "application/problem+json", *end = body;
+    AW_CLEANUP(aw_free) char *body = NULL;
+    char media[] = "application/problem+json";
+    size_t size;
+    FILE *f = open_memstream(&body, &size);
 
     (void)state;
-    assert_non_null(body);
-    end += sprintf(end, "{\"type\":\"");
-    memset(end, 't', 1000);
-    end += 1000;
-    end += sprintf(end, "\",\"detail\":\"");
-    memset(end, 'd', 9000);
-    end += 9000;
-    end += sprintf(end, "\",\"subproblems\":[{}");
+    assert_non_null(f);
+    fprintf(f, "{\"type\":\"%01000d\",\"detail\":\"%09000d\",\"subproblems\":[{}", 0, 0);
     for (size_t i = 0; i < 3 * ACME_SUBPROBLEMS_MAX; i++)
-        end += sprintf(end, ",{\"detail\":\"%zu\",\"type\":\"ttttttttttttttttttttttttttt\"}", i);
-    strcpy(end, "]}");
+        fprintf(f, ",{\"detail\":\"%zu\",\"type\":\"ttttttttttttttttttttttttttt\"}", i);
+    fprintf(f, "]}");
+    assert_int_equal(fclose(f), 0);
     struct http_response response = {
-        .status = 400, .body = body, .size = strlen(body), .content_type = media};
+        .status = 400, .body = body, .size = size, .content_type = media};
     assert_true(aw_ok(acme_problem_parse(&response, &problem)));
     assert_int_equal(strlen(problem.detail), ACME_PROBLEM_DETAIL_MAX);
     assert_int_equal(problem.subproblem_count, ACME_SUBPROBLEMS_MAX);

@@ -236,7 +236,8 @@ reads_links(void **state)
         assert_true(aw_ok(get(h, &ca, "/x", &response)));
         for (size_t k = 0; k < response.link_count; k++) {
             assert_memory_equal(response.links[k].url, ca.base, strlen(ca.base));
-            sprintf(found + strlen(found), "%s %s\n", response.links[k].rel,
+            size_t used = strlen(found);
+            snprintf(found + used, sizeof(found) - used, "%s %s\n", response.links[k].rel,
                 response.links[k].url + strlen(ca.base));
         }
         if (strcmp(found, link_rows[i].expected) == 0)
@@ -258,8 +259,9 @@ keeps_a_limited_number_of_links(void **state)
     (void)state;
     scripted_ca_start(&ca, NULL);
     open_for(&ca, &h);
-    for (size_t i = 0; i < 2 * HTTP_LINKS_MAX; i++)
-        sprintf(fields + strlen(fields), "Link: <$B/%zu>;rel=a, <$B/%zu>;rel=b\r\n", i, i);
+    for (size_t i = 0, used = 0; i < 2 * HTTP_LINKS_MAX; i++)
+        used += (size_t)snprintf(
+            fields + used, sizeof(fields) - used, "Link: <$B/%zu>;rel=a, <$B/%zu>;rel=b\r\n", i, i);
     struct ca_answer answer = {"GET /x", 200, fields, NULL, CA_PLAIN};
     scripted_ca_load(&ca, &answer, 1);
     assert_true(aw_ok(get(h, &ca, "/x", &response)));
