@@ -359,33 +359,25 @@ test_standalone(void **state)
     assert_int_equal(call(port, "127.0.0.1"), -1);
 }
 
-/* A header that never ends is cut off, and others are served meanwhile; stopping does not wait. */
+/* A header over the limit is answered at once, not waited for; others are served meanwhile, and
+ * stopping does not wait for those who say nothing. */
 static void
 test_standalone_long_header(void **state)
 {
     challenge_standalone *s = NULL;
-    char answer[4096], big[2 * CHALLENGE_REQUEST_MAX];
-    size_t sent = 0;
+    char answer[4096], big[CHALLENGE_REQUEST_MAX + 1024] = "GET / HTTP/1.1\r\nX: ";
 
     (void)state;
     assert_true(aw_ok(challenge_standalone_start("127.0.0.1", 0, &s)));
     assert_true(aw_ok(challenge_standalone_deploy(s, TOKEN, TEXT)));
-    int fd = call(challenge_standalone_port(s), "127.0.0.1");
     int idle = call(challenge_standalone_port(s), "127.0.0.1");
-    memset(big, 'a', sizeof(big));
-    memcpy(big, "GET / HTTP/1.1\r\nX: ", 19);
-    for (ssize_t put; sent < 64 * sizeof(big); sent += (size_t)put)
-        if ((put = send(fd, big, sizeof(big), MSG_NOSIGNAL)) <= 0)
-            break;
+    memset(big + strlen(big), 'a', sizeof(big) - strlen(big) - 1);
+    big[sizeof(big) - 1] = '\0';
+    ask(challenge_standalone_port(s), big, answer, sizeof(answer));
+    assert_int_equal(strncmp(answer, "HTTP/1.1 400 ", 13), 0);
     ask(challenge_standalone_port(s), rows[0].request, answer, sizeof(answer));
     assert_true(ends_with(answer, TEXT));
-    ssize_t got = 0;
-    do
-        got = read(fd, answer, sizeof(answer));
-    while (got > 0);
-    assert_true(got == 0 || errno == ECONNRESET);
     challenge_standalone_stop(&s);
-    close(fd);
     close(idle);
 }
 

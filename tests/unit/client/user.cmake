@@ -8,3 +8,9 @@ aw_unit_test(store aw_client_authority)
 aw_unit_test(challenge aw_client_authority)
 aw_unit_test(options aw_client_authority)
 aw_unit_test(client_config aw_client_authority)
+aw_unit_test(whoami aw_client_authority aw_client_support)
+
+# The whole command; its commands are the program's own sources.
+aw_unit_test(certonly aw_client_authority aw_client_support)
+target_sources(test_certonly PRIVATE ${PROJECT_SOURCE_DIR}/client/cmd_certonly.c)
+target_link_options(test_certonly PRIVATE -Wl,--wrap=chain_key_generate)
