@@ -12,134 +12,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "authority.h"
-#include "client/chain.h"
 #include "client/store.h"
 #include "client/store_steps.h"
 #include "common/io.h"
-
-#define HOST "www.example.edu"
-#define NAME "web"
-
-/* A root folder for each test, and texts of two versions that tell each other apart. */
-struct place {
-    char root[64];
-    char path[512];
-};
-
-static struct party authority, leaf;
-static char *leaf_pem, *authority_text, *both, *key_pem;
-
-static int
-remove_entry(const char *path, const struct stat *st, int kind, struct FTW *place)
-{
-    (void)st;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
-static int
-make_place(void **state)
-{
-    struct place *place = calloc(1, sizeof(*place));
-
-    assert_non_null(place);
-    snprintf(place->root, sizeof(place->root), "/tmp/acmeward-store-XXXXXX");
-    assert_non_null(mkdtemp(place->root));
-    *state = place;
-    return 0;
-}
-
-static int
-remove_place(void **state)
-{
-    struct place *place = *state;
-
-    assert_int_equal(nftw(place->root, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
-    free(place);
-    return 0;
-}
-
-static const char *
-at(struct place *place, const char *path)
-{
-    snprintf(place->path, sizeof(place->path), "%s/%s", place->root, path);
-    return place->path;
-}
-
-static char *
-text_at(struct place *place, const char *path)
-{
-    char *text = NULL;
-    size_t size = 0;
-
-    if (!aw_ok(aw_file_read(at(place, path), CHAIN_PEM_MAX, &text, &size)))
-        fail_msg("%s", aw_error_last()->message);
-    return text;
-}
-
-static void
-assert_text(struct place *place, const char *path, const char *expected)
-{
-    char *text = text_at(place, path);
-
-    if (strcmp(text, expected) != 0)
-        fail_msg("%s holds \"%.60s\", expected \"%.60s\"", path, text, expected);
-    free(text);
-}
-
-/* A version whose four texts carry a mark; made where it is used, for secrets are not inherited. */
-struct marked {
-    char texts[3][64];
-    aw_secret *key;
-    struct store_version version;
-};
-
-static void
-mark(struct marked *m, const char *mark_text)
-{
-    char key[64];
-
-    for (size_t i = 0; i < 3; i++)
-        snprintf(m->texts[i], sizeof(m->texts[i]), "%s %s\n", store_kind_names[i], mark_text);
-    snprintf(key, sizeof(key), "privkey %s\n", mark_text);
-    assert_true(aw_ok(aw_secret_new(sizeof(key), &m->key)));
-    assert_true(aw_ok(aw_secret_append(m->key, key, strlen(key))));
-    m->version = (struct store_version){m->texts[0], m->texts[1], m->texts[2], m->key};
-}
-
-static unsigned
-write_marked(struct place *place, const char *mark_text)
-{
-    struct marked m;
-    unsigned version = 0;
-
-    mark(&m, mark_text);
-    if (!aw_ok(store_write(place->root, NAME, &m.version, &version)))
-        fail_msg("%s", aw_error_last()->message);
-    aw_secret_free(&m.key);
-    return version;
-}
-
-static void
-assert_live(struct place *place, const char *mark_text)
-{
-    for (size_t i = 0; i < STORE_KINDS; i++) {
-        char path[64], expected[64];
-
-        snprintf(path, sizeof(path), "live/" NAME "/%s.pem", store_kind_names[i]);
-        snprintf(expected, sizeof(expected), "%s %s\n", store_kind_names[i], mark_text);
-        assert_text(place, path, expected);
-    }
-}
+#include "store_place.h"
 
 static void
 assert_mode(struct place *place, const char *path, mode_t type, mode_t mode)
@@ -315,8 +197,7 @@ test_crash_of_the_first_version(void **state)
         if (whole)
             assert_live(place, "first");
         store_close(&s);
-        assert_int_equal(nftw(at(place, "archive"), remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
-        assert_int_equal(nftw(at(place, "live"), remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+        empty_place(place);
     }
 }
 
@@ -415,17 +296,6 @@ test_no_space(void **state)
     assert_live(place, "again");
 }
 
-static void
-put(struct place *place, const char *path, const char *text, mode_t mode)
-{
-    FILE *file = fopen(at(place, path), "w");
-
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-    assert_int_equal(chmod(at(place, path), mode), 0);
-}
-
 /* What aw_file_replace had not renamed yet may hold a private key. */
 static void
 test_leftovers(void **state)
@@ -507,207 +377,6 @@ test_root_that_is_none(void **state)
     open_fails(&below, AW_CODE_NOT_FOUND, "can't make folder");
 }
 
-/* Listing. */
-
-struct seen {
-    char text[2048];
-    size_t count;
-};
-
-static aw_result
-see(const struct store_entry *entry, void *context)
-{
-    struct seen *seen = context;
-    size_t used = strlen(seen->text);
-
-    snprintf(seen->text + used, sizeof(seen->text) - used, "%s:%u:%s:%s:%s\n", entry->name,
-        entry->version, entry->name_count == 0 ? "-" : entry->names[0],
-        entry->key_type == NULL ? "-" : entry->key_type,
-        entry->fault == NULL ? "good" : entry->fault);
-    seen->count++;
-    return AW_OK;
-}
-
-static void
-write_real(struct place *place, const char *name)
-{
-    aw_secret *key = NULL;
-    unsigned version = 0;
-
-    assert_true(aw_ok(aw_secret_new(strlen(key_pem), &key)));
-    assert_true(aw_ok(aw_secret_append(key, key_pem, strlen(key_pem))));
-    const struct store_version content = {leaf_pem, authority_text, both, key};
-    assert_true(aw_ok(store_write(place->root, name, &content, &version)));
-    aw_secret_free(&key);
-}
-
-static void
-break_nothing(struct place *place)
-{
-    (void)place;
-}
-
-static void
-break_key(struct place *place)
-{
-    EVP_PKEY *fresh = NULL;
-    assert_true(aw_ok(chain_key_generate(NULL, "ec-p256", &fresh)));
-    char *pem = authority_key_pem(fresh);
-
-    put(place, "archive/" NAME "/privkey1.pem", pem, 0600);
-    free(pem);
-    chain_key_free(&fresh);
-}
-
-static void
-break_key_text(struct place *place)
-{
-    put(place, "archive/" NAME "/privkey1.pem", "no key", 0600);
-}
-
-static void
-break_key_encrypted(struct place *place)
-{
-    put(place, "archive/" NAME "/privkey1.pem",
-        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", 0600);
-}
-
-static void
-break_key_mode(struct place *place)
-{
-    assert_int_equal(chmod(at(place, "archive/" NAME "/privkey1.pem"), 0644), 0);
-}
-
-static void
-break_key_gone(struct place *place)
-{
-    assert_int_equal(unlink(at(place, "archive/" NAME "/privkey1.pem")), 0);
-}
-
-static void
-break_cert(struct place *place)
-{
-    put(place, "archive/" NAME "/cert1.pem", "scrap", 0644);
-}
-
-static void
-break_fullchain(struct place *place)
-{
-    put(place, "archive/" NAME "/fullchain1.pem", authority_text, 0644);
-}
-
-static void
-break_link_gone(struct place *place)
-{
-    assert_int_equal(unlink(at(place, "live/" NAME "/chain.pem")), 0);
-}
-
-static void
-break_links_mixed(struct place *place)
-{
-    write_real(place, NAME);
-    assert_int_equal(unlink(at(place, "live/" NAME "/privkey.pem")), 0);
-    assert_int_equal(
-        symlink("../../archive/" NAME "/privkey1.pem", at(place, "live/" NAME "/privkey.pem")), 0);
-}
-
-static const struct {
-    const char *name;
-    void (*damage)(struct place *place);
-    const char *seen;
-} damages[] = {
-    {"none", break_nothing, NAME ":1:" HOST ":ec-p256:good\n"},
-    {"another key", break_key, NAME ":1:" HOST ":ec-p256:privkey.pem is not the key of cert.pem\n"},
-    {"no key", break_key_text, "privkey.pem holds no readable key"},
-    {"encrypted key", break_key_encrypted, "privkey.pem holds no readable key"},
-    {"key for all", break_key_mode, "privkey.pem has mode 0644: everybody may use it\n"},
-    {"key gone", break_key_gone, "can't open privkey.pem"},
-    {"certificate", break_cert, NAME ":1:-:-:cert.pem: line 1, "},
-    {"fullchain", break_fullchain, "fullchain.pem and cert.pem are of two certificates\n"},
-    {"link gone", break_link_gone, "chain.pem is missing\n"},
-    {"links mixed", break_links_mixed, "the links point at versions 2 and 1"},
-};
-
-static void
-test_list_tells_damage(void **state)
-{
-    struct place *place = *state;
-
-    for (size_t i = 0; i < AW_COUNT(damages); i++) {
-        struct seen seen = {.text = ""};
-
-        write_real(place, NAME);
-        damages[i].damage(place);
-        assert_true(aw_ok(store_list(place->root, see, &seen)));
-        if (strstr(seen.text, damages[i].seen) == NULL)
-            fail_msg("%s: \"%s\" does not say \"%s\"", damages[i].name, seen.text, damages[i].seen);
-        assert_int_equal(seen.count, 1);
-        assert_int_equal(nftw(at(place, "archive"), remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
-        assert_int_equal(nftw(at(place, "live"), remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
-    }
-}
-
-static aw_result
-stop(const struct store_entry *entry, void *context)
-{
-    (void)entry;
-    (void)context;
-    return aw_fail(AW_CODE_IO, "enough");
-}
-
-static void
-test_list_in_order(void **state)
-{
-    struct place *place = *state;
-    struct seen seen = {.text = ""};
-
-    assert_true(aw_ok(store_list(place->root, see, &seen)));
-    assert_int_equal(seen.count, 0);
-    write_real(place, "b");
-    write_real(place, "a");
-    write_real(place, "a");
-    put(place, "live/README", "no certificate", 0644);
-    put(place, "live/.hidden", "no certificate", 0644);
-    assert_true(aw_ok(store_list(place->root, see, &seen)));
-    assert_string_equal(seen.text, "a:2:" HOST ":ec-p256:good\nb:1:" HOST ":ec-p256:good\n");
-    assert_int_equal(store_list(place->root, stop, NULL).code, AW_CODE_IO);
-    struct store_entry entry;
-    assert_int_equal(store_read(place->root, "c", &entry).code, AW_CODE_NOT_FOUND);
-    assert_int_equal(store_read(place->root, "../x", &entry).code, AW_CODE_USAGE);
-    assert_true(aw_ok(store_read(place->root, "a", &entry)));
-    assert_string_equal(entry.issuer, "CN=Test CA");
-    assert_int_equal(entry.not_after - entry.not_before, 86400 + 3600);
-    store_entry_free(&entry);
-}
-
-static int
-make_leaf(void **state)
-{
-    (void)state;
-    authority = authority_make(NULL, &(struct wish){.subject = "Test CA", .ca = true});
-    leaf = authority_make(&authority, &(struct wish){.subject = HOST, .san = "DNS:" HOST});
-    leaf_pem = authority_pem(leaf.certificate);
-    authority_text = authority_pem(authority.certificate);
-    both = authority_join(leaf_pem, authority_text, NULL);
-    key_pem = authority_key_pem(leaf.key);
-    return 0;
-}
-
-static int
-free_leaf(void **state)
-{
-    (void)state;
-    authority_free(&authority);
-    authority_free(&leaf);
-    free(leaf_pem);
-    free(authority_text);
-    free(both);
-    free(key_pem);
-    return 0;
-}
-
-#define IN_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, remove_place)
-
 int
 main(void)
 {
@@ -724,9 +393,7 @@ main(void)
         IN_PLACE(test_foreign_files),
         IN_PLACE(test_loose_root),
         IN_PLACE(test_root_that_is_none),
-        IN_PLACE(test_list_tells_damage),
-        IN_PLACE(test_list_in_order),
     };
 
-    return cmocka_run_group_tests(tests, make_leaf, free_leaf);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,9 @@ target_link_libraries(aw_client_authority PUBLIC aw_client PkgConfig::CMOCKA)
 
 aw_unit_test(chain aw_client_authority aw_csr)
 aw_unit_test(store aw_client_authority)
+target_sources(test_store PRIVATE store_place.c)
+aw_unit_test(store_list aw_client_authority)
+target_sources(test_store_list PRIVATE store_place.c)
 aw_unit_test(challenge aw_client_authority)
 aw_unit_test(options aw_client_authority)
 aw_unit_test(client_config aw_client_authority)
@@ -12,5 +15,5 @@ aw_unit_test(whoami aw_client_authority aw_client_support)
 
 # The whole command; its commands are the program's own sources.
 aw_unit_test(certonly aw_client_authority aw_client_support)
-target_sources(test_certonly PRIVATE ${PROJECT_SOURCE_DIR}/client/cmd_certonly.c)
+target_sources(test_certonly PRIVATE certonly_world.c ${PROJECT_SOURCE_DIR}/client/cmd_certonly.c)
 target_link_options(test_certonly PRIVATE -Wl,--wrap=chain_key_generate)
