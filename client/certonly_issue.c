@@ -101,7 +101,8 @@ progress(void *context, enum issue_step step, const char *name, const char *deta
 {
     struct certonly *c = ((struct work *)context)->c;
 
-    output_step(c->out, issue_step_text(step), name == NULL ? c->cert_name : name, detail);
+    if (step != ISSUE_DONE) /* with the order; not with us */
+        output_step(c->out, issue_step_text(step), name == NULL ? c->cert_name : name, detail);
 }
 
 static void

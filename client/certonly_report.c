@@ -82,7 +82,7 @@ certonly_report(struct certonly *c, const struct certonly_result *result)
     output_line(c->out, "  %s/privkey.pem", live);
     output_line(c->out, "  expires %s, in %lld days; serial %s", expiry,
         (long long)((result->not_after - (int64_t)time(NULL)) / DAY), result->serial);
-    output_line(c->out, "  %.1f seconds, %zu requests, %zu names validated", output_seconds(c->out),
-        result->issued->requests, result->issued->validated);
+    output_line(c->out, "  %.1f seconds; requests: %zu, names validated: %zu",
+        output_seconds(c->out), result->issued->requests, result->issued->validated);
     return AW_OK;
 }
