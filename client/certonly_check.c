@@ -129,7 +129,7 @@ aw_result
 certonly_check(struct certonly *c)
 {
     AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
-    const cJSON *findings;
+    const cJSON *findings = NULL;
     bool allowed = false;
 
     output_step(c->out, "checking", c->names[0].text, NULL);

@@ -55,6 +55,8 @@ find_user(const char *name, bool *found, uid_t *uid)
     AW_CLEANUP(aw_free) char *buffer = malloc(PASSWD_SIZE);
     struct passwd entry, *result = NULL;
 
+    if (name == NULL)
+        return aw_fail(AW_CODE_INTERNAL, "no user to look up");
     if (buffer == NULL)
         return aw_fail_memory();
     int error = getpwnam_r(name, &entry, buffer, PASSWD_SIZE, &result);
