@@ -81,7 +81,8 @@ tell_findings(struct certonly *c, const cJSON *findings, struct aw_json_writer *
 {
     aw_json_name(w, "findings");
     aw_json_begin_array(w);
-    for (const cJSON *item = findings->child; item != NULL; item = item->next) {
+    for (const cJSON *item = findings == NULL ? NULL : findings->child; item != NULL;
+         item = item->next) {
         struct finding finding;
 
         AW_TRY(aw_context(read_finding(item, &finding), "the signer's answer to Check"));
