@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "common/io.h"
 
@@ -153,6 +155,29 @@ aw_config_label_ok(const char *text)
            strchr("_.-", text[0]) == NULL;
 }
 
+/* The value of a key, or the mapping itself where there is none: where a fault is shown. */
+static aw_yaml_node
+place_of(aw_yaml_node mapping, const char *name)
+{
+    aw_yaml_node key, value;
+    const char *text = NULL;
+    size_t length = 0;
+
+    for (size_t i = 0; aw_yaml_pair(mapping, i, &key, &value); i++)
+        if (aw_yaml_scalar(key, &text, &length) && strcmp(text, name) == 0)
+            return value;
+    return mapping;
+}
+
+static void
+check_absolute(aw_yaml_node mapping, const char *field, const char *name, const char *path,
+    struct aw_faults *faults)
+{
+    if (path != NULL && path[0] != '/')
+        aw_yaml_fault(place_of(mapping, name), faults,
+            "%s: found \"%.200s\", expected an absolute path", field, path);
+}
+
 static void
 check_label(const char *what, const char *name, aw_yaml_node place, struct aw_faults *faults)
 {
@@ -182,9 +207,10 @@ read_cas(const struct raw_config *raw, struct aw_config *config, struct aw_fault
         aw_yaml_read_mapping(raw->cas.items[i], ca_fields, ca, faults);
         check_label("name of a CA", ca->name, ca->place, faults);
         if (ca->directory != NULL && strncmp(ca->directory, "https://", 8) != 0)
-            aw_yaml_fault(raw->cas.items[i], faults,
+            aw_yaml_fault(place_of(raw->cas.items[i], "directory"), faults,
                 "directory: found \"%.200s\", expected an https:// URL (RFC 8555 6.1)",
                 ca->directory);
+        check_absolute(raw->cas.items[i], "ca_file", "ca_file", ca->ca_file, faults);
         for (size_t j = 0; j < i && ca->name != NULL; j++)
             if (config->cas[j].name != NULL && strcmp(config->cas[j].name, ca->name) == 0)
                 aw_yaml_fault(ca->place, faults, "CA \"%.64s\" is there twice", ca->name);
@@ -239,7 +265,7 @@ read_accounts(const struct raw_config *raw, struct aw_config *config, struct aw_
         check_label("name of an account", account->name, account->place, faults);
         read_ceiling(account, faults);
         if (account->ca != NULL && aw_config_find_ca(config, account->ca) == NULL)
-            aw_yaml_fault(raw->accounts.items[i], faults,
+            aw_yaml_fault(place_of(raw->accounts.items[i], "ca"), faults,
                 "ca: \"%.64s\" is not among the names under cas", account->ca);
     }
 }
@@ -286,24 +312,34 @@ read_role(const struct aw_yaml_items *items, struct aw_config_role *role, struct
 }
 
 static void
+check_socket(aw_yaml_node paths, const char *field, const char *name, const char *path,
+    struct aw_faults *faults)
+{
+    const size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+    check_absolute(paths, field, name, path, faults);
+    if (path != NULL && strlen(path) > most)
+        aw_yaml_fault(place_of(paths, name), faults,
+            "%s: found %zu octets, a socket's path has at most %zu", field, strlen(path), most);
+}
+
+static void
 check_paths(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults)
 {
-    const struct {
-        const char *field;
-        const char *path;
-    } paths[] = {
-        {"token.module", config->token.module},
-        {"token.pin_source", config->token.pin_source},
-        {"paths.state", config->paths.state},
-        {"paths.policies", config->paths.policies},
-        {"paths.application_socket", config->paths.application_socket},
-        {"paths.admin_socket", config->paths.admin_socket},
-    };
+    aw_yaml_node token = place_of(root, "token");
+    aw_yaml_node paths = place_of(root, "paths");
+    const char *application = config->paths.application_socket;
+    const char *admin = config->paths.admin_socket;
 
-    for (size_t i = 0; i < AW_COUNT(paths); i++)
-        if (paths[i].path != NULL && paths[i].path[0] != '/')
-            aw_yaml_fault(root, faults, "%s: found \"%.200s\", expected an absolute path",
-                paths[i].field, paths[i].path);
+    check_absolute(token, "token.module", "module", config->token.module, faults);
+    check_absolute(token, "token.pin_source", "pin_source", config->token.pin_source, faults);
+    check_absolute(paths, "paths.state", "state", config->paths.state, faults);
+    check_absolute(paths, "paths.policies", "policies", config->paths.policies, faults);
+    check_socket(paths, "paths.application_socket", "application_socket", application, faults);
+    check_socket(paths, "paths.admin_socket", "admin_socket", admin, faults);
+    if (strcmp(application, admin) == 0)
+        aw_yaml_fault(place_of(paths, "admin_socket"), faults,
+            "paths.admin_socket: \"%.200s\" is the application_socket too", admin);
 }
 
 static aw_result

@@ -3,6 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The place of an entry of the ceiling, which `text` points into. */
+static aw_yaml_node
+place_of(const struct aw_config_account *account, const char *text)
+{
+    for (size_t i = 0; i < account->ceiling_texts.count; i++)
+        if (account->ceiling_texts.items[i].text == text)
+            return account->ceiling_texts.items[i].node;
+    return account->place;
+}
+
 static void
 read_networks(const char *file, const struct aw_config_account *from,
     struct policy_account *account, struct policy_network *networks, struct aw_faults *faults)
@@ -10,12 +20,13 @@ read_networks(const char *file, const struct aw_config_account *from,
     account->networks = networks;
     for (size_t i = 0; i < from->network_count; i++) {
         const char *text = from->networks[i];
+        aw_yaml_node place = place_of(from, text);
 
         if (aw_ok(policy_network_parse(text, strlen(text), &networks[account->network_count])))
             account->network_count++;
         else
-            aw_faults_add(faults, file, from->place.line, from->place.column, "ceiling: %s",
-                aw_error_last()->message);
+            aw_faults_add(
+                faults, file, place.line, place.column, "ceiling: %s", aw_error_last()->message);
     }
 }
 
