@@ -9,9 +9,11 @@
 #include "common/b64url.h"
 #include "common/io.h"
 
+/* Locks in the order in which they are taken. */
 struct accounts {
-    pthread_rwlock_t lock;
-    pthread_mutex_t key_lock; /* guards `key` of accounts that readers look up */
+    pthread_mutex_t change_lock; /* one change or reload at a time */
+    pthread_rwlock_t lock;       /* written for the moment of a swap only */
+    pthread_mutex_t key_lock;    /* guards `key` of the accounts; never held over a token call */
     token *token;
     char *state; /* the state folder */
     struct ca *cas;
@@ -20,29 +22,43 @@ struct accounts {
     size_t count;
 };
 
+void
+ca_draft_free(struct ca *draft)
+{
+    for (size_t i = 0; draft->eabs != NULL && i < draft->eab_count; i++) {
+        free(draft->eabs[i].kid);
+        free(draft->eabs[i].label);
+    }
+    free(draft->eabs);
+    ca_pin_free(&draft->pin);
+    memset(draft, 0, sizeof(*draft));
+}
+
 static void
 ca_free(struct ca *ca)
 {
-    for (size_t i = 0; i < ca->eab_count; i++) {
-        free(ca->eabs[i].kid);
-        free(ca->eabs[i].label);
-    }
-    free(ca->eabs);
-    ca_pin_free(&ca->pin);
     free(ca->name);
     free(ca->directory);
+    ca_draft_free(ca);
+}
+
+void
+account_draft_free(struct account *draft)
+{
+    token_key_free(&draft->key);
+    free(draft->thumbprint);
+    free(draft->url);
+    free(draft->orders);
+    free(draft->attempted_kid);
+    memset(draft, 0, sizeof(*draft));
 }
 
 static void
 account_free(struct account *account)
 {
-    token_key_free(&account->key);
     free(account->name);
     free(account->ceiling);
-    free(account->thumbprint);
-    free(account->url);
-    free(account->orders);
-    free(account->attempted_kid);
+    account_draft_free(account);
 }
 
 static void
@@ -63,6 +79,7 @@ accounts_free(accounts **table)
         return;
     clear_table(*table);
     free((*table)->state);
+    pthread_mutex_destroy(&(*table)->change_lock);
     pthread_rwlock_destroy(&(*table)->lock);
     pthread_mutex_destroy(&(*table)->key_lock);
     free(*table);
@@ -76,15 +93,21 @@ accounts_read(accounts *table)
 }
 
 void
-accounts_write(accounts *table)
+accounts_read_end(accounts *table)
 {
-    pthread_rwlock_wrlock(&table->lock);
+    pthread_rwlock_unlock(&table->lock);
 }
 
 void
-accounts_unlock(accounts *table)
+accounts_change(accounts *table)
 {
-    pthread_rwlock_unlock(&table->lock);
+    pthread_mutex_lock(&table->change_lock);
+}
+
+void
+accounts_change_end(accounts *table)
+{
+    pthread_mutex_unlock(&table->change_lock);
 }
 
 static int
@@ -102,16 +125,18 @@ accounts_find_ca(accounts *table, const char *name)
     return NULL;
 }
 
+static int
+compare_name(const void *name, const void *account)
+{
+    return strcmp(name, ((const struct account *)account)->name);
+}
+
 struct account *
 accounts_find(accounts *table, const char *name)
 {
-    struct account wanted = {.name = NULL};
-    AW_CLEANUP(aw_free) char *copy = strdup(name);
-
-    if (copy == NULL || table->count == 0)
+    if (table->count == 0)
         return NULL;
-    wanted.name = copy;
-    return bsearch(&wanted, table->items, table->count, sizeof(*table->items), compare_accounts);
+    return bsearch(name, table->items, table->count, sizeof(*table->items), compare_name);
 }
 
 struct account *
@@ -177,7 +202,7 @@ load_table(accounts *table, const struct aw_config *config)
     return AW_OK;
 }
 
-/* A waiting writer goes first: an administrator's change must not starve under load. */
+/* A waiting writer goes first: a swap must not starve under load. */
 static void
 init_locks(accounts *table)
 {
@@ -188,6 +213,7 @@ init_locks(accounts *table)
     pthread_rwlock_init(&table->lock, &attributes);
     pthread_rwlockattr_destroy(&attributes);
     pthread_mutex_init(&table->key_lock, NULL);
+    pthread_mutex_init(&table->change_lock, NULL);
 }
 
 aw_result
@@ -220,30 +246,41 @@ carry_keys(accounts *from, accounts *to)
     }
 }
 
+static void
+swap_tables(accounts *a, accounts *b)
+{
+    accounts old = *a;
+
+    a->cas = b->cas;
+    a->ca_count = b->ca_count;
+    a->items = b->items;
+    a->count = b->count;
+    b->cas = old.cas;
+    b->ca_count = old.ca_count;
+    b->items = old.items;
+    b->count = old.count;
+}
+
 aw_result
 accounts_reload(accounts *table, const struct aw_config *config)
 {
     accounts fresh = {.state = table->state, .token = table->token};
 
-    accounts_write(table);
+    accounts_change(table);
     aw_result r = load_table(&fresh, config);
-    if (!aw_ok(r)) {
-        clear_table(&fresh);
-        accounts_unlock(table);
-        return r;
+    if (aw_ok(r)) {
+        pthread_rwlock_wrlock(&table->lock);
+        carry_keys(table, &fresh);
+        swap_tables(table, &fresh);
+        pthread_rwlock_unlock(&table->lock);
     }
-    carry_keys(table, &fresh);
-    clear_table(table);
-    table->cas = fresh.cas;
-    table->ca_count = fresh.ca_count;
-    table->items = fresh.items;
-    table->count = fresh.count;
-    accounts_unlock(table);
-    return AW_OK;
+    clear_table(&fresh); /* after the swap: what nobody uses any more */
+    accounts_change_end(table);
+    return r;
 }
 
 static aw_result
-find_key(accounts *table, struct account *account)
+find_key(accounts *table, const struct account *account, token_key **out)
 {
     AW_CLEANUP(aw_free) char *label = NULL;
     AW_CLEANUP(token_key_free) token_key *key = NULL;
@@ -256,21 +293,36 @@ find_key(accounts *table, struct account *account)
                            label, account->name),
             "its thumbprint is %s, expected %s; restore the token or make a new account",
             token_key_thumbprint(key), account->thumbprint);
-    account->key = AW_MOVE(key);
+    *out = AW_MOVE(key);
     return AW_OK;
 }
 
+token_key *
+accounts_known_key(accounts *table, const struct account *account)
+{
+    pthread_mutex_lock(&table->key_lock);
+    token_key *key = account->key;
+    pthread_mutex_unlock(&table->key_lock);
+    return key;
+}
+
+/* The search can be slow, and for a key that is missing it is made again and again: it holds up
+ * nobody else. Of several that find the key at once, the first gives it to the account. */
 aw_result
 accounts_key(accounts *table, struct account *account, token_key **out)
 {
-    aw_result r = AW_OK;
+    AW_CLEANUP(token_key_free) token_key *found = NULL;
 
+    *out = accounts_known_key(table, account);
+    if (*out != NULL)
+        return AW_OK;
+    AW_TRY(find_key(table, account, &found));
     pthread_mutex_lock(&table->key_lock);
     if (account->key == NULL)
-        r = find_key(table, account);
+        account->key = AW_MOVE(found);
     *out = account->key;
     pthread_mutex_unlock(&table->key_lock);
-    return r;
+    return AW_OK;
 }
 
 bool
@@ -283,16 +335,77 @@ accounts_holds_key(accounts *table, const uint8_t digest[32])
     return false;
 }
 
-aw_result
-accounts_save(accounts *table, const struct account *account)
+/* Drafts. */
+
+static aw_result
+copy_text(char **slot, const char *text)
 {
-    return account_file_write(table->state, account);
+    *slot = text == NULL ? NULL : strdup(text);
+    return text != NULL && *slot == NULL ? aw_fail_memory() : AW_OK;
 }
 
 aw_result
-accounts_save_ca(accounts *table, const struct ca *ca)
+account_draft(accounts *table, const struct account *account, struct account *draft)
 {
-    return ca_file_write(table->state, ca);
+    pthread_mutex_lock(&table->key_lock);
+    *draft = *account;
+    pthread_mutex_unlock(&table->key_lock);
+    draft->key = NULL;
+    draft->thumbprint = draft->url = draft->orders = draft->attempted_kid = NULL;
+    AW_TRY(copy_text(&draft->thumbprint, account->thumbprint));
+    AW_TRY(copy_text(&draft->url, account->url));
+    AW_TRY(copy_text(&draft->orders, account->orders));
+    return copy_text(&draft->attempted_kid, account->attempted_kid);
+}
+
+static aw_result
+copy_eabs(const struct ca *ca, struct ca *draft)
+{
+    draft->eabs = calloc(ACCOUNTS_EABS_MAX, sizeof(*draft->eabs));
+    if (draft->eabs == NULL)
+        return aw_fail_memory();
+    for (size_t i = 0; i < ca->eab_count; i++) {
+        struct ca_eab *eab = &draft->eabs[draft->eab_count++];
+
+        eab->algorithm = ca->eabs[i].algorithm;
+        AW_TRY(copy_text(&eab->kid, ca->eabs[i].kid));
+        AW_TRY(copy_text(&eab->label, ca->eabs[i].label));
+    }
+    return AW_OK;
+}
+
+aw_result
+ca_draft(const struct ca *ca, struct ca *draft)
+{
+    *draft = (struct ca){.name = ca->name, .directory = ca->directory, .pinned_at = ca->pinned_at};
+    AW_TRY(copy_eabs(ca, draft));
+    return ca_pin_copy(&ca->pin, &draft->pin);
+}
+
+aw_result
+accounts_commit(accounts *table, struct account *account, struct account *draft)
+{
+    AW_TRY(account_file_write(table->state, draft));
+    pthread_rwlock_wrlock(&table->lock);
+    struct account old = *account;
+    if (draft->key == NULL) /* a request may have looked it up meanwhile */
+        draft->key = AW_MOVE(old.key);
+    *account = *draft;
+    *draft = old;
+    pthread_rwlock_unlock(&table->lock);
+    return AW_OK;
+}
+
+aw_result
+accounts_commit_ca(accounts *table, struct ca *ca, struct ca *draft)
+{
+    AW_TRY(ca_file_write(table->state, draft));
+    pthread_rwlock_wrlock(&table->lock);
+    struct ca old = *ca;
+    *ca = *draft;
+    *draft = old;
+    pthread_rwlock_unlock(&table->lock);
+    return AW_OK;
 }
 
 aw_result

@@ -4,8 +4,12 @@
  *
  * Each CA and account has a small JSON file under the state folder (cas/NAME.json,
  * accounts/NAME.json), replaced atomically and durably before a change counts. Keys stay in the
- * token and are looked up when first used. One readers-writer lock guards the table: a request
- * holds it for reading while it uses an account, an administrator's change for writing.
+ * token and are looked up when first used.
+ *
+ * A request holds the table for reading while it uses an account. Administrators' changes and
+ * reloads come one at a time (accounts_change); each works on a draft, which takes the place of
+ * the account once it is on disk, so that requests never wait for a disk or a key ceremony, and a
+ * change that fails has changed nothing.
  */
 #ifndef AW_SIGNER_ACCOUNTS_H
 #define AW_SIGNER_ACCOUNTS_H
@@ -15,6 +19,7 @@
 #include <stdint.h>
 
 #include "common/config.h"
+#include "common/json.h"
 #include "common/result.h"
 #include "pkcs11/token.h"
 
@@ -81,7 +86,7 @@ struct account {
     char *attempted_kid;    /**< EAB key of the attempt; NULL: none */
     int64_t attempted_at;
     int64_t registered_at;
-    token_key *key; /**< looked up on first use; NULL until then */
+    token_key *key; /**< looked up on first use; NULL until then; see accounts_key */
 };
 
 /** The table. */
@@ -96,32 +101,53 @@ void accounts_free(accounts **table);
 /** Takes the CAs and accounts of a configuration that was read anew; on failure nothing changes. */
 AW_MUST_USE aw_result accounts_reload(accounts *table, const struct aw_config *config);
 
-/** The lock. */
+/** Holds the table for reading; not to be taken twice by one thread. */
 void accounts_read(accounts *table);
-void accounts_write(accounts *table);
-void accounts_unlock(accounts *table);
+void accounts_read_end(accounts *table);
 
-/** The account or CA of that name, or NULL. Under the lock, as long as it is held. */
+/** Holds off other changes and reloads; what is found stays valid, and may be read, until the end.
+ */
+void accounts_change(accounts *table);
+void accounts_change_end(accounts *table);
+
+/** The account or CA of that name, or NULL. While the table is held, in either way. */
 struct account *accounts_find(accounts *table, const char *name);
 struct ca *accounts_find_ca(accounts *table, const char *name);
 
-/** All accounts and CAs in order of names, under the lock. */
+/** All accounts in order of names, all CAs, while the table is held. */
 struct account *accounts_all(accounts *table, size_t *count);
 struct ca *accounts_cas(accounts *table, size_t *count);
 
 /**
- * The account's key in the token, found on first use. Under the lock, read or write.
+ * The account's key in the token, found on first use. While the table is held.
  * @return AW_CODE_TOKEN_KEY_MISSING; AW_CODE_MISMATCH when the token holds another key than the one
  *         the account was made with
  */
 AW_MUST_USE aw_result accounts_key(accounts *table, struct account *account, token_key **out);
 
-/** True when this is the public key of an account. Under the lock. */
+/** The account's key if it was looked up already, or NULL. While the table is held. */
+token_key *accounts_known_key(accounts *table, const struct account *account);
+
+/** True when this is the public key of an account. While the table is held. */
 bool accounts_holds_key(accounts *table, const uint8_t digest[32]);
 
-/** Makes a change of an account or CA durable. Under the write lock. */
-AW_MUST_USE aw_result accounts_save(accounts *table, const struct account *account);
-AW_MUST_USE aw_result accounts_save_ca(accounts *table, const struct ca *ca);
+/**
+ * Drafts: what an administrator may change is copied, what the configuration says is borrowed, so a
+ * draft lives within one accounts_change. A draft has no key unless the change gives it one.
+ */
+AW_MUST_USE aw_result account_draft(
+    accounts *table, const struct account *account, struct account *draft);
+void account_draft_free(struct account *draft);
+AW_MUST_USE aw_result ca_draft(const struct ca *ca, struct ca *draft);
+void ca_draft_free(struct ca *draft);
+
+/**
+ * Makes a draft durable, then puts it in the place of the account or CA. After a failure nothing
+ * has changed. The draft is to be freed either way. Within accounts_change.
+ */
+AW_MUST_USE aw_result accounts_commit(
+    accounts *table, struct account *account, struct account *draft);
+AW_MUST_USE aw_result accounts_commit_ca(accounts *table, struct ca *ca, struct ca *draft);
 
 /** CKA_LABEL of an account's key and of an EAB key. Allocated. */
 AW_MUST_USE aw_result accounts_key_label(const char *account, char **out);
@@ -136,6 +162,12 @@ AW_MUST_USE aw_result account_file_read(const char *state, struct account *accou
 /** Replaces the file durably. */
 AW_MUST_USE aw_result ca_file_write(const char *state, const struct ca *ca);
 AW_MUST_USE aw_result account_file_write(const char *state, const struct account *account);
+
+/** Copies a pin into a zeroed one. */
+AW_MUST_USE aw_result ca_pin_copy(const struct ca_pin *from, struct ca_pin *to);
+
+/** Writes a pin as a JSON object, with the names of a directory (RFC 8555 7.1.1). */
+void ca_pin_write(struct aw_json_writer *w, const struct ca_pin *pin);
 
 /** Releases what a pin holds and zeroes it. */
 void ca_pin_free(struct ca_pin *pin);

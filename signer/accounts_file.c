@@ -18,17 +18,54 @@ account_state_name(enum account_state state)
     return state_names[state];
 }
 
+/* The URLs of a pin, by their names in a directory (RFC 8555 7.1.1). */
+enum { PIN_URLS = 7 };
+
+struct pin_url {
+    const char *name;
+    char **slot;
+};
+
+static void
+urls_of(struct ca_pin *pin, struct pin_url out[PIN_URLS])
+{
+    const struct pin_url urls[PIN_URLS] = {
+        {"newNonce", &pin->new_nonce},
+        {"newAccount", &pin->new_account},
+        {"newOrder", &pin->new_order},
+        {"revokeCert", &pin->revoke_cert},
+        {"keyChange", &pin->key_change},
+        {"renewalInfo", &pin->renewal_info},
+        {"termsOfService", &pin->terms_of_service},
+    };
+
+    memcpy(out, urls, sizeof(urls));
+}
+
 void
 ca_pin_free(struct ca_pin *pin)
 {
-    free(pin->new_nonce);
-    free(pin->new_account);
-    free(pin->new_order);
-    free(pin->revoke_cert);
-    free(pin->key_change);
-    free(pin->renewal_info);
-    free(pin->terms_of_service);
+    struct pin_url urls[PIN_URLS];
+
+    urls_of(pin, urls);
+    for (size_t i = 0; i < PIN_URLS; i++)
+        free(*urls[i].slot);
     memset(pin, 0, sizeof(*pin));
+}
+
+aw_result
+ca_pin_copy(const struct ca_pin *from, struct ca_pin *to)
+{
+    struct ca_pin source = *from;
+    struct pin_url old[PIN_URLS], new[PIN_URLS];
+
+    urls_of(&source, old);
+    urls_of(to, new);
+    to->external_account_required = from->external_account_required;
+    for (size_t i = 0; i < PIN_URLS; i++)
+        if (*old[i].slot != NULL && (*new[i].slot = strdup(*old[i].slot)) == NULL)
+            return aw_fail_memory();
+    return AW_OK;
 }
 
 static aw_result
@@ -64,24 +101,18 @@ load(const char *path, cJSON **out)
     return aw_context(aw_json_parse(text, size, AW_JSON_STRICT, out), "%s", path);
 }
 
+/* A pin that lacks a URL is none: what is signed for comes from it. */
 static aw_result
 read_pin(const cJSON *json, struct ca_pin *pin)
 {
-    const struct {
-        const char *name;
-        char **slot;
-    } rows[] = {
-        {"newNonce", &pin->new_nonce},
-        {"newAccount", &pin->new_account},
-        {"newOrder", &pin->new_order},
-        {"revokeCert", &pin->revoke_cert},
-        {"keyChange", &pin->key_change},
-        {"renewalInfo", &pin->renewal_info},
-        {"termsOfService", &pin->terms_of_service},
-    };
+    struct pin_url urls[PIN_URLS];
 
-    for (size_t i = 0; i < AW_COUNT(rows); i++)
-        AW_TRY(copy_string(json, rows[i].name, SIGN_URL_MAX, rows[i].slot));
+    urls_of(pin, urls);
+    for (size_t i = 0; i < PIN_URLS; i++)
+        AW_TRY(copy_string(json, urls[i].name, SIGN_URL_MAX, urls[i].slot));
+    if (pin->new_nonce == NULL || pin->new_account == NULL || pin->new_order == NULL ||
+        pin->revoke_cert == NULL || pin->key_change == NULL)
+        return aw_fail(AW_CODE_CORRUPT, "\"pin\" is not whole");
     return aw_json_optional_bool(json, "externalAccountRequired", &pin->external_account_required);
 }
 
@@ -130,21 +161,21 @@ ca_file_read(const char *state, struct ca *ca)
     AW_TRY(
         aw_context(aw_json_optional_integer(json, "pinned_at", 0, INT64_MAX >> 11, &ca->pinned_at),
             "%s", path));
+    if (ca->pinned_at == 0)
+        return AW_OK;
     return aw_context(read_pin(aw_json_member(json, "pin"), &ca->pin), "%s", path);
 }
 
-static void
-write_pin(struct aw_json_writer *w, const struct ca_pin *pin)
+void
+ca_pin_write(struct aw_json_writer *w, const struct ca_pin *pin)
 {
-    aw_json_name(w, "pin");
+    struct ca_pin source = *pin;
+    struct pin_url urls[PIN_URLS];
+
+    urls_of(&source, urls);
     aw_json_begin_object(w);
-    aw_json_pair(w, "newNonce", pin->new_nonce);
-    aw_json_pair(w, "newAccount", pin->new_account);
-    aw_json_pair(w, "newOrder", pin->new_order);
-    aw_json_pair(w, "revokeCert", pin->revoke_cert);
-    aw_json_pair(w, "keyChange", pin->key_change);
-    aw_json_pair(w, "renewalInfo", pin->renewal_info);
-    aw_json_pair(w, "termsOfService", pin->terms_of_service);
+    for (size_t i = 0; i < PIN_URLS; i++)
+        aw_json_pair(w, urls[i].name, *urls[i].slot);
     aw_json_pair_bool(w, "externalAccountRequired", pin->external_account_required);
     aw_json_end_object(w);
 }
@@ -171,7 +202,8 @@ ca_file_write(const char *state, const struct ca *ca)
     aw_json_begin_object(&w);
     aw_json_pair(&w, "directory", ca->directory);
     aw_json_pair_integer(&w, "pinned_at", ca->pinned_at);
-    write_pin(&w, &ca->pin);
+    aw_json_name(&w, "pin");
+    ca_pin_write(&w, &ca->pin);
     aw_json_name(&w, "eabs");
     aw_json_begin_array(&w);
     for (size_t i = 0; i < ca->eab_count; i++) {
@@ -229,6 +261,9 @@ read_account(const cJSON *json, struct account *account)
         aw_json_optional_integer(json, "attempted_at", 0, INT64_MAX >> 11, &account->attempted_at));
     AW_TRY(aw_json_optional_integer(
         json, "registered_at", 0, INT64_MAX >> 11, &account->registered_at));
+    if (account->state != ACCOUNT_NO_KEY &&
+        (account->thumbprint == NULL || !account->has_key_digest))
+        return aw_fail(AW_CODE_CORRUPT, "an account with a key, but not what its public key is");
     if (account->state == ACCOUNT_REGISTERED && account->url == NULL)
         return aw_fail(AW_CODE_CORRUPT, "a registered account without its URL");
     return AW_OK;

@@ -71,7 +71,7 @@ write_failure(struct admin_call *call, const struct aw_error *error, char **repl
 
     aw_json_writer_free(&call->reply);
     aw_json_begin_object(&w);
-    if (error->code == AW_CODE_SYNTAX) {
+    if (error->code == AW_CODE_SYNTAX || (error->code == AW_CODE_LIMIT && call->field != NULL)) {
         aw_json_pair(&w, "field", call->field);
         aw_json_pair(&w, "message", error->message);
         return service_finish(&w, ERROR("InvalidRequest"), reply);
@@ -94,8 +94,7 @@ failed(struct admin_call *call, const struct method *method, char **reply)
 
     aw_error_save(&error);
     aw_log_failure(AW_LOG_WARNING, method->name);
-    if (error.code == AW_CODE_TOKEN_GONE)
-        atomic_store(&call->core->token_gone, true);
+    core_note_failure(call->core, error.code);
     if (method->operation != NULL) {
         snprintf(call->message, sizeof(call->message), "%.500s", error.message);
         if (!aw_ok(admin_record(call, method->operation, false)))
@@ -146,6 +145,16 @@ answer_garbage(char **reply)
     return service_finish(&w, ERROR("InvalidRequest"), reply);
 }
 
+static aw_result
+answer_failure(char **reply)
+{
+    struct admin_call none = {.field = NULL};
+    struct aw_error error;
+
+    aw_error_save(&error);
+    return write_failure(&none, &error, reply);
+}
+
 static bool
 admits(struct core *core, const struct peer *peer)
 {
@@ -157,6 +166,8 @@ const struct gate_service admin_service = {
     .admits = admits,
     .answer = answer,
     .answer_garbage = answer_garbage,
+    .answer_failure = answer_failure,
+    .limits = GATE_LIMITS,
 };
 
 void

@@ -20,7 +20,7 @@ struct admin_call {
     enum peer_role role;
     const cJSON *parameters;
     struct aw_json_writer reply; /**< members of the reply; the object is opened already */
-    const char *field;           /**< parameter at fault, when the result is AW_CODE_SYNTAX */
+    const char *field;           /**< parameter that is being read; NULL: none in particular */
     char message[512];           /**< for the record: what was done, without secrets */
     char account[AW_CONFIG_LABEL_MAX + 1]; /**< for the record; may be empty */
     char input[65]; /**< for the record: SHA-256 of what was signed, hex; may be empty */

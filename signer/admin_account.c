@@ -47,6 +47,7 @@ static void
 write_account(struct admin_call *call, const struct account *account)
 {
     struct aw_json_writer *w = &call->reply;
+    token_key *key = accounts_known_key(call->core->accounts, account);
 
     aw_json_begin_object(w);
     aw_json_pair(w, "name", account->name);
@@ -54,7 +55,7 @@ write_account(struct admin_call *call, const struct account *account)
     aw_json_pair(w, "state", account_state_name(account->state));
     aw_json_pair(w, "key_type", token_key_type_name(account->key_type));
     aw_json_pair(w, "thumbprint", account->thumbprint);
-    aw_json_pair(w, "jwk", account->key == NULL ? NULL : token_key_jwk(account->key));
+    aw_json_pair(w, "jwk", key == NULL ? NULL : token_key_jwk(key));
     aw_json_pair(w, "url", account->url);
     aw_json_pair(w, "attempted_kid", account->attempted_kid);
     if (account->attempted_at != 0)
@@ -77,7 +78,7 @@ admin_list_accounts(struct admin_call *call)
     const struct account *all = accounts_all(call->core->accounts, &count);
     for (size_t i = 0; i < count; i++)
         write_account(call, &all[i]);
-    accounts_unlock(call->core->accounts);
+    accounts_read_end(call->core->accounts);
     aw_json_end_array(&call->reply);
     return AW_OK;
 }
@@ -94,65 +95,89 @@ find_account(struct admin_call *call, const char *name, struct account **out)
     return AW_OK;
 }
 
-/* Reads "account" and runs the work under the write lock. */
+/* The work on an account: it reads the call and changes the draft. */
+typedef aw_result (*account_work)(
+    struct admin_call *call, struct account *account, struct account *draft);
+
 static aw_result
-with_account(
-    struct admin_call *call, aw_result (*work)(struct admin_call *call, struct account *account))
+work_on_draft(struct admin_call *call, const char *name, account_work work)
+{
+    AW_CLEANUP(account_draft_free) struct account draft = {0};
+    struct account *account = NULL;
+
+    AW_TRY(find_account(call, name, &account));
+    AW_TRY(account_draft(call->core->accounts, account, &draft));
+    return work(call, account, &draft);
+}
+
+/* Reads "account" and runs the work; no other change happens meanwhile. */
+static aw_result
+with_account(struct admin_call *call, account_work work)
 {
     const char *name = NULL;
-    struct account *account = NULL;
 
     call->field = "account";
     AW_TRY(aw_json_string(call->parameters, "account", AW_CONFIG_LABEL_MAX, &name));
-    accounts_write(call->core->accounts);
-    aw_result r = find_account(call, name, &account);
-    if (aw_ok(r))
-        r = work(call, account);
-    accounts_unlock(call->core->accounts);
+    call->field = NULL;
+    accounts_change(call->core->accounts);
+    aw_result r = work_on_draft(call, name, work);
+    accounts_change_end(call->core->accounts);
     return r;
 }
 
 static aw_result
-note_key(struct account *account)
+commit(struct admin_call *call, struct account *account, struct account *draft)
+{
+    AW_TRY(accounts_commit(call->core->accounts, account, draft));
+    aw_json_name(&call->reply, "state");
+    write_account(call, account);
+    return AW_OK;
+}
+
+static aw_result
+set_text(char **slot, const char *text)
+{
+    free(*slot);
+    *slot = text == NULL ? NULL : strdup(text);
+    return text != NULL && *slot == NULL ? aw_fail_memory() : AW_OK;
+}
+
+static aw_result
+note_key(struct account *draft)
 {
     const uint8_t *spki = NULL;
     size_t size = 0;
 
-    free(account->thumbprint);
-    account->thumbprint = strdup(token_key_thumbprint(account->key));
-    if (account->thumbprint == NULL)
-        return aw_fail_memory();
-    token_key_spki(account->key, &spki, &size);
-    if (EVP_Digest(spki, size, account->key_digest, NULL, EVP_sha256(), NULL) != 1)
+    AW_TRY(set_text(&draft->thumbprint, token_key_thumbprint(draft->key)));
+    token_key_spki(draft->key, &spki, &size);
+    if (EVP_Digest(spki, size, draft->key_digest, NULL, EVP_sha256(), NULL) != 1)
         return aw_fail_openssl("can't hash a public key");
-    account->has_key_digest = true;
-    account->state = ACCOUNT_UNREGISTERED;
+    draft->has_key_digest = true;
+    draft->state = ACCOUNT_UNREGISTERED;
     return AW_OK;
 }
 
 /* A key that is in the token already, but not in the state file, was made by a create that was cut
  * off, or by another ceremony: it is taken over, not made twice. */
 static aw_result
-make_key(struct admin_call *call, struct account *account, struct token_key_report *report)
+make_key(struct admin_call *call, struct account *draft, struct token_key_report *report)
 {
     AW_CLEANUP(aw_free) char *label = NULL;
 
-    AW_TRY(accounts_key_label(account->name, &label));
-    aw_result r = token_key_find(call->core->token, label, &account->key);
+    AW_TRY(accounts_key_label(draft->name, &label));
+    aw_result r = token_key_find(call->core->token, label, &draft->key);
     if (r.code == AW_CODE_TOKEN_KEY_MISSING)
-        return token_key_generate(
-            call->core->token, label, account->key_type, report, &account->key);
+        return token_key_generate(call->core->token, label, draft->key_type, report, &draft->key);
     AW_TRY(r);
-    if (token_key_kind(account->key) == account->key_type)
+    if (token_key_kind(draft->key) == draft->key_type)
         return AW_OK;
     r = aw_fail(AW_CODE_MISMATCH, "the token's key \"%s\" is of type %s, configured is %s", label,
-        token_key_type_name(token_key_kind(account->key)), token_key_type_name(account->key_type));
-    token_key_free(&account->key);
+        token_key_type_name(token_key_kind(draft->key)), token_key_type_name(draft->key_type));
     return aw_hint(r, "make both the same in signer.yaml, or destroy the key in the token");
 }
 
 static aw_result
-create(struct admin_call *call, struct account *account)
+create(struct admin_call *call, struct account *account, struct account *draft)
 {
     struct token_key_report report = {0};
 
@@ -162,11 +187,9 @@ create(struct admin_call *call, struct account *account)
             "to register it: acmeward-admin account register %s", account->name);
     snprintf(call->message, sizeof(call->message), "%s", token_key_type_name(account->key_type));
     AW_TRY(admin_record(call, "account-create", true));
-    AW_TRY(make_key(call, account, &report));
-    AW_TRY(note_key(account));
-    AW_TRY(accounts_save(call->core->accounts, account));
-    aw_json_name(&call->reply, "state");
-    write_account(call, account);
+    AW_TRY(make_key(call, draft, &report));
+    AW_TRY(note_key(draft));
+    AW_TRY(commit(call, account, draft));
     admin_write_report(&call->reply, &report);
     return AW_OK;
 }
@@ -241,7 +264,9 @@ read_new_account(struct admin_call *call, struct new_account *asked)
     call->field = "only_existing";
     AW_TRY(aw_json_optional_bool(call->parameters, "only_existing", &asked->only_existing));
     call->field = "unprocessed";
-    return aw_json_optional_bool(call->parameters, "unprocessed", &asked->unprocessed);
+    AW_TRY(aw_json_optional_bool(call->parameters, "unprocessed", &asked->unprocessed));
+    call->field = NULL;
+    return AW_OK;
 }
 
 static aw_result
@@ -259,7 +284,8 @@ find_mac(struct admin_call *call, const struct ca *ca, const char *kid,
 
 /* RFC 8555 7.3.4: the payload is the account's public key, the URL that of the outer JWS. */
 static aw_result
-bind_externally(struct admin_call *call, struct account *account, const char *kid, char **out)
+bind_externally(struct admin_call *call, const struct account *account, const char *jwk,
+    const char *kid, char **out)
 {
     AW_CLEANUP(token_mac_free) token_mac *mac = NULL;
     AW_CLEANUP(jws_free) struct jws jws = {0};
@@ -271,36 +297,9 @@ bind_externally(struct admin_call *call, struct account *account, const char *ki
     AW_TRY(jws_build(&(struct jws_header){.algorithm = token_mac_algorithm_name(algorithm),
                          .kid = kid,
                          .url = account->ca->pin.new_account},
-        token_key_jwk(account->key), &jws));
+        jwk, &jws));
     AW_TRY(token_mac_compute(mac, jws.input, jws.input_size, value, &size));
     return jws_serialize(&jws, value, size, out);
-}
-
-static aw_result
-set_text(char **slot, const char *text)
-{
-    free(*slot);
-    *slot = text == NULL ? NULL : strdup(text);
-    return text != NULL && *slot == NULL ? aw_fail_memory() : AW_OK;
-}
-
-/* After a first attempt whose answer was lost, only onlyReturnExisting may be tried: an EAB can be
- * good for one account only, and a second newAccount might spend it for nothing. */
-static aw_result
-note_attempt(struct admin_call *call, struct account *account, const struct new_account *asked)
-{
-    if (asked->only_existing)
-        return AW_OK;
-    if (account->state == ACCOUNT_ATTEMPTED && !asked->unprocessed)
-        return aw_hint(
-            aw_fail(AW_CODE_EXISTS,
-                "a newAccount for %s has left already and its answer is not known", account->name),
-            "look for the account first: acmeward-admin account register %s --recover",
-            account->name);
-    AW_TRY(set_text(&account->attempted_kid, asked->kid));
-    account->attempted_at = core_now();
-    account->state = ACCOUNT_ATTEMPTED;
-    return accounts_save(call->core->accounts, account);
 }
 
 static aw_result
@@ -315,6 +314,14 @@ check_ready(const struct account *account, const struct new_account *asked)
     if (account->state == ACCOUNT_REGISTERED && !asked->only_existing)
         return aw_fail(
             AW_CODE_EXISTS, "account %s is registered already: %s", account->name, account->url);
+    /* After a first attempt whose answer was lost, only onlyReturnExisting may be tried: an EAB can
+     * be good for one account only, and a second newAccount might spend it for nothing. */
+    if (account->state == ACCOUNT_ATTEMPTED && !asked->only_existing && !asked->unprocessed)
+        return aw_hint(
+            aw_fail(AW_CODE_EXISTS,
+                "a newAccount for %s has left already and its answer is not known", account->name),
+            "look for the account first: acmeward-admin account register %s --recover",
+            account->name);
     if (account->ca->pin.external_account_required && asked->kid == NULL && !asked->only_existing)
         return aw_hint(aw_fail(AW_CODE_USAGE, "the CA %s asks for an external account binding",
                            account->ca->name),
@@ -323,51 +330,78 @@ check_ready(const struct account *account, const struct new_account *asked)
 }
 
 static aw_result
-build_new_account(struct admin_call *call, struct account *account, const struct new_account *asked,
-    struct jws *jws)
+build_new_account(struct admin_call *call, const struct account *account, token_key *key,
+    const struct new_account *asked, struct jws *jws)
 {
     AW_CLEANUP(aw_free) char *binding = NULL;
     AW_CLEANUP(aw_free) char *payload = NULL;
 
     if (asked->kid != NULL && !asked->only_existing)
-        AW_TRY(bind_externally(call, account, asked->kid, &binding));
+        AW_TRY(bind_externally(call, account, token_key_jwk(key), asked->kid, &binding));
     AW_TRY(jws_payload_new_account(&(struct jws_new_account){.contact = asked->contact,
                                        .contact_count = asked->contact_count,
                                        .terms_agreed = asked->terms_agreed,
                                        .only_existing = asked->only_existing,
                                        .binding = binding},
         &payload));
-    return jws_build(&(struct jws_header){.algorithm = token_key_algorithm(account->key),
-                         .jwk = token_key_jwk(account->key),
+    return jws_build(&(struct jws_header){.algorithm = token_key_algorithm(key),
+                         .jwk = token_key_jwk(key),
                          .nonce = asked->nonce,
                          .url = account->ca->pin.new_account},
         payload, jws);
 }
 
 static aw_result
-sign_new_account(struct admin_call *call, struct account *account)
+sign_jws(token_key *key, const struct jws *jws, char **out)
+{
+    uint8_t signature[TOKEN_SIGNATURE_MAX];
+    size_t size = 0;
+
+    AW_TRY(token_key_sign(key, jws->input, jws->input_size, signature, &size));
+    return jws_serialize(jws, signature, size, out);
+}
+
+/* The attempt is durable before the signature leaves; a token that fails has attempted nothing. */
+static aw_result
+note_attempt(struct admin_call *call, struct account *account, struct account *draft,
+    const struct new_account *asked)
+{
+    if (asked->only_existing)
+        return AW_OK;
+    AW_TRY(set_text(&draft->attempted_kid, asked->kid));
+    draft->attempted_at = core_now();
+    draft->state = ACCOUNT_ATTEMPTED;
+    return accounts_commit(call->core->accounts, account, draft);
+}
+
+static void
+describe_new_account(
+    struct admin_call *call, const struct new_account *asked, const struct jws *jws)
+{
+    aw_hex(jws->digest, sizeof(jws->digest), call->input);
+    snprintf(call->message, sizeof(call->message), "%s%.200s",
+        asked->only_existing ? "onlyReturnExisting"
+        : asked->kid == NULL ? "no binding"
+                             : "kid ",
+        asked->only_existing || asked->kid == NULL ? "" : asked->kid);
+}
+
+static aw_result
+sign_new_account(struct admin_call *call, struct account *account, struct account *draft)
 {
     AW_CLEANUP(jws_free) struct jws jws = {0};
     AW_CLEANUP(aw_free) char *text = NULL;
     struct new_account asked = {0};
-    uint8_t signature[TOKEN_SIGNATURE_MAX];
-    size_t size = 0;
     token_key *key = NULL;
 
     AW_TRY(read_new_account(call, &asked));
     AW_TRY(check_ready(account, &asked));
     AW_TRY(accounts_key(call->core->accounts, account, &key));
-    AW_TRY(build_new_account(call, account, &asked, &jws));
-    aw_hex(jws.digest, sizeof(jws.digest), call->input);
-    snprintf(call->message, sizeof(call->message), "%s%.200s",
-        asked.only_existing ? "onlyReturnExisting"
-        : asked.kid == NULL ? "no binding"
-                            : "kid ",
-        asked.only_existing || asked.kid == NULL ? "" : asked.kid);
+    AW_TRY(build_new_account(call, account, key, &asked, &jws));
+    describe_new_account(call, &asked, &jws);
     AW_TRY(admin_record(call, "new-account", true));
-    AW_TRY(note_attempt(call, account, &asked));
-    AW_TRY(token_key_sign(key, jws.input, jws.input_size, signature, &size));
-    AW_TRY(jws_serialize(&jws, signature, size, &text));
+    AW_TRY(sign_jws(key, &jws, &text));
+    AW_TRY(note_attempt(call, account, draft, &asked));
     aw_json_pair(&call->reply, "url", account->ca->pin.new_account);
     aw_json_name(&call->reply, "jws");
     aw_json_write_raw(&call->reply, text);
@@ -381,7 +415,7 @@ admin_new_account(struct admin_call *call)
 }
 
 static aw_result
-forget_attempt(struct admin_call *call, struct account *account)
+forget_attempt(struct admin_call *call, struct account *account, struct account *draft)
 {
     if (account->state != ACCOUNT_ATTEMPTED)
         return aw_fail(AW_CODE_NOT_FOUND, "account %s is %s: there is no attempt to forget",
@@ -389,13 +423,10 @@ forget_attempt(struct admin_call *call, struct account *account)
     snprintf(call->message, sizeof(call->message), "kid %.200s",
         account->attempted_kid == NULL ? "none" : account->attempted_kid);
     AW_TRY(admin_record(call, "forget-attempt", true));
-    AW_TRY(set_text(&account->attempted_kid, NULL));
-    account->attempted_at = 0;
-    account->state = ACCOUNT_UNREGISTERED;
-    AW_TRY(accounts_save(call->core->accounts, account));
-    aw_json_name(&call->reply, "state");
-    write_account(call, account);
-    return AW_OK;
+    AW_TRY(set_text(&draft->attempted_kid, NULL));
+    draft->attempted_at = 0;
+    draft->state = ACCOUNT_UNREGISTERED;
+    return commit(call, account, draft);
 }
 
 aw_result
@@ -410,42 +441,64 @@ admin_forget_attempt(struct admin_call *call)
 static aw_result
 check_account_url(const struct account *account, const char *what, const char *url)
 {
+    const struct ca_pin *pin = &account->ca->pin;
+    const char *const fixed[] = {account->ca->directory, pin->new_nonce, pin->new_account,
+        pin->new_order, pin->revoke_cert, pin->key_change, pin->renewal_info};
+
     AW_TRY(aw_context(url_check_form(url), "%s", what));
     if (!url_same_origin(url, account->ca->directory))
         return aw_fail(AW_CODE_MISMATCH, "%s %s is not on the origin of %s", what, url,
             account->ca->directory);
-    if (strcmp(url, account->ca->pin.new_account) == 0 ||
-        strcmp(url, account->ca->pin.new_order) == 0 || strcmp(url, account->ca->directory) == 0)
-        return aw_fail(AW_CODE_MISMATCH, "%s %s is a resource of the directory", what, url);
+    for (size_t i = 0; i < AW_COUNT(fixed); i++)
+        if (fixed[i] != NULL && strcmp(url, fixed[i]) == 0)
+            return aw_fail(AW_CODE_MISMATCH, "%s %s is a resource of the directory", what, url);
     return AW_OK;
 }
 
 static aw_result
-register_url(struct admin_call *call, struct account *account)
+read_urls(
+    struct admin_call *call, const struct account *account, const char **url, const char **orders)
 {
-    const char *url = NULL, *orders = NULL;
-
     call->field = "url";
-    AW_TRY(aw_json_string(call->parameters, "url", SIGN_URL_MAX, &url));
-    AW_TRY(check_account_url(account, "url", url));
+    AW_TRY(aw_json_string(call->parameters, "url", SIGN_URL_MAX, url));
+    AW_TRY(check_account_url(account, "url", *url));
     call->field = "orders";
-    AW_TRY(aw_json_optional_string(call->parameters, "orders", SIGN_URL_MAX, &orders));
+    AW_TRY(aw_json_optional_string(call->parameters, "orders", SIGN_URL_MAX, orders));
+    if (*orders != NULL) /* never signed for: it may be anywhere */
+        AW_TRY(aw_context(url_check_pin(*orders), "orders"));
+    call->field = NULL;
+    return AW_OK;
+}
+
+static aw_result
+check_registrable(const struct account *account, const char *url)
+{
+    if (account->ca->pinned_at == 0)
+        return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "the CA %s is not pinned", account->ca->name),
+            "acmeward-admin ca pin %s", account->ca->name);
     if (account->state == ACCOUNT_NO_KEY)
         return aw_fail(AW_CODE_NOT_FOUND, "account %s has no key yet", account->name);
     if (account->state == ACCOUNT_REGISTERED && strcmp(account->url, url) != 0)
         return aw_hint(
             aw_fail(AW_CODE_EXISTS, "account %s is registered as %s", account->name, account->url),
             "one account of the configuration is one account at the CA: use another name");
+    return AW_OK;
+}
+
+static aw_result
+register_url(struct admin_call *call, struct account *account, struct account *draft)
+{
+    const char *url = NULL, *orders = NULL;
+
+    AW_TRY(read_urls(call, account, &url, &orders));
+    AW_TRY(check_registrable(account, url));
     snprintf(call->message, sizeof(call->message), "%.500s", url);
     AW_TRY(admin_record(call, "account-register", true));
-    AW_TRY(set_text(&account->url, url));
-    AW_TRY(set_text(&account->orders, orders));
-    account->registered_at = core_now();
-    account->state = ACCOUNT_REGISTERED;
-    AW_TRY(accounts_save(call->core->accounts, account));
-    aw_json_name(&call->reply, "state");
-    write_account(call, account);
-    return AW_OK;
+    AW_TRY(set_text(&draft->url, url));
+    AW_TRY(set_text(&draft->orders, orders));
+    draft->registered_at = core_now();
+    draft->state = ACCOUNT_REGISTERED;
+    return commit(call, account, draft);
 }
 
 aw_result

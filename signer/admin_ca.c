@@ -5,25 +5,10 @@
 
 #include "common/b64url.h"
 #include "common/io.h"
+#include "common/log.h"
 #include "signer/admin.h"
 #include "signer/request.h"
 #include "signer/url.h"
-
-static void
-write_pin(struct aw_json_writer *w, const struct ca_pin *pin)
-{
-    aw_json_name(w, "pin");
-    aw_json_begin_object(w);
-    aw_json_pair(w, "newNonce", pin->new_nonce);
-    aw_json_pair(w, "newAccount", pin->new_account);
-    aw_json_pair(w, "newOrder", pin->new_order);
-    aw_json_pair(w, "revokeCert", pin->revoke_cert);
-    aw_json_pair(w, "keyChange", pin->key_change);
-    aw_json_pair(w, "renewalInfo", pin->renewal_info);
-    aw_json_pair(w, "termsOfService", pin->terms_of_service);
-    aw_json_pair_bool(w, "externalAccountRequired", pin->external_account_required);
-    aw_json_end_object(w);
-}
 
 aw_result
 admin_list_cas(struct admin_call *call)
@@ -42,11 +27,12 @@ admin_list_cas(struct admin_call *call)
         aw_json_pair(w, "directory", cas[i].directory);
         if (cas[i].pinned_at != 0) {
             aw_json_pair_integer(w, "pinned_at", cas[i].pinned_at);
-            write_pin(w, &cas[i].pin);
+            aw_json_name(w, "pin");
+            ca_pin_write(w, &cas[i].pin);
         }
         aw_json_end_object(w);
     }
-    accounts_unlock(call->core->accounts);
+    accounts_read_end(call->core->accounts);
     aw_json_end_array(w);
     return AW_OK;
 }
@@ -105,7 +91,10 @@ read_pin(struct admin_call *call, const char *directory, struct ca_pin *pin)
     AW_TRY(aw_json_optional_string(json, "termsOfService", SIGN_URL_MAX, &terms));
     if (terms != NULL && (pin->terms_of_service = strdup(terms)) == NULL)
         return aw_fail_memory();
-    return aw_json_optional_bool(json, "externalAccountRequired", &pin->external_account_required);
+    call->field = "externalAccountRequired";
+    AW_TRY(aw_json_optional_bool(json, "externalAccountRequired", &pin->external_account_required));
+    call->field = NULL;
+    return AW_OK;
 }
 
 static bool
@@ -122,26 +111,6 @@ same_pin(const struct ca_pin *a, const struct ca_pin *b)
            same_text(a->key_change, b->key_change) && same_text(a->renewal_info, b->renewal_info);
 }
 
-/* The change is made on a copy of the pointers: it counts only once it is on disk. */
-static aw_result
-change_pin(struct admin_call *call, struct ca *ca, struct ca_pin *pin, bool replace)
-{
-    struct ca changed = *ca;
-
-    if (ca->pinned_at != 0 && !same_pin(&ca->pin, pin) && !replace)
-        return aw_hint(aw_fail(AW_CODE_EXISTS, "%s is pinned already, to other URLs", ca->name),
-            "if the CA really moved, pin it again with --replace");
-    changed.pin = *pin;
-    changed.pinned_at = core_now();
-    snprintf(call->message, sizeof(call->message), "%s: %s", ca->name, ca->directory);
-    AW_TRY(admin_record(call, "ca-pin", true));
-    AW_TRY(accounts_save_ca(call->core->accounts, &changed));
-    ca_pin_free(&ca->pin);
-    *ca = changed;
-    memset(pin, 0, sizeof(*pin));
-    return AW_OK;
-}
-
 static aw_result
 find_ca(struct admin_call *call, const char *name, struct ca **out)
 {
@@ -155,12 +124,23 @@ find_ca(struct admin_call *call, const char *name, struct ca **out)
 static aw_result
 pin_named(struct admin_call *call, const char *name, bool replace)
 {
+    AW_CLEANUP(ca_draft_free) struct ca draft = {0};
     AW_CLEANUP(ca_pin_free) struct ca_pin pin = {0};
     struct ca *ca = NULL;
 
     AW_TRY(find_ca(call, name, &ca));
     AW_TRY(read_pin(call, ca->directory, &pin));
-    return change_pin(call, ca, &pin, replace);
+    if (ca->pinned_at != 0 && !same_pin(&ca->pin, &pin) && !replace)
+        return aw_hint(aw_fail(AW_CODE_EXISTS, "%s is pinned already, to other URLs", ca->name),
+            "if the CA really moved, pin it again with --replace");
+    AW_TRY(ca_draft(ca, &draft));
+    ca_pin_free(&draft.pin);
+    draft.pin = pin;
+    pin = (struct ca_pin){0};
+    draft.pinned_at = core_now();
+    snprintf(call->message, sizeof(call->message), "%s: %.400s", ca->name, ca->directory);
+    AW_TRY(admin_record(call, "ca-pin", true));
+    return accounts_commit_ca(call->core->accounts, ca, &draft);
 }
 
 aw_result
@@ -173,10 +153,11 @@ admin_pin_ca(struct admin_call *call)
     AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
     call->field = "ca";
     AW_TRY(aw_json_string(call->parameters, "ca", AW_CONFIG_LABEL_MAX, &name));
+    call->field = "replace";
     AW_TRY(aw_json_optional_bool(call->parameters, "replace", &replace));
-    accounts_write(call->core->accounts);
+    accounts_change(call->core->accounts);
     aw_result r = pin_named(call, name, replace);
-    accounts_unlock(call->core->accounts);
+    accounts_change_end(call->core->accounts);
     return r;
 }
 
@@ -213,7 +194,7 @@ admin_list_eabs(struct admin_call *call)
     aw_json_begin_array(&call->reply);
     accounts_read(call->core->accounts);
     aw_result r = list_eabs(call);
-    accounts_unlock(call->core->accounts);
+    accounts_read_end(call->core->accounts);
     aw_json_end_array(&call->reply);
     return r;
 }
@@ -258,7 +239,9 @@ read_import(struct admin_call *call, struct eab_import *import)
     call->field = "force";
     AW_TRY(aw_json_optional_bool(call->parameters, "force", &import->force));
     call->field = "key";
-    return decode_key(call->parameters, &import->key);
+    AW_TRY(decode_key(call->parameters, &import->key));
+    call->field = NULL;
+    return AW_OK;
 }
 
 static struct ca_eab *
@@ -271,29 +254,26 @@ find_eab(struct ca *ca, const char *kid)
 }
 
 static aw_result
-add_eab(struct ca *ca, const struct eab_import *import, const char *label)
+add_eab(struct ca *draft, const struct eab_import *import, const char *label)
 {
-    if (ca->eabs == NULL)
-        ca->eabs = calloc(ACCOUNTS_EABS_MAX, sizeof(*ca->eabs));
-    if (ca->eabs == NULL)
-        return aw_fail_memory();
-    if (ca->eab_count == ACCOUNTS_EABS_MAX)
-        return aw_fail(AW_CODE_LIMIT, "%s has %d EAB keys already", ca->name, ACCOUNTS_EABS_MAX);
-    struct ca_eab *eab = &ca->eabs[ca->eab_count];
+    if (draft->eab_count == ACCOUNTS_EABS_MAX)
+        return aw_hint(
+            aw_fail(AW_CODE_LIMIT, "%s has %d EAB keys already", draft->name, ACCOUNTS_EABS_MAX),
+            "destroy one that is of no more use: acmeward-admin eab destroy");
+    struct ca_eab *eab = &draft->eabs[draft->eab_count++];
     eab->kid = strdup(import->kid);
     eab->label = strdup(label);
     eab->algorithm = import->algorithm;
-    ca->eab_count++;
     return eab->kid == NULL || eab->label == NULL ? aw_fail_memory() : AW_OK;
 }
 
 static void
-drop_eab(struct ca *ca, struct ca_eab *eab)
+drop_eab(struct ca *draft, struct ca_eab *eab)
 {
     free(eab->kid);
     free(eab->label);
-    *eab = ca->eabs[--ca->eab_count];
-    memset(&ca->eabs[ca->eab_count], 0, sizeof(*eab));
+    *eab = draft->eabs[--draft->eab_count];
+    memset(&draft->eabs[draft->eab_count], 0, sizeof(*eab));
 }
 
 /* An entry without its key in the token (a restored state folder, a new token) may be filled. */
@@ -311,27 +291,55 @@ refuse_present(struct admin_call *call, const struct ca *ca, const struct ca_eab
         "destroy it first with acmeward-admin eab destroy, or use another --kid");
 }
 
+/* Takes the entry back after a failed import; what can't be taken back is an entry without a key,
+ * which may be filled. */
+static void
+retract_eab(struct admin_call *call, struct ca *ca, const char *kid)
+{
+    AW_CLEANUP(ca_draft_free) struct ca draft = {0};
+    struct aw_error error;
+
+    aw_error_save(&error);
+    aw_result r = ca_draft(ca, &draft);
+    if (aw_ok(r)) {
+        drop_eab(&draft, find_eab(&draft, kid));
+        r = accounts_commit_ca(call->core->accounts, ca, &draft);
+    }
+    if (!aw_ok(r))
+        aw_log_failure(AW_LOG_WARNING, "the entry of an EAB key that was not imported stays");
+    aw_ignore(aw_error_restore(&error), "the caller returns the first failure");
+}
+
+/* The entry is on disk before the key is in the token: a key that no entry names would be lost to
+ * sight, an entry without a key is shown and may be filled. */
 static aw_result
 import_eab(
     struct admin_call *call, const struct eab_import *import, struct token_key_report *report)
 {
+    AW_CLEANUP(ca_draft_free) struct ca draft = {0};
     AW_CLEANUP(aw_free) char *label = NULL;
     struct ca *ca = NULL;
 
     AW_TRY(find_ca(call, import->ca, &ca));
-    struct ca_eab *eab = find_eab(ca, import->kid);
+    AW_TRY(ca_draft(ca, &draft));
+    struct ca_eab *eab = find_eab(&draft, import->kid);
     if (eab != NULL) {
         AW_TRY(refuse_present(call, ca, eab));
-        drop_eab(ca, eab);
+        drop_eab(&draft, eab);
     }
     AW_TRY(accounts_eab_label(import->ca, import->kid, &label));
+    AW_TRY(add_eab(&draft, import, label));
     snprintf(call->message, sizeof(call->message), "%s: kid %.200s, %zu bits", import->ca,
         import->kid, import->key->size * 8);
     AW_TRY(admin_record(call, "eab-import", true));
-    AW_TRY(token_mac_import(
-        call->core->token, label, import->algorithm, import->key, import->force, report));
-    AW_TRY(add_eab(ca, import, label));
-    return accounts_save_ca(call->core->accounts, ca);
+    AW_TRY(accounts_commit_ca(call->core->accounts, ca, &draft));
+    aw_result r = token_mac_import(
+        call->core->token, label, import->algorithm, import->key, import->force, report);
+    if (r.code == AW_CODE_EXISTS) /* a key from before, which the entry now names */
+        return aw_hint(r, "acmeward-admin eab list shows it now: destroy it, then import again");
+    if (!aw_ok(r))
+        retract_eab(call, ca, import->kid);
+    return r;
 }
 
 aw_result
@@ -342,9 +350,9 @@ admin_import_eab(struct admin_call *call)
     aw_result r = read_import(call, &import);
 
     if (aw_ok(r)) {
-        accounts_write(call->core->accounts);
+        accounts_change(call->core->accounts);
         r = import_eab(call, &import, &report);
-        accounts_unlock(call->core->accounts);
+        accounts_change_end(call->core->accounts);
     }
     if (aw_ok(r)) {
         aw_json_pair_integer(&call->reply, "bits", (int64_t)import.key->size * 8);
@@ -355,25 +363,34 @@ admin_import_eab(struct admin_call *call)
 }
 
 static aw_result
-destroy_eab(struct admin_call *call, const char *name, const char *kid)
+destroy_in_token(struct admin_call *call, const struct ca_eab *eab)
 {
     AW_CLEANUP(token_mac_free) token_mac *mac = NULL;
+    aw_result r = token_mac_find(call->core->token, eab->label, eab->algorithm, &mac);
+
+    if (r.code == AW_CODE_TOKEN_KEY_MISSING)
+        return AW_OK;
+    AW_TRY(r);
+    return token_mac_destroy(mac);
+}
+
+static aw_result
+destroy_eab(struct admin_call *call, const char *name, const char *kid)
+{
+    AW_CLEANUP(ca_draft_free) struct ca draft = {0};
     struct ca *ca = NULL;
 
     AW_TRY(find_ca(call, name, &ca));
-    struct ca_eab *eab = find_eab(ca, kid);
+    AW_TRY(ca_draft(ca, &draft));
+    struct ca_eab *eab = find_eab(&draft, kid);
     if (eab == NULL)
-        return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "%s has no EAB key \"%s\"", name, kid),
+        return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "%s has no EAB key \"%.200s\"", name, kid),
             "acmeward-admin eab list shows what there is");
     snprintf(call->message, sizeof(call->message), "%s: kid %.200s", name, kid);
     AW_TRY(admin_record(call, "eab-destroy", true));
-    aw_result r = token_mac_find(call->core->token, eab->label, eab->algorithm, &mac);
-    if (r.code != AW_CODE_TOKEN_KEY_MISSING)
-        AW_TRY(r);
-    if (mac != NULL)
-        AW_TRY(token_mac_destroy(mac));
-    drop_eab(ca, eab);
-    return accounts_save_ca(call->core->accounts, ca);
+    AW_TRY(destroy_in_token(call, eab));
+    drop_eab(&draft, eab);
+    return accounts_commit_ca(call->core->accounts, ca, &draft);
 }
 
 aw_result
@@ -387,8 +404,9 @@ admin_destroy_eab(struct admin_call *call)
     AW_TRY(aw_json_string(call->parameters, "ca", AW_CONFIG_LABEL_MAX, &name));
     call->field = "kid";
     AW_TRY(aw_json_string(call->parameters, "kid", ACCOUNTS_KID_MAX, &kid));
-    accounts_write(call->core->accounts);
+    call->field = NULL;
+    accounts_change(call->core->accounts);
     aw_result r = destroy_eab(call, name, kid);
-    accounts_unlock(call->core->accounts);
+    accounts_change_end(call->core->accounts);
     return r;
 }

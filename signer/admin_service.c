@@ -55,7 +55,7 @@ try_token(struct core *core)
     if (aw_ok(r))
         r = key == NULL ? token_info_get(core->token, &info)
                         : token_key_sign(key, "health", 6, signature, &size);
-    accounts_unlock(core->accounts);
+    accounts_read_end(core->accounts);
     return r;
 }
 
@@ -70,8 +70,7 @@ write_health(struct admin_call *call)
     aw_json_pair_integer(&call->reply, "audit_durable", durable);
     aw_json_pair_bool(&call->reply, "audit_healthy", aw_ok(r));
     r = try_token(call->core);
-    if (r.code == AW_CODE_TOKEN_GONE)
-        atomic_store(&call->core->token_gone, true);
+    core_note_failure(call->core, r.code);
     aw_json_pair_bool(&call->reply, "token_healthy", aw_ok(r));
     if (!aw_ok(r))
         aw_json_pair(&call->reply, "token_message", aw_error_last()->message);
@@ -119,7 +118,7 @@ admin_reload(struct admin_call *call)
     AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
 
     AW_TRY(aw_json_only(call->parameters, NULL, 0));
-    AW_TRY(aw_hint(core_reload(call->core, &faults, &warnings),
+    AW_TRY(aw_hint(core_reload(call->core, call->peer, &faults, &warnings),
         "the policy in force is unchanged; acmeward-admin policy check shows every fault"));
     AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(call->core);
     aw_json_pair(&call->reply, "policy_digest", policy_digest(snapshot));
@@ -136,6 +135,7 @@ admin_freeze(struct admin_call *call)
     AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
     call->field = "reason";
     AW_TRY(aw_json_string(call->parameters, "reason", CORE_REASON_MAX, &reason));
+    call->field = NULL;
     snprintf(call->message, sizeof(call->message), "%s", reason);
     return core_freeze(call->core, reason);
 }

@@ -22,8 +22,8 @@ application_unavailable(char **reply)
     return service_finish(&w, ERROR("Unavailable"), reply);
 }
 
-static aw_result
-invalid_request(const char *field, char **reply)
+aw_result
+application_invalid(const char *field, char **reply)
 {
     struct aw_json_writer w = {0};
 
@@ -36,7 +36,7 @@ invalid_request(const char *field, char **reply)
 static aw_result
 answer_garbage(char **reply)
 {
-    return invalid_request(NULL, reply);
+    return application_invalid(NULL, reply);
 }
 
 static void
@@ -142,7 +142,7 @@ answer(struct core *core, const struct peer *peer, const struct aw_varlink_call 
     if (r.code == AW_CODE_MEMORY)
         return application_unavailable(reply);
     if (!aw_ok(r))
-        return invalid_request(field, reply);
+        return application_invalid(field, reply);
     if (operation == SIGN_WHOAMI)
         return application_whoami(core, peer, reply);
     if (operation == SIGN_CHECK)
@@ -164,4 +164,6 @@ const struct gate_service application_service = {
     .admits = admits,
     .answer = answer,
     .answer_garbage = answer_garbage,
+    .answer_failure = application_unavailable,
+    .limits = GATE_LIMITS,
 };

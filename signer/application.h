@@ -22,6 +22,9 @@ AW_MUST_USE aw_result application_check(
 AW_MUST_USE aw_result application_reply(
     const struct sign_request *request, const struct sign_reply *said, char **reply);
 
+/** This thread's last failure as the reply InvalidRequest. `field` may be NULL. Allocated. */
+AW_MUST_USE aw_result application_invalid(const char *field, char **reply);
+
 /** This thread's last failure as the reply Unavailable (never a refusal). Allocated. */
 AW_MUST_USE aw_result application_unavailable(char **reply);
 

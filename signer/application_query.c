@@ -11,6 +11,7 @@ struct whoami {
     struct core *core;
     struct aw_json_writer writer;
     int64_t now;
+    aw_result result; /* the first failure */
 };
 
 static void
@@ -61,8 +62,8 @@ write_limits(struct whoami *me, const struct policy_application *application)
     struct aw_json_writer *w = &me->writer;
     int64_t today = 0;
 
-    if (!aw_ok(ledger_orders_today(me->core->ledger, application->name, me->now, &today)))
-        w->failed = true;
+    if (aw_ok(me->result))
+        me->result = ledger_orders_today(me->core->ledger, application->name, me->now, &today);
     aw_json_name(w, "limits");
     aw_json_begin_object(w);
     aw_json_pair_integer(w, "names_per_certificate", application->names_per_certificate);
@@ -117,7 +118,7 @@ write_account(struct whoami *me, const struct policy_application *application)
         write_directory(w, account->ca);
     else
         aw_json_pair(w, "directory", NULL);
-    accounts_unlock(me->core->accounts);
+    accounts_read_end(me->core->accounts);
 }
 
 static bool
@@ -139,7 +140,7 @@ write_application(const struct policy_application *application, void *context)
         aw_json_pair_integer(w, "warn_until", application->warn_until);
     write_account(me, application);
     aw_json_end_object(w);
-    return true;
+    return aw_ok(me->result);
 }
 
 aw_result
@@ -156,60 +157,98 @@ application_whoami(struct core *core, const struct peer *peer, char **reply)
     aw_json_name(&me.writer, "applications");
     aw_json_begin_array(&me.writer);
     policy_visit_subject(snapshot, &subject, write_application, &me);
+    if (!aw_ok(me.result)) {
+        aw_json_writer_free(&me.writer);
+        return application_unavailable(reply);
+    }
     aw_json_end_array(&me.writer);
     return service_finish(&me.writer, NULL, reply);
 }
 
-/* One decision of Check: the whole request without names, then each name by itself. */
+/* Check: each name by itself, then what is of the request as a whole. */
 struct check {
     policy_snapshot *snapshot;
     struct policy_subject subject;
-    struct policy_request asked;
     int64_t now;
     struct aw_json_writer writer;
     const char *application;
     bool allowed;
-    bool done; /* refused for a reason that is not of one name: the rest would repeat it */
 };
 
 static aw_result
-check_one(struct check *check)
+write_finding(
+    struct check *check, const struct policy_verdict *verdict, const struct policy_request *asked)
 {
     AW_CLEANUP(aw_free) char *text = NULL;
-    struct policy_verdict verdict;
+    struct aw_json_writer *w = &check->writer;
 
-    policy_decide(check->snapshot, &check->subject, &check->asked, check->now, &verdict);
-    if (verdict.application != NULL)
-        check->application = verdict.application->name;
-    if (verdict.allowed)
-        return AW_OK;
-    check->allowed = false;
-    check->done = verdict.name == NULL;
-    AW_TRY(policy_refusal_text(&verdict, &check->asked, &text));
-    aw_json_begin_object(&check->writer);
-    if (verdict.name != NULL)
-        aw_json_pair(&check->writer, "name", verdict.name->text);
-    aw_json_pair(&check->writer, "rule", policy_rule_tag(verdict.rule));
-    aw_json_pair(&check->writer, "message", text);
-    aw_json_end_object(&check->writer);
+    AW_TRY(policy_refusal_text(verdict, asked, &text));
+    aw_json_begin_object(w);
+    if (verdict->name != NULL)
+        aw_json_pair(w, "name", verdict->name->text);
+    aw_json_pair(w, "rule", policy_rule_tag(verdict->rule));
+    aw_json_pair(w, "message", text);
+    aw_json_end_object(w);
     return AW_OK;
 }
 
-/* The rules that look at the whole request (its number of names, its key) speak only when no single
- * name is at fault: otherwise one fault would be told twice. */
 static aw_result
-check_all(struct check *check, const struct sign_request *request)
+check_one(struct check *check, const struct policy_request *asked, bool *refused)
 {
-    for (size_t i = 0; i < request->name_count && !check->done; i++) {
-        check->asked.names = &request->names[i];
-        check->asked.name_count = 1;
-        AW_TRY(check_one(check));
-    }
-    if (!check->allowed)
+    struct policy_verdict verdict;
+
+    policy_decide(check->snapshot, &check->subject, asked, check->now, &verdict);
+    if (verdict.application != NULL)
+        check->application = verdict.application->name;
+    *refused = !verdict.allowed;
+    if (verdict.allowed)
         return AW_OK;
-    check->asked.names = request->names;
-    check->asked.name_count = request->name_count;
-    return check_one(check);
+    check->allowed = false;
+    return write_finding(check, &verdict, asked);
+}
+
+static aw_result
+check_names(struct check *check, const struct sign_request *request)
+{
+    struct policy_request asked = {.operation = POLICY_ORDER, .application = request->application};
+    bool refused = false, any = false;
+
+    for (size_t i = 0; i < request->name_count; i++) {
+        asked.names = &request->names[i];
+        asked.name_count = 1;
+        AW_TRY(check_one(check, &asked, &refused));
+        any = any || refused;
+    }
+    if (any)
+        return AW_OK;
+    /* Only the number of names is left to be at fault. */
+    asked.names = request->names;
+    asked.name_count = request->name_count;
+    return check_one(check, &asked, &refused);
+}
+
+/* Without names: the application, its expiry, its operations; then key and profile; then names.
+ * So each fault is told once, and one does not hide another. */
+static aw_result
+check_all(struct check *check, const struct sign_request *request, enum policy_key key)
+{
+    struct policy_request asked = {.operation = POLICY_ORDER, .application = request->application};
+    bool refused = false;
+
+    AW_TRY(check_one(check, &asked, &refused));
+    if (refused)
+        return AW_OK;
+    if (request->key != NULL) {
+        asked.has_key = true;
+        asked.key = key;
+        AW_TRY(check_one(check, &asked, &refused));
+    }
+    if (request->profile != NULL) {
+        asked.has_key = false;
+        asked.profile = request->profile;
+        AW_TRY(check_one(check, &asked, &refused));
+    }
+    return check_names(check, request);
 }
 
 static bool
@@ -228,19 +267,20 @@ application_check(
     struct core *core, const struct peer *peer, const struct sign_request *request, char **reply)
 {
     AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(core);
-    struct check check = {.snapshot = snapshot,
-        .subject = peer_subject(peer),
-        .now = core_now(),
-        .allowed = true,
-        .asked = {.operation = POLICY_ORDER,
-            .application = request->application,
-            .profile = request->profile}};
+    struct check check = {
+        .snapshot = snapshot, .subject = peer_subject(peer), .now = core_now(), .allowed = true};
+    enum policy_key key = POLICY_KEY_EC_P256;
 
-    check.asked.has_key = request->key != NULL && key_of_name(request->key, &check.asked.key);
+    if (request->key != NULL && !key_of_name(request->key, &key)) {
+        aw_ignore(aw_fail(AW_CODE_SYNTAX, "\"%.64s\" is no key type, expected such as ec-p256",
+                      request->key),
+            "becomes the reply");
+        return application_invalid("key", reply);
+    }
     aw_json_begin_object(&check.writer);
     aw_json_name(&check.writer, "findings");
     aw_json_begin_array(&check.writer);
-    aw_result r = check_all(&check, request);
+    aw_result r = check_all(&check, request, key);
     if (!aw_ok(r)) {
         aw_json_writer_free(&check.writer);
         return application_unavailable(reply);

@@ -109,6 +109,9 @@ parse(struct work *work)
             request->certificate.data, request->certificate.size, rule, &work->certificate);
     if (r.code == AW_CODE_SYNTAX)
         return work_refuse(work, SIGN_OUTCOME_CSR_REFUSED, rule, "%s", aw_error_last()->message);
+    if (work->certificate != NULL && work->certificate->name_count == 0)
+        return work_refuse(work, SIGN_OUTCOME_CSR_REFUSED, "certificate.san.missing",
+            "a certificate without subjectAltName is none that was ordered here");
     return r;
 }
 

@@ -1,5 +1,6 @@
 #include "signer/core.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 #include "common/log.h"
 #include "policy/accounts.h"
 #include "policy/system.h"
+#include "signer/url.h"
 
 enum { FREEZE_FILE_MAX = 4096, START_RETRIES = 50 };
 
@@ -26,29 +28,56 @@ core_now(void)
     return now.tv_sec;
 }
 
+/* What is read anew by a reload. */
+struct files {
+    struct aw_config *config;
+    policy_snapshot *snapshot;
+    struct peer_roles roles;
+};
+
+static void
+files_free(struct files *files)
+{
+    aw_config_free(&files->config);
+    policy_release(&files->snapshot);
+    peer_roles_free(&files->roles);
+}
+
+/* The origin that all of an account's requests go to comes from here. */
+static void
+check_directories(const struct aw_config *config, struct aw_faults *faults)
+{
+    for (size_t i = 0; i < config->ca_count; i++)
+        if (!aw_ok(url_check_pin(config->cas[i].directory)))
+            aw_faults_add(faults, config->file, config->cas[i].place.line,
+                config->cas[i].place.column, "directory of %s: %s", config->cas[i].name,
+                aw_error_last()->message);
+}
+
 /* Configuration and policies together, since policies name accounts. */
 static aw_result
-load_files(const char *path, struct aw_faults *faults, struct aw_faults *warnings,
-    struct aw_config **config, policy_snapshot **snapshot)
+load_files(
+    const char *path, struct aw_faults *faults, struct aw_faults *warnings, struct files *files)
 {
-    AW_CLEANUP(aw_config_free) struct aw_config *read = NULL;
     AW_CLEANUP(policy_accounts_free) struct policy_accounts list = {0};
 
-    AW_TRY(aw_config_load(path, faults, &read));
-    AW_TRY(policy_accounts_of(read, faults, &list));
-    AW_TRY(policy_load(read->paths.policies, list.items, list.count, &policy_system_resolver,
-        faults, warnings, snapshot));
-    *config = AW_MOVE(read);
-    return AW_OK;
+    AW_TRY(aw_config_load(path, faults, &files->config));
+    check_directories(files->config, faults);
+    aw_result r = policy_accounts_of(files->config, faults, &list);
+    if (!aw_ok(r) && r.code != AW_CODE_CONFIG)
+        return r;
+    AW_TRY(peer_roles_resolve(files->config, &policy_system_resolver, warnings, &files->roles));
+    r = policy_load(files->config->paths.policies, list.items, list.count, &policy_system_resolver,
+        faults, warnings, &files->snapshot);
+    return aw_ok(r) ? aw_faults_result(faults) : r;
 }
 
 aw_result
 core_check_config(const char *config_path, struct aw_faults *faults, struct aw_faults *warnings)
 {
-    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
-    AW_CLEANUP(policy_release) policy_snapshot *snapshot = NULL;
+    AW_CLEANUP(files_free) struct files files = {0};
 
-    return load_files(config_path, faults, warnings, &config, &snapshot);
+    return load_files(config_path, faults, warnings, &files);
 }
 
 static void
@@ -156,6 +185,22 @@ check_folders(const struct aw_config *config)
 }
 
 static aw_result
+load_first(struct core *core, struct aw_faults *faults)
+{
+    AW_CLEANUP(files_free) struct files files = {0};
+    AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
+    aw_result r = load_files(core->config_path, faults, &warnings, &files);
+
+    log_warnings(&warnings);
+    AW_TRY(r);
+    core->config = AW_MOVE(files.config);
+    core->snapshot = AW_MOVE(files.snapshot);
+    core->roles = files.roles;
+    files.roles = (struct peer_roles){0};
+    return AW_OK;
+}
+
+static aw_result
 record_start(struct core *core)
 {
     struct audit_entry entry = {
@@ -170,17 +215,14 @@ aw_result
 core_open(const char *config_path, struct aw_faults *faults, struct core **out)
 {
     AW_CLEANUP(core_close) struct core *core = calloc(1, sizeof(*core));
-    struct aw_faults warnings = {0};
 
     if (core == NULL)
         return aw_fail_memory();
+    pthread_mutex_init(&core->change_lock, NULL);
     pthread_mutex_init(&core->lock, NULL);
     core->config_path = config_path;
     core->started_at = core->loaded_at = core_now();
-    aw_result r = load_files(config_path, faults, &warnings, &core->config, &core->snapshot);
-    log_warnings(&warnings);
-    aw_faults_free(&warnings);
-    AW_TRY(r);
+    AW_TRY(load_first(core, faults));
     AW_TRY(check_folders(core->config));
     AW_TRY(open_crypto(core));
     AW_TRY(read_freeze(core));
@@ -210,9 +252,11 @@ core_close(struct core **slot)
     token_close(&core->token);
     policy_release(&core->snapshot);
     aw_config_free(&core->config);
+    peer_roles_free(&core->roles);
     free(core->freeze_path);
     OSSL_LIB_CTX_free(core->libctx);
     pthread_mutex_destroy(&core->lock);
+    pthread_mutex_destroy(&core->change_lock);
     free(core);
     *slot = NULL;
 }
@@ -255,50 +299,75 @@ check_unchanged(const struct aw_config *old, const struct aw_config *new, struct
                 "signer",
                 rows[i].name, rows[i].old == NULL ? "" : rows[i].old,
                 rows[i].new == NULL ? "" : rows[i].new);
+    if (old->token.sessions != new->token.sessions ||
+        old->token.timeout_ms != new->token.timeout_ms)
+        aw_faults_add(faults, new->file, 0, 0,
+            "token: sessions or timeout_ms changed; they are taken at the start only: restart the "
+            "signer");
     return aw_faults_result(faults);
 }
 
+/* Old and new change places: `files` holds the old ones afterwards. */
+static void
+swap_files(struct core *core, struct files *files)
+{
+    struct files old;
+
+    pthread_mutex_lock(&core->lock);
+    old = (struct files){core->config, core->snapshot, core->roles};
+    core->config = files->config;
+    core->snapshot = files->snapshot;
+    core->roles = files->roles;
+    core->loaded_at = core_now();
+    pthread_mutex_unlock(&core->lock);
+    *files = old;
+}
+
+/* Under change_lock: two reloads at once could leave the older policy in force. */
 static aw_result
 reload_files(struct core *core, struct aw_faults *faults, struct aw_faults *warnings)
 {
-    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
-    AW_CLEANUP(policy_release) policy_snapshot *snapshot = NULL;
+    AW_CLEANUP(files_free) struct files files = {0};
 
-    AW_TRY(load_files(core->config_path, faults, warnings, &config, &snapshot));
-    pthread_mutex_lock(&core->lock);
-    aw_result r = check_unchanged(core->config, config, faults);
-    pthread_mutex_unlock(&core->lock);
-    AW_TRY(r);
-    AW_TRY(accounts_reload(core->accounts, config));
-    pthread_mutex_lock(&core->lock);
-    struct aw_config *old_config = core->config;
-    policy_snapshot *old_snapshot = core->snapshot;
-    core->config = AW_MOVE(config);
-    core->snapshot = AW_MOVE(snapshot);
-    core->loaded_at = core_now();
-    pthread_mutex_unlock(&core->lock);
-    aw_config_free(&old_config);
-    policy_release(&old_snapshot);
+    AW_TRY(load_files(core->config_path, faults, warnings, &files));
+    AW_TRY(check_unchanged(core->config, files.config, faults));
+    AW_TRY(check_folders(files.config));
+    AW_TRY(accounts_reload(core->accounts, files.config));
+    swap_files(core, &files);
     return AW_OK;
 }
 
-aw_result
-core_reload(struct core *core, struct aw_faults *faults, struct aw_faults *warnings)
+static aw_result
+record_reload(struct core *core, const struct peer *by, const struct aw_error *error)
 {
-    struct aw_error error = {.code = AW_CODE_OK};
-    aw_result r = reload_files(core, faults, warnings);
-
-    log_warnings(warnings);
-    if (!aw_ok(r))
-        aw_error_save(&error);
     AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(core);
     struct audit_entry entry = {
         .kind = AUDIT_RELOAD,
-        .verdict = aw_ok(r) ? "permit" : "refuse",
+        .has_uid = by != NULL,
+        .uid = by == NULL ? 0 : by->uid,
+        .user = by == NULL ? NULL : by->user,
+        .verdict = error->code == AW_CODE_OK ? "permit" : "refuse",
         .policy = policy_digest(snapshot),
-        .message = aw_ok(r) ? NULL : error.message,
+        .message = error->code == AW_CODE_OK ? NULL : error->message,
     };
-    AW_TRY(core_record(core, &entry));
+
+    return core_record(core, &entry);
+}
+
+aw_result
+core_reload(
+    struct core *core, const struct peer *by, struct aw_faults *faults, struct aw_faults *warnings)
+{
+    struct aw_error error = {.code = AW_CODE_OK};
+
+    pthread_mutex_lock(&core->change_lock);
+    aw_result r = reload_files(core, faults, warnings);
+    if (!aw_ok(r))
+        aw_error_save(&error);
+    log_warnings(warnings);
+    aw_result recorded = record_reload(core, by, &error);
+    pthread_mutex_unlock(&core->change_lock);
+    AW_TRY(recorded);
     return aw_ok(r) ? r : aw_error_restore(&error);
 }
 
@@ -306,7 +375,7 @@ enum peer_role
 core_role_of(struct core *core, const struct peer *peer)
 {
     pthread_mutex_lock(&core->lock);
-    enum peer_role role = peer_role_of(peer, core->config);
+    enum peer_role role = peer_role_of(peer, &core->roles);
     pthread_mutex_unlock(&core->lock);
     return role;
 }
@@ -334,33 +403,60 @@ set_frozen(struct core *core, bool frozen, int64_t since, const char *reason)
     pthread_mutex_unlock(&core->lock);
 }
 
-/* Signing stops before the file is written: a full disk must not keep it going. */
-aw_result
-core_freeze(struct core *core, const char *reason)
+static aw_result
+write_freeze(const struct core *core, int64_t since, const char *reason)
 {
     struct aw_json_writer w = {0};
     AW_CLEANUP(aw_free) char *text = NULL;
-    int64_t now = core_now();
 
-    if (strlen(reason) > CORE_REASON_MAX)
-        return aw_fail(AW_CODE_LIMIT, "the reason is longer than %d characters", CORE_REASON_MAX);
-    set_frozen(core, true, now, reason);
     aw_json_begin_object(&w);
-    aw_json_pair_integer(&w, "since", now);
+    aw_json_pair_integer(&w, "since", since);
     aw_json_pair(&w, "reason", reason);
     aw_json_end_object(&w);
     AW_TRY(aw_json_writer_finish(&w, &text));
     return aw_file_replace(core->freeze_path, text, strlen(text), 0640);
 }
 
+/* Signing stops before the file is written: a full disk must not keep it going. */
+aw_result
+core_freeze(struct core *core, const char *reason)
+{
+    int64_t now = core_now();
+
+    if (strlen(reason) > CORE_REASON_MAX)
+        return aw_fail(AW_CODE_LIMIT, "the reason is longer than %d characters", CORE_REASON_MAX);
+    set_frozen(core, true, now, reason);
+    pthread_mutex_lock(&core->change_lock);
+    set_frozen(core, true, now, reason); /* again: an unfreeze may have been under way */
+    aw_result r = write_freeze(core, now, reason);
+    pthread_mutex_unlock(&core->change_lock);
+    return r;
+}
+
+static aw_result
+remove_freeze(const struct core *core)
+{
+    if (unlink(core->freeze_path) != 0 && errno != ENOENT)
+        return aw_fail_errno(AW_CODE_IO, "%s", core->freeze_path);
+    return aw_folder_sync_of(core->freeze_path);
+}
+
 aw_result
 core_unfreeze(struct core *core)
 {
-    if (unlink(core->freeze_path) != 0 && access(core->freeze_path, F_OK) == 0)
-        return aw_fail_errno(AW_CODE_IO, "%s", core->freeze_path);
-    AW_TRY(aw_folder_sync_of(core->freeze_path));
-    set_frozen(core, false, 0, "");
-    return AW_OK;
+    pthread_mutex_lock(&core->change_lock);
+    aw_result r = remove_freeze(core);
+    if (aw_ok(r))
+        set_frozen(core, false, 0, "");
+    pthread_mutex_unlock(&core->change_lock);
+    return r;
+}
+
+void
+core_note_failure(struct core *core, enum aw_code code)
+{
+    if (code == AW_CODE_TOKEN_GONE)
+        atomic_store(&core->token_gone, true);
 }
 
 aw_result

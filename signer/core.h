@@ -41,8 +41,10 @@ struct core {
     atomic_long failures;
     atomic_bool token_gone; /**< the process must end and be started anew */
 
-    pthread_mutex_t lock;
+    pthread_mutex_t change_lock; /**< one reload, freeze or unfreeze at a time; before `lock` */
+    pthread_mutex_t lock;        /**< held for moments only, never over a call that blocks */
     struct aw_config *config;
+    struct peer_roles roles;
     policy_snapshot *snapshot;
     int64_t loaded_at;
     bool frozen;
@@ -71,9 +73,10 @@ policy_snapshot *core_snapshot(struct core *core);
 /**
  * Reads configuration and policies anew and swaps them in; on any fault the old ones stay. Token
  * and paths are taken at the start only: a change of them is a fault that says so.
+ * @param by the administrator, for the record; NULL: a signal
  */
 AW_MUST_USE aw_result core_reload(
-    struct core *core, struct aw_faults *faults, struct aw_faults *warnings);
+    struct core *core, const struct peer *by, struct aw_faults *faults, struct aw_faults *warnings);
 
 /** The peer's role by the present configuration. */
 enum peer_role core_role_of(struct core *core, const struct peer *peer);
@@ -87,6 +90,9 @@ AW_MUST_USE aw_result core_unfreeze(struct core *core);
 
 /** Appends a record of the signer's own or an administrator's and waits until it is durable. */
 AW_MUST_USE aw_result core_record(struct core *core, struct audit_entry *entry);
+
+/** Notes AW_CODE_TOKEN_GONE wherever it turns up: main ends the process. */
+void core_note_failure(struct core *core, enum aw_code code);
 
 /** Looks after the log and the ledger; called by main several times a second. */
 AW_MUST_USE aw_result core_housekeep(struct core *core);

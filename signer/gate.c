@@ -1,6 +1,7 @@
 #include "signer/gate.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,11 +16,14 @@
 #include "common/io.h"
 #include "common/log.h"
 
-/* A connection in the gate's table; the slot is free when `gate` is NULL. */
+/* A connection in the gate's table. Its thread ends by itself and is joined by the next that needs
+ * a slot, or by gate_stop: when that returns, no thread is left that could use the core. */
 struct connection {
     struct gate *gate;
+    enum { SLOT_FREE, SLOT_OPEN, SLOT_ENDED } state;
     uid_t uid;
-    int fd; /* for shutdown by gate_stop; owned by the stream */
+    int fd; /* for shutdown by gate_stop; owned by the stream; -1: closed */
+    pthread_t thread;
 };
 
 struct gate {
@@ -28,50 +32,61 @@ struct gate {
     int listen_fd;
     int stop_fd; /* an eventfd that wakes the acceptor */
     pthread_t acceptor;
-    pthread_mutex_t lock;
-    pthread_cond_t emptied;
-    struct connection connections[GATE_CONNECTIONS_MAX];
-    size_t open;
-    bool stopping;
+    pthread_mutex_t lock; /* guards state and fd of the connections */
+    struct connection *connections;
 };
+
+static struct connection *
+find_slot(struct gate *gate, uid_t uid)
+{
+    const struct gate_limits *limits = &gate->service->limits;
+    struct connection *found = NULL;
+    size_t of_uid = 0;
+
+    for (size_t i = 0; i < limits->connections; i++) {
+        struct connection *slot = &gate->connections[i];
+
+        if (slot->state == SLOT_ENDED) {
+            pthread_join(slot->thread, NULL); /* it has left the lock: it ends at once */
+            slot->state = SLOT_FREE;
+        }
+        if (slot->state == SLOT_FREE)
+            found = found == NULL ? slot : found;
+        else if (slot->uid == uid)
+            of_uid++;
+    }
+    return of_uid < limits->connections_per_uid ? found : NULL;
+}
 
 /* Finds a slot under the limits; NULL when one of them is reached. */
 static struct connection *
 enter(struct gate *gate, uid_t uid, int fd)
 {
-    struct connection *free_slot = NULL;
-    size_t of_uid = 0;
-
     pthread_mutex_lock(&gate->lock);
-    for (size_t i = 0; i < GATE_CONNECTIONS_MAX; i++) {
-        struct connection *slot = &gate->connections[i];
-
-        if (slot->gate == NULL)
-            free_slot = free_slot == NULL ? slot : free_slot;
-        else if (slot->uid == uid)
-            of_uid++;
-    }
-    if (gate->stopping || of_uid >= GATE_CONNECTIONS_PER_UID_MAX)
-        free_slot = NULL;
-    if (free_slot != NULL) {
-        *free_slot = (struct connection){.gate = gate, .uid = uid, .fd = fd};
-        gate->open++;
-    }
+    struct connection *slot = find_slot(gate, uid);
+    if (slot != NULL)
+        *slot = (struct connection){.gate = gate, .state = SLOT_OPEN, .uid = uid, .fd = fd};
     pthread_mutex_unlock(&gate->lock);
-    return free_slot;
+    return slot;
 }
 
 static void
-leave(struct connection *connection)
+leave(struct connection *slot, int state)
 {
-    struct gate *gate = connection->gate;
+    struct gate *gate = slot->gate;
 
     pthread_mutex_lock(&gate->lock);
-    connection->gate = NULL;
-    gate->open--;
-    if (gate->open == 0)
-        pthread_cond_broadcast(&gate->emptied);
+    slot->state = state;
     pthread_mutex_unlock(&gate->lock);
+}
+
+/* The descriptor's number may be another file's from now on. */
+static void
+forget_fd(struct connection *slot)
+{
+    pthread_mutex_lock(&slot->gate->lock);
+    slot->fd = -1;
+    pthread_mutex_unlock(&slot->gate->lock);
 }
 
 static aw_result
@@ -81,28 +96,46 @@ answer_message(
     AW_CLEANUP(aw_varlink_call_free) struct aw_varlink_call call = {0};
     aw_result r = aw_varlink_call_parse(text, length, &call);
 
-    if (!aw_ok(r))
+    if (aw_ok(r))
+        r = gate->service->answer(gate->core, peer, &call, reply);
+    else if (r.code != AW_CODE_MEMORY)
         return gate->service->answer_garbage(reply);
-    return gate->service->answer(gate->core, peer, &call, reply);
+    if (aw_ok(r))
+        return r;
+    aw_log_failure(AW_LOG_ERROR, peer->user);
+    return gate->service->answer_failure(reply);
+}
+
+static aw_result
+send_reply(struct gate *gate, aw_varlink_stream *stream, const char *reply)
+{
+    AW_CLEANUP(aw_free) char *shorter = NULL;
+    aw_result r = aw_varlink_send(stream, reply, gate->service->limits.send_ms);
+
+    if (r.code != AW_CODE_LIMIT)
+        return r;
+    AW_TRY(gate->service->answer_failure(&shorter));
+    return aw_varlink_send(stream, shorter, gate->service->limits.send_ms);
 }
 
 static aw_result
 serve_one(struct gate *gate, const struct peer *peer, aw_varlink_stream *stream)
 {
+    const struct gate_limits *limits = &gate->service->limits;
     AW_CLEANUP(aw_free) char *reply = NULL;
     const char *text = NULL;
     size_t length = 0;
-    aw_result r = aw_varlink_receive(stream, GATE_IDLE_MS, GATE_MESSAGE_MS, &text, &length);
+    aw_result r = aw_varlink_receive(stream, limits->idle_ms, limits->message_ms, &text, &length);
 
     if (r.code == AW_CODE_LIMIT || r.code == AW_CODE_SYNTAX) {
         /* Too long, or cut off: say so if the peer still listens, then close. */
         AW_TRY(gate->service->answer_garbage(&reply));
-        aw_ignore(aw_varlink_send(stream, reply, GATE_SEND_MS), "the connection ends anyway");
+        aw_ignore(aw_varlink_send(stream, reply, limits->send_ms), "the connection ends anyway");
         return (aw_result){AW_CODE_CLOSED};
     }
     AW_TRY(r);
     AW_TRY(answer_message(gate, peer, text, length, &reply));
-    return aw_varlink_send(stream, reply, GATE_SEND_MS);
+    return send_reply(gate, stream, reply);
 }
 
 /* What a connection's thread is given. */
@@ -116,16 +149,18 @@ static void *
 serve(void *argument)
 {
     struct arrival *arrival = argument;
-    struct gate *gate = arrival->connection->gate;
+    struct connection *slot = arrival->connection;
     aw_result r = AW_OK;
 
+    peer_look_up(&arrival->peer);
     while (aw_ok(r))
-        r = serve_one(gate, &arrival->peer, arrival->stream);
+        r = serve_one(slot->gate, &arrival->peer, arrival->stream);
     if (r.code != AW_CODE_CLOSED && r.code != AW_CODE_TIMEOUT)
         aw_log_failure(AW_LOG_WARNING, arrival->peer.user);
-    leave(arrival->connection);
+    forget_fd(slot);
     aw_varlink_stream_free(&arrival->stream);
     free(arrival);
+    leave(slot, SLOT_ENDED);
     return NULL;
 }
 
@@ -133,12 +168,10 @@ static aw_result
 start_thread(struct arrival *arrival)
 {
     pthread_attr_t attributes;
-    pthread_t thread;
 
     pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, GATE_STACK);
-    int error = pthread_create(&thread, &attributes, serve, arrival);
+    int error = pthread_create(&arrival->connection->thread, &attributes, serve, arrival);
     pthread_attr_destroy(&attributes);
     errno = error;
     return error == 0 ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't start a thread");
@@ -154,17 +187,18 @@ admit(struct gate *gate, int *fd)
         return aw_fail_memory();
     AW_TRY(peer_from_fd(*fd, &arrival->peer));
     if (!gate->service->admits(gate->core, &arrival->peer))
-        return aw_fail(AW_CODE_PERMISSION, "%s (uid %u) has no business with the socket for %s",
-            arrival->peer.user, (unsigned)arrival->peer.uid, gate->service->name);
+        return aw_fail(AW_CODE_PERMISSION, "uid %u has no business with the socket for %s",
+            (unsigned)arrival->peer.uid, gate->service->name);
     AW_TRY(aw_varlink_stream_new(*fd, &arrival->stream));
     arrival->connection = enter(gate, arrival->peer.uid, *fd);
     *fd = -1;
     aw_result r = arrival->connection == NULL
-                      ? aw_fail(AW_CODE_BUSY, "%s has too many connections", arrival->peer.user)
+                      ? aw_fail(AW_CODE_BUSY, "there are too many connections, in all or of uid %s",
+                            arrival->peer.user)
                       : start_thread(arrival);
     if (!aw_ok(r)) {
         if (arrival->connection != NULL)
-            leave(arrival->connection);
+            leave(arrival->connection, SLOT_FREE);
         aw_varlink_stream_free(&arrival->stream);
         return r;
     }
@@ -187,6 +221,16 @@ accept_one(struct gate *gate)
         aw_log_failure(AW_LOG_NOTICE, "connection closed at accept");
 }
 
+/* Who has connected before the end is still answered; bounded, for others may go on connecting. */
+static void
+accept_last(struct gate *gate)
+{
+    struct pollfd wait = {.fd = gate->listen_fd, .events = POLLIN};
+
+    for (int i = 0; i < GATE_BACKLOG && poll(&wait, 1, 0) > 0; i++)
+        accept_one(gate);
+}
+
 static void *
 accept_all(void *argument)
 {
@@ -198,15 +242,33 @@ accept_all(void *argument)
         if (poll(waits, AW_COUNT(waits), -1) < 0 && errno != EINTR)
             return NULL;
         if (waits[1].revents != 0)
-            return NULL;
+            break;
         if (waits[0].revents != 0)
             accept_one(gate);
     }
+    accept_last(gate);
+    return NULL;
+}
+
+/* A socket that nobody listens on refuses connections; anything else is somebody's. */
+static aw_result
+refuse_live_socket(const struct sockaddr_un *address)
+{
+    AW_CLEANUP(aw_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0)
+        return aw_fail_errno(AW_CODE_IO, "can't make a socket");
+    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 &&
+        errno == ECONNREFUSED)
+        return AW_OK;
+    return aw_hint(aw_fail(AW_CODE_EXISTS, "another process has the socket %s", address->sun_path),
+        "is another signer running? Stop it, or name another path in paths");
 }
 
 static aw_result
-remove_stale_socket(const char *path)
+remove_stale_socket(const struct sockaddr_un *address)
 {
+    const char *path = address->sun_path;
     struct stat status;
 
     if (lstat(path, &status) != 0)
@@ -214,6 +276,7 @@ remove_stale_socket(const char *path)
     if (!S_ISSOCK(status.st_mode))
         return aw_hint(aw_fail(AW_CODE_EXISTS, "%s is there and is not a socket", path),
             "remove it, or name another path in paths");
+    AW_TRY(refuse_live_socket(address));
     if (unlink(path) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't remove the stale socket %s", path);
     return AW_OK;
@@ -227,6 +290,8 @@ check_folder(const char *path)
     if (folder == NULL)
         return aw_fail_memory();
     char *slash = strrchr(folder, '/');
+    if (slash == NULL)
+        return aw_fail(AW_CODE_CONFIG, "the socket's path %s is not absolute", path);
     slash[slash == folder ? 1 : 0] = '\0';
     return aw_path_check(folder, geteuid(), 0022);
 }
@@ -251,8 +316,8 @@ gate_listen(const char *path, mode_t mode, int *fd)
 
     AW_TRY(address_of(path, &address));
     AW_TRY(check_folder(path));
-    AW_TRY(remove_stale_socket(path));
-    made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    AW_TRY(remove_stale_socket(&address));
+    made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (made < 0)
         return aw_fail_errno(AW_CODE_IO, "can't make a socket");
     /* bind takes the mode from here, so there is no moment in which it is wider. */
@@ -286,6 +351,31 @@ gate_check_passed(int fd, const char *path)
     return check_folder(path);
 }
 
+static void
+gate_free(struct gate *gate)
+{
+    aw_close(&gate->listen_fd);
+    aw_close(&gate->stop_fd);
+    pthread_mutex_destroy(&gate->lock);
+    free(gate->connections);
+    free(gate);
+}
+
+static aw_result
+start_acceptor(struct gate *gate)
+{
+    int flags = fcntl(gate->listen_fd, F_GETFL);
+
+    gate->stop_fd = eventfd(0, EFD_CLOEXEC);
+    /* A peer that gives up between poll and accept must not hold the acceptor. */
+    if (gate->stop_fd < 0 || flags < 0 || fcntl(gate->listen_fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't start the gate for %s", gate->service->name);
+    errno = pthread_create(&gate->acceptor, NULL, accept_all, gate);
+    if (errno != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't start the gate for %s", gate->service->name);
+    return AW_OK;
+}
+
 aw_result
 gate_start(struct core *core, const struct gate_service *service, int fd, struct gate **out)
 {
@@ -298,16 +388,12 @@ gate_start(struct core *core, const struct gate_service *service, int fd, struct
     gate->core = core;
     gate->service = service;
     gate->listen_fd = fd;
-    gate->stop_fd = eventfd(0, EFD_CLOEXEC);
+    gate->stop_fd = -1;
     pthread_mutex_init(&gate->lock, NULL);
-    pthread_cond_init(&gate->emptied, NULL);
-    int error = gate->stop_fd < 0 ? errno : pthread_create(&gate->acceptor, NULL, accept_all, gate);
-    if (error != 0) {
-        errno = error;
-        aw_result r = aw_fail_errno(AW_CODE_IO, "can't start the gate for %s", service->name);
-        aw_close(&gate->listen_fd);
-        aw_close(&gate->stop_fd);
-        free(gate);
+    gate->connections = calloc(service->limits.connections, sizeof(*gate->connections));
+    aw_result r = gate->connections == NULL ? aw_fail_memory() : start_acceptor(gate);
+    if (!aw_ok(r)) {
+        gate_free(gate);
         return r;
     }
     *out = gate;
@@ -318,14 +404,21 @@ gate_start(struct core *core, const struct gate_service *service, int fd, struct
 static void
 end_connections(struct gate *gate)
 {
+    size_t count = gate->service->limits.connections;
+
     pthread_mutex_lock(&gate->lock);
-    gate->stopping = true;
-    for (size_t i = 0; i < GATE_CONNECTIONS_MAX; i++)
-        if (gate->connections[i].gate != NULL)
+    for (size_t i = 0; i < count; i++)
+        if (gate->connections[i].state == SLOT_OPEN && gate->connections[i].fd >= 0)
             shutdown(gate->connections[i].fd, SHUT_RD);
-    while (gate->open > 0)
-        pthread_cond_wait(&gate->emptied, &gate->lock);
     pthread_mutex_unlock(&gate->lock);
+    /* The acceptor is gone, so no slot is taken any more, and open ones end without our help. */
+    for (size_t i = 0; i < count; i++) {
+        pthread_mutex_lock(&gate->lock);
+        bool taken = gate->connections[i].state != SLOT_FREE;
+        pthread_mutex_unlock(&gate->lock);
+        if (taken)
+            pthread_join(gate->connections[i].thread, NULL);
+    }
 }
 
 void
@@ -340,10 +433,6 @@ gate_stop(struct gate **slot)
         aw_log(AW_LOG_ERROR, "can't wake the gate for %s", gate->service->name);
     pthread_join(gate->acceptor, NULL);
     end_connections(gate);
-    aw_close(&gate->listen_fd);
-    aw_close(&gate->stop_fd);
-    pthread_cond_destroy(&gate->emptied);
-    pthread_mutex_destroy(&gate->lock);
-    free(gate);
+    gate_free(gate);
     *slot = NULL;
 }

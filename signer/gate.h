@@ -24,16 +24,32 @@ enum {
     GATE_STACK = 512 * 1024,           /**< octets of a connection thread's stack */
 };
 
+/** The limits of a gate. */
+struct gate_limits {
+    size_t connections, connections_per_uid;
+    int idle_ms, message_ms, send_ms;
+};
+
+/** The limits that the signer's gates have. */
+#define GATE_LIMITS                                                                               \
+    {                                                                                             \
+        .connections = GATE_CONNECTIONS_MAX, .connections_per_uid = GATE_CONNECTIONS_PER_UID_MAX, \
+        .idle_ms = GATE_IDLE_MS, .message_ms = GATE_MESSAGE_MS, .send_ms = GATE_SEND_MS           \
+    }
+
 /** What a gate serves. */
 struct gate_service {
     const char *name; /**< for the log: "applications", "administrators" */
-    /** False: the peer has no business here and is dropped at accept. */
+    /** False: the peer has no business here and is dropped at accept. Must not block. */
     bool (*admits)(struct core *core, const struct peer *peer);
-    /** Answers one call; every call gets a reply, failures are turned into error replies. */
+    /** Answers one call. */
     aw_result (*answer)(struct core *core, const struct peer *peer,
         const struct aw_varlink_call *call, char **reply);
     /** The error reply to a message that is no call. Uses the thread's last failure. */
     aw_result (*answer_garbage)(char **reply);
+    /** The error reply to a call whose answer failed, or is too long. Likewise. */
+    aw_result (*answer_failure)(char **reply);
+    struct gate_limits limits;
 };
 
 /** An open gate (struct gate). */
@@ -41,8 +57,8 @@ struct gate;
 
 /**
  * Makes a Unix socket at `path`: the folder must be owned by root or us and not be writable by
- * others; a stale socket is replaced, anything else at the path is refused (attack 97); the mode is
- * set before anybody can connect.
+ * others; a stale socket is replaced, anything else at the path is refused (attack 97), and so is a
+ * socket that somebody listens on; the mode is set before anybody can connect.
  */
 AW_MUST_USE aw_result gate_listen(const char *path, mode_t mode, int *fd);
 

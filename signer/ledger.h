@@ -51,6 +51,7 @@ enum {
     X(QUOTA_ORDERS, "quota.orders_per_day") /* the application's share is used up */               \
     X(KEY_FOREIGN, "revoke.key")            /* this application never finalized that key */        \
     X(KEY_USED, "finalize.key")             /* another application finalized that key */           \
+    X(ORDER_REPLACES, "order.replaces") /* the application did not hand that certificate back */   \
     X(CERTIFICATE_NAMES, "certificate.names") /* other names than the order's: alarm */            \
     X(CERTIFICATE_KEY, "certificate.key")     /* another key than the finalized one: alarm */
 
@@ -93,8 +94,10 @@ struct ledger_request {
     int64_t orders_per_day; /**< new-order: the application's share */
     int64_t order;          /**< ticket */
     const char *url;
-    const char *csr; /**< finalize: SHA-256 of the CSR, hex */
-    const char *key; /**< finalize, revoke, record-certificate: SHA-256 of the key, hex */
+    const char *csr;      /**< finalize: SHA-256 of the CSR, hex */
+    const char *key;      /**< finalize, revoke, record-certificate: SHA-256 of the key, hex */
+    const char *replaces; /**< new-order: serial of the certificate to be replaced, hex as in its
+                               record; NULL: none */
     const struct aw_name *names; /**< finalize, record-certificate: the CSR's or certificate's */
     size_t name_count;
     const struct sign_claim *claims;

@@ -42,6 +42,7 @@ enum ledger_statement {
     LEDGER_SQL_KEY,
     LEDGER_SQL_KEY_ADD,
     LEDGER_SQL_CERTIFICATE_ADD,
+    LEDGER_SQL_CERTIFICATE_FIRST,
     LEDGER_STATEMENT_COUNT
 };
 
@@ -52,7 +53,7 @@ extern const char *const ledger_statements[LEDGER_STATEMENT_COUNT];
 extern const char ledger_settings[], ledger_schema[];
 
 /** PRAGMA application_id ("awlg") and user_version; another version is rebuilt from the log. */
-enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 1 };
+enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 2 };
 
 /** How far into which log the ledger has come. */
 struct ledger_position {

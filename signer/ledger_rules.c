@@ -91,6 +91,32 @@ quota_left(struct ledger_check *check)
         check->request->application, (long long)limit);
 }
 
+/*
+ * The CA marks what is replaced (RFC 9773 5), on a shared account whoever asks. A serial belongs to
+ * the application that handed such a certificate back first: one that is forged later with
+ * another's serial does not help.
+ */
+static aw_result
+replaces_own(struct ledger_check *check)
+{
+    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_free) char *by = NULL;
+    const struct ledger_request *request = check->request;
+
+    if (request->replaces == NULL)
+        return AW_OK;
+    AW_TRY(ledger_db_find(check->db, LEDGER_SQL_CERTIFICATE_FIRST,
+        LEDGER_VALUES(LEDGER_TEXT(request->account), LEDGER_TEXT(request->replaces)), &row));
+    if (row != NULL)
+        AW_TRY(ledger_row_text(row, 0, &by));
+    if (by != NULL && strcmp(by, request->application) == 0)
+        return AW_OK;
+    return ledger_refuse(check, LEDGER_ORDER_REPLACES,
+        "application %.100s handed back no certificate with the serial %.80s: order without "
+        "\"replaces\"",
+        request->application, request->replaces);
+}
+
 static aw_result
 order_known(struct ledger_check *check)
 {
@@ -282,7 +308,7 @@ static const struct operation {
     unsigned needs;
     rule_function rules[RULES_MAX]; /* in this order; ended by NULL */
 } operations[SIGN_OPERATION_COUNT] = {
-    [SIGN_NEW_ORDER] = {true, AUDIT_DECISION, NEEDS_ENTRY_NAMES, {quota_left}},
+    [SIGN_NEW_ORDER] = {true, AUDIT_DECISION, NEEDS_ENTRY_NAMES, {replaces_own, quota_left}},
     [SIGN_CLAIM] = {true, AUDIT_CLAIM, NEEDS_ORDER | NEEDS_CLAIMS,
         {order_known, order_young, ledger_claims_free}},
     [SIGN_FINALIZE] = {true, AUDIT_DECISION,

@@ -44,6 +44,7 @@ const char ledger_schema[] =
     "CREATE TABLE certificates ("
     " seq INTEGER PRIMARY KEY, order_seq INTEGER NOT NULL, application TEXT NOT NULL,"
     " account TEXT NOT NULL, serial TEXT, key TEXT NOT NULL, not_after INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX certificates_of_serial ON certificates (account, serial);"
     "INSERT INTO meta VALUES (1, 0, 0, '');";
 
 const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
@@ -88,4 +89,6 @@ const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
     [LEDGER_SQL_CERTIFICATE_ADD] =
         "INSERT INTO certificates (seq, order_seq, application, account, serial, key, not_after)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [LEDGER_SQL_CERTIFICATE_FIRST] = "SELECT application FROM certificates"
+                                     " WHERE account = ?1 AND serial = ?2 ORDER BY seq LIMIT 1",
 };

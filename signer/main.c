@@ -22,9 +22,10 @@
 #include "signer/application.h"
 #include "signer/core.h"
 #include "signer/gate.h"
+#include "signer/sockets.h"
 
-/* Everybody may connect; the gates drop at accept whom no policy or no role names. */
-enum { SOCKET_MODE = 0666, HOUSEKEEPING_MS = 200 };
+/* Descriptors: both gates full, and room for log, ledger, token and files. */
+enum { HOUSEKEEPING_MS = 200, DESCRIPTORS = 2 * GATE_CONNECTIONS_MAX + 512 };
 
 static const char usage[] =
     "usage: acmeward-signer [--config FILE] [--check-config] [--verbose]\n"
@@ -111,67 +112,52 @@ harden_process(void)
     return AW_OK;
 }
 
-/* One of the two sockets: passed by the service manager under its name, or made here. */
-static aw_result
-open_socket(const char *name, const char *path, char **names, int passed, int *fd)
+/* With the usual 1024, connections could use up what the log and the token need. */
+static void
+raise_descriptors(void)
 {
-    for (int i = 0; i < passed; i++)
-        if (strcmp(names[i], name) == 0) {
-            *fd = SD_LISTEN_FDS_START + i;
-            return gate_check_passed(*fd, path);
-        }
-    return gate_listen(path, SOCKET_MODE, fd);
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < DESCRIPTORS)
+        aw_log(AW_LOG_WARNING, "at most %lu descriptors, %d would be enough: raise LimitNOFILE",
+            (unsigned long)limit.rlim_cur, DESCRIPTORS);
 }
 
 struct gates {
+    struct sockets sockets;
     struct gate *applications;
     struct gate *administrators;
-    bool made_sockets;
 };
 
-static void
-free_names(char **names, int count)
+/* A gate owns its descriptor from gate_start on. */
+static int
+take(int *fd)
 {
-    for (int i = 0; i < count; i++)
-        free(names[i]);
-    free(names);
+    int taken = *fd;
+
+    *fd = -1;
+    return taken;
 }
 
 static aw_result
 open_gates(struct core *core, struct gates *gates)
 {
-    char **names = NULL;
-    int application_fd = -1, admin_fd = -1;
-    int passed = sd_listen_fds_with_names(1, &names);
-
-    if (passed < 0)
-        return aw_fail(AW_CODE_CONFIG, "the service manager's sockets: %s", strerror(-passed));
-    gates->made_sockets = passed == 0;
-    const struct aw_config *config = core->config; /* nothing reloads before the gates are open */
-    aw_result r = open_socket(
-        "application", config->paths.application_socket, names, passed, &application_fd);
-    if (aw_ok(r))
-        r = open_socket("admin", config->paths.admin_socket, names, passed, &admin_fd);
-    free_names(names, passed);
-    if (aw_ok(r))
-        r = gate_start(core, &admin_service, admin_fd, &gates->administrators);
-    else
-        aw_close(&admin_fd);
-    if (!aw_ok(r)) {
-        aw_close(&application_fd);
-        return r;
-    }
-    return gate_start(core, &application_service, application_fd, &gates->applications);
+    /* Nothing reloads before the gates are open, so the configuration can't change here. */
+    AW_TRY(sockets_open(core->config, &gates->sockets));
+    aw_log(AW_LOG_NOTICE, "applications at %s, administrators at %s",
+        core->config->paths.application_socket, core->config->paths.admin_socket);
+    AW_TRY(gate_start(core, &admin_service, take(&gates->sockets.admin), &gates->administrators));
+    return gate_start(
+        core, &application_service, take(&gates->sockets.application), &gates->applications);
 }
 
-/* Sockets of our own making go away with us, so that clients are told at once. */
 static void
-close_gates(struct core *core, struct gates *gates)
+close_gates(struct gates *gates)
 {
-    if (gates->made_sockets && gates->applications != NULL) {
-        unlink(core->config->paths.application_socket);
-        unlink(core->config->paths.admin_socket);
-    }
+    sockets_end(&gates->sockets);
     gate_stop(&gates->applications);
     gate_stop(&gates->administrators);
 }
@@ -186,7 +172,7 @@ reload(struct core *core)
     clock_gettime(CLOCK_MONOTONIC, &now);
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
         (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-    if (aw_ok(core_reload(core, &faults, &warnings)))
+    if (aw_ok(core_reload(core, NULL, &faults, &warnings)))
         aw_log(AW_LOG_NOTICE, "configuration and policies were loaded anew");
     else
         aw_log_failure(AW_LOG_ERROR, "the configuration and policies in force are unchanged");
@@ -253,9 +239,10 @@ serve(const char *config)
     AW_CLEANUP(core_close) struct core *core = NULL;
     AW_CLEANUP(aw_close) int signals = -1;
     AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
-    struct gates gates = {0};
+    struct gates gates = {.sockets = {.application = -1, .admin = -1}};
 
     AW_TRY(harden_process());
+    raise_descriptors();
     AW_TRY(block_signals(&signals));
     aw_result r = core_open(config, &faults, &core);
     for (size_t i = 0; i < faults.count; i++)
@@ -265,12 +252,11 @@ serve(const char *config)
     r = open_gates(core, &gates);
     if (aw_ok(r)) {
         sd_notify(0, "READY=1");
-        aw_log(AW_LOG_NOTICE, "ready: applications at %s, administrators at %s",
-            core->config->paths.application_socket, core->config->paths.admin_socket);
+        aw_log(AW_LOG_NOTICE, "ready");
         r = wait_for_end(core, signals);
     }
     sd_notify(0, "STOPPING=1");
-    close_gates(core, &gates);
+    close_gates(&gates);
     return r;
 }
 

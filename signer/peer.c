@@ -3,24 +3,21 @@
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "policy/system.h"
+/* The kernel's overflow uid and gid: they stand for those that this namespace does not know. */
+enum { OVERFLOW_ID = 65534, LOOKUP_SIZE = 16384 };
 
-/* The kernel's overflow uid: it stands for users that this namespace does not know. */
-enum { OVERFLOW_UID = 65534, LOOKUP_SIZE = 16384 };
-
-static void
-name_of_uid(uid_t uid, char out[PEER_USER_SIZE])
+void
+peer_look_up(struct peer *peer)
 {
     struct passwd entry, *found = NULL;
     char buffer[LOOKUP_SIZE];
 
-    if (getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found) == 0 && found != NULL)
-        snprintf(out, PEER_USER_SIZE, "%s", found->pw_name);
-    else
-        snprintf(out, PEER_USER_SIZE, "%u", (unsigned)uid);
+    if (getpwuid_r(peer->uid, &entry, buffer, sizeof(buffer), &found) == 0 && found != NULL)
+        snprintf(peer->user, sizeof(peer->user), "%s", found->pw_name);
 }
 
 aw_result
@@ -31,7 +28,7 @@ peer_from_fd(int fd, struct peer *out)
 
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't ask the kernel who the peer is");
-    if (credentials.uid == OVERFLOW_UID)
+    if (credentials.uid == OVERFLOW_ID)
         return aw_fail(AW_CODE_PERMISSION,
             "the peer's uid is 65534 (nobody), which stands for every unknown user");
     out->uid = credentials.uid;
@@ -44,7 +41,7 @@ peer_from_fd(int fd, struct peer *out)
         return aw_fail_errno(AW_CODE_IO, "can't ask the kernel for the peer's groups");
     }
     out->group_count = 1 + size / sizeof(out->groups[0]);
-    name_of_uid(out->uid, out->user);
+    snprintf(out->user, sizeof(out->user), "%u", (unsigned)out->uid);
     return AW_OK;
 }
 
@@ -56,31 +53,74 @@ peer_subject(const struct peer *peer)
 }
 
 static bool
-matches(const struct peer *peer, const struct aw_config_principal *principal)
+look_up(const struct aw_config_principal *principal, const struct policy_resolver *resolver,
+    struct peer_principal *out)
 {
-    uid_t uid;
-    gid_t gid;
+    out->is_group = principal->user == NULL;
+    if (out->is_group)
+        return resolver->group(principal->group, &out->id, resolver->context);
+    return resolver->user(principal->user, &out->id, resolver->context);
+}
 
-    if (principal->user != NULL)
-        return policy_system_resolver.user(principal->user, &uid, NULL) && uid == peer->uid;
-    if (!policy_system_resolver.group(principal->group, &gid, NULL))
-        return false;
+static void
+resolve_role(const struct aw_config_role *from, enum peer_role role, const char *file,
+    const struct policy_resolver *resolver, struct aw_faults *warnings, struct peer_roles *out)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        const struct aw_config_principal *principal = &from->items[i];
+        struct peer_principal *item = &out->items[out->count];
+
+        item->role = role;
+        if (look_up(principal, resolver, item) && item->id != OVERFLOW_ID)
+            out->count++;
+        else
+            aw_faults_add(warnings, file, 0, 0,
+                "administrators: the %s \"%.64s\" does not exist or is nobody, and has no role",
+                item->is_group ? "group" : "user",
+                item->is_group ? principal->group : principal->user);
+    }
+}
+
+aw_result
+peer_roles_resolve(const struct aw_config *config, const struct policy_resolver *resolver,
+    struct aw_faults *warnings, struct peer_roles *out)
+{
+    *out = (struct peer_roles){
+        .items = calloc(config->officers.count + config->operators.count + 1, sizeof(*out->items))};
+    if (out->items == NULL)
+        return aw_fail_memory();
+    resolve_role(&config->officers, PEER_OFFICER, config->file, resolver, warnings, out);
+    resolve_role(&config->operators, PEER_OPERATOR, config->file, resolver, warnings, out);
+    return AW_OK;
+}
+
+void
+peer_roles_free(struct peer_roles *roles)
+{
+    free(roles->items);
+    *roles = (struct peer_roles){0};
+}
+
+static bool
+matches(const struct peer *peer, const struct peer_principal *principal)
+{
+    if (!principal->is_group)
+        return principal->id == peer->uid;
     for (size_t i = 0; i < peer->group_count; i++)
-        if (peer->groups[i] == gid)
+        if (peer->groups[i] == principal->id)
             return true;
     return false;
 }
 
 enum peer_role
-peer_role_of(const struct peer *peer, const struct aw_config *config)
+peer_role_of(const struct peer *peer, const struct peer_roles *roles)
 {
-    for (size_t i = 0; i < config->officers.count; i++)
-        if (matches(peer, &config->officers.items[i]))
-            return PEER_OFFICER;
-    for (size_t i = 0; i < config->operators.count; i++)
-        if (matches(peer, &config->operators.items[i]))
-            return PEER_OPERATOR;
-    return PEER_NOBODY;
+    enum peer_role role = PEER_NOBODY;
+
+    for (size_t i = 0; i < roles->count; i++)
+        if (roles->items[i].role > role && matches(peer, &roles->items[i]))
+            role = roles->items[i].role;
+    return role;
 }
 
 const char *

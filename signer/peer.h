@@ -7,7 +7,9 @@
 #ifndef AW_SIGNER_PEER_H
 #define AW_SIGNER_PEER_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/config.h"
@@ -22,7 +24,7 @@ struct peer {
     uid_t uid;
     gid_t groups[POLICY_SUBJECT_GROUPS_MAX]; /**< primary group first */
     size_t group_count;
-    char user[PEER_USER_SIZE]; /**< name of the uid, or the number */
+    char user[PEER_USER_SIZE]; /**< the uid's number until peer_look_up, then its name */
 };
 
 /** Administrators' roles, each with the powers of those before it. */
@@ -31,8 +33,28 @@ enum peer_role { PEER_NOBODY, PEER_OPERATOR, PEER_OFFICER };
 /** "operator", "officer" or "nobody". */
 const char *peer_role_name(enum peer_role role);
 
+/** Users and groups that have a role. Zero-initialise; release: peer_roles_free. */
+struct peer_roles {
+    struct peer_principal {
+        bool is_group;
+        uint32_t id;
+        enum peer_role role;
+    } * items;
+    size_t count;
+};
+
 /**
- * Takes the peer's identity from a connected Unix socket.
+ * Looks up whom the configuration names, once, so that nobody waits for the system's databases at a
+ * socket. Who does not exist has no role and is warned of, as is 65534, which stands for unknowns.
+ */
+AW_MUST_USE aw_result peer_roles_resolve(const struct aw_config *config,
+    const struct policy_resolver *resolver, struct aw_faults *warnings, struct peer_roles *out);
+
+/** Releases and zeroes. */
+void peer_roles_free(struct peer_roles *roles);
+
+/**
+ * Takes the peer's identity from a connected Unix socket. Asks the kernel alone: never blocks.
  * @return AW_CODE_PERMISSION for uid 65534 (nobody: stands for unknown users); AW_CODE_LIMIT for
  *         more groups than POLICY_SUBJECT_GROUPS_MAX
  */
@@ -41,7 +63,10 @@ AW_MUST_USE aw_result peer_from_fd(int fd, struct peer *out);
 /** The peer as a policy's subject; it borrows from `peer`. */
 struct policy_subject peer_subject(const struct peer *peer);
 
-/** The peer's role by the configuration; unknown users and groups match nobody. */
-enum peer_role peer_role_of(const struct peer *peer, const struct aw_config *config);
+/** Puts the name of the uid into peer->user, if there is one. Asks NSS: may block. */
+void peer_look_up(struct peer *peer);
+
+/** The peer's highest role. */
+enum peer_role peer_role_of(const struct peer *peer, const struct peer_roles *roles);
 
 #endif

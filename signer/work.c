@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/b64url.h"
 #include "common/hex.h"
 #include "common/io.h"
 #include "common/log.h"
@@ -101,7 +102,20 @@ work_bind_account(struct work *work)
             "the account %s is not registered: an administrator runs acmeward-admin account "
             "register %s",
             name, name);
-    return accounts_key(core->accounts, work->account, &work->key);
+    aw_result r = accounts_key(core->accounts, work->account, &work->key);
+    core_note_failure(core, r.code);
+    return r;
+}
+
+/* Servers may read a URL with a slash behind it, or without its query, as the same resource. */
+static bool
+is_same_resource(const char *fixed, const char *url)
+{
+    size_t length = strcspn(fixed, "?");
+
+    while (length > 0 && fixed[length - 1] == '/')
+        length--;
+    return strncmp(fixed, url, length) == 0 && url[length + strspn(url + length, "/")] == '\0';
 }
 
 static bool
@@ -113,7 +127,7 @@ is_fixed_url(const struct account *account, const char *url)
         account->orders};
 
     for (size_t i = 0; i < AW_COUNT(fixed); i++)
-        if (fixed[i] != NULL && strcmp(fixed[i], url) == 0)
+        if (fixed[i] != NULL && is_same_resource(fixed[i], url))
             return true;
     return false;
 }
@@ -148,6 +162,7 @@ struct record_texts {
     char input[2 * CSR_DIGEST_SIZE + 1];
     char csr[2 * CSR_DIGEST_SIZE + 1];
     char key[2 * CSR_DIGEST_SIZE + 1];
+    char replaces[2 * SIGN_TEXT_MAX + 1]; /* serial number, empty where it is none */
 };
 
 static void
@@ -207,6 +222,27 @@ fill_digests(const struct work *work, struct audit_entry *entry, struct record_t
     }
 }
 
+/* RFC 9773 4.1: behind the "." stands the serial number as in DER, where it is positive and in the
+ * shortest form; what is not that is the serial of no certificate. */
+static void
+fill_replaces(const struct work *work, struct audit_entry *entry, struct record_texts *texts)
+{
+    const char *dot = strchr(work->request->replaces, '.');
+    uint8_t octets[SIGN_TEXT_MAX];
+    size_t size = 0;
+
+    texts->replaces[0] = '\0';
+    if (dot == NULL ||
+        !aw_ok(aw_b64url_decode(dot + 1, strlen(dot + 1), octets, sizeof(octets), &size)) ||
+        size == 0 || (octets[0] & 0x80) != 0)
+        return;
+    size_t sign = octets[0] == 0 && size > 1 ? 1 : 0;
+    if (sign == 1 && (octets[1] & 0x80) == 0)
+        return;
+    aw_hex(octets + sign, size - sign, texts->replaces);
+    entry->serial = texts->replaces;
+}
+
 static void
 fill_entry(const struct work *work, struct audit_entry *entry, struct record_texts *texts)
 {
@@ -237,10 +273,13 @@ fill_entry(const struct work *work, struct audit_entry *entry, struct record_tex
     if (entry->url == NULL)
         entry->url = work->request->url;
     fill_digests(work, entry, texts);
+    if (work->request->replaces != NULL)
+        fill_replaces(work, entry, texts);
 }
 
 static struct ledger_request
-ledger_request_of(const struct work *work, const struct audit_entry *entry)
+ledger_request_of(
+    const struct work *work, const struct audit_entry *entry, const struct record_texts *texts)
 {
     const struct sign_request *request = work->request;
     struct ledger_request asked = {
@@ -252,6 +291,7 @@ ledger_request_of(const struct work *work, const struct audit_entry *entry)
         .url = request->url,
         .csr = entry->csr,
         .key = entry->key,
+        .replaces = request->replaces == NULL ? NULL : texts->replaces,
         .claims = request->claims,
         .claim_count = request->claim_count,
     };
@@ -271,7 +311,7 @@ work_record(struct work *work)
 
     fill_entry(work, &entry, &texts);
     if (!refused)
-        asked = ledger_request_of(work, &entry);
+        asked = ledger_request_of(work, &entry, &texts);
     AW_TRY(ledger_submit(
         work->core->ledger, refused ? NULL : &asked, &entry, work->now, &said, &work->seq));
     if (said.rule != LEDGER_NONE) {
@@ -293,8 +333,7 @@ work_record_failure(struct work *work)
 
     aw_error_save(&error);
     atomic_fetch_add(&work->core->failures, 1);
-    if (error.code == AW_CODE_TOKEN_GONE)
-        atomic_store(&work->core->token_gone, true);
+    core_note_failure(work->core, error.code);
     struct audit_entry entry = {
         .kind = AUDIT_OUTCOME,
         .time = work->now,
@@ -316,7 +355,7 @@ void
 work_end(struct work *work)
 {
     if (work->locked)
-        accounts_unlock(work->core->accounts);
+        accounts_read_end(work->core->accounts);
     jws_free(&work->jws);
     csr_free(&work->csr);
     certificate_free(&work->certificate);
