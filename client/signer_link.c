@@ -87,23 +87,26 @@ static const struct kind {
     enum aw_code code;
     const char *lead;
     const char *hint;
+    bool whole; /* the message names rule, what is allowed and whom to ask */
 } kinds[] = {
     {"PolicyRefused", AW_CODE_REFUSED, "refused",
-        "acmeward whoami shows what is allowed; certonly --check tells all that would be refused"},
-    {"LedgerRefused", AW_CODE_REFUSED, "refused", "the rule's name is explained in the manual"},
-    {"CsrRefused", AW_CODE_REFUSED, "refused", "let acmeward make the key and the request"},
+        "acmeward whoami shows what is allowed; certonly --check tells all that would be refused",
+        true},
+    {"LedgerRefused", AW_CODE_REFUSED, "refused", "the rule's name is explained in the manual",
+        false},
+    {"CsrRefused", AW_CODE_REFUSED, "refused", "let acmeward make the key and the request", false},
     {"InvalidRequest", AW_CODE_SYNTAX, "the signer can't read the request",
-        "are acmeward and acmeward-signer of one version?"},
+        "are acmeward and acmeward-signer of one version?", false},
     {"NotReady", AW_CODE_UNAVAILABLE, "the signer is not ready",
-        "an administrator must act: acmeward-admin status, acmeward-admin account list"},
+        "an administrator must act: acmeward-admin status, acmeward-admin account list", false},
     {"Frozen", AW_CODE_FROZEN, "signing was stopped by an administrator",
-        "ask the administrators of the signer; acmeward-admin unfreeze lets it go on"},
-    {"Unavailable", AW_CODE_UNAVAILABLE, "the signer can't sign now", "try again later"},
+        "ask the administrators of the signer; acmeward-admin unfreeze lets it go on", false},
+    {"Unavailable", AW_CODE_UNAVAILABLE, "the signer can't sign now", "try again later", false},
 };
 
 /* An error of varlink itself, or one that we do not know: another version is likely. */
 static const struct kind unknown_kind = {"", AW_CODE_UNSUPPORTED,
-    "the signer does not know the call", "are acmeward and acmeward-signer of one version?"};
+    "the signer does not know the call", "are acmeward and acmeward-signer of one version?", false};
 
 static const struct kind *
 find_kind(const char *error)
@@ -156,13 +159,9 @@ describe(const struct kind *kind, const struct signer_refusal *refusal, struct c
 {
     client_text_add(
         t, "%s: %s", kind->lead, refusal->message != NULL ? refusal->message : refusal->error);
-    if (refusal->rule != NULL)
+    if (refusal->rule != NULL && !kind->whole)
         client_text_add(
             t, " (%s %s)", kind->code == AW_CODE_REFUSED ? "rule" : "about", refusal->rule);
-    if (refusal->allowed != NULL)
-        client_text_add(t, "; allowed: %.300s", refusal->allowed);
-    if (refusal->owner != NULL)
-        client_text_add(t, "; ask %s", refusal->owner);
 }
 
 static aw_result

@@ -73,6 +73,7 @@ class Course(unittest.TestCase):
         for words in ("refused: ", "pay.dept.example.edu", "app1", "names.none",
                       "app1-team@dept.example.edu"):
             self.assertIn(words, done.text)
+        self.assertEqual(done.text.count("names.none"), 1, "told once")
         self.assertEqual(self.world.ca.log().count("new order"), before)
         self.assertFalse(os.path.exists(self.live("pay.dept.example.edu", "cert.pem")))
         last = [r for r in self.world.records("--verdict", "refuse")][-1]

@@ -54,9 +54,10 @@ enum { CHANGES_MAX = 6, ANSWERS_MAX = 8 };
             CA_PLAIN                                                                              \
     }
 
-#define POLICY_REFUSED                                                                         \
-    "{\"rule\":\"names.none\",\"application\":\"app\",\"name\":\"a.example.edu\",\"allowed\":" \
-    "\"x.example.edu\",\"owner\":\"team@example.edu\",\"message\":\"a.example.edu is not among\"}"
+#define POLICY_REFUSED                                                                           \
+    "{\"rule\":\"names.none\",\"application\":\"app\",\"name\":\"a.example.edu\",\"allowed\":"   \
+    "\"x.example.edu\",\"owner\":\"team@example.edu\",\"message\":\"a.example.edu is not among " \
+    "(rule names.none); allowed: x.example.edu; ask team@example.edu\"}"
 
 static const struct row {
     const char *name;

@@ -130,7 +130,8 @@ static const struct {
             "{\"rule\":\"names.exact\",\"application\":\"dept_myapp1\",\"name\":"
             "\"pay.dept.example.edu\",\"allowed\":\"myapp1.dept.example.edu\",\"owner\":"
             "\"myapp1-team@dept.example.edu\",\"message\":"
-            "\"pay.dept.example.edu is not among the names of dept_myapp1\"}",
+            "\"pay.dept.example.edu is not among the names of dept_myapp1 (rule names.exact); "
+            "allowed: myapp1.dept.example.edu; ask myapp1-team@dept.example.edu\"}",
             false},
         AW_CODE_REFUSED,
         "refused: pay.dept.example.edu is not among the names of dept_myapp1 (rule names.exact); "
@@ -141,7 +142,7 @@ static const struct {
             "{\"rule\":\"subject\",\"application\":null,\"name\":null,\"allowed\":null,\"owner\":"
             "null,\"message\":\"no application\"}",
             false},
-        AW_CODE_REFUSED, "refused: no application (rule subject)", "whoami"},
+        AW_CODE_REFUSED, "refused: no application", "whoami"},
     {"a quota",
         {"NewOrder", "LedgerRefused",
             "{\"rule\":\"quota.orders_per_day\",\"application\":\"app\",\"message\":\"50 of 50\","
@@ -173,7 +174,7 @@ static const struct {
         AW_CODE_REFUSED, "refused: PolicyRefused", NULL},
     {"ESC in the message",
         {"NewOrder", "PolicyRefused", "{\"rule\":\"r\",\"message\":\"a\\u001b[2Jb\"}", false},
-        AW_CODE_REFUSED, "refused: a\\x1b[2Jb (rule r)", NULL},
+        AW_CODE_REFUSED, "refused: a\\x1b[2Jb", NULL},
     {"an unknown method",
         {"NewOrder", "org.varlink.service.MethodNotFound", "{\"method\":\"NewOrder\"}", false},
         AW_CODE_UNSUPPORTED, "the signer does not know the call: MethodNotFound", "one version"},
