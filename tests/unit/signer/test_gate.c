@@ -1,0 +1,578 @@
+/* The gate: who gets in, how many, for how long, and what is answered. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <poll.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "signer/gate.h"
+
+/* Nobody waits longer than this for what must come. */
+enum { PATIENCE_MS = 20000, LONG_MS = 60000 };
+
+#define CALL "{\"method\":\"org.example.Test." /* and a name, "\"}" */
+
+/* A service whose methods are the cases. */
+
+static atomic_bool admitted = true;
+static atomic_int answered;
+static sem_t entered, released;
+static char user[PEER_USER_SIZE];
+
+static bool
+admits(struct core *core, const struct peer *peer)
+{
+    assert_null(core);
+    assert_int_equal(peer->uid == 65534, 0);
+    return admitted;
+}
+
+static aw_result
+answer(struct core *core, const struct peer *peer, const struct aw_varlink_call *call, char **reply)
+{
+    const char *name = strrchr(call->method, '.') + 1;
+
+    (void)core;
+    atomic_fetch_add(&answered, 1);
+    if (strcmp(name, "Fail") == 0)
+        return aw_fail(AW_CODE_MEMORY, "no memory");
+    if (strcmp(name, "Wait") == 0) {
+        sem_post(&entered);
+        sem_wait(&released);
+    }
+    if (strcmp(name, "Long") == 0)
+        return aw_format(reply, "{\"parameters\":{\"x\":\"%0*d\"}}", AW_VARLINK_MAX_MESSAGE, 1);
+    if (strcmp(name, "Large") == 0)
+        return aw_format(reply, "{\"parameters\":{\"x\":\"%0*d\"}}", 200000, 1);
+    if (strcmp(name, "Who") == 0)
+        snprintf(user, sizeof(user), "%s", peer->user);
+    return aw_format(reply, "{\"parameters\":{}}");
+}
+
+static aw_result
+answer_garbage(char **reply)
+{
+    return aw_format(reply, "{\"error\":\"garbage\"}");
+}
+
+static aw_result
+answer_failure(char **reply)
+{
+    return aw_format(reply, "{\"error\":\"failure\"}");
+}
+
+static const struct gate_service usual = {
+    .name = "tests",
+    .admits = admits,
+    .answer = answer,
+    .answer_garbage = answer_garbage,
+    .answer_failure = answer_failure,
+    .limits = {8, 8, LONG_MS, LONG_MS, LONG_MS},
+};
+
+struct fixture {
+    char folder[64], path[96];
+    struct gate_service service;
+    struct gate *gate;
+};
+
+static void
+start(struct fixture *f)
+{
+    int fd = -1;
+
+    if (!aw_ok(gate_listen(f->path, 0666, &fd)) ||
+        !aw_ok(gate_start(NULL, &f->service, fd, &f->gate)))
+        fail_msg("%s", aw_error_last()->message);
+}
+
+static int
+setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    snprintf(f->folder, sizeof(f->folder), "/tmp/aw-gate-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    assert_int_equal(chmod(f->folder, 0755), 0);
+    snprintf(f->path, sizeof(f->path), "%s/sock", f->folder);
+    f->service = usual;
+    admitted = true;
+    answered = 0;
+    sem_init(&entered, 0, 0);
+    sem_init(&released, 0, 0);
+    signal(SIGPIPE, SIG_IGN);
+    *state = f;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    gate_stop(&f->gate);
+    unlink(f->path);
+    assert_int_equal(rmdir(f->folder), 0);
+    free(f);
+    return 0;
+}
+
+/* The other end. */
+
+static int
+dial(const struct fixture *f)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    memcpy(address.sun_path, f->path, strlen(f->path) + 1);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+static void
+say(int fd, const char *text)
+{
+    assert_int_equal(send(fd, text, strlen(text) + 1, MSG_NOSIGNAL), strlen(text) + 1);
+}
+
+/* Reads to a NUL or the end; true when the message is `expected` ("" is the end). */
+static bool
+hears(int fd, const char *expected)
+{
+    char buffer[512] = "";
+    size_t size = 0;
+
+    for (;;) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+        assert_int_equal(poll(&wait, 1, PATIENCE_MS), 1);
+        ssize_t got = recv(fd, buffer + size, 1, 0);
+        if (got <= 0 || buffer[size] == '\0')
+            break;
+        if (size + 2 < sizeof(buffer))
+            size++;
+    }
+    buffer[size] = '\0';
+    return strcmp(buffer, expected) == 0;
+}
+
+#define GOOD "{\"parameters\":{}}"
+
+/* Answers. */
+
+static void
+every_message_gets_its_answer(void **state)
+{
+    static const struct {
+        const char *name, *message, *answer;
+        bool ends;
+    } rows[] = {
+        {"a call", CALL "Good\"}", GOOD, false},
+        {"no JSON", "x", "{\"error\":\"garbage\"}", false},
+        {"an empty message", "", "{\"error\":\"garbage\"}", false},
+        {"no method", "{\"method\":1}", "{\"error\":\"garbage\"}", false},
+        {"more", "{\"method\":\"org.example.Test.Good\",\"more\":true}", "{\"error\":\"garbage\"}",
+            false},
+        {"a handler that fails", CALL "Fail\"}", "{\"error\":\"failure\"}", false},
+        {"a reply that is too long", CALL "Long\"}", "{\"error\":\"failure\"}", false},
+    };
+    struct fixture *f = *state;
+
+    start(f);
+    int fd = dial(f);
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        say(fd, rows[i].message);
+        if (!hears(fd, rows[i].answer))
+            fail_msg("%s: another answer", rows[i].name);
+    }
+    say(fd, CALL "Who\"}");
+    assert_true(hears(fd, GOOD));
+    const struct passwd *me = getpwuid(geteuid());
+    if (me != NULL)
+        assert_string_equal(user, me->pw_name);
+    close(fd);
+}
+
+/* Attack 15b: two calls in one write; attack 105: 200 writes for one. */
+static void
+writes_are_no_messages(void **state)
+{
+    struct fixture *f = *state;
+    const char call[] = CALL "Good\"}";
+
+    start(f);
+    int fd = dial(f);
+    assert_int_equal(
+        send(fd, CALL "Good\"}\0" CALL "Good\"}", 2 * sizeof(call), 0), 2 * sizeof(call));
+    assert_true(hears(fd, GOOD));
+    assert_true(hears(fd, GOOD));
+    for (size_t i = 0; i < sizeof(call); i++)
+        assert_int_equal(send(fd, &call[i], 1, MSG_NOSIGNAL), 1);
+    assert_true(hears(fd, GOOD));
+    close(fd);
+}
+
+/* Attack 15a, 105: the peer is told, and that is the end. */
+static void
+a_message_that_never_ends(void **state)
+{
+    struct fixture *f = *state;
+    char block[4096];
+    int sent = 0;
+
+    start(f);
+    int fd = dial(f);
+    memset(block, 'x', sizeof(block));
+    while (sent <= AW_VARLINK_MAX_MESSAGE) {
+        ssize_t size = send(fd, block, sizeof(block), MSG_NOSIGNAL);
+        if (size <= 0)
+            break;
+        sent += (int)size;
+    }
+    assert_true(hears(fd, "{\"error\":\"garbage\"}"));
+    assert_true(hears(fd, ""));
+    close(fd);
+    assert_int_equal(answered, 0);
+}
+
+static void
+a_message_that_is_cut_off(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    int fd = dial(f);
+    assert_int_equal(send(fd, "{\"met", 5, MSG_NOSIGNAL), 5);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    assert_true(hears(fd, "{\"error\":\"garbage\"}"));
+    assert_true(hears(fd, ""));
+    close(fd);
+}
+
+/* Who gets in. */
+
+static void
+who_has_no_business_is_dropped_at_accept(void **state)
+{
+    struct fixture *f = *state;
+
+    admitted = false;
+    start(f);
+    int fd = dial(f);
+    send(fd, CALL "Good\"}", sizeof(CALL "Good\"}"), MSG_NOSIGNAL);
+    assert_true(hears(fd, ""));
+    close(fd);
+    assert_int_equal(answered, 0);
+}
+
+/* Takes connections until one is closed by the gate; gives how many stayed. */
+static int
+fill(const struct fixture *f, int *fds, int most)
+{
+    int count = 0;
+
+    for (; count < most; count++) {
+        fds[count] = dial(f);
+        say(fds[count], CALL "Good\"}");
+        if (!hears(fds[count], GOOD))
+            break;
+    }
+    return count;
+}
+
+static void
+limits_hold_and_what_is_closed_is_free_again(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t connections, per_uid;
+        int expected;
+    } rows[] = {{"in all", 3, 64, 3}, {"of a uid", 64, 2, 2}};
+    struct fixture *f = *state;
+    int fds[65];
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        f->service.limits.connections = rows[i].connections;
+        f->service.limits.connections_per_uid = rows[i].per_uid;
+        start(f);
+        if (fill(f, fds, 64) != rows[i].expected)
+            fail_msg("%s: another number of connections", rows[i].name);
+        close(fds[rows[i].expected]);
+        close(fds[0]);
+        /* The slot is free once its thread has seen the end. */
+        bool again = false;
+        for (int tries = 0; tries < 1000 && !again; tries++) {
+            fds[0] = dial(f);
+            send(fds[0], CALL "Good\"}", sizeof(CALL "Good\"}"), MSG_NOSIGNAL);
+            again = hears(fds[0], GOOD);
+            if (!again)
+                close(fds[0]);
+        }
+        assert_true(again);
+        for (int j = 0; j < rows[i].expected; j++)
+            close(fds[j]);
+        gate_stop(&f->gate);
+    }
+}
+
+/* In a child of another uid: 0 when a call is answered. */
+static int
+call_as(const struct fixture *f, uid_t uid)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        char reply[sizeof(GOOD)] = "";
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+        memcpy(address.sun_path, f->path, strlen(f->path) + 1);
+        alarm(PATIENCE_MS / 1000);
+        if (setgid(uid) != 0 || setuid(uid) != 0 ||
+            connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+            send(fd, CALL "Good\"}", sizeof(CALL "Good\"}"), MSG_NOSIGNAL) < 0 ||
+            recv(fd, reply, sizeof(reply), MSG_WAITALL) != sizeof(reply))
+            _exit(1);
+        _exit(strcmp(reply, GOOD));
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+/* Needs root, as other users are to be tried. */
+static void
+attack_106_one_uid_takes_all_connections(void **state)
+{
+    struct fixture *f = *state;
+    int fds[65];
+
+    if (geteuid() != 0)
+        skip();
+    f->service.limits.connections_per_uid = 4;
+    start(f);
+    assert_int_equal(fill(f, fds, 64), 4);
+    assert_int_equal(call_as(f, 1), 0);
+    assert_int_equal(call_as(f, 2), 0);
+    /* nobody stands for users that are not known. */
+    assert_int_not_equal(call_as(f, 65534), 0);
+    for (int i = 0; i <= 4; i++)
+        close(fds[i]);
+}
+
+/* Time. Only that it ends is asserted, never when. */
+
+static void
+an_idle_connection_is_closed(void **state)
+{
+    struct fixture *f = *state;
+
+    f->service.limits.idle_ms = 30;
+    start(f);
+    int fd = dial(f);
+    assert_true(hears(fd, ""));
+    close(fd);
+    fd = dial(f);
+    say(fd, CALL "Good\"}");
+    assert_true(hears(fd, GOOD));
+    assert_true(hears(fd, ""));
+    close(fd);
+}
+
+/* Attack 105: an octet now and then is not idle, but a call has to come in one piece. */
+static void
+attack_105_one_octet_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+    bool closed = false;
+
+    f->service.limits.message_ms = 60;
+    start(f);
+    int fd = dial(f);
+    for (int i = 0; i < 2000 && !closed; i++) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+        closed = send(fd, " ", 1, MSG_NOSIGNAL) != 1 || poll(&wait, 1, 10) == 1;
+    }
+    assert_true(closed);
+    assert_int_equal(answered, 0);
+    close(fd);
+}
+
+/* A peer that asks and does not listen keeps its slot for send_ms. */
+static void
+a_peer_that_does_not_read_loses_its_slot(void **state)
+{
+    struct fixture *f = *state;
+    int fds[9];
+
+    f->service.limits.connections = 1;
+    f->service.limits.send_ms = 50;
+    start(f);
+    int deaf = dial(f);
+    for (int i = 0; i < 50; i++)
+        if (send(deaf, CALL "Large\"}", sizeof(CALL "Large\"}"), MSG_NOSIGNAL) <= 0)
+            break;
+    int count = 0;
+    for (int tries = 0; tries < 2000 && count == 0; tries++) {
+        count = fill(f, fds, 1);
+        if (count == 0) {
+            close(fds[0]);
+            poll(NULL, 0, 5);
+        }
+    }
+    assert_int_equal(count, 1);
+    close(fds[0]);
+    close(deaf);
+}
+
+/* The end. */
+
+static void *
+stop(void *context)
+{
+    struct fixture *f = context;
+
+    gate_stop(&f->gate);
+    return NULL;
+}
+
+static void
+calls_in_progress_are_answered_at_the_end(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t stopper;
+    int fds[4];
+
+    start(f);
+    for (int i = 0; i < 4; i++) {
+        fds[i] = dial(f);
+        say(fds[i], CALL "Wait\"}");
+        sem_wait(&entered);
+    }
+    assert_int_equal(pthread_create(&stopper, NULL, stop, f), 0);
+    for (int i = 0; i < 4; i++)
+        sem_post(&released);
+    for (int i = 0; i < 4; i++) {
+        assert_true(hears(fds[i], GOOD));
+        assert_true(hears(fds[i], ""));
+        close(fds[i]);
+    }
+    pthread_join(stopper, NULL);
+    assert_null(f->gate);
+}
+
+static void
+who_called_before_the_end_is_answered(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 40; i++) {
+        start(f);
+        int fd = dial(f);
+        say(fd, CALL "Good\"}");
+        gate_stop(&f->gate);
+        assert_true(hears(fd, GOOD));
+        assert_true(hears(fd, ""));
+        close(fd);
+    }
+}
+
+static int
+count_descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    int count = 0;
+
+    assert_non_null(folder);
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
+}
+
+static void *
+call_often(void *context)
+{
+    const struct fixture *f = context;
+
+    for (int i = 0; i < 30; i++) {
+        int fd = dial(f);
+
+        for (int j = 0; j < 3; j++) {
+            say(fd, CALL "Good\"}");
+            assert_true(hears(fd, GOOD));
+        }
+        close(fd);
+    }
+    return NULL;
+}
+
+static void
+no_descriptor_is_left_behind(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t threads[8];
+    int before = count_descriptors();
+
+    f->service.limits = (struct gate_limits){64, 64, LONG_MS, LONG_MS, LONG_MS};
+    start(f);
+    for (size_t i = 0; i < AW_COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, call_often, f), 0);
+    for (size_t i = 0; i < AW_COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    admitted = false;
+    for (int i = 0; i < 20; i++) {
+        int fd = dial(f);
+        assert_true(hears(fd, ""));
+        close(fd);
+    }
+    gate_stop(&f->gate);
+    assert_int_equal(count_descriptors(), before);
+    assert_int_equal(answered, 8 * 30 * 3);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(every_message_gets_its_answer),
+        TEST(writes_are_no_messages),
+        TEST(a_message_that_never_ends),
+        TEST(a_message_that_is_cut_off),
+        TEST(who_has_no_business_is_dropped_at_accept),
+        TEST(limits_hold_and_what_is_closed_is_free_again),
+        TEST(attack_106_one_uid_takes_all_connections),
+        TEST(an_idle_connection_is_closed),
+        TEST(attack_105_one_octet_at_a_time),
+        TEST(a_peer_that_does_not_read_loses_its_slot),
+        TEST(calls_in_progress_are_answered_at_the_end),
+        TEST(who_called_before_the_end_is_answered),
+        TEST(no_descriptor_is_left_behind),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
