@@ -215,7 +215,8 @@ decode_key(const cJSON *parameters, aw_secret **out)
 
     AW_TRY(aw_json_string(parameters, "key", AW_B64URL_LENGTH(TOKEN_MAC_KEY_MAX), &text));
     AW_TRY(aw_secret_new(TOKEN_MAC_KEY_MAX + 1, out));
-    return aw_b64url_decode(text, strlen(text), (*out)->data, (*out)->capacity, &(*out)->size);
+    AW_TRY(aw_b64url_decode(text, strlen(text), (*out)->data, (*out)->capacity, &(*out)->size));
+    return (*out)->size > 0 ? AW_OK : aw_fail(AW_CODE_SYNTAX, "key: found nothing");
 }
 
 static aw_result

@@ -82,6 +82,7 @@ admin_get_status(struct admin_call *call)
     struct core *core = call->core;
     struct aw_json_writer *w = &call->reply;
 
+    AW_TRY(aw_json_only(call->parameters, NULL, 0));
     aw_json_pair(w, "version", ACMEWARD_VERSION);
     aw_json_pair_integer(w, "pid", getpid());
     aw_json_pair_integer(w, "started_at", core->started_at);

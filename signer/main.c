@@ -22,25 +22,32 @@
 #include "signer/application.h"
 #include "signer/core.h"
 #include "signer/gate.h"
+#include "signer/probe.h"
 #include "signer/sockets.h"
 
 /* Descriptors: both gates full, and room for log, ledger, token and files. */
 enum { HOUSEKEEPING_MS = 200, DESCRIPTORS = 2 * GATE_CONNECTIONS_MAX + 512 };
 
 static const char usage[] =
-    "usage: acmeward-signer [--config FILE] [--check-config] [--verbose]\n"
+    "usage: acmeward-signer [--config FILE] [--check-config | --probe-token [--json]] [--verbose]\n"
     "\n"
     "  --config FILE    signer.yaml (default: " AW_CONFIG_PATH ")\n"
     "  --check-config   report every fault of the configuration and the policies, and exit\n"
+    "  --probe-token    try on throw-away keys what the token enforces, and exit; as the signer's\n"
+    "                   user, with the signer stopped\n"
+    "  --json           tell it as JSON\n"
     "  --verbose        log debug messages too\n"
     "  --version, --help\n"
     "\n"
     "The signer runs in the foreground, for a service manager. SIGHUP reloads, SIGTERM ends.\n"
-    "Exit status: 0 ended in order, 2 usage or configuration, 5 token unavailable, 1 otherwise.\n";
+    "Exit status: 0 ended in order, 2 usage or configuration, 5 token unavailable, 1 otherwise.\n"
+    "--probe-token: 0 all that must hold holds, 1 it does not.\n";
 
 struct options {
     const char *config;
     bool check;
+    bool probe;
+    bool json;
     bool verbose;
 };
 
@@ -48,7 +55,8 @@ static int
 parse_options(int argc, char **argv, struct options *out)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-        {"check-config", no_argument, NULL, 'k'}, {"verbose", no_argument, NULL, 'v'},
+        {"check-config", no_argument, NULL, 'k'}, {"probe-token", no_argument, NULL, 'p'},
+        {"json", no_argument, NULL, 'j'}, {"verbose", no_argument, NULL, 'v'},
         {"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
     int option;
 
@@ -57,6 +65,10 @@ parse_options(int argc, char **argv, struct options *out)
             out->config = optarg;
         } else if (option == 'k') {
             out->check = true;
+        } else if (option == 'p') {
+            out->probe = true;
+        } else if (option == 'j') {
+            out->json = true;
         } else if (option == 'v') {
             out->verbose = true;
         } else if (option == 'V') {
@@ -260,6 +272,20 @@ serve(const char *config)
     return r;
 }
 
+static int
+probe(const struct options *options)
+{
+    bool holds = false;
+    aw_result r = harden_process();
+
+    if (aw_ok(r))
+        r = probe_token(options->config, options->json, stdout, &holds);
+    if (aw_ok(r))
+        return holds ? 0 : 1;
+    aw_log_failure(AW_LOG_ERROR, "the token was not probed");
+    return aw_code_exit(r.code);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -271,6 +297,8 @@ main(int argc, char **argv)
     aw_log_open("acmeward-signer", options.verbose ? AW_LOG_DEBUG : AW_LOG_INFO);
     if (options.check)
         return check_config(options.config);
+    if (options.probe)
+        return probe(&options);
     aw_result r = serve(options.config);
     if (aw_ok(r))
         return 0;

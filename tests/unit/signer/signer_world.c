@@ -173,8 +173,8 @@ write_state(struct world *w)
         w, "unpinned", "ca2", "thumbprint-of-another", digest, "https://ca.example.org/acct/1");
 }
 
-static void
-open_core(struct world *w)
+void
+world_open(struct world *w)
 {
     struct aw_faults faults = {0};
 
@@ -199,7 +199,7 @@ world_make_bare(struct world *w)
     make_folder(w, "run", 0755);
     write_config(w);
     write_policies(w);
-    open_core(w);
+    world_open(w);
 }
 
 void
@@ -225,7 +225,7 @@ void
 world_restart(struct world *w)
 {
     core_close(&w->core);
-    open_core(w);
+    world_open(w);
 }
 
 void
@@ -362,6 +362,42 @@ world_ask(struct world *w, const struct peer *peer, const char *method, const ch
     if (!aw_ok(authorize(w->core, peer, &request, reply)))
         return WORLD_UNAVAILABLE;
     return (int)reply->outcome;
+}
+
+void
+world_call(struct world *w, const struct gate_service *service, const char *user,
+    const char *method, const char *parameters, struct world_answer *out)
+{
+    AW_CLEANUP(aw_free) char *expanded = world_expand(w, parameters);
+    AW_CLEANUP(aw_free) char *text = NULL, *reply = NULL;
+    AW_CLEANUP(aw_varlink_call_free) struct aw_varlink_call call = {0};
+    struct peer peer = world_peer(user, NULL);
+
+    assert_ok(aw_format(&text, "{\"method\":\"%s\",\"parameters\":%s}", method, expanded));
+    if (!aw_ok(aw_varlink_call_parse(text, strlen(text), &call)))
+        fail_msg("%s: %s", text, aw_error_last()->message);
+    assert_ok(service->answer(w->core, &peer, &call, &reply));
+    *out = (struct world_answer){.error = ""};
+    if (!aw_ok(aw_json_parse(reply, strlen(reply), AW_JSON_STRICT, &out->json)))
+        fail_msg("%s: %s", reply, aw_error_last()->message);
+    const cJSON *error = aw_json_member(out->json, "error");
+    if (error != NULL)
+        out->error = strrchr(error->valuestring, '.') + 1;
+    assert_ok(aw_json_object(out->json, "parameters", &out->parameters));
+}
+
+void
+world_answer_free(struct world_answer *answer)
+{
+    aw_json_free(&answer->json);
+}
+
+const char *
+world_text(const struct world_answer *answer, const char *name)
+{
+    const cJSON *member = aw_json_member(answer->parameters, name);
+
+    return cJSON_IsString(member) ? member->valuestring : "";
 }
 
 /* Records. */

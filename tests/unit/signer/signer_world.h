@@ -12,6 +12,7 @@
 #define TESTS_SIGNER_WORLD_H
 
 #include "signer/authorize.h"
+#include "signer/gate.h"
 #include "tests/unit/csr/csr_builder.h"
 #include "tests/unit/pkcs11/softhsm.h"
 
@@ -37,6 +38,8 @@ void world_make(struct world *w);
 void world_make_bare(struct world *w);
 /** Closes, removes everything. */
 void world_remove(struct world *w);
+/** Opens the core; must succeed. */
+void world_open(struct world *w);
 /** Closes the core, opens it anew. */
 void world_restart(struct world *w);
 /** Reloads; must succeed. */
@@ -63,6 +66,18 @@ enum { WORLD_INVALID = 100, WORLD_UNAVAILABLE };
 /** Parses a request and authorizes it. After WORLD_INVALID reply->rule is the field. */
 int world_ask(struct world *w, const struct peer *peer, const char *method, const char *parameters,
     struct sign_reply *reply);
+
+/** A call on one of the two sockets' services, by its full name, and what is answered. */
+struct world_answer {
+    cJSON *json;
+    const char *error;       /**< last part of its name; "" for success */
+    const cJSON *parameters; /**< of the reply or error */
+};
+void world_call(struct world *w, const struct gate_service *service, const char *user,
+    const char *method, const char *parameters, struct world_answer *out);
+void world_answer_free(struct world_answer *answer);
+/** A string of the answer's parameters; "" for none. */
+const char *world_text(const struct world_answer *answer, const char *name);
 
 /** The last record of the log, waited for. */
 struct world_record {

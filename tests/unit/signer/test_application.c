@@ -1,0 +1,317 @@
+/* WhoAmI, Check, and how what became of a request is told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "signer/application.h"
+#include "signer_world.h"
+
+static int
+setup(void **state)
+{
+    struct world *w = calloc(1, sizeof(*w));
+
+    assert_non_null(w);
+    world_make(w);
+    *state = w;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct world *w = *state;
+
+    world_remove(w);
+    free(w);
+    return 0;
+}
+
+static void
+call(struct world *w, const char *user, const char *method, const char *parameters,
+    struct world_answer *out)
+{
+    char full[64];
+
+    snprintf(full, sizeof(full), "org.acmeward.Signer.%s", method);
+    world_call(w, &application_service, user, full, parameters, out);
+}
+
+/* WhoAmI. */
+
+static void
+everybody_sees_own_applications_alone(void **state)
+{
+    static const struct {
+        const char *user, *application, *state;
+    } rows[] = {
+        {"daemon", "app-a", "ready"},
+        {"uucp", "app-expired", "expired"},
+        {"proxy", "app-inert", "inert"},
+        {"man", "app-raw", "account-unregistered"},
+        {"backup", "app-unpinned", "ca-unpinned"},
+        {"list", "app-keyless", "ready"}, /* the token is not asked */
+        {"root", NULL, NULL},
+    };
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
+        const cJSON *list = NULL;
+
+        call(*state, rows[i].user, "WhoAmI", "{}", &answer);
+        assert_string_equal(answer.error, "");
+        assert_string_equal(world_text(&answer, "user"), rows[i].user);
+        assert_ok(aw_json_array(answer.parameters, "applications", 0, 100, &list));
+        assert_int_equal(cJSON_GetArraySize(list), rows[i].application == NULL ? 0 : 1);
+        if (rows[i].application == NULL)
+            continue;
+        const struct world_answer item = {.parameters = list->child};
+        assert_string_equal(world_text(&item, "name"), rows[i].application);
+        if (strcmp(world_text(&item, "state"), rows[i].state) != 0)
+            fail_msg("%s is %s", rows[i].application, world_text(&item, "state"));
+    }
+}
+
+static void
+whoami_says_what_may_be_asked_for(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
+    const cJSON *list = NULL, *part = NULL;
+    int64_t today = -1;
+
+    world_order(w, "daemon", "a.example.edu", "whoami");
+    call(w, "daemon", "WhoAmI", "{}", &answer);
+    assert_ok(aw_json_array(answer.parameters, "applications", 1, 1, &list));
+    const struct world_answer item = {.parameters = list->child};
+    assert_string_equal(world_text(&item, "account_url"), ACCOUNT_URL);
+    assert_int_equal(strlen(world_text(&item, "thumbprint")), 43);
+    assert_ok(aw_json_object(item.parameters, "directory", &part));
+    const struct world_answer directory = {.parameters = part};
+    assert_string_equal(world_text(&directory, "newOrder"), CA "new-order");
+    assert_ok(aw_json_object(item.parameters, "limits", &part));
+    assert_ok(aw_json_integer(part, "orders_today", 0, 1000, &today));
+    assert_int_equal(today, 1);
+    assert_ok(aw_json_object(item.parameters, "names", &part));
+    assert_ok(aw_json_array(part, "exact", 2, 2, &list));
+    assert_string_equal(list->child->valuestring, "a.example.edu");
+}
+
+/* Check. */
+
+#define NAMES(values) "\"identifiers\":[" values "]"
+#define DNS(value) "{\"type\":\"dns\",\"value\":\"" value "\"}"
+
+static const struct {
+    const char *name, *user, *parameters;
+    const char *error; /* or the rules found, separated by spaces */
+    const char *rules;
+} checks[] = {
+    {"allowed", "daemon", "{" NAMES(DNS("a.example.edu") "," DNS("x.sub.a.example.edu")) "}", "",
+        ""},
+    {"allowed with a key and a profile", "daemon",
+        "{" NAMES(DNS("a.example.edu")) ",\"key\":\"rsa-2048\",\"profile\":\"classic\"}", "", ""},
+    {"each name by itself", "daemon",
+        "{" NAMES(DNS("a.example.edu") "," DNS("b.example.edu") "," DNS("c.example.org") "," DNS(
+            "deny.sub.a.example.edu")) "}",
+        "", "names.held-by-other account.ceiling names.deny"},
+    {"key, profile and name at once", "daemon",
+        "{" NAMES(DNS("z.example.edu")) ",\"key\":\"ec-p384\",\"profile\":\"x\"}", "",
+        "keys profiles names.none"},
+    {"one fault is told once", "daemon", "{" NAMES(DNS("a.example.edu")) ",\"key\":\"ec-p384\"}",
+        "", "keys"},
+    {"too many names", "daemon",
+        "{" NAMES(
+            DNS("1.sub.a.example.edu") "," DNS("2.sub.a.example.edu") "," DNS(
+                "3.sub.a.example.edu") "," DNS("4.sub.a.example.edu") "," DNS("5.sub.a.example."
+                                                                              "edu")) "}",
+        "", "limits.names_per_certificate"},
+    {"expired: once, whatever the names are", "uucp",
+        "{" NAMES(DNS("e.example.edu") "," DNS("b.example.edu")) "}", "", "application.expired"},
+    {"none of the subject's", "root", "{" NAMES(DNS("a.example.edu")) "}", "", "application.none"},
+    {"two, and none named", "mail", "{" NAMES(DNS("m1.example.edu")) "}", "",
+        "application.ambiguous"},
+    {"an unknown key type", "daemon", "{" NAMES(DNS("a.example.edu")) ",\"key\":\"ec-p521\"}",
+        "InvalidRequest", "key"},
+    {"a name that is none", "daemon", "{" NAMES(DNS("a")) "}", "InvalidRequest", "identifiers"},
+    {"an unknown member", "daemon", "{" NAMES(DNS("a.example.edu")) ",\"sign\":true}",
+        "InvalidRequest", ""},
+};
+
+static void
+collect_rules(const cJSON *findings, char *out, size_t size)
+{
+    const cJSON *item = NULL;
+
+    out[0] = '\0';
+    cJSON_ArrayForEach(item, findings)
+    {
+        const struct world_answer finding = {.parameters = item};
+
+        assert_true(world_text(&finding, "message")[0] != '\0');
+        snprintf(out + strlen(out), size - strlen(out), "%s%s", out[0] == '\0' ? "" : " ",
+            world_text(&finding, "rule"));
+    }
+}
+
+static void
+check_tells_every_fault_and_changes_nothing(void **state)
+{
+    struct world *w = *state;
+    int64_t before = world_position(w);
+
+    for (size_t i = 0; i < AW_COUNT(checks); i++) {
+        AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
+        const cJSON *findings = NULL;
+        char rules[512];
+
+        call(w, checks[i].user, "Check", checks[i].parameters, &answer);
+        if (strcmp(answer.error, checks[i].error) != 0)
+            fail_msg("%s: error %s", checks[i].name, answer.error);
+        if (checks[i].error[0] != '\0') {
+            assert_string_equal(world_text(&answer, "field"), checks[i].rules);
+            continue;
+        }
+        assert_ok(aw_json_array(answer.parameters, "findings", 0, 100, &findings));
+        collect_rules(findings, rules, sizeof(rules));
+        if (strcmp(rules, checks[i].rules) != 0)
+            fail_msg("%s: %s", checks[i].name, rules);
+        assert_int_equal(
+            cJSON_IsTrue(aw_json_member(answer.parameters, "allowed")), rules[0] == '\0');
+    }
+    assert_int_equal(world_position(w), before);
+    assert_int_equal(atomic_load(&w->core->permits), 0);
+    assert_int_equal(atomic_load(&w->core->refusals), 0);
+}
+
+/* How outcomes are told. */
+
+static void
+each_outcome_has_its_error(void **state)
+{
+    static const struct {
+        const char *name, *user, *method, *parameters, *error, *member, *value;
+    } rows[] = {
+        {"done", "daemon", "NewOrder", "{\"nonce\":\"$N\"," NAMES(DNS("a.example.edu")) "}", "",
+            "url", CA "new-order"},
+        {"policy", "daemon", "NewOrder", "{\"nonce\":\"$N\"," NAMES(DNS("z.example.edu")) "}",
+            "PolicyRefused", "owner", "team@example.edu"},
+        {"policy: the name", "daemon", "NewOrder",
+            "{\"nonce\":\"$N\"," NAMES(DNS("a.example.edu") "," DNS("z.example.edu")) "}",
+            "PolicyRefused", "name", "z.example.edu"},
+        {"ledger", "daemon", "PostAsGet", "{\"nonce\":\"$N\",\"order\":900000,\"url\":\"" CA "x\"}",
+            "LedgerRefused", "rule", "order.unknown"},
+        {"CSR", "daemon", "Finalize",
+            "{\"nonce\":\"$N\",\"order\":900000,\"url\":\"" CA "x\",\"csr\":\"AAAA\"}",
+            "CsrRefused", "rule", "csr.structure"},
+        {"not ready", "backup", "NewOrder", "{\"nonce\":\"$N\"," NAMES(DNS("u.example.edu")) "}",
+            "NotReady", "what", "ca"},
+        {"unavailable", "list", "NewOrder", "{\"nonce\":\"$N\"," NAMES(DNS("k.example.edu")) "}",
+            "Unavailable", "tag", "token-key-missing"},
+        {"invalid", "daemon", "NewOrder", "{\"nonce\":\"=\"," NAMES(DNS("a.example.edu")) "}",
+            "InvalidRequest", "field", "nonce"},
+        {"no such method", "daemon", "Sign", "{}", "MethodNotFound", "method", "Sign"},
+    };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
+
+        call(w, rows[i].user, rows[i].method, rows[i].parameters, &answer);
+        if (strcmp(answer.error, rows[i].error) != 0 ||
+            strcmp(world_text(&answer, rows[i].member), rows[i].value) != 0)
+            fail_msg("%s: %s, %s %s", rows[i].name, answer.error, rows[i].member,
+                world_text(&answer, rows[i].member));
+    }
+}
+
+/* Administrators' methods do not exist on this socket, even for an officer. */
+static void
+no_administrators_method_on_this_socket(void **state)
+{
+    static const char *const methods[] = {"GetStatus", "Freeze", "NewAccount", "ImportEab"};
+    AW_CLEANUP(world_answer_free) struct world_answer foreign = {0};
+
+    for (size_t i = 0; i < AW_COUNT(methods); i++) {
+        AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
+
+        call(*state, "sys", methods[i], "{}", &answer);
+        assert_string_equal(answer.error, "MethodNotFound");
+    }
+    world_call(*state, &application_service, "sys", "org.acmeward.Admin.GetStatus", "{}", &foreign);
+    assert_string_equal(foreign.error, "InterfaceNotFound");
+}
+
+static void
+a_freeze_says_since_when(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(world_answer_free) struct world_answer answer = {0}, who = {0};
+    int64_t since = 0;
+
+    assert_ok(core_freeze(w->core, "drill"));
+    call(w, "daemon", "NewOrder", "{\"nonce\":\"$N\"," NAMES(DNS("a.example.edu")) "}", &answer);
+    assert_string_equal(answer.error, "Frozen");
+    assert_ok(aw_json_integer(answer.parameters, "since", 1, INT64_MAX >> 11, &since));
+    call(w, "daemon", "WhoAmI", "{}", &who);
+    assert_true(cJSON_IsTrue(aw_json_member(who.parameters, "frozen")));
+    assert_ok(core_unfreeze(w->core));
+}
+
+static void
+the_gate_admits_whom_a_policy_names(void **state)
+{
+    static const struct {
+        const char *user, *group;
+        bool admitted;
+    } rows[] = {{"daemon", NULL, true}, {"lp", "www-data", true}, {"lp", NULL, false},
+        {"root", NULL, false}, {"sys", NULL, false}, {"uucp", NULL, true}};
+    struct world *w = *state;
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        struct peer peer = world_peer(rows[i].user, rows[i].group);
+
+        if (application_service.admits(w->core, &peer) != rows[i].admitted)
+            fail_msg("%s", rows[i].user);
+    }
+}
+
+/* A broken log or ledger is no refusal; last, for it stays broken. */
+static void
+a_broken_log_is_unavailable(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
+    char path[256];
+
+    world_path(w, "state/audit/audit.jsonl", path);
+    assert_int_equal(unlink(path), 0);
+    call(w, "daemon", "NewOrder", "{\"nonce\":\"$N\"," NAMES(DNS("a.example.edu")) "}", &answer);
+    assert_string_equal(answer.error, "Unavailable");
+    assert_null(aw_json_member(answer.parameters, "jws"));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(check_tells_every_fault_and_changes_nothing),
+        cmocka_unit_test(everybody_sees_own_applications_alone),
+        cmocka_unit_test(whoami_says_what_may_be_asked_for),
+        cmocka_unit_test(each_outcome_has_its_error),
+        cmocka_unit_test(no_administrators_method_on_this_socket),
+        cmocka_unit_test(a_freeze_says_since_when),
+        cmocka_unit_test(the_gate_admits_whom_a_policy_names),
+        cmocka_unit_test(a_broken_log_is_unavailable),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
