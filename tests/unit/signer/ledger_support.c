@@ -205,6 +205,7 @@ scene_ask(
         .url = ask->url,
         .csr = ask->csr,
         .key = ask->key,
+        .replaces = ask->replaces,
         .names = names->names,
         .name_count = names->count,
         .claims = ask->claims,
@@ -213,7 +214,8 @@ scene_ask(
     struct audit_entry entry = {.verdict = "permit",
         .rule = "names.exact",
         .names = names->texts,
-        .name_count = names->count};
+        .name_count = names->count,
+        .serial = ask->serial};
     aw_result r = ledger_submit(scene->ledger, &request, &entry, T0 + ask->at, verdict, seq);
     free(names);
     return r;

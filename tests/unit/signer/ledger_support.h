@@ -57,9 +57,11 @@ struct ask {
     int64_t order;
     const char *url;
     const char *csr, *key;
-    const char *names; /**< separated by spaces; "a.example.edu" */
-    int64_t limit;     /**< orders per day; 0: 1000, -1: none */
-    int64_t at;        /**< seconds after T0 */
+    const char *names;    /**< separated by spaces; "a.example.edu" */
+    const char *serial;   /**< record-certificate */
+    const char *replaces; /**< new-order */
+    int64_t limit;        /**< orders per day; 0: 1000, -1: none */
+    int64_t at;           /**< seconds after T0 */
     const struct sign_claim *claims;
     size_t claim_count;
 };

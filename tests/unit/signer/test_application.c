@@ -129,10 +129,9 @@ static const struct {
     {"one fault is told once", "daemon", "{" NAMES(DNS("a.example.edu")) ",\"key\":\"ec-p384\"}",
         "", "keys"},
     {"too many names", "daemon",
-        "{" NAMES(
-            DNS("1.sub.a.example.edu") "," DNS("2.sub.a.example.edu") "," DNS(
-                "3.sub.a.example.edu") "," DNS("4.sub.a.example.edu") "," DNS("5.sub.a.example."
-                                                                              "edu")) "}",
+        "{" NAMES(DNS("1.sub.a.example.edu") "," DNS("2.sub.a.example.edu") "," DNS(
+            "3.sub.a.example.edu") "," DNS("4.sub.a.example.edu") "," DNS("5.sub.a.example."
+                                                                          "edu")) "}",
         "", "limits.names_per_certificate"},
     {"expired: once, whatever the names are", "uucp",
         "{" NAMES(DNS("e.example.edu") "," DNS("b.example.edu")) "}", "", "application.expired"},

@@ -1,0 +1,244 @@
+/* The start: configuration and policies checked together, what stops it, what survives it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "signer_world.h"
+
+static int
+setup(void **state)
+{
+    struct world *w = calloc(1, sizeof(*w));
+
+    assert_non_null(w);
+    world_make(w);
+    core_close(&w->core);
+    *state = w;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct world *w = *state;
+
+    world_remove(w);
+    free(w);
+    return 0;
+}
+
+/* Replaces `from` in signer.yaml. */
+static void
+edit(struct world *w, const char *from, const char *to)
+{
+    AW_CLEANUP(aw_free) char *old = NULL, *new = NULL;
+    size_t size;
+
+    assert_ok(aw_file_read(w->config, 65536, &old, &size));
+    const char *at = strstr(old, from);
+    assert_non_null(at);
+    assert_ok(aw_format(&new, "%.*s%s%s", (int)(at - old), old, to, at + strlen(from)));
+    world_write(w, "signer.yaml", new);
+}
+
+static const struct aw_fault *
+find(const struct aw_faults *faults, const char *file, const char *part)
+{
+    for (size_t i = 0; i < faults->count; i++)
+        if (strstr(faults->items[i].file, file) != NULL &&
+            strstr(faults->items[i].message, part) != NULL)
+            return &faults->items[i];
+    aw_faults_print(faults, stderr);
+    fail_msg("no fault of %s: %s", file, part);
+    return NULL;
+}
+
+/* What is wrong in signer.yaml's meaning does not hide what is wrong in the policies. */
+static void
+check_config_tells_faults_of_all_files(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0}, warnings = {0};
+
+    edit(w, "192.0.2.0/24", "192.0.2.1/24");
+    edit(w, "https://ca.example.org/directory", "https://CA.example.org/directory");
+    world_write(w, "policy.d/app-b.yaml", "application: app-b\n");
+    world_write(w, "policy.d/app-g.yaml", "application: [\n");
+    assert_int_equal(core_check_config(w->config, &faults, &warnings).code, AW_CODE_CONFIG);
+    const struct aw_fault *ceiling = find(&faults, "signer.yaml", "ceiling");
+    assert_int_equal(ceiling->line, 15);
+    assert_true(ceiling->column > 40);
+    assert_int_equal(find(&faults, "signer.yaml", "directory of ca2")->line, 13);
+    find(&faults, "app-b.yaml", "");
+    find(&faults, "app-g.yaml", "");
+}
+
+static void
+check_config_warns_of_unknown_administrators(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0}, warnings = {0};
+
+    edit(w, "user: games", "user: no-such-user");
+    assert_ok(core_check_config(w->config, &faults, &warnings));
+    assert_int_equal(faults.total, 0);
+    find(&warnings, "signer.yaml", "no-such-user");
+}
+
+static void
+expect_no_start(struct world *w, const char *row, enum aw_code code, const char *part)
+{
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
+    aw_result r = core_open(w->config, &faults, &w->core);
+
+    if (r.code != code || w->core != NULL || strstr(aw_error_last()->message, part) == NULL)
+        fail_msg("%s: %s %s", row, aw_code_tag(r.code), aw_ok(r) ? "" : aw_error_last()->message);
+}
+
+/* Others must not be able to write what decides, or what is on record. */
+static void
+loose_modes_stop_the_start(void **state)
+{
+    static const struct {
+        const char *path;
+        mode_t loose, right;
+    } rows[] = {
+        {"signer.yaml", 0666, 0644},
+        {"policy.d", 0777, 0755},
+        {"policy.d", 0775, 0755},
+        {"state", 0755, 0750},
+        {"state", 0770, 0750},
+        {"state/audit", 0777, 0750},
+    };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        char path[256];
+
+        world_path(w, rows[i].path, path);
+        assert_int_equal(chmod(path, rows[i].loose), 0);
+        expect_no_start(w, rows[i].path, AW_CODE_PERMISSION, rows[i].path);
+        assert_int_equal(chmod(path, rows[i].right), 0);
+    }
+    world_open(w);
+}
+
+static void
+what_is_damaged_stops_the_start(void **state)
+{
+    static const struct {
+        const char *file, *text, *part;
+        enum aw_code code;
+    } rows[] = {
+        {"state/accounts/main.json", "{}", "main.json", AW_CODE_SYNTAX},
+        {"state/accounts/main.json", "{\"ca\":\"ca1\",\"state\":\"lost\"}", "lost",
+            AW_CODE_CORRUPT},
+        {"state/accounts/main.json",
+            "{\"ca\":\"ca1\",\"state\":\"registered\",\"thumbprint\":\"x\",\"key\":"
+            "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+            "without its URL", AW_CODE_CORRUPT},
+        {"state/accounts/main.json",
+            "{\"ca\":\"ca1\",\"state\":\"unregistered\",\"thumbprint\":\"x\",\"key\":\"AAAA\"}",
+            "SHA-256", AW_CODE_CORRUPT},
+        {"state/cas/ca1.json", "{\"eabs\":[{}],\"directory\":\"x\"}", "ca1.json", AW_CODE_SYNTAX},
+        {"state/audit/audit.jsonl", "{\"seq\":1}\n", "audit", AW_CODE_CORRUPT},
+    };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        AW_CLEANUP(aw_free) char *old = NULL;
+        char path[256];
+        size_t size;
+
+        world_path(w, rows[i].file, path);
+        assert_ok(aw_file_read(path, 1 << 20, &old, &size));
+        world_write(w, rows[i].file, rows[i].text);
+        assert_int_equal(chmod(path, 0640), 0);
+        expect_no_start(w, rows[i].text, rows[i].code, rows[i].part);
+        world_write(w, rows[i].file, old);
+        assert_int_equal(chmod(path, 0640), 0);
+    }
+    world_open(w);
+}
+
+/* A second signer on the same state does not get as far as the sockets. */
+static void
+there_is_one_signer(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
+    struct core *second = NULL;
+
+    world_open(w);
+    assert_int_equal(core_open(w->config, &faults, &second).code, AW_CODE_BUSY);
+    assert_null(second);
+}
+
+static aw_result
+count_kinds(const struct audit_record *record, void *context)
+{
+    int *counts = context;
+
+    counts[record->entry.kind]++;
+    return AW_OK;
+}
+
+static void
+starts_and_ends_are_on_record(void **state)
+{
+    struct world *w = *state;
+    int counts[AUDIT_ALARM + 1] = {0};
+    char folder[256];
+
+    world_open(w);
+    core_close(&w->core);
+    world_path(w, "state/audit", folder);
+    assert_ok(audit_read(folder, 1, count_kinds, counts));
+    assert_int_equal(counts[AUDIT_START], 2);
+    assert_int_equal(counts[AUDIT_STOP], 2);
+}
+
+/* The directory that the pin was made for is part of it. */
+static void
+a_moved_directory_must_be_pinned_anew(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
+    struct peer peer = world_peer("daemon", NULL);
+
+    edit(w, CA "directory", CA "directory2");
+    world_open(w);
+    assert_int_equal(
+        world_ask(w, &peer, "NewOrder",
+            "{\"nonce\":\"n\",\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example.edu\"}]}",
+            &reply),
+        SIGN_OUTCOME_NOT_READY);
+    assert_string_equal(reply.rule, "ca");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(check_config_tells_faults_of_all_files),
+        TEST(check_config_warns_of_unknown_administrators),
+        TEST(loose_modes_stop_the_start),
+        TEST(what_is_damaged_stops_the_start),
+        TEST(there_is_one_signer),
+        TEST(starts_and_ends_are_on_record),
+        TEST(a_moved_directory_must_be_pinned_anew),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

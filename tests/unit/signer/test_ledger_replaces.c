@@ -1,0 +1,81 @@
+/* Attack 46: which certificate an order may say that it replaces (RFC 9773 5). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "ledger_support.h"
+
+#define U "https://ca.example.net/"
+
+/* An order of an application, finalized with a key, and its certificate handed back. */
+static void
+issue(struct ledger_scene *scene, const char *application, const char *account, const char *key,
+    const char *serial)
+{
+    char url[96];
+    struct ask ask = {SIGN_NEW_ORDER, .application = application, .account = account};
+
+    snprintf(url, sizeof(url), U "%s/%s/finalize", application, serial);
+    ask.order = scene_expect(scene, url, &ask, LEDGER_NONE);
+    ask.url = url;
+    scene_claim(scene, url, &ask, SIGN_URL_FINALIZE, LEDGER_NONE);
+    ask.operation = SIGN_FINALIZE;
+    ask.csr = DIGEST_A;
+    ask.key = key;
+    scene_expect(scene, url, &ask, LEDGER_NONE);
+    ask.operation = SIGN_RECORD_CERTIFICATE;
+    ask.url = NULL;
+    ask.serial = serial;
+    scene_expect(scene, url, &ask, LEDGER_NONE);
+}
+
+/* A serial belongs to the application that handed such a certificate back first. */
+static void
+attack_46_replaces_what_is_ones_own(void **state)
+{
+    static const struct {
+        const char *name;
+        struct ask ask;
+        enum ledger_rule rule;
+    } replaced[] = {
+        {"the own one", {SIGN_NEW_ORDER, .replaces = "01ab"}, LEDGER_NONE},
+        {"again", {SIGN_NEW_ORDER, .replaces = "01ab"}, LEDGER_NONE},
+        {"another's", {SIGN_NEW_ORDER, .replaces = "0bbb"}, LEDGER_ORDER_REPLACES},
+        {"another's own", {SIGN_NEW_ORDER, .application = "app-b", .replaces = "0bbb"},
+            LEDGER_NONE},
+        {"one that the other had first",
+            {SIGN_NEW_ORDER, .application = "app-b", .replaces = "01ab"}, LEDGER_ORDER_REPLACES},
+        {"of the own application, on another account",
+            {SIGN_NEW_ORDER, .account = "other", .replaces = "01ab"}, LEDGER_ORDER_REPLACES},
+        {"one that is not there", {SIGN_NEW_ORDER, .replaces = "01"}, LEDGER_ORDER_REPLACES},
+        {"none", {SIGN_NEW_ORDER, .replaces = ""}, LEDGER_ORDER_REPLACES},
+    };
+    struct ledger_scene scene;
+
+    (void)state;
+    scene_start(&scene);
+    issue(&scene, "app-a", "acct", DIGEST_B, "01ab");
+    issue(&scene, "app-b", "acct", DIGEST_C, "0bbb");
+    issue(&scene, "app-b", "acct", DIGEST_D, "01ab"); /* forged: the key and names are its own */
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < AW_COUNT(replaced); i++)
+            scene_expect(&scene, replaced[i].name, &replaced[i].ask, replaced[i].rule);
+        scene_close(&scene);
+        scene_forget(&scene); /* and the same when it is made anew from the log */
+        scene_open(&scene);
+    }
+    scene_end(&scene);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(attack_46_replaces_what_is_ones_own)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

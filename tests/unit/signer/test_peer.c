@@ -1,0 +1,168 @@
+/* Who is at the other end, and which role that is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "policy/system.h"
+#include "signer/peer.h"
+
+static void
+the_kernel_says_who_it_is(void **state)
+{
+    struct peer peer = {0};
+    gid_t groups[512];
+    int ends[2];
+    char number[32];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    assert_int_equal(peer_from_fd(ends[0], &peer).code, AW_CODE_OK);
+    assert_int_equal(peer.uid, geteuid());
+    assert_int_equal(peer.groups[0], getegid());
+    int count = getgroups(512, groups);
+    assert_int_equal(peer.group_count, (size_t)count + 1);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(peer.groups[1 + i], groups[i]);
+    snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
+    assert_string_equal(peer.user, number);
+    peer_look_up(&peer);
+    const struct passwd *me = getpwuid(geteuid());
+    assert_string_equal(peer.user, me == NULL ? number : me->pw_name);
+    struct policy_subject subject = peer_subject(&peer);
+    assert_int_equal(subject.uid, peer.uid);
+    assert_int_equal(subject.group_count, peer.group_count);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void
+a_uid_without_a_name_keeps_its_number(void **state)
+{
+    struct peer peer = {.uid = 3999999999u, .user = "3999999999"};
+
+    (void)state;
+    peer_look_up(&peer);
+    assert_string_equal(peer.user, "3999999999");
+}
+
+static void
+what_is_no_socket_is_nobody(void **state)
+{
+    struct peer peer = {0};
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(peer_from_fd(ends[0], &peer).code, AW_CODE_IO);
+    assert_int_equal(peer_from_fd(-1, &peer).code, AW_CODE_IO);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* Roles. */
+
+static bool
+find_user(const char *name, uid_t *uid, void *context)
+{
+    (void)context;
+    *uid = (uid_t)atoi(name);
+    return *uid != 0 || strcmp(name, "0") == 0;
+}
+
+static bool
+find_group(const char *name, gid_t *gid, void *context)
+{
+    return find_user(name, gid, context);
+}
+
+static const struct policy_resolver resolver = {.user = find_user, .group = find_group};
+
+/* Names are numbers; "x" does not exist. */
+static struct aw_config_principal officers[] = {{.user = (char[]){"10"}},
+    {.group = (char[]){"100"}}, {.user = (char[]){"x"}}, {.user = (char[]){"65534"}},
+    {.group = (char[]){"65534"}}};
+static struct aw_config_principal operators[] = {
+    {.user = (char[]){"20"}}, {.user = (char[]){"10"}}, {.group = (char[]){"200"}}};
+
+static void
+the_highest_role_counts(void **state)
+{
+    static const struct {
+        const char *name;
+        uid_t uid;
+        gid_t groups[2];
+        enum peer_role role;
+    } rows[] = {
+        {"an officer", 10, {1, 2}, PEER_OFFICER},
+        {"an operator", 20, {1, 2}, PEER_OPERATOR},
+        {"nobody", 30, {1, 2}, PEER_NOBODY},
+        {"root, who is not named", 0, {0, 0}, PEER_NOBODY},
+        {"by the primary group", 30, {100, 2}, PEER_OFFICER},
+        {"attack 96a: by a supplementary group", 30, {1, 200}, PEER_OPERATOR},
+        {"operator by name, officer by group", 20, {1, 100}, PEER_OFFICER},
+        {"a uid that is a group's number", 100, {1, 2}, PEER_NOBODY},
+        {"a group that is a uid's number", 30, {10, 20}, PEER_NOBODY},
+        {"the overflow uid", 65534, {1, 2}, PEER_NOBODY},
+        {"the overflow group", 30, {1, 65534}, PEER_NOBODY},
+    };
+    struct aw_config config = {.file = (char[]){"signer.yaml"},
+        .officers = {officers, AW_COUNT(officers)},
+        .operators = {operators, AW_COUNT(operators)}};
+    struct aw_faults warnings = {0};
+    struct peer_roles roles = {0};
+
+    (void)state;
+    assert_true(aw_ok(peer_roles_resolve(&config, &resolver, &warnings, &roles)));
+    assert_int_equal(warnings.total, 3);
+    assert_non_null(strstr(warnings.items[0].message, "user \"x\""));
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        struct peer peer = {.uid = rows[i].uid, .group_count = 2};
+
+        memcpy(peer.groups, rows[i].groups, sizeof(rows[i].groups));
+        if (peer_role_of(&peer, &roles) != rows[i].role)
+            fail_msg("%s is %s", rows[i].name, peer_role_name(peer_role_of(&peer, &roles)));
+    }
+    aw_faults_free(&warnings);
+    peer_roles_free(&roles);
+    assert_int_equal(peer_role_of(&(struct peer){.uid = 10}, &roles), PEER_NOBODY);
+}
+
+static void
+the_system_knows_its_users(void **state)
+{
+    uid_t uid = 1;
+    gid_t gid = 1;
+
+    (void)state;
+    assert_true(policy_system_resolver.user("root", &uid, NULL));
+    assert_int_equal(uid, 0);
+    assert_true(policy_system_resolver.group("root", &gid, NULL));
+    assert_int_equal(gid, 0);
+    assert_false(policy_system_resolver.user("no-such-user", &uid, NULL));
+    assert_false(policy_system_resolver.group("no-such-group", &gid, NULL));
+    assert_false(policy_system_resolver.user("", &uid, NULL));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_kernel_says_who_it_is),
+        cmocka_unit_test(a_uid_without_a_name_keeps_its_number),
+        cmocka_unit_test(what_is_no_socket_is_nobody),
+        cmocka_unit_test(the_highest_role_counts),
+        cmocka_unit_test(the_system_knows_its_users),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
