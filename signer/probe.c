@@ -110,10 +110,10 @@ write_table(const struct token_probe *probe, FILE *out)
     for (size_t i = 0; i < probe->row_count; i++) {
         const struct token_probe_row *row = &probe->rows[i];
         if (strcmp(key, row->key) != 0)
-            fprintf(out, "\n%-50s  %-32s  %s\n", row->key, "the token answered", "what follows");
+            fprintf(out, "\n%-50s  %-36s  %s\n", row->key, "the token answered", "what follows");
         key = row->key;
         bool tolerable = row->verdict == TOKEN_PROBE_NOT_ENFORCED && !row->required;
-        fprintf(out, "  %-48s  %-32s  %s%s\n", row->attempt, row->answer, row->follows,
+        fprintf(out, "  %-48s  %-36s  %s%s\n", row->attempt, row->answer, row->follows,
             tolerable ? " [no requirement]" : "");
     }
     if (probe->left_behind[0] != '\0')
