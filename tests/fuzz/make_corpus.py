@@ -1,0 +1,545 @@
+#!/usr/bin/python3
+"""make_corpus.py: writes the seeds of tests/fuzz/corpus/.
+
+Files good-* must be accepted by their target, files bad-* must not. Keys are made here and thrown
+away: a run of this script makes other CSRs and certificates. Inputs that once failed have other
+names and are left alone.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+B64 = "BwcHBwcH"
+
+
+def put(target, name, content):
+    folder = os.path.join(CORPUS, target)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name), "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def put_all(target, seeds):
+    for name, content in seeds.items():
+        put(target, name, content)
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def json_seeds():
+    put_all("json", {
+        "good-values": '{"a":[1,-2,true,false,null,"x"],"b":{"c":{}},"d":9007199254740991}',
+        "good-escapes": r'["\u0001\u001b\"\\\/\b\f\n\r\t\u00fc\ud83d\ude00ü😀","\u007f\u0085"]',
+        "good-deep": "[[[[[[[[]]]]]]]]",
+        "good-white": ' \t\r\n{ "a" : 0 }\n',
+        "good-scalar": '"text"',
+        "bad-deep": "[[[[[[[[[]]]]]]]]]",
+        "bad-tolerated-numbers": '{"a":1.5,"b":-1e3,"c":9007199254740993}',
+        "bad-duplicate": r'{"a":1,"\u0061":2}',
+        "bad-nul": r'["\u0000"]',
+        "bad-surrogate": r'["\ud800"]',
+        "bad-bom": "\ufeff{}",
+        "bad-utf8": b'["\xc0\xaf"]',
+        "bad-trailing": "{}{}",
+        "bad-zero": "[007]",
+    })
+
+
+DNS = {"type": "dns", "value": "www.example.edu"}
+BASE = "https://ca.example.edu:14000/acme/"
+
+REQUESTS = {
+    "NewOrder": {"application": "dept_myapp1", "nonce": "abc-_9", "identifiers": [
+        DNS, {"type": "dns", "value": "*.example.edu"}, {"type": "ip", "value": "192.0.2.1"},
+        {"type": "ip", "value": "2001:db8::1"}], "profile": "classic",
+        "notBefore": "2026-11-24T02:34:25Z", "notAfter": "2026-12-24T02:34:25Z",
+        "replaces": "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"},
+    "ClaimUrls": {"order": 7, "urls": [
+        {"kind": "order", "url": BASE + "order/1"},
+        {"kind": "finalize", "url": BASE + "order/1/finalize"},
+        {"kind": "authorization", "url": BASE + "authz/1"},
+        {"kind": "challenge", "url": "https://192.0.2.7/chall/1"},
+        {"kind": "certificate", "url": "https://[2001:db8::1]/cert/1"}]},
+    "Finalize": {"nonce": "n", "order": 7, "url": BASE + "order/1/finalize", "csr": B64},
+    "PostAsGet": {"nonce": "n", "order": 7, "url": BASE + "authz/1"},
+    "AnswerChallenge": {"nonce": "n", "order": 7, "url": BASE + "chall/1"},
+    "Revoke": {"nonce": "n", "certificate": B64, "reason": 4},
+    "RecordCertificate": {"order": 7, "certificate": B64, "chain": [B64, B64]},
+    "Check": {"identifiers": [DNS], "key": "ec-p256", "profile": "classic"},
+    "WhoAmI": {},
+}
+
+
+def call(method, parameters):
+    return compact({"method": "org.acmeward.Signer." + method, "parameters": parameters})
+
+
+def request_seeds():
+    for method, parameters in REQUESTS.items():
+        put("request", "good-" + method, call(method, parameters))
+    order = REQUESTS["NewOrder"]
+    put_all("request", {
+        "good-no-parameters": '{"method":"org.acmeward.Signer.WhoAmI"}',
+        "bad-unknown-method": call("Sign", {"payload": "x"}),
+        "bad-other-interface": '{"method":"org.acmeward.Admin.WhoAmI"}',
+        "bad-more": '{"method":"org.acmeward.Signer.WhoAmI","more":true}',
+        "bad-name-twice": call("NewOrder", {"nonce": "n", "identifiers": [DNS, DNS]}),
+        "bad-member": call("NewOrder", dict(order, payload="x")),
+        "bad-order": call("PostAsGet", dict(REQUESTS["PostAsGet"], order=0)),
+        "bad-url": call("PostAsGet", dict(REQUESTS["PostAsGet"], url=BASE + "a/../b")),
+        "bad-reason": call("Revoke", dict(REQUESTS["Revoke"], reason=2)),
+    })
+
+
+def name_seeds():
+    good = ["www.example.edu", "*.example.edu", "WWW.Example.EDU", "xn--bcher-kva.example.edu",
+            "bücher.example.edu", "localhost", "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1",
+            "192.0.2.16/28", "2001:db8::/32", "a" * 63 + ".example.edu", "1.2.3.a4"]
+    bad = ["", "example..edu", "www.example.edu.", "f*.example.edu", "*.*.example.edu", "a_b.edu",
+           "ab--c.edu", "xn--a.edu", "1.2.3.4.5", "192.0.2.01", "2001:DB8::1", "192.0.2.17/28",
+           "a" * 64 + ".edu", "-a.edu", "a b.edu", "evil.edu\u202e", "fe80::1%eth0", "0x7f.1"]
+    for number, name in enumerate(good):
+        put("names", f"good-{number:02}", name)
+    for number, name in enumerate(bad):
+        put("names", f"bad-{number:02}", name)
+
+
+def url_seeds():
+    put_all("url", {
+        "good-two": BASE + "order/1\n" + BASE + "order/2",
+        "good-other-port": BASE + "a\nhttps://ca.example.edu/a",
+        "good-address": "https://192.0.2.1/a/b-._~/\nhttps://[2001:db8::1]:8443/a/",
+        "good-single-label": "https://pebble:14000/my-order/AbC_123",
+        "bad-pin": "https://ca.example.edu/acme/directory?x=1&y=a:b+c,@",
+        "bad-user": "https://ca@evil.example/a",
+        "bad-port": "https://ca.example.edu:443/a",
+        "bad-port-zero": "https://ca.example.edu:0443/a",
+        "bad-fragment": "https://ca.example.edu/a#b",
+        "bad-dots": "https://ca.example.edu/a/../b",
+        "bad-slashes": "https://ca.example.edu//a",
+        "bad-percent": "https://ca.example.edu/a%2fb",
+        "bad-case": "https://CA.example.edu/a",
+        "bad-number": "https://0x7f.1/a",
+        "bad-dot": "https://ca.example.edu./a",
+        "bad-scheme": "http://ca.example.edu/a",
+    })
+
+
+def b64url_seeds():
+    put_all("b64url", {
+        "good-url": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ-_A",
+        "good-empty": "", "good-one": "AA", "good-two": "AAA", "good-four": "AAAA",
+        "good-padded": " zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9w+/AA==\n",
+        "bad-bits": "AB", "bad-mixed": "-_+/", "bad-length": "AAAAA", "bad-inside": "AA AA",
+        "bad-padding": "AA=", "bad-nul": b"AA\0A",
+    })
+
+
+SIGNER = """\
+token:
+  module: /usr/lib/softhsm/libsofthsm2.so
+  uri: "pkcs11:token=acmeward;serial=1234"
+  pin_source: /etc/acmeward/pin
+  sessions: 8
+  timeout_ms: 10000
+paths:
+  state: /var/lib/acmeward
+  policies: /etc/acmeward/policy.d
+  application_socket: /run/acmeward/signer.sock
+  admin_socket: /run/acmeward/admin.sock
+openssl_properties: fips=yes
+cas:
+  - name: incommon
+    directory: https://acme.sectigo.com/v2/InCommonRSAOV
+    ca_file: /etc/acmeward/roots.pem
+  - name: loopback
+    directory: https://127.0.0.1:14000/dir
+accounts:
+  - name: incommon-ov
+    ca: incommon
+    key: ec-p384
+    orders_per_day: 300
+    ceiling: [dept.example.edu, bücher.example.edu, 192.0.2.0/24, "2001:db8::/32"]
+  - {name: other, ca: loopback, ceiling: [example.edu]}
+administrators:
+  officers:
+    - user: root
+  operators:
+    - group: adm
+"""
+
+
+def config_seeds():
+    put_all("config", {
+        "good-full": SIGNER,
+        "good-flow": "{token: {module: /m, uri: 'pkcs11:token=t'}, "
+                     "cas: [{name: a, directory: 'https://a/d'}], "
+                     "accounts: [{name: b, ca: a, ceiling: [c.edu]}], "
+                     "administrators: {officers: [{user: root}]}}\n",
+        "bad-unknown": SIGNER + "extra: 1\n",
+        "bad-ca": SIGNER.replace("ca: incommon", "ca: nowhere"),
+        "bad-http": SIGNER.replace("https://acme", "http://acme"),
+        "bad-twice": SIGNER.replace("name: other", "name: incommon-ov"),
+        "bad-path": SIGNER.replace("state: /var", "state: var"),
+        "bad-officer": SIGNER.replace("- user: root", "- {user: root, group: adm}"),
+        "bad-ceiling": SIGNER.replace("[dept.example.edu,", "['*.dept.example.edu',"),
+        "bad-anchor": SIGNER.replace("name: other", "name: &a other"),
+        "bad-empty": "",
+    })
+    client = ("signer: /run/acmeward/signer.sock\nsigner_user: root\n"
+              "certificates: /etc/acmeward\nca_file: /etc/acmeward/roots.pem\n"
+              "proxy: http://proxy.example.edu:3128\napplication: dept_myapp1\n"
+              "key_type: rsa-3072\nhttp_01_port: 8080\nhttp_01_address: 127.0.0.1\n")
+    put_all("client_config", {
+        "good-full": client,
+        "good-empty": "# defaults\n",
+        "bad-user": client.replace("signer_user: root", "signer_user: no-such-user-here"),
+        "bad-port": client.replace("8080", "80800"),
+        "bad-key": client.replace("rsa-3072", "rsa-1024"),
+        "bad-path": client.replace("signer: /run", "signer: run"),
+        "bad-eab": client + "eab_hmac_key: x\n",
+    })
+
+
+POLICY = """\
+application: dept_myapp1
+owner: myapp1-team@dept.example.edu
+account: main
+principals:
+  - user: myapp1
+  - group: web-operators
+  - uid: 1042
+  - gid: 1043
+names:
+  exact: [myapp1.example.edu, pay.other.example.edu]
+  subdomains_of: [myapp1.example.edu, uni.example]
+  wildcards_of: [cdn.myapp1.example.edu]
+  deny: [pay.myapp1.example.edu]
+  addresses: [192.0.2.16/28, 192.0.2.1]
+operations: [order, revoke]
+keys: [ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096]
+profiles: [classic, shortlived]
+limits:
+  names_per_certificate: 20
+  orders_per_day: 50
+shares_with: [central]
+expires: 2027-06-30
+warn_until: 2026-12-31
+"""
+CENTRAL = """\
+application: central
+owner: central@example.edu
+account: other
+principals: [{user: root}]
+names:
+  subdomains_of: [example.edu]
+  wildcards_of: [example.edu, bücher.example.edu]
+  deny: [secret.example.edu]
+limits: {orders_per_day: 10}
+"""
+GHOST = """\
+application: ghost
+owner: g
+account: nothing
+principals: [{user: ghost1}]
+names: {exact: [outside.example.org]}
+"""
+
+
+def policy_seeds():
+    put_all("policy", {
+        "good-three": POLICY + "%%\n" + CENTRAL + "%%\n" + GHOST,
+        "good-one": CENTRAL,
+        "good-unshared": POLICY.replace("[central]", "[]") + "%%\n" + CENTRAL,
+        "bad-same-name": CENTRAL + "%%\n" + CENTRAL,
+        "bad-shares": POLICY,
+        "bad-account": CENTRAL.replace("account: other", "account: nowhere"),
+        "bad-suffix": CENTRAL.replace("[example.edu]", "[co.uk]"),
+        "bad-label": CENTRAL.replace("[example.edu]", "[edu]"),
+        "bad-nobody": CENTRAL.replace("user: root", "uid: 65534"),
+        "bad-quota": (CENTRAL.replace("account: other", "account: main")
+                      .replace("orders_per_day: 10", "orders_per_day: 101")),
+        "bad-torn": CENTRAL[:len(CENTRAL) // 2],
+        "bad-empty": "",
+    })
+
+
+def yaml_seeds():
+    put_all("yaml", {
+        "good-all": "string: text\ninteger: -7\nboolean: true\ndate: 2026-11-24\nchoice: two\n"
+                    "strings: [a, 'b', \"c\\u00fc\"]\nmapping: {inner: x}\nlist:\n  - {a: b}\n"
+                    "  - c: d\nnode: [1, [2, {3: 4}], ~, null, '']\n",
+        "good-block": "string: |-\n  one\nstrings:\n  - >-\n    folded\n    text\n",
+        "bad-unknown": "strnig: x\n",
+        "bad-duplicate": "integer: 1\ninteger: 2\n",
+        "bad-anchor": "node: &a [x]\nlist: [*a]\n",
+        "bad-merge": "mapping: {<<: {inner: x}}\n",
+        "bad-tag": "string: !!str x\n",
+        "bad-two-documents": "string: a\n---\nstring: b\n",
+        "bad-control": 'string: "a\\e[31m"\n',
+        "bad-deep": "node: " + "[" * 17 + "]" * 17 + "\n",
+        "bad-date": "date: 2026-02-30\n",
+        "bad-list": "- a\n- b\n",
+        "bad-utf16": "string: a\n".encode("utf-16"),
+    })
+
+
+def uri_seeds():
+    put_all("uri", {
+        "good-token": "pkcs11:token=acmeward",
+        "good-all": "pkcs11:token=a%20b;serial=1;model=m;manufacturer=x;slot-id=3"
+                    "?pin-source=file:/etc/acmeward/pin",
+        "good-module": "pkcs11:token=t?module-path=/usr/lib/softhsm/libsofthsm2.so",
+        "good-relative-pin": "pkcs11:token=t?pin-source=pin.txt",
+        "bad-pin": "pkcs11:token=t?pin-value=1234",
+        "bad-object": "pkcs11:token=t;object=key",
+        "bad-module": "pkcs11:token=t?module-path=/tmp/evil.so",
+        "bad-unknown": "pkcs11:token=t;vendor=1",
+        "bad-scheme": "token=t",
+        "bad-percent": "pkcs11:token=%zz",
+    })
+
+
+def record(seq, previous, **members):
+    value = {"seq": seq, "time": "2026-11-24T02:34:25Z", "kind": "decision"}
+    value.update(members)
+    value["prev"] = previous
+    return compact(value) + "\n"
+
+
+def log_of(*records):
+    previous, text = "0" * 64, ""
+    for seq, members in enumerate(records, 1):
+        line = record(seq, previous, **members)
+        previous = hashlib.sha256(line.encode()).hexdigest()
+        text += line
+    return text
+
+
+def audit_seeds():
+    digest = hashlib.sha256(b"").hexdigest()
+    full = dict(kind="decision", uid=1001, user="myapp1", application="dept_myapp1",
+                account="incommon-ov", operation="finalize", verdict="permit", rule="names.exact",
+                names=["a.example.edu", "b.example.edu"], policy=digest, input=digest, order=1,
+                order_url=BASE + "order/1", url=BASE + "order/1/finalize", url_kind="finalize",
+                csr=digest, key=digest, serial="01ff", not_after=1795478400, message="ü \u0001")
+    kinds = ("start", "stop", "claim", "certificate", "admin", "outcome", "reload", "alarm")
+    put_all("audit_record", {
+        "good-full": record(3, digest, **full),
+        "good-no-newline": record(3, digest)[:-1],
+        "bad-order": compact({"time": "2026-11-24T02:34:25Z", "seq": 1, "kind": "start",
+                              "prev": digest}),
+        "bad-unknown": record(1, digest, more=1),
+        "bad-null": record(1, digest, user=None),
+        "bad-digest": record(1, digest.upper()),
+        "bad-time": record(1, digest, time="2026-02-30T00:00:00Z"),
+        "bad-zero": record(0, digest),
+        "bad-empty": "",
+    })
+    for kind in kinds:
+        put("audit_record", "good-" + kind, record(1, "0" * 64, kind=kind))
+    whole = log_of({"kind": "start"}, full, {"kind": "claim", "url": "u"}, {"kind": "stop"})
+    lines = whole.splitlines(keepends=True)
+    put_all("audit_log", {
+        "good-log": whole,
+        "good-torn": whole + lines[1][:100],
+        "good-changed-digest": whole.replace("myapp1", "myapp2", 1),
+        "good-of-one": lines[0],
+        "bad-removed": lines[0] + lines[2],
+        "bad-reordered": lines[0] + lines[2] + lines[1],
+        "bad-clock": log_of({"time": "2026-11-24T02:34:25Z"}, {"time": "2026-11-23T02:34:25Z"}),
+        "bad-line": whole + "{}\n",
+        "bad-long": lines[0] + " " * 70000 + "\n",
+        "bad-empty": "",
+    })
+
+
+def acme_seeds():
+    directory = {name: BASE + name for name in
+                 ("newNonce", "newAccount", "newOrder", "revokeCert", "keyChange", "renewalInfo")}
+    directory["meta"] = {"termsOfService": "https://ca.example.edu/tos", "website": "https://x/",
+                         "externalAccountRequired": True, "profiles": {"classic": "x"}}
+    problem = {"type": "urn:ietf:params:acme:error:rejectedIdentifier", "status": 403,
+               "detail": "not delegated \u001b[31m", "instance": "https://ca.example.edu/help",
+               "subproblems": [{"type": "urn:ietf:params:acme:error:caa", "detail": "no",
+                                "identifier": DNS}]}
+    order = {"status": "valid", "expires": "2026-11-25T00:00:00.5Z", "identifiers": [DNS],
+             "authorizations": [BASE + "authz/2", BASE + "authz/1"],
+             "finalize": BASE + "finalize/1", "certificate": BASE + "cert/1",
+             "profile": "classic"}
+    challenge = {"type": "http-01", "status": "pending", "url": BASE + "chall/1",
+                 "token": "DGyRejmCefe7v4NfDGDKfA"}
+    authorization = {"identifier": DNS, "status": "pending", "wildcard": False, "challenges": [
+        challenge, dict(challenge, type="dns-01"), dict(challenge, type="tls-alpn-01"),
+        {"type": "sectigo-email-01"}]}
+    failed = dict(challenge, status="invalid", error=problem)
+    put_all("acme", {
+        "good-directory": compact(directory),
+        "good-order": compact(order),
+        "good-order-invalid": compact(dict(order, status="invalid", error=problem)),
+        "good-authorization": compact(authorization),
+        "good-authorization-invalid": compact(
+            dict(authorization, status="invalid", challenges=[failed])),
+        "good-authorization-valid": compact({"identifier": DNS, "status": "valid"}),
+        "good-problem": compact(problem),
+        "bad-directory-http": compact(dict(directory, newOrder="http://ca.example.edu/x")),
+        "bad-order-status": compact(dict(order, status="on-hold")),
+        "bad-order-twice": compact(dict(order, identifiers=[DNS, DNS])),
+        "bad-token": compact(dict(authorization, challenges=[
+            dict(challenge, token="../../etc/passwd")])),
+        "bad-wildcard": compact(dict(authorization, identifier={
+            "type": "dns", "value": "*.example.edu"})),
+        "bad-html": "<html><title>502 Bad Gateway</title></html>",
+    })
+
+
+def http_seeds():
+    put_all("http_fields", {
+        "good-order": "Content-Type: Application/JSON; charset=utf-8\nReplay-Nonce: oFvnlFP1wIh-_\n"
+                      "Location: https://ca.example.edu/acme/order/1\nRetry-After: 5\n"
+                      'Link: <https://ca.example.edu/acme/directory>;rel="index"\n',
+        "good-links": 'Link: <../a>; title="x, \\"y\\";"; rel=up, </b>;rel="alternate"\n'
+                      "link: <https://o.example/c>;REL=alternate\n",
+        "good-date": "Retry-After: Fri, 31 Dec 2999 23:59:59 GMT\n",
+        "good-relative": "Location: ../order/2?x#y\n",
+        "good-problem": "content-type: application/problem+json\nRetry-After: 99999999999\n",
+        "bad-two-locations": "Location: https://a/b\nLocation: https://a/c\n",
+        "bad-nonce": "Replay-Nonce: a b\n",
+        "bad-nothing": "Server: nginx\n",
+        "bad-long": "Location: https://ca.example.edu/" + "a" * 2100 + "\n",
+    })
+
+
+def openssl(*arguments, text=None):
+    return subprocess.run(["openssl", *arguments], input=text, check=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
+
+
+EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+
+
+def make_csr(folder, names, subject="/", extensions=(), key=EC, digest="-sha256"):
+    added = [f"-addext={text}" for text in ([f"subjectAltName={names}"] if names else [])]
+    added += [f"-addext={text}" for text in extensions]
+    return openssl("req", "-new", "-nodes", *key, digest, "-keyout", f"{folder}/key.pem",
+                   "-subj", subject, "-outform", "DER", *added)
+
+
+def csr_seeds(folder):
+    usual = make_csr(folder, "DNS:a.example.edu,DNS:*.b.example.edu")
+    text = base64.encodebytes(usual).decode().replace("\n", "")
+    lines = "\n".join(text[i:i + 64] for i in range(0, len(text), 64))
+    extensions = ("basicConstraints=CA:FALSE", "keyUsage=critical,digitalSignature,keyEncipherment",
+                  "extendedKeyUsage=serverAuth,clientAuth", "tlsfeature=status_request")
+    put_all("csr", {
+        "good-usual": usual,
+        "good-pem": f"-----BEGIN CERTIFICATE REQUEST-----\n{lines}\n"
+                    "-----END CERTIFICATE REQUEST-----\n",
+        "good-cn": make_csr(folder, "DNS:a.example.edu", "/CN=a.example.edu"),
+        "good-extensions": make_csr(folder, "DNS:a.example.edu", extensions=extensions),
+        "good-address": make_csr(folder, "DNS:a.example.edu,IP:192.0.2.1,IP:2001:db8::1"),
+        "good-p384": make_csr(folder, "DNS:a.example.edu", digest="-sha384", key=(
+            "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384")),
+        "good-rsa": make_csr(folder, "DNS:a.example.edu", key=("-newkey", "rsa:2048")),
+        "bad-no-names": make_csr(folder, ""),
+        "bad-cn": make_csr(folder, "DNS:a.example.edu", "/CN=b.example.edu"),
+        "bad-organisation": make_csr(folder, "DNS:a.example.edu", "/O=Example"),
+        "bad-email": make_csr(folder, "DNS:a.example.edu,email:x@example.edu"),
+        "bad-uri": make_csr(folder, "DNS:a.example.edu,URI:https://example.edu"),
+        "bad-other": make_csr(folder, "DNS:a.example.edu,otherName:1.2.3;UTF8:x"),
+        "bad-ca": make_csr(folder, "DNS:a.example.edu", extensions=("basicConstraints=CA:TRUE",)),
+        "bad-ed25519": make_csr(folder, "DNS:a.example.edu", key=("-newkey", "ed25519")),
+        "bad-trailing": usual + b"\0",
+        "bad-cut": usual[:-1],
+    })
+
+
+def make_root(folder):
+    openssl("req", "-x509", "-nodes", *EC, "-keyout", f"{folder}/root.key", "-out",
+            f"{folder}/root.pem", "-subj", "/CN=Fuzz Root", "-days", "36500",
+            "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=keyCertSign")
+    with open(f"{folder}/root.pem", encoding="ascii") as file:
+        return file.read()
+
+
+def make_leaf(folder, names, more=""):
+    with open(f"{folder}/leaf.cnf", "w", encoding="ascii") as file:
+        file.write(f"basicConstraints=CA:FALSE\nsubjectAltName={names}\n{more}")
+    csr = openssl("req", "-new", "-nodes", *EC, "-keyout", f"{folder}/key.pem", "-subj", "/CN=x")
+    return openssl("x509", "-req", "-CA", f"{folder}/root.pem", "-CAkey", f"{folder}/root.key",
+                   "-days", "36500", "-extfile", f"{folder}/leaf.cnf", text=csr).decode("ascii")
+
+
+def der_of(pem):
+    return openssl("x509", "-outform", "DER", text=pem.encode())
+
+
+def expire(pem):
+    """Another notAfter; the signature no longer fits, but the dates are looked at first."""
+    der = der_of(pem)
+    at = der.index(b"\x18\x0f2")  # GeneralizedTime: the year is after 2049
+    text = base64.encodebytes(der[:at + 2] + b"2016" + der[at + 6:]).decode("ascii")
+    return f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
+
+
+def certificate_seeds(folder):
+    root = make_root(folder)
+    names = "DNS:a.example.edu,DNS:*.b.example.edu,IP:192.0.2.1"
+    leaf = make_leaf(folder, names)
+    email = make_leaf(folder, "DNS:a.example.edu,email:x@example.edu")
+    put_all("certificate", {
+        "good-leaf": der_of(leaf),
+        "good-root": der_of(root),
+        "good-usages": der_of(make_leaf(folder, "DNS:a.example.edu", more=(
+            "keyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\n"
+            "tlsfeature=status_request\nsubjectKeyIdentifier=hash\n"
+            "authorityKeyIdentifier=keyid\n"))),
+        "bad-email": der_of(email),
+        "bad-trailing": der_of(leaf) + b"\0",
+        "bad-name": der_of(make_leaf(folder, "DNS:a_b.example.edu")),
+        "bad-empty": "",
+    })
+    put_all("chain", {
+        "good-leaf": leaf,
+        "good-chain": leaf + root,
+        "good-blanks": " \r\n" + leaf.replace("\n", "\r\n") + "\n\n" + root,
+        "bad-order": root + leaf,
+        "bad-foreign": leaf + "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        "bad-text": "subject=x\n" + leaf,
+        "bad-email": email,
+        "bad-other-root": leaf + make_leaf(folder, names),
+        "bad-expired": expire(leaf),
+        "bad-header": leaf.replace("-----\n", "-----\nProc-Type: 4,ENCRYPTED\n\n", 1),
+        "bad-cut": leaf[:200],
+        "bad-empty": "",
+    })
+
+
+def main():
+    json_seeds()
+    request_seeds()
+    name_seeds()
+    url_seeds()
+    b64url_seeds()
+    config_seeds()
+    policy_seeds()
+    yaml_seeds()
+    uri_seeds()
+    audit_seeds()
+    acme_seeds()
+    http_seeds()
+    with tempfile.TemporaryDirectory() as folder:
+        csr_seeds(folder)
+        certificate_seeds(folder)
+    return 0
+
+
+sys.exit(main())
