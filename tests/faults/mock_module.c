@@ -1,0 +1,293 @@
+/*
+ * libacmeward-mock.so: a PKCS#11 module that is SoftHSM2, but for what rules say (mock_rules.h).
+ * For tests only; nothing installs it.
+ */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <p11-kit/pkcs11.h>
+
+#include "mock_functions.h"
+#include "mock_rules.h"
+
+#define MODULE "/usr/lib/softhsm/libsofthsm2.so"
+
+enum { TEMPLATE_MAX = 64 };
+
+static CK_FUNCTION_LIST *real;
+
+/* Every wrapper begins so; the token is not asked when a rule answers. */
+static bool
+answered(struct mock_call *call, const char *function, CK_RV *answer)
+{
+    mock_call_begin(call, function);
+    const struct mock_rule *rule = mock_call_find(call, MOCK_ANSWER, 0);
+    if (rule != NULL)
+        *answer = rule->answer;
+    return rule != NULL;
+}
+
+/* And ends so. */
+static CK_RV
+conclude(const struct mock_call *call, CK_RV answer)
+{
+    const struct mock_rule *rule = mock_call_find(call, MOCK_AFTER, 0);
+
+    return rule == NULL ? answer : rule->answer;
+}
+
+#define DEFINE(name, parameters, arguments)           \
+    static CK_RV mock_##name parameters               \
+    {                                                 \
+        struct mock_call call;                        \
+        CK_RV rv;                                     \
+                                                      \
+        if (answered(&call, #name, &rv))              \
+            return rv;                                \
+        return conclude(&call, real->name arguments); \
+    }
+MOCK_PLAIN_FUNCTIONS(DEFINE)
+#undef DEFINE
+
+/* Templates. */
+
+struct filtered {
+    CK_ATTRIBUTE attributes[TEMPLATE_MAX];
+    CK_ULONG count;
+};
+
+/* A copy as the rules want it; false when they refuse it. */
+static bool
+take_template(const struct mock_call *call, const CK_ATTRIBUTE *from, CK_ULONG count,
+    struct filtered *out, CK_RV *answer)
+{
+    static CK_BBOOL values[] = {CK_FALSE, CK_TRUE};
+
+    out->count = 0;
+    for (CK_ULONG i = 0; i < count && out->count < TEMPLATE_MAX; i++) {
+        const struct mock_rule *rule = mock_call_find(call, MOCK_REFUSE, from[i].type);
+        if (rule != NULL) {
+            *answer = rule->answer;
+            return false;
+        }
+        if (mock_call_find(call, MOCK_IGNORE, from[i].type) != NULL)
+            continue;
+        CK_ATTRIBUTE *attribute = &out->attributes[out->count++];
+        *attribute = from[i];
+        rule = mock_call_find(call, MOCK_FORCE, from[i].type);
+        if (rule != NULL)
+            attribute->pValue = &values[rule->value == 1];
+    }
+    return true;
+}
+
+static CK_RV
+mock_C_CreateObject(
+    CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *object)
+{
+    struct mock_call call;
+    struct filtered t;
+    CK_RV rv;
+
+    if (answered(&call, "C_CreateObject", &rv) || !take_template(&call, template, count, &t, &rv))
+        return rv;
+    return conclude(&call, real->C_CreateObject(session, t.attributes, t.count, object));
+}
+
+static CK_RV
+mock_C_CopyObject(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template,
+    CK_ULONG count, CK_OBJECT_HANDLE *copy)
+{
+    struct mock_call call;
+    struct filtered t;
+    CK_RV rv;
+
+    if (answered(&call, "C_CopyObject", &rv) || !take_template(&call, template, count, &t, &rv))
+        return rv;
+    return conclude(&call, real->C_CopyObject(session, object, t.attributes, t.count, copy));
+}
+
+static CK_RV
+mock_C_GenerateKey(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *template,
+    CK_ULONG count, CK_OBJECT_HANDLE *key)
+{
+    struct mock_call call;
+    struct filtered t;
+    CK_RV rv;
+
+    if (answered(&call, "C_GenerateKey", &rv) || !take_template(&call, template, count, &t, &rv))
+        return rv;
+    return conclude(&call, real->C_GenerateKey(session, mechanism, t.attributes, t.count, key));
+}
+
+static CK_RV
+mock_C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *public,
+    CK_ULONG public_count, CK_ATTRIBUTE *private, CK_ULONG private_count,
+    CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key)
+{
+    struct mock_call call;
+    struct filtered ours, secret;
+    CK_RV rv;
+
+    if (answered(&call, "C_GenerateKeyPair", &rv) ||
+        !take_template(&call, public, public_count, &ours, &rv) ||
+        !take_template(&call, private, private_count, &secret, &rv))
+        return rv;
+    return conclude(&call, real->C_GenerateKeyPair(session, mechanism, ours.attributes, ours.count,
+                               secret.attributes, secret.count, public_key, private_key));
+}
+
+static CK_RV
+mock_C_UnwrapKey(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapper,
+    CK_BYTE *wrapped, CK_ULONG size, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *key)
+{
+    struct mock_call call;
+    struct filtered t;
+    CK_RV rv;
+
+    if (answered(&call, "C_UnwrapKey", &rv) || !take_template(&call, template, count, &t, &rv))
+        return rv;
+    return conclude(&call,
+        real->C_UnwrapKey(session, mechanism, wrapper, wrapped, size, t.attributes, t.count, key));
+}
+
+/* Attributes. */
+
+static void
+misreport(const struct mock_rule *rule, CK_ATTRIBUTE *attribute)
+{
+    CK_BBOOL value = rule->value == 1 ? CK_TRUE : CK_FALSE;
+
+    if (rule->value < 0) {
+        attribute->ulValueLen = CK_UNAVAILABLE_INFORMATION;
+        return;
+    }
+    attribute->ulValueLen = sizeof(value);
+    if (attribute->pValue != NULL)
+        memcpy(attribute->pValue, &value, sizeof(value));
+}
+
+static void
+leak(CK_ATTRIBUTE *attribute, CK_ULONG room)
+{
+    CK_ULONG size = room < 32 ? room : 32;
+
+    if (attribute->pValue != NULL)
+        memset(attribute->pValue, 0x5a, size);
+    attribute->ulValueLen = size;
+}
+
+static CK_RV
+mock_C_GetAttributeValue(
+    CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, CK_ULONG count)
+{
+    struct mock_call call;
+    const struct mock_rule *rule;
+    CK_RV rv;
+
+    if (answered(&call, "C_GetAttributeValue", &rv))
+        return rv;
+    CK_ULONG room = count == 0 ? 0 : template[0].ulValueLen;
+    rv = real->C_GetAttributeValue(session, object, template, count);
+    for (CK_ULONG i = 0; i < count; i++) {
+        rule = mock_call_find(&call, MOCK_MISREPORT, template[i].type);
+        if (rule != NULL) {
+            misreport(rule, &template[i]);
+            rv = rule->value < 0 ? CKR_ATTRIBUTE_TYPE_INVALID : CKR_OK;
+        }
+        rule = i > 0 ? NULL : mock_call_find(&call, MOCK_LEAK, template[i].type);
+        if (rule != NULL) {
+            leak(&template[i], room);
+            rv = rule->answer;
+        }
+    }
+    return conclude(&call, rv);
+}
+
+/* The others that do more than pass on. */
+
+static CK_RV
+mock_C_Sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG size, CK_BYTE *signature,
+    CK_ULONG *signature_size)
+{
+    struct mock_call call;
+    CK_RV rv;
+
+    if (answered(&call, "C_Sign", &rv))
+        return rv;
+    rv = real->C_Sign(session, data, size, signature, signature_size);
+    if (rv == CKR_OK && signature != NULL && *signature_size > 0) {
+        if (mock_call_find(&call, MOCK_WRONG, 0) != NULL)
+            signature[*signature_size / 2] ^= 1;
+        if (mock_call_find(&call, MOCK_SHORT, 0) != NULL)
+            --*signature_size;
+    }
+    return conclude(&call, rv);
+}
+
+static CK_RV
+mock_C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
+{
+    struct mock_call call;
+    CK_RV rv;
+
+    if (answered(&call, "C_GetTokenInfo", &rv))
+        return rv;
+    rv = real->C_GetTokenInfo(slot, info);
+    for (unsigned i = 0; i < call.count; i++) {
+        if (call.hits[i].action != MOCK_FLAGS)
+            continue;
+        if (call.hits[i].value == 1)
+            info->flags |= call.hits[i].type;
+        else
+            info->flags &= ~call.hits[i].type;
+    }
+    return conclude(&call, rv);
+}
+
+/* The module. */
+
+__attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list);
+
+#define MEMBER(name, parameters, arguments) .name = mock_##name,
+static CK_FUNCTION_LIST mock = {
+    .version = {2, 40},
+    MOCK_PLAIN_FUNCTIONS(MEMBER).C_GetFunctionList = C_GetFunctionList,
+    .C_CreateObject = mock_C_CreateObject,
+    .C_CopyObject = mock_C_CopyObject,
+    .C_GenerateKey = mock_C_GenerateKey,
+    .C_GenerateKeyPair = mock_C_GenerateKeyPair,
+    .C_UnwrapKey = mock_C_UnwrapKey,
+    .C_GetAttributeValue = mock_C_GetAttributeValue,
+    .C_Sign = mock_C_Sign,
+    .C_GetTokenInfo = mock_C_GetTokenInfo,
+};
+#undef MEMBER
+
+static void
+load(void)
+{
+    CK_C_GetFunctionList get = NULL;
+    void *library = dlopen(MODULE, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    void *symbol = library == NULL ? NULL : dlsym(library, "C_GetFunctionList");
+
+    if (symbol == NULL)
+        return;
+    memcpy(&get, &symbol, sizeof(get));
+    if (get(&real) != CKR_OK)
+        real = NULL;
+}
+
+CK_RV
+C_GetFunctionList(CK_FUNCTION_LIST **list)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, load);
+    if (real == NULL)
+        return CKR_GENERAL_ERROR;
+    *list = &mock;
+    return CKR_OK;
+}

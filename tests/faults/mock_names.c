@@ -1,0 +1,114 @@
+#include "mock_names.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROW(name)   \
+    {               \
+#name, name \
+    }
+static const struct {
+    const char *name;
+    unsigned long value;
+} names[] = {
+    ROW(CKR_OK),
+    ROW(CKR_HOST_MEMORY),
+    ROW(CKR_SLOT_ID_INVALID),
+    ROW(CKR_GENERAL_ERROR),
+    ROW(CKR_FUNCTION_FAILED),
+    ROW(CKR_ARGUMENTS_BAD),
+    ROW(CKR_ATTRIBUTE_READ_ONLY),
+    ROW(CKR_ATTRIBUTE_SENSITIVE),
+    ROW(CKR_ATTRIBUTE_TYPE_INVALID),
+    ROW(CKR_ATTRIBUTE_VALUE_INVALID),
+    ROW(CKR_ACTION_PROHIBITED),
+    ROW(CKR_DEVICE_ERROR),
+    ROW(CKR_DEVICE_MEMORY),
+    ROW(CKR_DEVICE_REMOVED),
+    ROW(CKR_FUNCTION_CANCELED),
+    ROW(CKR_FUNCTION_NOT_SUPPORTED),
+    ROW(CKR_KEY_HANDLE_INVALID),
+    ROW(CKR_KEY_UNEXTRACTABLE),
+    ROW(CKR_KEY_FUNCTION_NOT_PERMITTED),
+    ROW(CKR_MECHANISM_INVALID),
+    ROW(CKR_OBJECT_HANDLE_INVALID),
+    ROW(CKR_OPERATION_ACTIVE),
+    ROW(CKR_OPERATION_NOT_INITIALIZED),
+    ROW(CKR_PIN_INCORRECT),
+    ROW(CKR_PIN_INVALID),
+    ROW(CKR_PIN_LEN_RANGE),
+    ROW(CKR_PIN_EXPIRED),
+    ROW(CKR_PIN_LOCKED),
+    ROW(CKR_SESSION_CLOSED),
+    ROW(CKR_SESSION_COUNT),
+    ROW(CKR_SESSION_HANDLE_INVALID),
+    ROW(CKR_SESSION_READ_ONLY),
+    ROW(CKR_TEMPLATE_INCOMPLETE),
+    ROW(CKR_TEMPLATE_INCONSISTENT),
+    ROW(CKR_TOKEN_NOT_PRESENT),
+    ROW(CKR_TOKEN_NOT_RECOGNIZED),
+    ROW(CKR_TOKEN_WRITE_PROTECTED),
+    ROW(CKR_USER_ALREADY_LOGGED_IN),
+    ROW(CKR_USER_NOT_LOGGED_IN),
+    ROW(CKR_USER_PIN_NOT_INITIALIZED),
+    ROW(CKR_CRYPTOKI_NOT_INITIALIZED),
+    ROW(CKR_BUFFER_TOO_SMALL),
+    ROW(CKA_TOKEN),
+    ROW(CKA_PRIVATE),
+    ROW(CKA_LABEL),
+    ROW(CKA_VALUE),
+    ROW(CKA_ID),
+    ROW(CKA_SENSITIVE),
+    ROW(CKA_ENCRYPT),
+    ROW(CKA_DECRYPT),
+    ROW(CKA_WRAP),
+    ROW(CKA_UNWRAP),
+    ROW(CKA_SIGN),
+    ROW(CKA_SIGN_RECOVER),
+    ROW(CKA_VERIFY),
+    ROW(CKA_VERIFY_RECOVER),
+    ROW(CKA_DERIVE),
+    ROW(CKA_PRIVATE_EXPONENT),
+    ROW(CKA_PRIME_1),
+    ROW(CKA_PRIME_2),
+    ROW(CKA_EXPONENT_1),
+    ROW(CKA_EXPONENT_2),
+    ROW(CKA_COEFFICIENT),
+    ROW(CKA_EC_POINT),
+    ROW(CKA_EXTRACTABLE),
+    ROW(CKA_LOCAL),
+    ROW(CKA_NEVER_EXTRACTABLE),
+    ROW(CKA_ALWAYS_SENSITIVE),
+    ROW(CKA_MODIFIABLE),
+    ROW(CKA_COPYABLE),
+    ROW(CKA_DESTROYABLE),
+    ROW(CKA_ALLOWED_MECHANISMS),
+    ROW(CKA_UNWRAP_TEMPLATE),
+    ROW(CKF_USER_PIN_COUNT_LOW),
+    ROW(CKF_USER_PIN_FINAL_TRY),
+    ROW(CKF_USER_PIN_LOCKED),
+    ROW(CKF_USER_PIN_TO_BE_CHANGED),
+    ROW(CKF_USER_PIN_INITIALIZED),
+    ROW(CKF_LOGIN_REQUIRED),
+    ROW(CKF_WRITE_PROTECTED),
+};
+#undef ROW
+
+bool
+mock_constant(const char *text, unsigned long *out)
+{
+    char *end;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i].name, text) != 0)
+            continue;
+        *out = names[i].value;
+        return true;
+    }
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    *out = strtoul(text, &end, 0);
+    return errno == 0 && *end == '\0';
+}
