@@ -50,9 +50,12 @@ read_content_type(CURL *easy, const struct http_asked *asked, char **out)
     size_t length = value != NULL ? strspn(value, media_type) : 0;
     if (length == 0 || strchr("; \t", value[length]) == NULL)
         return AW_OK;
-    AW_TRY(copy_text(value, length, out));
-    for (char *c = *out; *c != '\0'; c++)
+    char *type = strndup(value, length);
+    if (type == NULL)
+        return aw_fail_memory();
+    for (char *c = type; *c != '\0'; c++)
         *c = (char)tolower((unsigned char)*c);
+    *out = type;
     return AW_OK;
 }
 

@@ -64,27 +64,28 @@ read_jws(const cJSON *reply, char **out)
     return aw_json_writer_finish(&w, out);
 }
 
+/* `target`: the URL that must come back; NULL: the signer's choice. */
 static aw_result
-read_signed(const cJSON *reply, struct signer_signed *out)
+read_signed(const cJSON *reply, const char *target, struct signer_signed *out)
 {
     const char *url, *warning;
 
     AW_TRY(aw_json_string(reply, "url", HTTP_URL_MAX, &url));
     AW_TRY(aw_json_optional_string(reply, "warning", WARNING_MAX, &warning));
+    if (target != NULL && strcmp(url, target) != 0)
+        return aw_fail(AW_CODE_MISMATCH, "signed for %s, asked for %s", url, target);
     AW_TRY(read_jws(reply, &out->jws));
     AW_TRY(copy(url, &out->url));
     return warning != NULL ? copy(warning, &out->warning) : AW_OK;
 }
 
-/* *out is whole or zero. `target`: the URL that must come back; NULL: the signer's choice. */
+/* *out is whole or zero. */
 static aw_result
 take_signed(const cJSON *reply, const char *target, struct signer_signed *out)
 {
     AW_CLEANUP(signer_signed_free) struct signer_signed s = {0};
 
-    AW_TRY(aw_context(read_signed(reply, &s), "the signer's reply"));
-    if (target != NULL && strcmp(s.url, target) != 0)
-        return aw_fail(AW_CODE_MISMATCH, "the signer signed for %s, asked for %s", s.url, target);
+    AW_TRY(aw_context(read_signed(reply, target, &s), "the signer's reply"));
     *out = s;
     memset(&s, 0, sizeof(s));
     return AW_OK;

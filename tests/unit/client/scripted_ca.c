@@ -291,7 +291,7 @@ send_answer(const struct sending *sending, SSL *ssl)
         return false;
     case CA_SLOW_BODY:
         send_text(ssl, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
-        send_for_ever(ssl, "x", 1, SLOW_NS);
+        send_for_ever(ssl, "xxxx", 4, SLOW_NS);
         return false;
     }
     return false;

@@ -27,7 +27,7 @@ enum ca_trick {
     CA_GIB_BODY,       /**< a Content-Length of 1 GiB, and octets until the client leaves */
     CA_ENDLESS_BODY,   /**< octets until the client leaves, no length told */
     CA_ENDLESS_HEADER, /**< header fields until the client leaves */
-    CA_SLOW_BODY,      /**< an octet now and then until the client leaves */
+    CA_SLOW_BODY,      /**< a few octets now and then until the client leaves */
     CA_NUL_BODY,       /**< the body, then a NUL and an "x" */
 };
 
