@@ -264,7 +264,7 @@ static aw_result
 wait_while(struct issue *issue, enum acme_status status)
 {
     int64_t end = aw_now_ms() + (int64_t)ISSUE_PROCESSING_SECONDS * 1000;
-    int64_t backoff_ms = 0;
+    int64_t backoff_ms = ISSUE_POLL_BEFORE_MS;
 
     while (issue->order.status == status) {
         if (aw_now_ms() > end)
@@ -361,7 +361,7 @@ look_again(struct issue *issue, int64_t *backoff_ms)
 static aw_result
 finalize(struct issue *issue)
 {
-    int64_t backoff_ms = 0;
+    int64_t backoff_ms = ISSUE_POLL_BEFORE_MS;
 
     for (size_t i = 0; i < ISSUE_FINALIZES_MAX && issue->order.status == ACME_READY; i++) {
         AW_TRY(finalize_once(issue));

@@ -19,8 +19,9 @@
 enum {
     ISSUE_PROCESSING_SECONDS = 3600, /**< an order may stay "processing" that long */
     ISSUE_VALIDATION_SECONDS = 600,  /**< an authorization may stay "pending" after its answer */
-    ISSUE_FINALIZES_MAX =
-        4, /**< of one order, where the CA's answer was lost or it stays "ready" */
+    ISSUE_FINALIZES_MAX = 4,   /**< of one order: the CA's answer was lost, or it stays "ready" */
+    ISSUE_POLL_BEFORE_MS = 10, /**< waits between polls double from here: the first is twice this,
+                                    since many CAs are ready at once */
 };
 
 /** Steps, as progress tells them. */

@@ -203,7 +203,7 @@ static aw_result
 await(struct issue *issue, const struct task *task)
 {
     int64_t end = aw_now_ms() + (int64_t)ISSUE_VALIDATION_SECONDS * 1000;
-    int64_t backoff_ms = 0;
+    int64_t backoff_ms = ISSUE_POLL_BEFORE_MS;
 
     while (aw_now_ms() <= end) {
         AW_CLEANUP(acme_authorization_free) struct acme_authorization now = {0};
