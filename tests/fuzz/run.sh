@@ -18,7 +18,9 @@ if [ -z "${BUILD:-}" ]; then
     cmake --preset fuzz >/dev/null
     cmake --build --preset fuzz --target fuzzers
 fi
-[ $# -gt 0 ] || set -- $(cd tests/fuzz/corpus && echo *)
+# Names of targets have no blanks: splitting is wanted.
+# shellcheck disable=SC2046
+[ $# -gt 0 ] || set -- $(ls tests/fuzz/corpus)
 
 status=0
 for name in "$@"; do

@@ -74,9 +74,11 @@ what_is_no_socket_is_nobody(void **state)
 static bool
 find_user(const char *name, uid_t *uid, void *context)
 {
+    char *end = NULL;
+
     (void)context;
-    *uid = (uid_t)atoi(name);
-    return *uid != 0 || strcmp(name, "0") == 0;
+    *uid = (uid_t)strtoul(name, &end, 10);
+    return end != name && *end == '\0';
 }
 
 static bool
