@@ -23,7 +23,7 @@ static bool
 answered(struct mock_call *call, const char *function, CK_RV *answer)
 {
     mock_call_begin(call, function);
-    const struct mock_rule *rule = mock_call_find(call, MOCK_ANSWER, 0);
+    const struct mock_rule *rule = mock_call_find(call, MOCK_ANSWER);
     if (rule != NULL)
         *answer = rule->answer;
     return rule != NULL;
@@ -33,7 +33,7 @@ answered(struct mock_call *call, const char *function, CK_RV *answer)
 static CK_RV
 conclude(const struct mock_call *call, CK_RV answer)
 {
-    const struct mock_rule *rule = mock_call_find(call, MOCK_AFTER, 0);
+    const struct mock_rule *rule = mock_call_find(call, MOCK_AFTER);
 
     return rule == NULL ? answer : rule->answer;
 }
@@ -67,16 +67,16 @@ take_template(const struct mock_call *call, const CK_ATTRIBUTE *from, CK_ULONG c
 
     out->count = 0;
     for (CK_ULONG i = 0; i < count && out->count < TEMPLATE_MAX; i++) {
-        const struct mock_rule *rule = mock_call_find(call, MOCK_REFUSE, from[i].type);
+        const struct mock_rule *rule = mock_call_find_for(call, MOCK_REFUSE, from[i].type);
         if (rule != NULL) {
             *answer = rule->answer;
             return false;
         }
-        if (mock_call_find(call, MOCK_IGNORE, from[i].type) != NULL)
+        if (mock_call_find_for(call, MOCK_IGNORE, from[i].type) != NULL)
             continue;
         CK_ATTRIBUTE *attribute = &out->attributes[out->count++];
         *attribute = from[i];
-        rule = mock_call_find(call, MOCK_FORCE, from[i].type);
+        rule = mock_call_find_for(call, MOCK_FORCE, from[i].type);
         if (rule != NULL)
             attribute->pValue = &values[rule->value == 1];
     }
@@ -192,12 +192,12 @@ mock_C_GetAttributeValue(
     CK_ULONG room = count == 0 ? 0 : template[0].ulValueLen;
     rv = real->C_GetAttributeValue(session, object, template, count);
     for (CK_ULONG i = 0; i < count; i++) {
-        rule = mock_call_find(&call, MOCK_MISREPORT, template[i].type);
+        rule = mock_call_find_for(&call, MOCK_MISREPORT, template[i].type);
         if (rule != NULL) {
             misreport(rule, &template[i]);
             rv = rule->value < 0 ? CKR_ATTRIBUTE_TYPE_INVALID : CKR_OK;
         }
-        rule = i > 0 ? NULL : mock_call_find(&call, MOCK_LEAK, template[i].type);
+        rule = i > 0 ? NULL : mock_call_find_for(&call, MOCK_LEAK, template[i].type);
         if (rule != NULL) {
             leak(&template[i], room);
             rv = rule->answer;
@@ -219,9 +219,9 @@ mock_C_Sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG size, CK_BYTE *si
         return rv;
     rv = real->C_Sign(session, data, size, signature, signature_size);
     if (rv == CKR_OK && signature != NULL && *signature_size > 0) {
-        if (mock_call_find(&call, MOCK_WRONG, 0) != NULL)
+        if (mock_call_find(&call, MOCK_WRONG) != NULL)
             signature[*signature_size / 2] ^= 1;
-        if (mock_call_find(&call, MOCK_SHORT, 0) != NULL)
+        if (mock_call_find(&call, MOCK_SHORT) != NULL)
             --*signature_size;
     }
     return conclude(&call, rv);

@@ -263,10 +263,19 @@ mock_call_begin(struct mock_call *call, const char *function)
 }
 
 const struct mock_rule *
-mock_call_find(const struct mock_call *call, enum mock_action action, unsigned long type)
+mock_call_find(const struct mock_call *call, enum mock_action action)
 {
     for (unsigned i = 0; i < call->count; i++)
-        if (call->hits[i].action == action && (type == 0 || call->hits[i].type == type))
+        if (call->hits[i].action == action)
+            return &call->hits[i];
+    return NULL;
+}
+
+const struct mock_rule *
+mock_call_find_for(const struct mock_call *call, enum mock_action action, CK_ATTRIBUTE_TYPE type)
+{
+    for (unsigned i = 0; i < call->count; i++)
+        if (call->hits[i].action == action && call->hits[i].type == type)
             return &call->hits[i];
     return NULL;
 }

@@ -75,9 +75,12 @@ struct mock_call {
 /** Notes the call, collects the rules that match, and waits or dies if they say so. */
 void mock_call_begin(struct mock_call *call, const char *function);
 
-/** The first rule of that action (for that type, if it is not 0), or NULL. */
+/** The first rule of that action, or NULL. */
+const struct mock_rule *mock_call_find(const struct mock_call *call, enum mock_action action);
+
+/** The first rule of that action for that attribute, or NULL. */
 const struct mock_rule *
-mock_call_find(const struct mock_call *call, enum mock_action action, unsigned long type);
+mock_call_find_for(const struct mock_call *call, enum mock_action action, CK_ATTRIBUTE_TYPE type);
 
 /** Parses one rule; false when it is none. */
 bool mock_rule_parse(const char *text, struct mock_rule *out);
