@@ -157,7 +157,9 @@ token_objects_discard(struct token_session *s, const uint8_t *id, size_t id_size
     struct aw_error error;
 
     aw_error_save(&error);
-    if (aw_ok(token_objects_find(s, template, AW_COUNT(template), handles, &found)))
+    /* The old session may be dead, or in the middle of an operation that failed. */
+    if (aw_ok(token_session_open(s, CKF_RW_SESSION)) &&
+        aw_ok(token_objects_find(s, template, AW_COUNT(template), handles, &found)))
         for (size_t i = 0; i < found; i++)
             aw_ignore(TOKEN_CALL_ALONE(s, C_DestroyObject, s->handle, handles[i]), "way out");
     aw_ignore(aw_error_restore(&error), "the failure before is the one to report");
