@@ -302,8 +302,9 @@ retract_eab(struct admin_call *call, struct ca *ca, const char *kid)
 
     aw_error_save(&error);
     aw_result r = ca_draft(ca, &draft);
-    if (aw_ok(r)) {
-        drop_eab(&draft, find_eab(&draft, kid));
+    struct ca_eab *eab = aw_ok(r) ? find_eab(&draft, kid) : NULL;
+    if (eab != NULL) {
+        drop_eab(&draft, eab);
         r = accounts_commit_ca(call->core->accounts, ca, &draft);
     }
     if (!aw_ok(r))

@@ -44,7 +44,8 @@ work_refuse(struct work *work, enum sign_outcome outcome, const char *rule, cons
 }
 
 static aw_result
-take_warning(struct work *work, const struct policy_request *asked)
+take_warning(struct work *work, const struct policy_application *application,
+    const struct policy_request *asked)
 {
     AW_CLEANUP(aw_free) char *text = NULL;
     char until[32];
@@ -52,7 +53,7 @@ take_warning(struct work *work, const struct policy_request *asked)
     if (!work->verdict.warned)
         return AW_OK;
     AW_TRY(policy_refusal_text(&work->verdict, asked, &text));
-    aw_time_text(work->verdict.application->warn_until, until);
+    aw_time_text(application->warn_until, until);
     return aw_format(&work->reply->warning, "will be refused from %.10s on: %s", until, text);
 }
 
@@ -68,8 +69,10 @@ work_take_verdict(struct work *work, const struct policy_request *asked)
         AW_TRY(set(&reply->application, application->name));
         AW_TRY(set(&reply->account, application->account));
     }
+    if (verdict->allowed && application == NULL)
+        return aw_fail(AW_CODE_INTERNAL, "the policy allows what is of no application");
     if (verdict->allowed)
-        return take_warning(work, asked);
+        return take_warning(work, application, asked);
     if (application != NULL) {
         AW_TRY(set(&reply->owner, application->owner));
         AW_TRY(policy_allowed_text(application, &reply->allowed));

@@ -8,8 +8,6 @@
 #include "signer_world.h"
 
 #include <ftw.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/b64url.h"
+#include "policy/system.h"
 
 #define FAR "2099-01-01"
 
@@ -238,20 +237,15 @@ world_reload(struct world *w)
 struct peer
 world_peer(const char *user, const char *group)
 {
-    const struct passwd *entry = getpwnam(user);
     struct peer peer = {.group_count = 1};
 
-    if (entry == NULL)
+    if (!policy_system_resolver.user(user, &peer.uid, NULL))
         fail_msg("the system has no user %s", user);
-    peer.uid = entry->pw_uid;
     /* The primary group would let www-data in by its name: peers of tests have none that counts. */
     peer.groups[0] = 12345;
-    if (group != NULL) {
-        const struct group *found = getgrnam(group);
-
-        assert_non_null(found);
-        peer.groups[peer.group_count++] = found->gr_gid;
-    }
+    if (group != NULL &&
+        !policy_system_resolver.group(group, &peer.groups[peer.group_count++], NULL))
+        fail_msg("the system has no group %s", group);
     snprintf(peer.user, sizeof(peer.user), "%s", user);
     return peer;
 }

@@ -221,7 +221,6 @@ static void
 check_identity(struct world *w, size_t i)
 {
     AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
-    AW_CLEANUP(aw_free) char *application = NULL;
     struct peer peer = world_peer(identities[i].user, identities[i].group);
     int64_t before = world_position(w);
 
