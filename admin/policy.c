@@ -45,8 +45,9 @@ load(const struct admin_options *options, struct loaded *out)
     if (aw_ok(r))
         r = policy_accounts_of(out->config, &faults, &out->accounts);
     if (aw_ok(r))
-        r = policy_load(out->config->paths.policies, out->accounts.items, out->accounts.count,
-            &policy_system_resolver, &faults, &warnings, &out->snapshot);
+        r = policy_load(&(struct policy_source){out->config->paths.policies, out->accounts.items,
+                            out->accounts.count, &policy_system_resolver},
+            &faults, &warnings, &out->snapshot);
     aw_faults_print(&faults, stderr);
     print_warnings(&warnings);
     return r;

@@ -126,9 +126,8 @@ load_all(struct draft *draft, const char *folder, const struct policy_resolver *
 }
 
 aw_result
-policy_load(const char *folder, const struct policy_account *accounts, size_t account_count,
-    const struct policy_resolver *resolver, struct aw_faults *faults, struct aw_faults *warnings,
-    policy_snapshot **out)
+policy_load(const struct policy_source *source, struct aw_faults *faults,
+    struct aw_faults *warnings, policy_snapshot **out)
 {
     AW_CLEANUP(policy_draft_release)
     struct draft draft = {
@@ -138,8 +137,8 @@ policy_load(const char *folder, const struct policy_account *accounts, size_t ac
     if (draft.snapshot == NULL)
         return aw_fail_memory();
     AW_TRY(policy_index_open(&draft.snapshot->index));
-    AW_TRY(policy_draft_accounts(&draft, accounts, account_count));
-    AW_TRY(load_all(&draft, folder, resolver));
+    AW_TRY(policy_draft_accounts(&draft, source->accounts, source->account_count));
+    AW_TRY(load_all(&draft, source->folder, source->resolver));
     if (faults->total > before)
         return aw_faults_result(faults);
     if (warnings != NULL)

@@ -145,6 +145,14 @@ struct policy_resolver {
 /** An immutable, compiled policy. */
 typedef struct policy_snapshot policy_snapshot;
 
+/** Where a policy comes from. */
+struct policy_source {
+    const char *folder;
+    const struct policy_account *accounts; /**< copied */
+    size_t account_count;
+    const struct policy_resolver *resolver;
+};
+
 /**
  * Loads every *.yaml file of a folder (hidden files and others are skipped; a *.yaml that is not a
  * regular file is a fault), compiles them. All faults of all files are collected, with line and
@@ -154,14 +162,12 @@ typedef struct policy_snapshot policy_snapshot;
  * Unknown users and groups are no faults: they make the application inert and are warned of.
  * An empty folder is a valid policy that allows nothing. The folder and its files may be writable
  * by their owner only, who is root or the user of this process.
- * @param accounts copied
  * @param[out] warnings unknown users, overlaps, what can never be issued; may be NULL
  * @param[out] out untouched unless AW_OK; release: policy_release
  * @return AW_CODE_CONFIG with faults; AW_CODE_NOT_FOUND or AW_CODE_PERMISSION for the folder
  * itself, AW_CODE_LIMIT, AW_CODE_MEMORY
  */
-AW_MUST_USE aw_result policy_load(const char *folder, const struct policy_account *accounts,
-    size_t account_count, const struct policy_resolver *resolver, struct aw_faults *faults,
+AW_MUST_USE aw_result policy_load(const struct policy_source *source, struct aw_faults *faults,
     struct aw_faults *warnings, policy_snapshot **out);
 
 /** One more reference; thread-safe. */

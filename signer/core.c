@@ -67,7 +67,8 @@ load_files(
     if (!aw_ok(r) && r.code != AW_CODE_CONFIG)
         return r;
     AW_TRY(peer_roles_resolve(files->config, &policy_system_resolver, warnings, &files->roles));
-    r = policy_load(files->config->paths.policies, list.items, list.count, &policy_system_resolver,
+    r = policy_load(&(struct policy_source){files->config->paths.policies, list.items, list.count,
+                        &policy_system_resolver},
         faults, warnings, &files->snapshot);
     return aw_ok(r) ? aw_faults_result(faults) : r;
 }

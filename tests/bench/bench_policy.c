@@ -139,7 +139,8 @@ load(const struct options *o, struct measure *m)
     AW_TRY(aw_name_parse(domain, strlen(domain), &ceiling));
     long before = status_octets("RssAnon:");
     uint64_t start = bench_now();
-    aw_result r = policy_load(o->folder, &account, 1, &resolver, &faults, NULL, &m->snapshot);
+    aw_result r = policy_load(
+        &(struct policy_source){o->folder, &account, 1, &resolver}, &faults, NULL, &m->snapshot);
     if (!aw_ok(r))
         aw_faults_print(&faults, stderr);
     AW_TRY(r);

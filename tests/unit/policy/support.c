@@ -113,7 +113,8 @@ load_folder(const char *folder, const struct policy_account *accounts, size_t ac
     AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
     policy_snapshot *snapshot = NULL;
     aw_result r =
-        policy_load(folder, accounts, account_count, &test_resolver, &faults, &warnings, &snapshot);
+        policy_load(&(struct policy_source){folder, accounts, account_count, &test_resolver},
+            &faults, &warnings, &snapshot);
 
     if (!aw_ok(r)) {
         aw_faults_print(&faults, stderr);

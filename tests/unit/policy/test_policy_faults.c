@@ -56,8 +56,8 @@ load(const struct row *row, struct said *said)
     struct policy_account accounts[] = {
         {.name = "main", .ceiling = &ceiling, .ceiling_count = 1, .orders_per_day = 1000},
         {.name = "free", .ceiling = &ceiling, .ceiling_count = 1}};
-    aw_result r =
-        policy_load(row->folder, accounts, 2, &test_resolver, &faults, &warnings, &snapshot);
+    aw_result r = policy_load(&(struct policy_source){row->folder, accounts, 2, &test_resolver},
+        &faults, &warnings, &snapshot);
 
     /* Faults and a snapshot exclude one another. */
     assert_int_equal(aw_ok(r), faults.total == 0);
@@ -174,7 +174,8 @@ expect_fault(const char *folder, const char *text)
     policy_snapshot *snapshot = NULL;
     struct aw_name ceiling = name_of("example.edu");
     struct policy_account account = {.name = "main", .ceiling = &ceiling, .ceiling_count = 1};
-    aw_result r = policy_load(folder, &account, 1, &test_resolver, &faults, NULL, &snapshot);
+    aw_result r = policy_load(
+        &(struct policy_source){folder, &account, 1, &test_resolver}, &faults, NULL, &snapshot);
 
     assert_int_equal(r.code, AW_CODE_CONFIG);
     assert_null(snapshot);
@@ -229,12 +230,15 @@ refuses_a_folder_that_is_absent_or_loose(void **state)
 
     (void)state;
     assert_int_equal(
-        policy_load("/nonexistent/policy.d", NULL, 0, &test_resolver, &faults, NULL, &snapshot)
+        policy_load(&(struct policy_source){"/nonexistent/policy.d", NULL, 0, &test_resolver},
+            &faults, NULL, &snapshot)
             .code,
         AW_CODE_NOT_FOUND);
     folder_make(folder);
     assert_int_equal(chmod(folder, 0777), 0);
-    assert_int_equal(policy_load(folder, NULL, 0, &test_resolver, &faults, NULL, &snapshot).code,
+    assert_int_equal(policy_load(&(struct policy_source){folder, NULL, 0, &test_resolver}, &faults,
+                         NULL, &snapshot)
+                         .code,
         AW_CODE_PERMISSION);
     folder_remove(folder);
     assert_int_equal(faults.total, 0);
@@ -253,11 +257,13 @@ refuses_accounts_that_make_no_sense(void **state)
 
     (void)state;
     folder_make(folder);
-    assert_int_equal(
-        policy_load(folder, accounts, 2, &test_resolver, &faults, NULL, &snapshot).code,
+    assert_int_equal(policy_load(&(struct policy_source){folder, accounts, 2, &test_resolver},
+                         &faults, NULL, &snapshot)
+                         .code,
         AW_CODE_CONFIG);
-    assert_int_equal(policy_load(folder, accounts, POLICY_ACCOUNTS_MAX + 1, &test_resolver, &faults,
-                         NULL, &snapshot)
+    assert_int_equal(policy_load(&(struct policy_source){folder, accounts, POLICY_ACCOUNTS_MAX + 1,
+                                     &test_resolver},
+                         &faults, NULL, &snapshot)
                          .code,
         AW_CODE_LIMIT);
     folder_remove(folder);
