@@ -24,9 +24,12 @@ struct batch {
 struct audit_log {
     struct audit_file file;
     pthread_t writer;
-    pthread_mutex_t lock; /* guards all below */
-    pthread_cond_t work;  /* for the writer: there is something, or the end */
-    pthread_cond_t done;  /* for those who wait: more is durable, or the log is broken */
+    pthread_mutex_t lock;   /* guards all below */
+    pthread_cond_t work;    /* for the writer: there is something, or the end */
+    pthread_cond_t done[2]; /* for those who wait: their batch is durable, or the log is broken; by
+                               turns, so that a batch wakes its own waiters only */
+    unsigned turn; /* batches that the writer has taken: the one in flight is done[turn % 2] */
+    int64_t taken; /* last record of the batch in flight */
     audit_hasher *hasher;
     struct batch queue;        /* appended, not yet taken by the writer */
     int64_t appended;          /* the chain's end: sequence number, */
@@ -79,7 +82,8 @@ settle_result(audit_log *log, aw_result r)
     if (!aw_ok(r) && !log->broken) {
         log->broken = true;
         aw_error_save(&log->cause);
-        pthread_cond_broadcast(&log->done);
+        pthread_cond_broadcast(&log->done[0]);
+        pthread_cond_broadcast(&log->done[1]);
     }
     return log->broken ? aw_error_restore(&log->cause) : AW_OK;
 }
@@ -98,7 +102,8 @@ take_batch(audit_log *log, struct batch *batch, int64_t *last)
     log->queue = *batch;
     log->queue.size = 0;
     *batch = taken;
-    *last = log->appended;
+    *last = log->taken = log->appended;
+    log->turn++;
     log->in_flight = taken.size;
     return true;
 }
@@ -114,7 +119,7 @@ finish_batch(audit_log *log, aw_result r, size_t size, int64_t last)
     log->size += (int64_t)size;
     log->in_flight = 0;
     log->durable = last;
-    pthread_cond_broadcast(&log->done);
+    pthread_cond_broadcast(&log->done[log->turn % 2]);
     return true;
 }
 
@@ -161,7 +166,8 @@ release(audit_log **log)
     audit_file_close(&(*log)->file);
     audit_hasher_free(&(*log)->hasher);
     free((*log)->queue.bytes);
-    pthread_cond_destroy(&(*log)->done);
+    pthread_cond_destroy(&(*log)->done[0]);
+    pthread_cond_destroy(&(*log)->done[1]);
     pthread_cond_destroy(&(*log)->work);
     pthread_mutex_destroy(&(*log)->lock);
     free(*log);
@@ -178,7 +184,8 @@ prepare(audit_log **out)
     log->file.fd = -1;
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->work, NULL);
-    pthread_cond_init(&log->done, NULL);
+    pthread_cond_init(&log->done[0], NULL);
+    pthread_cond_init(&log->done[1], NULL);
     *out = log;
     return audit_hasher_new(&log->hasher);
 }
@@ -195,6 +202,7 @@ find_end(audit_log *log, size_t *torn)
         AW_TRY(audit_chain_next(&chain, &more));
     log->appended = chain.seq;
     log->durable = chain.seq;
+    log->taken = chain.seq;
     log->time = chain.time;
     memcpy(log->head, chain.head, sizeof(log->head));
     log->size = chain.lines.offset;
@@ -297,8 +305,11 @@ audit_log_wait(audit_log *log, int64_t seq)
     if (seq > log->appended)
         return aw_fail(AW_CODE_INTERNAL, "waiting for audit record %lld, the last one is %lld",
             (long long)seq, (long long)log->appended);
-    while (!log->broken && log->durable < seq)
-        pthread_cond_wait(&log->done, &log->lock);
+    while (!log->broken && log->durable < seq) {
+        unsigned batch = seq <= log->taken ? log->turn : log->turn + 1;
+
+        pthread_cond_wait(&log->done[batch % 2], &log->lock);
+    }
     return settle_result(log, AW_OK);
 }
 
