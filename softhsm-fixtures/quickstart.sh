@@ -149,8 +149,9 @@ start_signer() {
         tries=0
         until [ -S "$home/run/signer.sock" ]; do
             tries=$((tries + 1))
-            if ! signer_runs || [ $tries -gt 300 ]; then
-                cat "$home/signer.log" >&2
+            # Any process of that number: at first it is still this shell on its way to the signer.
+            if ! kill -0 "$(cat "$home/signer.pid")" 2>/dev/null || [ $tries -gt 300 ]; then
+                cat "$home/signer.log" >&2 || true
                 die "the signer did not start"
             fi
             sleep 0.1
