@@ -226,7 +226,11 @@ read_time(const cJSON *json, const char *name, int64_t *out)
     const char *text;
 
     AW_TRY(aw_json_string(json, name, 32, &text));
-    return aw_context(aw_time_parse(text, out), "member \"%s\"", name);
+    AW_TRY(aw_context(aw_time_parse(text, out), "member \"%s\"", name));
+    if (*out < 0)
+        return aw_fail(
+            AW_CODE_SYNTAX, "member \"%s\" is %s, expected a time from 1970 on", name, text);
+    return AW_OK;
 }
 
 static aw_result

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""make_corpus.py: writes the seeds of tests/fuzz/corpus/.
+"""make_corpus.py [NAME ...]: writes the seeds of tests/fuzz/corpus/; without names all of them.
 
 Files good-* must be accepted by their target, files bad-* must not. Keys are made here and thrown
 away: a run of this script makes other CSRs and certificates. Inputs that once failed have other
@@ -341,6 +341,7 @@ def audit_seeds():
         "bad-null": record(1, digest, user=None),
         "bad-digest": record(1, digest.upper()),
         "bad-time": record(1, digest, time="2026-02-30T00:00:00Z"),
+        "bad-before-1970": record(1, digest, time="1026-11-24T02:34:25Z"),
         "bad-zero": record(0, digest),
         "bad-empty": "",
     })
@@ -433,7 +434,12 @@ def make_csr(folder, names, subject="/", extensions=(), key=EC, digest="-sha256"
                    "-subj", subject, "-outform", "DER", *added)
 
 
-def csr_seeds(folder):
+def csr_seeds():
+    with tempfile.TemporaryDirectory() as folder:
+        make_csrs(folder)
+
+
+def make_csrs(folder):
     usual = make_csr(folder, "DNS:a.example.edu,DNS:*.b.example.edu")
     text = base64.encodebytes(usual).decode().replace("\n", "")
     lines = "\n".join(text[i:i + 64] for i in range(0, len(text), 64))
@@ -490,7 +496,12 @@ def expire(pem):
     return f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"
 
 
-def certificate_seeds(folder):
+def certificate_seeds():
+    with tempfile.TemporaryDirectory() as folder:
+        make_certificates(folder)
+
+
+def make_certificates(folder):
     root = make_root(folder)
     names = "DNS:a.example.edu,DNS:*.b.example.edu,IP:192.0.2.1"
     leaf = make_leaf(folder, names)
@@ -523,23 +534,19 @@ def certificate_seeds(folder):
     })
 
 
+SEEDS = {"json": json_seeds, "request": request_seeds, "names": name_seeds, "url": url_seeds,
+         "b64url": b64url_seeds, "config": config_seeds, "policy": policy_seeds,
+         "yaml": yaml_seeds, "uri": uri_seeds, "audit": audit_seeds, "acme": acme_seeds,
+         "http_fields": http_seeds, "csr": csr_seeds, "certificate": certificate_seeds}
+
+
 def main():
-    json_seeds()
-    request_seeds()
-    name_seeds()
-    url_seeds()
-    b64url_seeds()
-    config_seeds()
-    policy_seeds()
-    yaml_seeds()
-    uri_seeds()
-    audit_seeds()
-    acme_seeds()
-    http_seeds()
-    with tempfile.TemporaryDirectory() as folder:
-        csr_seeds(folder)
-        certificate_seeds(folder)
-    return 0
+    names = sys.argv[1:] or list(SEEDS)
+    unknown = [name for name in names if name not in SEEDS]
+    if unknown:
+        sys.exit(f"no seeds of {', '.join(unknown)}; there are {', '.join(SEEDS)}")
+    for name in names:
+        SEEDS[name]()
 
 
-sys.exit(main())
+main()
