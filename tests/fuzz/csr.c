@@ -92,13 +92,13 @@ sign(const uint8_t *info, size_t size, uint8_t signature[SIGNATURE_MAX])
     return length;
 }
 
-/* Where the CertificationRequestInfo begins, and its octets; all of the input when it is no CSR. */
+/* Octets of the CertificationRequestInfo; all of the input when it is no CSR and nothing else. */
 static struct der
 info_of(const uint8_t *data, size_t size)
 {
     struct der whole = {data, size}, inner, contents;
 
-    if (der_take(&whole, DER_SEQUENCE, &inner) != DER_TAKEN)
+    if (der_take(&whole, DER_SEQUENCE, &inner) != DER_TAKEN || whole.size > 0)
         return (struct der){data, size};
     const uint8_t *begin = inner.data;
     if (der_take(&inner, DER_SEQUENCE, &contents) != DER_TAKEN)
@@ -157,7 +157,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     FUZZ_CHECK(!plain || text);
     FUZZ_CHECK(!plain || !signable || accepted);
-    if (text)
+    if (text || accepted)
         fuzz_accept();
     return 0;
 }
