@@ -14,7 +14,7 @@ import subprocess
 import threading
 import unittest
 
-from world import ADMIN, CLIENT, SIGNER, TOKEN_TOOL, World, environment, run
+from world import ADMIN, CLIENT, SIGNER, TOKEN_TOOL, World, environment, run, wait_until
 
 OURS = {os.path.realpath(program) for program in (ADMIN, CLIENT, SIGNER)}
 
@@ -214,7 +214,9 @@ class Nowhere(unittest.TestCase):
         text = base64.urlsafe_b64encode(self.eab).rstrip(b"=").decode()
         process = subprocess.Popen(["sh", "-c", "read wait", text], stdin=subprocess.PIPE)
         try:
-            watcher.look(str(process.pid))
+            # Between fork and exec it has its parent's command line.
+            wait_until("the planted command line", lambda: watcher.look(str(process.pid))
+                       or watcher.found)
         finally:
             process.kill()
             process.stdin.close()
