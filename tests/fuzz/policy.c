@@ -195,6 +195,7 @@ check_decision(const policy_snapshot *snapshot, const struct policy_application 
         FUZZ_CHECK(!verdict.allowed || !is_denied(application, name));
         FUZZ_CHECK(!verdict.allowed || !application->inert);
         FUZZ_CHECK(!verdict.allowed || application->expires == 0 || days[i] < application->expires);
+        FUZZ_CHECK(!verdict.warned || (verdict.allowed && days[i] < application->warn_until));
         FUZZ_CHECK(
             !verdict.allowed ||
             (request.operation == POLICY_ORDER ? application->can_order : application->can_revoke));
@@ -244,6 +245,42 @@ check_list(const policy_snapshot *snapshot, const struct policy_application *app
 }
 
 static bool
+is_listed(const char *const *texts, size_t count, const char *text)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(texts[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* What is asked beside names. */
+static void
+check_gates(const policy_snapshot *snapshot, const struct policy_application *application)
+{
+    static const char *const profiles[] = {NULL, "classic", "other"};
+    struct aw_name name = name_of("www.myapp1.example.edu");
+    struct policy_verdict verdict;
+
+    for (unsigned i = 0; i < 2 * POLICY_KEY_COUNT * AW_COUNT(profiles); i++) {
+        struct policy_request request = {.operation = POLICY_ORDER,
+            .names = &name,
+            .name_count = 1,
+            .has_key = true,
+            .key = (enum policy_key)(i / 2 % POLICY_KEY_COUNT),
+            .profile = profiles[i / 2 / POLICY_KEY_COUNT],
+            .has_validity = i % 2 != 0};
+        policy_decide_application(snapshot, application, &request, days[1], &verdict);
+        check_texts(snapshot, &request, &verdict, days[1]);
+        FUZZ_CHECK(!verdict.allowed || !request.has_validity);
+        if (!verdict.allowed || verdict.warned)
+            continue;
+        FUZZ_CHECK((application->keys >> request.key & 1) != 0);
+        FUZZ_CHECK(request.profile == NULL ||
+                   is_listed(application->profiles, application->profiles_count, request.profile));
+    }
+}
+
+static bool
 check_application(const struct policy_application *application, void *context)
 {
     const policy_snapshot *snapshot = context;
@@ -251,6 +288,7 @@ check_application(const struct policy_application *application, void *context)
 
     FUZZ_CHECK(policy_find(snapshot, application->name) == application);
     fuzz_check_plain(application->owner);
+    check_gates(snapshot, application);
     check_outside(snapshot, application);
     check_list(snapshot, application, application->exact, application->exact_count);
     check_list(snapshot, application, application->subdomains_of, application->subdomains_count);
@@ -262,20 +300,64 @@ check_application(const struct policy_application *application, void *context)
     return true;
 }
 
-/* nobody, and somebody of no policy, get nothing. */
-static void
-check_strangers(const policy_snapshot *snapshot)
+/* A subject, and what is found of it. */
+struct asked {
+    const policy_snapshot *snapshot;
+    struct policy_subject subject;
+    const struct policy_application *matching[POLICY_APPLICATIONS_MAX];
+    size_t matches;
+};
+
+static bool
+note_match(const struct policy_application *application, void *context)
 {
-    const gid_t groups[] = {65534};
-    const struct policy_subject strangers[] = {{65534, groups, 1}, {4000000000, NULL, 0}};
+    struct asked *asked = context;
+
+    asked->matching[asked->matches++] = application;
+    return true;
+}
+
+/* By name: only one's own, and then as the application itself is decided. */
+static bool
+check_named(const struct policy_application *application, void *context)
+{
+    const struct asked *asked = context;
+    struct aw_name name = name_of("www.myapp1.example.edu");
+    struct policy_request request = {POLICY_ORDER, application->name, &name, 1, .has_key = false};
+    struct policy_verdict verdict, own;
+    size_t i = 0;
+
+    policy_decide(asked->snapshot, &asked->subject, &request, days[1], &verdict);
+    policy_decide_application(asked->snapshot, application, &request, days[1], &own);
+    while (i < asked->matches && asked->matching[i] != application)
+        i++;
+    if (i < asked->matches)
+        FUZZ_CHECK(verdict.allowed == own.allowed && verdict.rule == own.rule);
+    else
+        FUZZ_CHECK(!verdict.allowed && (verdict.rule == POLICY_RULE_APPLICATION_UNKNOWN ||
+                                           verdict.rule == POLICY_RULE_APPLICATION_NONE));
+    return true;
+}
+
+static void
+check_subject(const policy_snapshot *snapshot, uid_t uid, gid_t gid)
+{
+    static struct asked asked;
     struct aw_name name = name_of("www.example.edu");
     struct policy_request request = {POLICY_ORDER, NULL, &name, 1, .has_key = false};
     struct policy_verdict verdict;
 
-    policy_decide(snapshot, &strangers[0], &request, days[1], &verdict);
-    FUZZ_CHECK(!verdict.allowed && !policy_knows(snapshot, &strangers[0]));
-    policy_decide(snapshot, &strangers[1], &request, days[1], &verdict);
-    FUZZ_CHECK(!verdict.allowed || policy_knows(snapshot, &strangers[1]));
+    asked.snapshot = snapshot;
+    asked.subject = (struct policy_subject){uid, &gid, 1};
+    asked.matches = 0;
+    policy_visit_subject(snapshot, &asked.subject, note_match, &asked);
+    FUZZ_CHECK(policy_knows(snapshot, &asked.subject) == (asked.matches > 0));
+    policy_decide(snapshot, &asked.subject, &request, days[1], &verdict);
+    FUZZ_CHECK(asked.matches != 0 || verdict.rule == POLICY_RULE_APPLICATION_NONE);
+    FUZZ_CHECK(asked.matches < 2 || verdict.rule == POLICY_RULE_APPLICATION_AMBIGUOUS);
+    FUZZ_CHECK(!verdict.allowed || asked.matches == 1);
+    FUZZ_CHECK(uid != POLICY_NOBODY || asked.matches == 0);
+    policy_visit_all(snapshot, check_named, &asked);
 }
 
 static void
@@ -287,7 +369,11 @@ check_snapshot(policy_snapshot *snapshot, const char *text, size_t size)
 
     policy_count(snapshot, &counts);
     FUZZ_CHECK(counts.applications >= 1 && counts.inert <= counts.applications);
-    check_strangers(snapshot);
+    check_subject(snapshot, 1000 + 'm', 1000 + 'w');
+    check_subject(snapshot, 1042, 1043);
+    check_subject(snapshot, 0, 0);
+    check_subject(snapshot, 4000000000, POLICY_NOBODY);
+    check_subject(snapshot, POLICY_NOBODY, 1043);
     policy_visit_all(snapshot, check_application, snapshot);
     FUZZ_CHECK(aw_ok(load(text, size, &faults, &again)));
     FUZZ_CHECK(strlen(policy_digest(snapshot)) == 64);
