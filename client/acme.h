@@ -111,7 +111,7 @@ AW_MUST_USE aw_result acme_wait(acme_session *session, const char *why, int64_t 
 /**
  * The next wait in milliseconds: Retry-After when it is over 0 (at most ACME_RETRY_AFTER_MAX
  * seconds), else ACME_BACKOFF_FIRST_MS doubled at each call up to ACME_BACKOFF_MAX_MS. *last_ms
- * begins as 0.
+ * begins as 0, or as half of another first wait.
  */
 int64_t acme_backoff(int64_t *last_ms, int64_t retry_after);
 

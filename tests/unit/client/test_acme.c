@@ -416,6 +416,8 @@ static const struct {
         AW_CODE_CA_REFUSED, "caa (HTTP 403)", NULL},
     {"HTML", "text/html", "<html>", 502, -1, AW_CODE_CA_UNAVAILABLE,
         "no problem type told (HTTP 502)", "in trouble"},
+    {"a problem of another media type is none", "text/html", "{" TYPE("rateLimited") "}", 403, -1,
+        AW_CODE_CA_REFUSED, "no problem type told (HTTP 403)", NULL},
     {"broken JSON", NULL, "{", 403, -1, AW_CODE_CA_REFUSED, "no problem type told (HTTP 403)",
         NULL},
     {"a list", NULL, "[]", 403, -1, AW_CODE_CA_REFUSED, "no problem type told (HTTP 403)", NULL},
