@@ -135,7 +135,8 @@ parse_action(char *text, struct mock_rule *out)
         return parse_words(actions[i].form, words + 1, count - 1, out);
     }
     out->action = MOCK_ANSWER;
-    return count == 1 && strncmp(words[0], "CKR_", 4) == 0 && mock_constant(words[0], &out->answer);
+    bool named = strncmp(words[0], "CKR_", 4) == 0 || words[0][0] == '0';
+    return count == 1 && named && mock_constant(words[0], &out->answer);
 }
 
 bool

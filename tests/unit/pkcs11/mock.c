@@ -96,8 +96,10 @@ mock_objects(void)
     CK_SESSION_HANDLE session = softhsm_session();
     CK_OBJECT_HANDLE objects[64];
     CK_ULONG count = 0;
+    CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE template = {CKA_TOKEN, &yes, sizeof(yes)};
 
-    assert_int_equal(f->C_FindObjectsInit(session, NULL, 0), CKR_OK);
+    assert_int_equal(f->C_FindObjectsInit(session, &template, 1), CKR_OK);
     assert_int_equal(f->C_FindObjects(session, objects, 64, &count), CKR_OK);
     assert_int_equal(f->C_FindObjectsFinal(session), CKR_OK);
     assert_int_equal(f->C_CloseSession(session), CKR_OK);

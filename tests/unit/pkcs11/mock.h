@@ -19,7 +19,7 @@ unsigned mock_calls(const struct softhsm *h, const char *function);
 /** Counts from here. */
 void mock_forget_calls(const struct softhsm *h);
 
-/** Objects in the token "test", asked of SoftHSM itself with a session of a logged-in process. */
+/** Token objects in the token "test", asked of SoftHSM itself by a process that is logged in. */
 unsigned mock_objects(void);
 
 /** Whether a JWS signature of a key verifies, by OpenSSL alone. */
