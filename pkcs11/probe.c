@@ -22,8 +22,11 @@ enum { ROWS_MAX = 512, SWEPT_MAX = 64 };
 
 struct probing {
     token *t;
+    struct probe_tools tools;
     struct token_probe *out;
 };
+
+static const char making[] = "make it like the real ones";
 
 /* Labels of all keys that a probe ever makes, for the sweep. */
 static const char *const labels[] = {LABEL "ec-p256", LABEL "ec-p384", LABEL "rsa-2048",
@@ -114,12 +117,12 @@ tell(struct token_probe_row *row, const char *note, const char *consequence)
 /* Attempts. */
 
 static void
-make_attempt(struct probing *p, const struct probe_tools *tools,
-    const struct probe_subject *subject, const struct probe_attempt *table_row)
+make_attempt(
+    struct probing *p, const struct probe_subject *subject, const struct probe_attempt *table_row)
 {
     AW_CLEANUP(token_session_close) struct token_session s = {.owner = p->t};
     struct probe_try attempt = {
-        .row = table_row, .subject = subject, .tools = tools, .s = &s, .answer = CKR_OK};
+        .row = table_row, .subject = subject, .tools = &p->tools, .s = &s, .answer = CKR_OK};
 
     /* Each has a session of its own: an attempt may leave it in the middle of an operation. */
     attempt.answer = probe_answer(&s, token_session_open(&s, CKF_RW_SESSION));
@@ -132,11 +135,11 @@ make_attempt(struct probing *p, const struct probe_tools *tools,
 }
 
 static void
-attempt_all(struct probing *p, const struct probe_tools *tools, const struct probe_subject *subject)
+attempt_all(struct probing *p, const struct probe_subject *subject)
 {
     for (size_t i = 0; i < probe_attempt_count; i++)
         if ((probe_attempts[i].kinds & subject->kind) != 0)
-            make_attempt(p, tools, subject, &probe_attempts[i]);
+            make_attempt(p, subject, &probe_attempts[i]);
 }
 
 struct attempts {
@@ -149,18 +152,15 @@ static aw_result
 attempts_run(struct token_session *s, void *context)
 {
     struct attempts *a = context;
-    struct probe_tools tools;
     const struct token_object_name name = {
         .class = a->subject->class, .label = a->subject->label, .what = "throw-away key"};
 
     AW_TRY(token_object_find_one(s, &name, &a->subject->object));
-    probe_tools_make(s, &tools);
-    attempt_all(a->p, &tools, a->subject);
+    attempt_all(a->p, a->subject);
     return AW_OK;
 }
 
-/* A key that the token will not or cannot make as asked, in contrast to one that is not to be had
- * just now. */
+/* The token will not or cannot make such a key, in contrast to: it can't just now. */
 static bool
 is_finding(aw_result r)
 {
@@ -173,7 +173,7 @@ tell_making(struct probing *p, const struct probe_subject *subject, aw_result r,
     const struct token_key_report *report)
 {
     CK_RV rv = aw_ok(r) ? CKR_OK : aw_error_last()->cause_number;
-    struct token_probe_row *row = add_row(p->out, subject, "make it like the real ones", rv);
+    struct token_probe_row *row = add_row(p->out, subject, making, rv);
 
     if (!aw_ok(r)) {
         row->verdict = TOKEN_PROBE_NOT_ENFORCED;
@@ -186,6 +186,8 @@ tell_making(struct probing *p, const struct probe_subject *subject, aw_result r,
     }
     bool strict = report->dropped[0] == '\0' && report->weaker[0] == '\0';
     row->verdict = strict ? TOKEN_PROBE_ENFORCED : TOKEN_PROBE_NOT_ENFORCED;
+    /* A key that is not PRIVATE needs no login, so the PIN protects nothing. */
+    row->required = subject->required && strstr(report->weaker, "PRIVATE") != NULL;
     if (strict)
         tell(row, "", "");
     else
@@ -230,7 +232,8 @@ probe_mac_key(struct probing *p)
         .required = true};
     struct attempts attempts = {p, &subject};
 
-    AW_TRY(aw_secret_new(token_mac_size(TOKEN_HS256), &value));
+    /* Long enough for any HMAC: no attempt shall fail because the key is short. */
+    AW_TRY(aw_secret_new(TOKEN_MAC_MAX, &value));
     value->size = value->capacity;
     if (RAND_bytes_ex(p->t->libctx, value->data, value->size, 0) != 1)
         return aw_fail_openssl("no random octets for a throw-away key");
@@ -246,6 +249,7 @@ probe_mac_key(struct probing *p)
 struct unwrapping {
     const struct probe_tools *tools;
     CK_OBJECT_HANDLE object;
+    bool made;
 };
 
 static aw_result
@@ -258,17 +262,15 @@ create_unwrapped(struct token_session *s, const struct token_template *templates
     return rv == CKR_OK ? AW_OK : token_session_note(s, "C_UnwrapKey", rv);
 }
 
-/* As an EAB key would be, with the ladder. */
-static CK_RV
-unwrap_strictly(struct token_session *s, const struct probe_tools *tools,
-    struct token_key_report *report, CK_OBJECT_HANDLE *out)
+/* As an EAB key would be: with the ladder, and flags read back. */
+static aw_result
+unwrap_strictly(struct token_session *s, struct unwrapping *u, struct token_key_report *report)
 {
     static const CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     static const CK_KEY_TYPE type = CKK_GENERIC_SECRET;
     static const CK_ATTRIBUTE_TYPE denied[] = {CKA_COPYABLE, CKA_MODIFIABLE, CKA_VERIFY, CKA_DERIVE,
         CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP};
-    struct unwrapping u = {.tools = tools};
-    struct token_ladder ladder = {.template_count = 1, .create = create_unwrapped, .context = &u};
+    struct token_ladder ladder = {.template_count = 1, .create = create_unwrapped, .context = u};
     struct token_template *t = &ladder.templates[0];
 
     token_template_must(t, token_attribute(CKA_CLASS, &class, sizeof(class)));
@@ -280,9 +282,19 @@ unwrap_strictly(struct token_session *s, const struct probe_tools *tools,
     token_template_must_flag(t, CKA_EXTRACTABLE, false);
     token_template_must_flag(t, CKA_SIGN, true);
     token_template_deny(t, denied, AW_COUNT(denied));
-    CK_RV rv = probe_answer(s, token_ladder_create(s, &ladder, report));
-    *out = u.object;
-    return rv;
+    AW_TRY(token_ladder_create(s, &ladder, report));
+    u->made = true;
+    return token_template_verify(s, u->object, t, report);
+}
+
+/* A token without AES key wrap, or that unwraps no such key, is none the worse for it. */
+static void
+tell_not_unwrapped(struct probing *p, const struct probe_subject *subject, CK_RV rv)
+{
+    struct token_probe_row *row = add_row(p->out, subject, making, rv);
+
+    row->verdict = proves_nothing(rv) ? TOKEN_PROBE_UNCLEAR : TOKEN_PROBE_NOT_OFFERED;
+    tell(row, "", "");
 }
 
 static aw_result
@@ -293,22 +305,21 @@ unwrapped_run(struct token_session *s, void *context)
         .label = LABEL_UNWRAPPED,
         .kind = PROBE_UNWRAPPED,
         .class = CKO_SECRET_KEY};
-    struct probe_tools tools;
+    struct unwrapping u = {.tools = &p->tools};
     struct token_key_report report = {0};
 
-    probe_tools_make(s, &tools);
-    CK_RV rv =
-        tools.blob_size == 0 ? tools.answer : unwrap_strictly(s, &tools, &report, &subject.object);
-    struct token_probe_row *row = add_row(p->out, &subject, "unwrap it with our attributes", rv);
-    row->verdict = rv == CKR_OK         ? TOKEN_PROBE_ENFORCED
-                   : proves_nothing(rv) ? TOKEN_PROBE_UNCLEAR
-                                        : TOKEN_PROBE_NOT_OFFERED;
-    tell(row, "", "");
-    if (rv == CKR_OK) /* what it did with them shows in the rows that follow */
-        snprintf(row->follows, sizeof(row->follows), "accepted%s%.400s",
-            report.dropped[0] == '\0' ? "" : "; refused: ", report.dropped);
-    if (rv == CKR_OK)
-        attempt_all(p, &tools, &subject);
+    if (p->tools.blob_size == 0) {
+        tell_not_unwrapped(p, &subject, p->tools.answer);
+        return AW_OK;
+    }
+    aw_result r = unwrap_strictly(s, &u, &report);
+    if (!u.made) {
+        tell_not_unwrapped(p, &subject, probe_answer(s, r));
+        return AW_OK;
+    }
+    tell_making(p, &subject, r, &report);
+    subject.object = u.object;
+    attempt_all(p, &subject);
     return AW_OK;
 }
 
@@ -360,6 +371,10 @@ sweep_all(struct probing *p)
 static aw_result
 probe_all(struct probing *p, const enum token_key_type *types, size_t count)
 {
+    AW_CLEANUP(token_session_close) struct token_session s = {.owner = p->t}; /* of the tools */
+
+    AW_TRY(token_session_open(&s, CKF_RW_SESSION));
+    probe_tools_make(&s, &p->tools);
     for (size_t i = 0; i < count; i++)
         AW_TRY(probe_account_key(p, types[i]));
     AW_TRY(probe_mac_key(p));
@@ -370,7 +385,7 @@ aw_result
 token_probe_run(token *t, const enum token_key_type *types, size_t count, struct token_probe **out)
 {
     AW_CLEANUP(token_probe_free) struct token_probe *probe = calloc(1, sizeof(*probe));
-    struct probing p = {t, probe};
+    struct probing p = {.t = t, .out = probe};
     struct aw_error error;
 
     if (probe == NULL)
