@@ -6,7 +6,7 @@ import os
 import signal
 import unittest
 
-from world import World, make_tls, run
+from world import Failed, World, make_tls, run
 
 
 def openssl(*words):
@@ -214,7 +214,15 @@ class OneCourse(unittest.TestCase):
         self.course(pebble={"nonce_reject": 5})
 
     def test_bad_nonces_50_percent(self):
-        self.course(pebble={"nonce_reject": 50})
+        # Ten bad nonces in a row for one request, or eight for finalize, are given up by design:
+        # at this rate one course in eighty meets that. Then, and only then, another one is run.
+        for _ in range(3):
+            try:
+                return self.course(pebble={"nonce_reject": 50})
+            except Failed as failure:
+                if "badNonce" not in str(failure) and "order.spent" not in str(failure):
+                    raise
+        self.fail("three courses in a row met the limit of retries")
 
 
 class Recovery(unittest.TestCase):
