@@ -227,7 +227,6 @@ probe_set(struct probe_try *attempt)
     struct token_session *s = attempt->s;
     CK_ATTRIBUTE template = token_attribute_bool(attempt->row->type, attempt->row->value);
 
-    /* A flag that is so already was not set by this: the row of the key's making tells of it. */
     attempt->answer =
         PROBE_CALL(s, C_SetAttributeValue, s->handle, attempt->subject->object, &template, 1);
     attempt->absent = attempt->answer == CKR_FUNCTION_NOT_SUPPORTED;

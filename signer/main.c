@@ -79,6 +79,11 @@ parse_options(int argc, char **argv, struct options *out)
             return option == 'h' ? 0 : aw_code_exit(AW_CODE_USAGE);
         }
     }
+    if (out->probe ? out->check : out->json) {
+        fprintf(stderr,
+            "acmeward-signer: --json goes with --probe-token, --check-config does not\n%s", usage);
+        return aw_code_exit(AW_CODE_USAGE);
+    }
     if (optind < argc) {
         fprintf(stderr, "acmeward-signer: \"%s\" is not expected here\n%s", argv[optind], usage);
         return aw_code_exit(AW_CODE_USAGE);

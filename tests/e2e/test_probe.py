@@ -201,6 +201,12 @@ class Probe(unittest.TestCase):
         self.assertIn("belongs to uid 65534", done.err)
         self.assertIn("runuser -u", done.err)
 
+    def test_options(self):
+        self.world.write_config()
+        for words in (["--json"], ["--probe-token", "--check-config"]):
+            done = run([SIGNER, "--config", self.world.config, *words], status=USAGE)
+            self.assertIn("--json goes with --probe-token", done.err)
+
     def test_wrong_configuration_and_pin(self):
         self.probe(status=USAGE)        # there is no signer.yaml
         self.world.write_config()
