@@ -16,6 +16,7 @@ enum { FOLDERS = AW_COUNT(folder_names) };
 struct deployed {
     struct deployed *next;
     char token[CHALLENGE_TOKEN_MAX + 1]; /* empty once removed */
+    bool written;                        /* the file is ours to remove */
     int folders[FOLDERS + 1];            /* descriptors: the web root, then each folder below it */
     bool made[FOLDERS];                  /* which of them we made */
 };
@@ -49,8 +50,9 @@ challenge_webroot_new(challenge_webroot **out)
 static void
 remove_file(struct deployed *d)
 {
-    if (d->token[0] != '\0' && d->folders[FOLDERS] >= 0)
+    if (d->written)
         unlinkat(d->folders[FOLDERS], d->token, 0);
+    d->written = false;
     d->token[0] = '\0';
 }
 
@@ -83,6 +85,24 @@ challenge_webroot_free(challenge_webroot **w)
     *w = NULL;
 }
 
+/* Not to the umask's mode: the server is another user. The folder must be the one that we made: the
+ * web root's owner may have put another one, or a link, in its place meanwhile. */
+static aw_result
+open_to_server(int folder, const char *name, const char *root)
+{
+    struct stat st;
+
+    if (fstat(folder, &st) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't examine %s in %s", name, root);
+    if (st.st_uid != geteuid())
+        return aw_fail(
+            AW_CODE_PERMISSION, "somebody replaced the folder %s in the web root %s", name, root);
+    if (fchmod(folder, 0755) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't set the mode of %s in %s", name, root);
+    return AW_OK;
+}
+
+/* No link is followed: the web root's owner could lead us, who may be root, anywhere. */
 static aw_result
 enter_folder(struct deployed *d, size_t index, const char *root)
 {
@@ -93,26 +113,26 @@ enter_folder(struct deployed *d, size_t index, const char *root)
         d->made[index] = true;
     else if (errno != EEXIST)
         return aw_fail_errno(AW_CODE_IO, "can't make the folder %s in the web root %s", name, root);
-    d->folders[index + 1] = openat(above, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    d->folders[index + 1] = openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (d->folders[index + 1] < 0)
-        return aw_fail_errno(AW_CODE_IO, "can't open the folder %s in the web root %s", name, root);
-    /* Not to the umask's mode: the server is another user. */
-    if (d->made[index] && fchmod(d->folders[index + 1], 0755) != 0)
-        return aw_fail_errno(AW_CODE_IO, "can't set the mode of %s in %s", name, root);
-    return AW_OK;
+        return aw_hint(
+            aw_fail_errno(AW_CODE_IO, "can't open the folder %s in the web root %s", name, root),
+            "it must be a folder and no symbolic link");
+    return d->made[index] ? open_to_server(d->folders[index + 1], name, root) : AW_OK;
 }
 
 static aw_result
-write_token(const struct deployed *d, const char *root, const char *text)
+write_token(struct deployed *d, const char *root, const char *text)
 {
     int folder = d->folders[FOLDERS];
 
-    if (unlinkat(folder, d->token, 0) != 0 && errno != ENOENT)
-        return aw_fail_errno(AW_CODE_IO, "can't replace %s/" CHALLENGE_PATH "/%s", root, d->token);
     AW_CLEANUP(aw_close)
     int fd = openat(folder, d->token, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0 || fchmod(fd, 0644) != 0)
+    if (fd < 0)
         return aw_fail_errno(AW_CODE_IO, "can't make %s/" CHALLENGE_PATH "/%s", root, d->token);
+    d->written = true;
+    if (fchmod(fd, 0644) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't set the mode of %s in %s", d->token, root);
     return aw_context(
         aw_fd_write(fd, text, strlen(text)), "%s/" CHALLENGE_PATH "/%s", root, d->token);
 }

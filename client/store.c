@@ -45,21 +45,28 @@ store_name_check(const char *name)
         STORE_NAME_MAX);
 }
 
+/* One that is there already may be somebody else's, or a link: the key must not go there. */
+static aw_result
+own_folder(const char *path, mode_t mode)
+{
+    AW_TRY(aw_folder_make(path, mode));
+    return aw_path_check(path, geteuid(), 0022);
+}
+
 static aw_result
 make_folder(const char *root, const char *name, mode_t mode)
 {
     AW_CLEANUP(aw_free) char *path = NULL;
 
     AW_TRY(aw_path_join(root, name, &path));
-    return aw_folder_make(path, mode);
+    return own_folder(path, mode);
 }
 
 /* The key will lie here: nobody else may be able to replace the folders above it. */
 static aw_result
 make_root(const char *root)
 {
-    AW_TRY(aw_folder_make(root, 0755));
-    AW_TRY(aw_path_check(root, geteuid(), 0022));
+    AW_TRY(own_folder(root, 0755));
     AW_TRY(make_folder(root, "archive", 0700));
     return make_folder(root, "live", 0700);
 }
@@ -99,8 +106,8 @@ open_parts(store *s)
     AW_TRY(make_root(s->root));
     AW_TRY(lock(s));
     s->fresh = access(s->live, F_OK) != 0;
-    AW_TRY(aw_folder_make(s->archive, 0755));
-    AW_TRY(aw_folder_make(s->live, 0755));
+    AW_TRY(own_folder(s->archive, 0755));
+    AW_TRY(own_folder(s->live, 0755));
     AW_TRY(store_mend(s));
     return write_readme(s);
 }

@@ -221,12 +221,31 @@ test_webroot_follows_no_link(void **state)
     assert_true(aw_ok(aw_file_replace(at(place, "victim"), "precious", 8, 0644)));
     assert_int_equal(symlink("../../victim", at(place, FILE_PATH)), 0);
     assert_true(aw_ok(challenge_webroot_new(&w)));
-    assert_true(aw_ok(challenge_webroot_deploy(w, place->root, TOKEN, TEXT)));
+    assert_int_equal(challenge_webroot_deploy(w, place->root, TOKEN, TEXT).code, AW_CODE_EXISTS);
+    challenge_webroot_free(&w);
+    assert_true(is_there(place, FILE_PATH)); /* it is not ours to remove */
     assert_true(aw_ok(aw_file_read(at(place, "victim"), 100, &text, &size)));
     assert_string_equal(text, "precious");
     free(text);
+}
+
+/* With a link for a folder the CA's token would name a file anywhere: replace it, then remove it.
+ */
+static void
+test_webroot_enters_no_linked_folder(void **state)
+{
+    struct place *place = *state;
+    challenge_webroot *w = NULL;
+
+    assert_int_equal(mkdir(at(place, "elsewhere"), 0755), 0);
+    assert_true(aw_ok(aw_file_replace(at(place, "elsewhere/" TOKEN), "precious", 8, 0600)));
+    assert_int_equal(mkdir(at(place, ".well-known"), 0755), 0);
+    assert_int_equal(symlink("../elsewhere", at(place, CHALLENGE_PATH)), 0);
+    assert_true(aw_ok(challenge_webroot_new(&w)));
+    assert_false(aw_ok(challenge_webroot_deploy(w, place->root, TOKEN, TEXT)));
+    assert_non_null(strstr(aw_error_last()->hint, "symbolic link"));
     challenge_webroot_free(&w);
-    assert_true(is_there(place, "victim"));
+    assert_true(is_there(place, "elsewhere/" TOKEN));
 }
 
 static void
@@ -486,6 +505,7 @@ main(void)
         IN_PLACE(test_webroot_keeps_what_was_there),
         IN_PLACE(test_webroot_keeps_others_files),
         IN_PLACE(test_webroot_follows_no_link),
+        IN_PLACE(test_webroot_enters_no_linked_folder),
         IN_PLACE(test_webroot_failures),
         cmocka_unit_test(test_standalone),
         cmocka_unit_test(test_standalone_long_header),

@@ -364,6 +364,44 @@ test_loose_root(void **state)
     assert_int_equal(write_marked(place, "one"), 1);
 }
 
+/* A folder that others can write, or a link, would take the private key along. */
+static void
+test_loose_and_linked_folders(void **state)
+{
+    static const struct {
+        const char *folder;
+        bool link; /* else one of mode 0777 */
+    } rows[] = {{"archive", false}, {"live", false}, {"archive/" NAME, false},
+        {"live/" NAME, false}, {"archive", true}, {"archive/" NAME, true}, {"live/" NAME, true}};
+    struct place *place = *state;
+    unsigned failed = 0;
+
+    for (unsigned i = 0; i < AW_COUNT(rows); i++) {
+        AW_CLEANUP(aw_free) char *root = NULL;
+        char path[64];
+        store *s = NULL;
+
+        snprintf(path, sizeof(path), "%u", i);
+        assert_true(aw_ok(aw_path_join(place->root, path, &root)));
+        assert_int_equal(mkdir(root, 0755), 0);
+        snprintf(
+            path, sizeof(path), "%u/%.*s", i, (int)strcspn(rows[i].folder, "/"), rows[i].folder);
+        if (strchr(rows[i].folder, '/') != NULL)
+            assert_int_equal(mkdir(at(place, path), 0700), 0);
+        snprintf(path, sizeof(path), "%u/%s", i, rows[i].folder);
+        if (rows[i].link)
+            assert_int_equal(symlink(place->root, at(place, path)), 0);
+        else
+            assert_int_equal(mkdir(at(place, path), 0700) | chmod(at(place, path), 0777), 0);
+        if (store_open(root, NAME, &s).code != AW_CODE_PERMISSION) {
+            print_error("%s, %s: taken\n", rows[i].folder, rows[i].link ? "a link" : "mode 0777");
+            failed++;
+        }
+        store_close(&s);
+    }
+    assert_int_equal(failed, 0);
+}
+
 static void
 test_root_that_is_none(void **state)
 {
@@ -392,6 +430,7 @@ main(void)
         IN_PLACE(test_leftovers),
         IN_PLACE(test_foreign_files),
         IN_PLACE(test_loose_root),
+        IN_PLACE(test_loose_and_linked_folders),
         IN_PLACE(test_root_that_is_none),
     };
 
