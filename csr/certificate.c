@@ -165,6 +165,8 @@ read_validity(char *rule, const X509 *x509, struct certificate *out)
 {
     AW_TRY(read_time(rule, X509_get0_notBefore(x509), "notBefore", &out->not_before));
     AW_TRY(read_time(rule, X509_get0_notAfter(x509), "notAfter", &out->not_after));
+    if (out->not_after < 0)
+        return refuse(rule, RULE_VALIDITY, "notAfter is before 1970");
     if (out->not_after < out->not_before)
         return refuse(rule, RULE_VALIDITY, "notAfter is before notBefore");
     return AW_OK;

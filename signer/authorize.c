@@ -144,11 +144,12 @@ decide(struct work *work)
 static aw_result
 decide_beyond_policy(struct work *work)
 {
+    char reason[CORE_REASON_MAX + 1];
     const struct sign_request *request = work->request;
 
-    if (core_frozen(work->core, &work->reply->since, NULL))
-        return work_refuse(
-            work, SIGN_OUTCOME_FROZEN, "frozen", "an administrator has stopped all signing");
+    if (core_frozen(work->core, &work->reply->since, reason))
+        return work_refuse(work, SIGN_OUTCOME_FROZEN, "frozen",
+            "an administrator has stopped all signing: %s", reason);
     AW_TRY(work_bind_account(work));
     if (work_refused(work))
         return AW_OK;
@@ -186,6 +187,18 @@ write_jws(struct work *work)
         payload, &work->jws);
 }
 
+/* A freeze holds for what is already being signed: the signature stays here, and that is on record.
+ */
+static aw_result
+withhold(struct work *work)
+{
+    aw_ignore(aw_fail(AW_CODE_FROZEN, "frozen while it was signed: the signature was withheld"),
+        "it is what the outcome record says");
+    work_record_failure(work);
+    return work_refuse(
+        work, SIGN_OUTCOME_FROZEN, "frozen", "an administrator has stopped all signing");
+}
+
 /* 5. Sign while the record becomes durable; release only when it is. */
 static aw_result
 sign(struct work *work)
@@ -204,6 +217,8 @@ sign(struct work *work)
     AW_TRY(audit_log_wait(work->core->audit, work->seq));
     if (work->jws.input == NULL)
         return AW_OK;
+    if (core_frozen(work->core, &work->reply->since, NULL))
+        return withhold(work);
     return jws_serialize(&work->jws, signature, size, &work->reply->jws);
 }
 

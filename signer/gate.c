@@ -34,6 +34,8 @@ struct gate {
     pthread_t acceptor;
     pthread_mutex_t lock; /* guards state and fd of the connections */
     struct connection *connections;
+    int64_t told_ms; /* when a refused connection was last told to the log (acceptor only) */
+    unsigned untold; /* how many were not, since */
 };
 
 static struct connection *
@@ -206,6 +208,23 @@ admit(struct gate *gate, int *fd)
     return AW_OK;
 }
 
+/* One line a second: whoever has no business here must not fill the log with it. */
+static void
+tell_closed(struct gate *gate)
+{
+    int64_t now = aw_now_ms();
+
+    if (gate->told_ms != 0 && now - gate->told_ms < 1000) {
+        gate->untold++;
+        return;
+    }
+    aw_log_failure(AW_LOG_NOTICE, "connection closed at accept");
+    if (gate->untold > 0)
+        aw_log(AW_LOG_NOTICE, "so were %u more meanwhile", gate->untold);
+    gate->told_ms = now;
+    gate->untold = 0;
+}
+
 static void
 accept_one(struct gate *gate)
 {
@@ -218,7 +237,7 @@ accept_one(struct gate *gate)
         return;
     }
     if (!aw_ok(admit(gate, &fd)))
-        aw_log_failure(AW_LOG_NOTICE, "connection closed at accept");
+        tell_closed(gate);
 }
 
 /* Who has connected before the end is still answered; bounded, for others may go on connecting. */
