@@ -232,7 +232,13 @@ case ${1:-} in
 esac
 
 # What a reboot has stopped can't go on: the CA keeps nothing. Begin anew then.
-if [ -e "$home/signer.pid" ] && ! signer_runs; then
+ca_runs() {
+    for ca_pid in $("$python" -c 'import json, sys; print(*json.load(open(sys.argv[1]))["pids"])' \
+        "$home/ca/pebble.json" 2>/dev/null); do
+        kill -0 "$ca_pid" 2>/dev/null || return 1
+    done
+}
+if [ -e "$home/signer.pid" ] && ! { signer_runs && ca_runs; }; then
     stop_all
 fi
 mkdir -p "$home"
