@@ -23,6 +23,7 @@
 /* Seams: what happens right after the decision, and what the token answers. */
 
 static void (*after_decision)(void *context);
+static void (*while_signing)(void *context);
 static void *after_context;
 static enum aw_code sign_fails, find_fails;
 
@@ -56,6 +57,8 @@ __wrap_token_key_sign(
 {
     if (sign_fails != AW_CODE_OK)
         return aw_fail(sign_fails, "the token failed");
+    if (while_signing != NULL)
+        while_signing(after_context);
     return __real_token_key_sign(key, input, size, signature, signature_size);
 }
 
@@ -74,7 +77,7 @@ setup(void **state)
 
     assert_non_null(w);
     signal(SIGXFSZ, SIG_IGN);
-    after_decision = NULL;
+    after_decision = while_signing = NULL;
     sign_fails = find_fails = AW_CODE_OK;
     world_make(w);
     *state = w;
@@ -308,6 +311,23 @@ a_freeze_in_the_middle_of_a_request(void **state)
     after_decision = freeze_now;
     after_context = w;
     expect(w, "meanwhile", SIGN_OUTCOME_FROZEN, "frozen");
+}
+
+/* The token may take seconds: what it signs after the freeze stays here, and that is on record. */
+static void
+a_freeze_while_the_token_signs(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(world_record_free) struct world_record last = {0};
+    int64_t before = world_position(w);
+
+    while_signing = freeze_now;
+    after_context = w;
+    expect(w, "in the token", SIGN_OUTCOME_FROZEN, "frozen");
+    world_last(w, &last);
+    assert_int_equal(last.entry->kind, AUDIT_OUTCOME);
+    assert_int_equal(last.entry->order, before + 1);
+    assert_non_null(strstr(last.entry->message, "withheld"));
 }
 
 /* Reload. */
@@ -555,6 +575,7 @@ main(void)
         TEST(a_freeze_holds_without_a_disk),
         TEST(a_torn_freeze_is_a_freeze),
         TEST(a_freeze_in_the_middle_of_a_request),
+        TEST(a_freeze_while_the_token_signs),
         TEST(attack_93_a_reload_in_the_middle),
         TEST(an_account_lost_in_the_middle),
         TEST(a_bad_reload_changes_nothing),
