@@ -120,7 +120,7 @@ count_record(const struct audit_record *record, void *context)
 static aw_result
 parse_time(const char *option, const char *text, int64_t fallback, int64_t *out)
 {
-    char full[40];
+    char full[48];
 
     *out = fallback;
     if (text == NULL)

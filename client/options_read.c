@@ -246,7 +246,10 @@ read_all(int argc, char **argv, const struct tables *tables, struct options *out
             return refuse_option(optopt >= ROW_BASE ? "a value is given that does not belong to"
                                                     : "unknown or ambiguous option",
                 argument);
-        AW_TRY(take(row_of(value), optarg, out));
+        const struct options_row *row = row_of(value);
+        if (row == NULL)
+            return aw_fail(AW_CODE_INTERNAL, "option %d is in no table", value);
+        AW_TRY(take(row, optarg, out));
     }
     if (optind < argc)
         return aw_hint(aw_fail(AW_CODE_USAGE, "found an argument that belongs to no option"),

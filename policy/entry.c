@@ -426,7 +426,7 @@ aw_result
 policy_entry_add(const struct checker *checker, const struct policy_file *file)
 {
     struct draft *draft = checker->draft;
-    struct draft_application *application;
+    struct draft_application *application = NULL;
     AW_CLEANUP(aw_free) char *principals = NULL;
 
     if (file->application == NULL) {
@@ -435,6 +435,8 @@ policy_entry_add(const struct checker *checker, const struct policy_file *file)
     }
     check_file(file, draft->faults);
     AW_TRY(new_application(draft, &application));
+    if (application == NULL)
+        return aw_fail(AW_CODE_INTERNAL, "an application was made and is not there");
     application->place = (struct place){file->place.line, file->place.column};
     application->account_place =
         (struct place){file->account_place.line, file->account_place.column};
