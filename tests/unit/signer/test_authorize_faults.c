@@ -295,12 +295,23 @@ a_torn_freeze_is_a_freeze(void **state)
     assert_ok(core_unfreeze(w->core));
 }
 
-static void
-freeze_now(void *context)
+static void *
+freeze_thread(void *context)
 {
     struct world *w = context;
 
     assert_ok(core_freeze(w->core, "meanwhile"));
+    return NULL;
+}
+
+/* As it comes: by another thread, which holds none of the request's locks. */
+static void
+freeze_meanwhile(void *context)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, freeze_thread, context), 0);
+    pthread_join(thread, NULL);
 }
 
 static void
@@ -308,7 +319,7 @@ a_freeze_in_the_middle_of_a_request(void **state)
 {
     struct world *w = *state;
 
-    after_decision = freeze_now;
+    after_decision = freeze_meanwhile;
     after_context = w;
     expect(w, "meanwhile", SIGN_OUTCOME_FROZEN, "frozen");
 }
@@ -321,7 +332,7 @@ a_freeze_while_the_token_signs(void **state)
     AW_CLEANUP(world_record_free) struct world_record last = {0};
     int64_t before = world_position(w);
 
-    while_signing = freeze_now;
+    while_signing = freeze_meanwhile;
     after_context = w;
     expect(w, "in the token", SIGN_OUTCOME_FROZEN, "frozen");
     world_last(w, &last);
