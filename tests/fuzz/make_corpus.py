@@ -434,6 +434,36 @@ def make_csr(folder, names, subject="/", extensions=(), key=EC, digest="-sha256"
                    "-subj", subject, "-outform", "DER", *added)
 
 
+def elements(der):
+    """(tag, contents) of the elements that follow one another."""
+    while der:
+        size, begin = der[1], 2
+        if size >= 0x80:
+            begin += size - 0x80
+            size = int.from_bytes(der[2:begin], "big")
+        yield der[0], der[begin:begin + size]
+        der = der[begin + size:]
+
+
+def element(tag, contents, long_form=False):
+    size = len(contents)
+    if size < 0x80 and not long_form:
+        return bytes((tag, size)) + contents
+    octets = size.to_bytes((size.bit_length() + 7) // 8 or 1, "big")
+    return bytes((tag, 0x80 + len(octets))) + octets + contents
+
+
+def long_length(der, path):
+    """BER: the element at `path` with a length in long form, those around it mended."""
+    parts = []
+    for index, (tag, contents) in enumerate(elements(der)):
+        here = index == path[0]
+        if here and len(path) > 1:
+            contents = long_length(contents, path[1:])
+        parts.append(element(tag, contents, long_form=here and len(path) == 1))
+    return b"".join(parts)
+
+
 def csr_seeds():
     with tempfile.TemporaryDirectory() as folder:
         make_csrs(folder)
@@ -463,6 +493,9 @@ def make_csrs(folder):
         "bad-other": make_csr(folder, "DNS:a.example.edu,otherName:1.2.3;UTF8:x"),
         "bad-ca": make_csr(folder, "DNS:a.example.edu", extensions=("basicConstraints=CA:TRUE",)),
         "bad-ed25519": make_csr(folder, "DNS:a.example.edu", key=("-newkey", "ed25519")),
+        "bad-long-length-of-version": long_length(usual, (0, 0, 0)),
+        "bad-long-length-of-subject": long_length(usual, (0, 0, 1)),
+        "bad-long-length-of-attribute": long_length(usual, (0, 0, 3, 0, 0)),
         "bad-trailing": usual + b"\0",
         "bad-cut": usual[:-1],
     })

@@ -123,7 +123,9 @@ load(const char *text, size_t size, struct aw_faults *faults, policy_snapshot **
     FUZZ_CHECK(suffixes != NULL && draft.snapshot != NULL);
     AW_TRY(policy_index_open(&draft.snapshot->index));
     AW_TRY(add_accounts(&draft));
-    AW_TRY(add_files(&(struct checker){&draft, suffixes, &resolver}, text, size));
+    AW_TRY(
+        add_files(&(struct checker){.draft = &draft, .suffixes = suffixes, .resolver = &resolver},
+            text, size));
     AW_TRY(policy_compile(&draft));
     if (faults->total == 0)
         policy_warn_overlaps(&draft);
