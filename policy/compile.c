@@ -108,7 +108,7 @@ compile_members(struct draft *draft)
 
 /* The index. */
 
-static const char *const list_names[CLAIM_LISTS] = {"names.exact", "names.subdomains_of",
+const char *const policy_list_names[CLAIM_LISTS] = {"names.exact", "names.subdomains_of",
     "names.wildcards_of", "names.deny", "names.addresses", "profiles", "shares_with"};
 
 static aw_result
@@ -121,17 +121,18 @@ link_entry(struct draft *draft, uint32_t claim, uint16_t number)
     if (head != CLAIM_NONE && index->owners[head] == number)
         fault_at(draft, &draft->snapshot->applications[number].shown, &draft->places[claim],
             "%s: \"%s\" is listed twice; the first one is on line %u",
-            list_names[policy_index_kind(index, claim)], index->texts[claim],
+            policy_list_names[policy_index_kind(index, claim)], index->texts[claim],
             draft->places[head].line);
     return AW_OK;
 }
 
 /* Notes that an application lists a name one label below another one; one sample is enough. */
 static aw_result
-link_child(struct draft *draft, enum claim_kind kind, const char *name, uint16_t number)
+link_child(struct draft *draft, enum claim_kind kind, uint32_t claim, uint16_t number)
 {
     struct policy_index *index = &draft->snapshot->index;
-    const char *dot = strchr(name, '.');
+    const char *name = index->texts[claim], *dot = strchr(name, '.');
+    aw_yaml_node node = {.line = draft->places[claim].line, .column = draft->places[claim].column};
     uint32_t head;
 
     if (dot == NULL)
@@ -140,7 +141,7 @@ link_child(struct draft *draft, enum claim_kind kind, const char *name, uint16_t
     head = policy_index_find(index, kind, &parent);
     if (head != CLAIM_NONE && index->owners[head] == number)
         return AW_OK;
-    AW_TRY(policy_draft_claim(draft, kind, name, (aw_yaml_node){0}));
+    AW_TRY(policy_draft_claim(draft, kind, name, node));
     return policy_index_link(index, (uint32_t)index->count - 1, number, &head);
 }
 
@@ -152,9 +153,9 @@ link_list(struct draft *draft, uint16_t number, enum claim_kind kind, uint32_t f
     for (uint32_t i = first; i < first + application->list_count[kind]; i++) {
         AW_TRY(link_entry(draft, i, number));
         if (kind == CLAIM_EXACT)
-            AW_TRY(link_child(draft, CLAIM_EXACT_CHILD, draft->snapshot->index.texts[i], number));
+            AW_TRY(link_child(draft, CLAIM_EXACT_CHILD, i, number));
         if (kind == CLAIM_DENY)
-            AW_TRY(link_child(draft, CLAIM_DENY_CHILD, draft->snapshot->index.texts[i], number));
+            AW_TRY(link_child(draft, CLAIM_DENY_CHILD, i, number));
     }
     return AW_OK;
 }

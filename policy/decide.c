@@ -106,6 +106,10 @@ struct level {
     }
 static const struct level host_levels[3] = {LEVEL(at_host), LEVEL(at_parent), LEVEL(at_ancestor)};
 static const struct level base_levels[3] = {LEVEL(at_base), LEVEL(above_base), LEVEL(above_base)};
+/* A name below that nobody lists: its own level is left out. */
+static const struct level any_below[3] = {
+    LEVEL(at_ancestor), LEVEL(at_ancestor), LEVEL(at_ancestor)};
+static const struct level one_below[3] = {LEVEL(at_parent), LEVEL(at_ancestor), LEVEL(at_ancestor)};
 static const struct level network_level = LEVEL(at_network);
 #undef LEVEL
 
@@ -154,10 +158,21 @@ decide_host(const policy_snapshot *snapshot, const struct application *applicati
     return refusal(POLICY_RULE_NAMES_NONE, CLAIM_NONE);
 }
 
+struct finding
+policy_decide_below(const policy_snapshot *snapshot, const struct application *application,
+    const char *name, enum below below)
+{
+    struct policy_index_suffixes suffixes;
+
+    policy_index_suffixes_of(name, strlen(name), &suffixes);
+    return decide_host(
+        snapshot, application, &suffixes, below == BELOW_ANY ? any_below : one_below);
+}
+
 /* Addresses (RFC 8738). */
 
-static struct policy_network
-shorten(const struct policy_network *network, unsigned prefix)
+struct policy_network
+policy_network_shorten(const struct policy_network *network, unsigned prefix)
 {
     struct policy_network shorter = *network;
 
@@ -167,9 +182,8 @@ shorten(const struct policy_network *network, unsigned prefix)
     return shorter;
 }
 
-/* The next prefix length below `prefix` that any policy uses, or -1. */
-static int
-next_prefix(const policy_snapshot *snapshot, unsigned size, int prefix)
+int
+policy_next_prefix(const policy_snapshot *snapshot, unsigned size, int prefix)
 {
     do
         prefix--;
@@ -183,9 +197,9 @@ policy_ceiling_of_network(const policy_snapshot *snapshot, const struct applicat
 {
     char octets[INDEX_NETWORK_KEY_SIZE];
 
-    for (int prefix = next_prefix(snapshot, network->size, network->prefix + 1); prefix >= 0;
-         prefix = next_prefix(snapshot, network->size, prefix)) {
-        struct policy_network shorter = shorten(network, (unsigned)prefix);
+    for (int prefix = policy_next_prefix(snapshot, network->size, network->prefix + 1); prefix >= 0;
+         prefix = policy_next_prefix(snapshot, network->size, prefix)) {
+        struct policy_network shorter = policy_network_shorten(network, (unsigned)prefix);
         struct policy_index_key key = policy_index_network_key(&shorter, octets);
         uint32_t claim = policy_index_find_own(
             &snapshot->index, CLAIM_CEILING_NETWORK, &key, application->account);
@@ -196,8 +210,8 @@ policy_ceiling_of_network(const policy_snapshot *snapshot, const struct applicat
     return CLAIM_NONE;
 }
 
-static struct finding
-decide_address(const policy_snapshot *snapshot, const struct application *application,
+struct finding
+policy_decide_network(const policy_snapshot *snapshot, const struct application *application,
     const struct policy_network *address)
 {
     char octets[INDEX_NETWORK_KEY_SIZE];
@@ -205,9 +219,9 @@ decide_address(const policy_snapshot *snapshot, const struct application *applic
 
     if (policy_ceiling_of_network(snapshot, application, address) == CLAIM_NONE)
         return refusal(POLICY_RULE_ACCOUNT_CEILING, CLAIM_NONE);
-    for (int prefix = next_prefix(snapshot, address->size, address->prefix + 1); prefix >= 0;
-         prefix = next_prefix(snapshot, address->size, prefix)) {
-        struct policy_network shorter = shorten(address, (unsigned)prefix);
+    for (int prefix = policy_next_prefix(snapshot, address->size, address->prefix + 1); prefix >= 0;
+         prefix = policy_next_prefix(snapshot, address->size, prefix)) {
+        struct policy_network shorter = policy_network_shorten(address, (unsigned)prefix);
         struct policy_index_key key = policy_index_network_key(&shorter, octets);
 
         if (ask(snapshot, application, &network_level, &key, &found))
@@ -233,7 +247,7 @@ policy_decide_name(const policy_snapshot *snapshot, const struct application *ap
         return decide_host(snapshot, application, &suffixes, base_levels);
     case AW_NAME_ADDRESS:
         memcpy(address.address, name->address, sizeof(address.address));
-        return decide_address(snapshot, application, &address);
+        return policy_decide_network(snapshot, application, &address);
     }
     return refusal(POLICY_RULE_NAMES_NONE, CLAIM_NONE);
 }
@@ -315,7 +329,7 @@ static const struct {
     bool (*passes)(const struct question *);
     enum policy_rule rule;
     bool demotable; /* warn_until lets it through */
-} gates[] = {
+} gates[POLICY_GATES] = {
     {is_live, POLICY_RULE_APPLICATION_INERT, false},
     {is_unexpired, POLICY_RULE_APPLICATION_EXPIRED, false},
     {has_operation, POLICY_RULE_OPERATION, false},
@@ -325,6 +339,16 @@ static const struct {
     {asks_no_validity, POLICY_RULE_VALIDITY, false},
     {has_key, POLICY_RULE_KEYS, true},
 };
+
+void
+policy_ask_gates(const struct application *application, const struct policy_request *request,
+    int64_t now, struct gate_answer out[POLICY_GATES])
+{
+    struct question q = {application, request, now};
+
+    for (size_t i = 0; i < AW_COUNT(gates); i++)
+        out[i] = (struct gate_answer){gates[i].rule, gates[i].passes(&q), gates[i].demotable};
+}
 
 /* Takes a refusal into the verdict; true when it stands. One that warn_until demotes is only noted,
  * the first of them by name, and what comes after it is still looked at. */

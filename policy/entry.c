@@ -242,18 +242,18 @@ add_principal(const struct checker *checker, const struct file_principal *p,
         user ? &draft->snapshot->users : &draft->snapshot->groups, id, application->serial);
 }
 
-/* Appends "user=myapp1;" and the like: principals as written, for the digest. */
+/* A line for each, as written: a value holds no line feed. */
 static void
 write_principal(FILE *out, const struct file_principal *p)
 {
     if (p->user != NULL)
-        fprintf(out, "user=%s;", p->user);
+        fprintf(out, "user %s\n", p->user);
     else if (p->group != NULL)
-        fprintf(out, "group=%s;", p->group);
+        fprintf(out, "group %s\n", p->group);
     else if (p->uid >= 0)
-        fprintf(out, "uid=%lld;", (long long)p->uid);
+        fprintf(out, "uid %lld\n", (long long)p->uid);
     else
-        fprintf(out, "gid=%lld;", (long long)p->gid);
+        fprintf(out, "gid %lld\n", (long long)p->gid);
 }
 
 static aw_result
@@ -408,7 +408,7 @@ close_file(FILE **file)
         fclose(*file);
 }
 
-/* Reads the principals and gives them as text for the digest. */
+/* Reads the principals and gives them as text. */
 static aw_result
 read_principals(const struct checker *checker, const struct policy_file *file,
     struct draft_application *application, char **written)
@@ -445,6 +445,9 @@ policy_entry_add(const struct checker *checker, const struct policy_file *file)
     if (draft->snapshot->counts.names > POLICY_NAMES_MAX)
         return aw_fail(AW_CODE_LIMIT, "found more than %d names", POLICY_NAMES_MAX);
     AW_TRY(read_principals(checker, file, application, &principals));
+    application->compiled.shown.principals = keep(draft, principals);
+    if (application->compiled.shown.principals == NULL)
+        return aw_fail_memory();
     return policy_digest_application(
         draft->snapshot, &application->compiled, principals, application->digest);
 }

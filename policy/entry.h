@@ -16,6 +16,7 @@ struct checker {
     struct draft *draft;
     const psl_ctx_t *suffixes; /**< the public suffix list */
     const struct policy_resolver *resolver;
+    bool working_copy; /**< owners and modes of files do not matter */
 };
 
 /** Adds the application of a file; faults are added for what it may not say. */

@@ -1,316 +1,169 @@
-/* Verdicts in words: the line a user reads, and the whole path for an administrator. */
-#include <stdlib.h>
+/* The whole path to a verdict, for an administrator. */
 #include <string.h>
-#include <time.h>
 
-#include "policy/decide.h"
+#include "policy/nearest.h"
+#include "policy/words.h"
 
-enum { ALLOWED_SHOWN = 8 }; /* entries of a shortened list */
-
-/* A text that grows. */
-struct words {
-    char *text;
-    size_t size;
-    FILE *stream;
-};
-
+/* One a line in the application, one after the other here. */
 static void
-free_words(struct words *words)
+write_principals(FILE *out, const char *principals)
 {
-    if (words->stream != NULL)
-        fclose(words->stream);
-    free(words->text);
-}
-
-static aw_result
-open_words(struct words *words)
-{
-    words->stream = open_memstream(&words->text, &words->size);
-    return words->stream == NULL ? aw_fail_memory() : AW_OK;
-}
-
-static aw_result
-finish_words(struct words *words, char **out)
-{
-    int closed = fclose(AW_MOVE(words->stream));
-
-    if (closed != 0)
-        return aw_fail_memory();
-    *out = AW_MOVE(words->text);
-    return AW_OK;
-}
-
-/* What an application allows. */
-
-struct allowed_list {
-    const char *lead;
-    const char *const *items;
-    size_t count;
-};
-
-static void
-write_allowed(FILE *out, const struct policy_application *a, size_t most)
-{
-    const struct allowed_list lists[] = {
-        {"", a->exact, a->exact_count},
-        {"below ", a->subdomains_of, a->subdomains_count},
-        {"*.", a->wildcards_of, a->wildcards_count},
-        {"", a->addresses, a->addresses_count},
-    };
-    size_t shown = 0, total = 0;
-
-    for (size_t i = 0; i < AW_COUNT(lists); i++) {
-        total += lists[i].count;
-        for (size_t j = 0; j < lists[i].count && shown < most; j++, shown++)
-            fprintf(out, "%s%s%s", shown > 0 ? ", " : "", lists[i].lead, lists[i].items[j]);
-    }
-    if (total > shown)
-        fprintf(out, " and %zu more", total - shown);
-    if (total == 0)
-        fputs("nothing", out);
-}
-
-aw_result
-policy_allowed_text(const struct policy_application *application, char **out)
-{
-    AW_CLEANUP(free_words) struct words words = {0};
-
-    AW_TRY(open_words(&words));
-    write_allowed(words.stream, application, ALLOWED_SHOWN);
-    return finish_words(&words, out);
-}
-
-/* The line that a user reads. */
-
-static void
-write_keys(FILE *out, uint32_t keys)
-{
-    const char *comma = "";
-
-    for (unsigned key = 0; key < POLICY_KEY_COUNT; key++) {
-        if ((keys >> key & 1) == 0)
-            continue;
-        fprintf(out, "%s%s", comma, policy_key_name((enum policy_key)key));
-        comma = ", ";
-    }
+    fputs("  principals: ", out);
+    for (const char *at = principals; *at != '\0'; at++)
+        if (*at != '\n')
+            fputc(*at, out);
+        else if (at[1] != '\0')
+            fputs(", ", out);
+    fputs("\n", out);
 }
 
 static void
-write_profiles(FILE *out, const struct policy_application *application)
-{
-    for (size_t i = 0; i < application->profiles_count; i++)
-        fprintf(out, "%s%s", i > 0 ? ", " : "", application->profiles[i]);
-    if (application->profiles_count == 0)
-        fputs("none", out);
-}
-
-static void
-write_day(FILE *out, int64_t seconds)
-{
-    time_t when = (time_t)seconds;
-    struct tm day;
-    char text[16] = "?";
-
-    if (gmtime_r(&when, &day) != NULL)
-        strftime(text, sizeof(text), "%Y-%m-%d", &day);
-    fputs(text, out);
-}
-
-static const char *
-text_of(const struct aw_name *name)
-{
-    return name == NULL ? "the name" : name->text;
-}
-
-/* What is wrong with a name. Another application's entries are not shown: they are not the user's.
- */
-static void
-write_name_fault(FILE *out, const struct policy_verdict *v)
-{
-    const char *application = v->application->name, *name = text_of(v->name);
-    const char *other = v->other == NULL ? "another application" : v->other;
-
-    if (v->rule == POLICY_RULE_NAMES_DENY)
-        fprintf(out, "%s is denied to %s by \"%s\"", name, application, v->matched);
-    else if (v->rule == POLICY_RULE_NAMES_WILDCARD_COVERS_DENIED)
-        fprintf(out, "%s would stand for %s, which is denied to %s", name, v->matched, application);
-    else if (v->rule == POLICY_RULE_NAMES_WILDCARD_COVERS_OTHER)
-        fprintf(out, "%s would stand for names of %s, which %s does not share", name, other,
-            application);
-    else if (v->rule == POLICY_RULE_NAMES_SUBDOMAIN_OF_OTHER)
-        fprintf(out, "%s belongs to %s, which %s does not share", name, other, application);
-    else if (v->rule == POLICY_RULE_ACCOUNT_CEILING)
-        fprintf(out, "%s is outside of what the account %s may ever order", name,
-            v->application->account);
-    else
-        fprintf(out, "%s is not among the names of %s", name, application);
-}
-
-static void
-write_choice_fault(FILE *out, const struct policy_verdict *v, const struct policy_request *request)
-{
-    if (v->rule == POLICY_RULE_APPLICATION_UNKNOWN && request->application != NULL)
-        fprintf(out, "%s is not an application of yours", request->application);
-    else if (v->rule == POLICY_RULE_APPLICATION_AMBIGUOUS)
-        fputs("several applications are yours: name the one you mean", out);
-    else
-        fputs("no application is yours", out);
-}
-
-static void
-write_application_fault(
-    FILE *out, const struct policy_verdict *v, const struct policy_request *request)
-{
-    const struct policy_application *a = v->application;
-
-    if (v->rule == POLICY_RULE_APPLICATION_EXPIRED) {
-        fprintf(out, "the policy of %s ended on ", a->name);
-        write_day(out, a->expires);
-    } else if (v->rule == POLICY_RULE_APPLICATION_INERT) {
-        fprintf(out, "a user or group that the policy of %s names does not exist", a->name);
-    } else if (v->rule == POLICY_RULE_OPERATION) {
-        fprintf(out, "the operation is not among those of %s", a->name);
-    } else if (v->rule == POLICY_RULE_LIMIT_NAMES) {
-        fprintf(out, "%zu names are more than the %lld that a certificate of %s may have",
-            request->name_count, (long long)a->names_per_certificate, a->name);
-    } else if (v->rule == POLICY_RULE_PROFILE) {
-        fprintf(out, "the profile %s is not among those of %s",
-            request->profile == NULL ? "" : request->profile, a->name);
-    } else if (v->rule == POLICY_RULE_VALIDITY) {
-        fputs("notBefore and notAfter may not be asked for", out);
-    } else {
-        fprintf(out, "the key type is not among those of %s", a->name);
-    }
-}
-
-/* What would be allowed instead, where that helps. */
-static void
-write_instead(FILE *out, const struct policy_verdict *v)
-{
-    const struct policy_application *a = v->application;
-
-    if (v->name != NULL) {
-        fputs("; allowed: ", out);
-        write_allowed(out, a, ALLOWED_SHOWN);
-    } else if (v->rule == POLICY_RULE_KEYS) {
-        fputs("; allowed: ", out);
-        write_keys(out, a->keys);
-    } else if (v->rule == POLICY_RULE_PROFILE) {
-        fputs("; allowed: ", out);
-        write_profiles(out, a);
-    }
-}
-
-aw_result
-policy_refusal_text(
-    const struct policy_verdict *verdict, const struct policy_request *request, char **out)
-{
-    AW_CLEANUP(free_words) struct words words = {0};
-
-    AW_TRY(open_words(&words));
-    if (verdict->application == NULL)
-        write_choice_fault(words.stream, verdict, request);
-    else if (verdict->name != NULL)
-        write_name_fault(words.stream, verdict);
-    else
-        write_application_fault(words.stream, verdict, request);
-    fprintf(words.stream, " (rule %s)", policy_rule_tag(verdict->rule));
-    if (verdict->application != NULL) {
-        write_instead(words.stream, verdict);
-        fprintf(words.stream, "; ask %s", verdict->application->owner);
-    }
-    return finish_words(&words, out);
-}
-
-/* The whole path, for an administrator. */
-
-static void
-write_application(FILE *out, const struct policy_application *a)
+write_application(FILE *out, const struct policy_application *a, int64_t now)
 {
     fprintf(out, "application %s: owner %s, account %s, file %s\n", a->name, a->owner, a->account,
         a->file);
+    write_principals(out, a->principals);
     if (a->inert)
         fputs("  inert: a user or group that it names does not exist\n", out);
     if (a->expires != 0) {
         fputs("  expires on ", out);
-        write_day(out, a->expires);
+        policy_words_day(out, a->expires);
         fputs("\n", out);
     }
     if (a->warn_until != 0) {
-        fputs("  refusals that may be are only recorded until ", out);
-        write_day(out, a->warn_until);
+        fputs(now < a->warn_until ? "  refusals that may be are only recorded until "
+                                  : "  refusals count: warn_until ended on ",
+            out);
+        policy_words_day(out, a->warn_until);
         fputs("\n", out);
     }
 }
 
-static size_t
-labels_of(const char *text)
+/* Conditions on the request as a whole. */
+
+static void
+write_gate(
+    FILE *out, const struct policy_application *a, const struct gate_answer *gate, int64_t now)
 {
-    size_t labels = 1;
+    bool demoted = gate->demotable && now < a->warn_until;
 
-    for (; *text != '\0'; text++)
-        labels += *text == '.';
-    return labels;
-}
-
-/* Labels that two names have in common, from the right. */
-static size_t
-common_labels(const char *a, const char *b)
-{
-    size_t i = strlen(a), j = strlen(b), labels = 0;
-
-    while (i > 0 && j > 0 && a[i - 1] == b[j - 1]) {
-        i--;
-        j--;
-        labels += a[i] == '.';
+    fprintf(out, "  %s: %s: %s", policy_rule_tag(gate->rule),
+        demoted ? "would be refused, let through by warn_until" : "refused",
+        policy_rule_meaning(gate->rule));
+    if (gate->rule == POLICY_RULE_KEYS) {
+        fputs("; allowed: ", out);
+        policy_words_keys(out, a->keys);
+    } else if (gate->rule == POLICY_RULE_PROFILE) {
+        fputs("; allowed: ", out);
+        policy_words_profiles(out, a);
+    } else if (gate->rule == POLICY_RULE_LIMIT_NAMES) {
+        fprintf(out, "; allowed: %lld", (long long)a->names_per_certificate);
     }
-    if ((i == 0 || a[i - 1] == '.') && (j == 0 || b[j - 1] == '.'))
-        labels++;
-    return labels;
+    fputs("\n", out);
 }
 
-/* The entry that is most like a name that no rule covers. */
-struct nearest {
-    const char *list;
-    const char *text;
-    size_t common;
-    size_t labels;
+static void
+write_gates(FILE *out, const struct application *application, const struct policy_request *request,
+    int64_t now)
+{
+    struct gate_answer gates[POLICY_GATES];
+    const char *lead = "  passed: ";
+
+    policy_ask_gates(application, request, now, gates);
+    for (size_t i = 0; i < POLICY_GATES; i++) {
+        /* Two conditions may be of one rule. */
+        bool told = i + 1 < POLICY_GATES && gates[i + 1].rule == gates[i].rule;
+
+        if (!gates[i].passed || told)
+            continue;
+        fprintf(out, "%s%s", lead, policy_rule_tag(gates[i].rule));
+        lead = ", ";
+    }
+    fputs(lead[0] == ',' ? "\n" : "", out);
+    for (size_t i = 0; i < POLICY_GATES; i++)
+        if (!gates[i].passed)
+            write_gate(out, &application->shown, &gates[i], now);
+}
+
+/* A name. */
+
+/* What is asked about a name, in this order, for each form of names. */
+static const enum policy_rule questions[] = {
+    POLICY_RULE_ACCOUNT_CEILING,
+    POLICY_RULE_NAMES_DENY,
+    POLICY_RULE_NAMES_WILDCARD_COVERS_DENIED,
+    POLICY_RULE_NAMES_WILDCARD_COVERS_OTHER,
+    POLICY_RULE_NAMES_SUBDOMAIN_OF_OTHER,
 };
 
-static void
-look_nearer(struct nearest *best, const char *list, const char *const *items, size_t count,
-    const char *name)
+static bool
+is_asked(enum policy_rule rule, const struct aw_name *name, const struct finding *found)
 {
-    for (size_t i = 0; i < count; i++) {
-        size_t common = common_labels(items[i], name), labels = labels_of(items[i]);
+    bool wildcard = name->form == AW_NAME_WILDCARD;
 
-        if (common < best->common || (common == best->common && labels >= best->labels))
+    if (rule == POLICY_RULE_NAMES_WILDCARD_COVERS_DENIED ||
+        rule == POLICY_RULE_NAMES_WILDCARD_COVERS_OTHER)
+        return wildcard;
+    if (rule == POLICY_RULE_NAMES_DENY)
+        return name->form != AW_NAME_ADDRESS;
+    /* The own entry for a wildcard is as specific as there can be. */
+    if (rule == POLICY_RULE_NAMES_SUBDOMAIN_OF_OTHER)
+        return !wildcard || !found->allowed;
+    return true;
+}
+
+/* Rules that the name has passed before the one that decided. */
+static void
+write_passed(FILE *out, const policy_snapshot *snapshot, const struct application *application,
+    const struct aw_name *name, const struct finding *found)
+{
+    const char *lead = "    passed: ";
+
+    for (size_t i = 0; i < AW_COUNT(questions) && questions[i] != found->rule; i++) {
+        if (!is_asked(questions[i], name, found))
             continue;
-        *best = (struct nearest){list, items[i], common, labels};
+        fprintf(out, "%s%s", lead, policy_rule_tag(questions[i]));
+        lead = ", ";
+        if (questions[i] == POLICY_RULE_ACCOUNT_CEILING)
+            fprintf(
+                out, " (inside of \"%s\")", policy_nearest_ceiling(snapshot, application, name));
     }
+    fputs(lead[0] == ',' ? "\n" : "", out);
 }
 
 static void
-write_nearest(FILE *out, const struct policy_application *a, const struct aw_name *name)
+write_nearest(FILE *out, const struct policy_application *a, const struct aw_name *name,
+    enum policy_rule rule)
 {
-    const char *text = name->form == AW_NAME_WILDCARD ? name->text + 2 : name->text;
-    /* One label in common is a top-level domain: no help. */
-    struct nearest best = {.common = 1};
+    bool wildcard = name->form == AW_NAME_WILDCARD;
+    const char *text = wildcard ? name->text + 2 : name->text;
+    struct nearest best = policy_nearest(a, name);
 
-    if (name->form == AW_NAME_ADDRESS)
-        return;
-    look_nearer(&best, "subdomains_of", a->subdomains_of, a->subdomains_count, text);
-    look_nearer(&best, "wildcards_of", a->wildcards_of, a->wildcards_count, text);
-    look_nearer(&best, "exact", a->exact, a->exact_count, text);
-    if (best.text == NULL)
+    if (best.list == NULL)
         return;
     fprintf(out, "    nearest: %s \"%s\"", best.list, best.text);
-    if (strcmp(best.text, text) == 0 && strcmp(best.list, "subdomains_of") == 0)
+    if (best.covers)
+        fprintf(out, ", which covers it; %s goes before it", policy_rule_tag(rule));
+    else if (strcmp(best.text, text) == 0 && strcmp(best.list, "subdomains_of") == 0)
         fprintf(out, ", which covers host names below it only: %s would have to be in %s",
-            name->text, name->form == AW_NAME_WILDCARD ? "wildcards_of" : "exact");
-    else if (name->form == AW_NAME_WILDCARD)
+            name->text, wildcard ? "wildcards_of" : "exact");
+    else if (wildcard)
         fprintf(out, "; a wildcard is allowed by wildcards_of \"%s\" only", text);
     fputs("\n", out);
+}
+
+static void
+write_refusal(FILE *out, const policy_snapshot *snapshot, const struct application *application,
+    const struct aw_name *name, enum policy_rule rule)
+{
+    const char *ceiling = NULL;
+
+    if (rule == POLICY_RULE_ACCOUNT_CEILING)
+        ceiling = policy_nearest_ceiling(snapshot, application, name);
+    if (ceiling != NULL)
+        fprintf(out, "    nearest: ceiling \"%s\" of account %s\n", ceiling,
+            application->shown.account);
+    write_nearest(out, &application->shown, name, rule);
 }
 
 static void
@@ -327,8 +180,9 @@ write_name(FILE *out, const policy_snapshot *snapshot, const struct application 
     if (found.foreign)
         fprintf(out, " of %s", owner_of(snapshot, found.claim)->shown.name);
     fprintf(out, ": %s\n", policy_rule_meaning(found.rule));
-    if (found.rule == POLICY_RULE_NAMES_NONE)
-        write_nearest(out, &application->shown, name);
+    write_passed(out, snapshot, application, name, &found);
+    if (!found.allowed)
+        write_refusal(out, snapshot, application, name, found.rule);
 }
 
 static void
@@ -339,6 +193,11 @@ write_verdict(FILE *out, const struct policy_verdict *verdict, const struct poli
         : verdict->allowed ? "allowed"
                            : "refused",
         policy_rule_tag(verdict->rule), policy_rule_meaning(verdict->rule));
+    if (verdict->warned) {
+        fputs("refused from ", out);
+        policy_words_day(out, a->warn_until);
+        fputs(" on\n", out);
+    }
     if (!verdict->allowed)
         fprintf(out, "ask: %s\n", a->owner);
 }
@@ -347,19 +206,20 @@ aw_result
 policy_explain(const policy_snapshot *snapshot, const struct policy_application *application,
     const struct policy_request *request, int64_t now, char **out)
 {
-    AW_CLEANUP(free_words) struct words words = {0};
+    AW_CLEANUP(policy_words_free) struct words words = {0};
     const struct application *inside = policy_inside(snapshot, application);
     struct policy_verdict verdict;
 
     if (inside == NULL)
         return aw_fail(AW_CODE_NOT_FOUND, "the application is not one of this policy");
     policy_decide_application(snapshot, application, request, now, &verdict);
-    AW_TRY(open_words(&words));
-    write_application(words.stream, application);
+    AW_TRY(policy_words_open(&words));
+    write_application(words.stream, application, now);
     fprintf(words.stream, "operation %s, %zu names\n", policy_operation_name(request->operation),
         request->name_count);
+    write_gates(words.stream, inside, request, now);
     for (size_t i = 0; i < request->name_count; i++)
         write_name(words.stream, snapshot, inside, &request->names[i]);
     write_verdict(words.stream, &verdict, application);
-    return finish_words(&words, out);
+    return policy_words_finish(&words, out);
 }

@@ -40,6 +40,13 @@ enum {
     CLAIM_NAMES = CLAIM_ADDRESSES + 1, /**< kinds that count as names */
 };
 
+/** True for what is said of accounts: these claims are the first of an index. */
+static inline bool
+claim_is_of_account(enum claim_kind kind)
+{
+    return kind == CLAIM_ACCOUNT || kind == CLAIM_CEILING || kind == CLAIM_CEILING_NETWORK;
+}
+
 /** No claim. */
 #define CLAIM_NONE UINT32_MAX
 

@@ -48,15 +48,16 @@ by_octets(const struct dirent **a, const struct dirent **b)
 }
 
 static bool
-check_path(const char *path, struct aw_faults *faults)
+check_path(const struct checker *checker, const char *path)
 {
+    struct aw_faults *faults = checker->draft->faults;
     struct stat st;
 
     if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
         aw_faults_add(faults, path, 0, 0, "is not a regular file, expected one");
         return false;
     }
-    if (aw_ok(aw_path_check(path, geteuid(), FORBIDDEN_MODE)))
+    if (checker->working_copy || aw_ok(aw_path_check(path, geteuid(), FORBIDDEN_MODE)))
         return true;
     aw_faults_add(faults, path, 0, 0, "%s; %s", aw_error_last()->message, aw_error_last()->hint);
     return false;
@@ -69,7 +70,7 @@ load_file(const struct checker *checker, const char *path)
     AW_CLEANUP(aw_yaml_free) aw_yaml *yaml = NULL;
     AW_CLEANUP(policy_file_release) struct policy_file file = {0};
 
-    if (!check_path(path, draft->faults) || !aw_ok(aw_yaml_load(path, draft->faults, &yaml))) {
+    if (!check_path(checker, path) || !aw_ok(aw_yaml_load(path, draft->faults, &yaml))) {
         draft->incomplete = true;
         return AW_OK;
     }
@@ -96,7 +97,8 @@ load_folder(const struct checker *checker, const char *folder)
 {
     AW_CLEANUP(free_listing) struct listing listing = {0};
 
-    AW_TRY(aw_path_check(folder, geteuid(), FORBIDDEN_MODE));
+    if (!checker->working_copy)
+        AW_TRY(aw_path_check(folder, geteuid(), FORBIDDEN_MODE));
     listing.count = scandir(folder, &listing.entries, is_candidate, by_octets);
     if (listing.count < 0)
         return aw_hint(aw_fail_errno(AW_CODE_IO, "can't read the folder of policies %s", folder),
@@ -113,20 +115,20 @@ free_suffixes(psl_ctx_t **suffixes)
 }
 
 static aw_result
-load_all(struct draft *draft, const char *folder, const struct policy_resolver *resolver)
+load_all(struct draft *draft, const struct policy_source *source, bool working_copy)
 {
     AW_CLEANUP(free_suffixes) psl_ctx_t *suffixes = psl_latest(NULL);
-    struct checker checker = {draft, suffixes, resolver};
+    struct checker checker = {draft, suffixes, source->resolver, working_copy};
 
     if (suffixes == NULL)
         return aw_hint(aw_fail(AW_CODE_UNSUPPORTED, "there is no public suffix list"),
             "install the package publicsuffix");
-    AW_TRY(load_folder(&checker, folder));
+    AW_TRY(load_folder(&checker, source->folder));
     return policy_compile(draft);
 }
 
-aw_result
-policy_load(const struct policy_source *source, struct aw_faults *faults,
+static aw_result
+load(const struct policy_source *source, bool working_copy, struct aw_faults *faults,
     struct aw_faults *warnings, policy_snapshot **out)
 {
     AW_CLEANUP(policy_draft_release)
@@ -138,11 +140,25 @@ policy_load(const struct policy_source *source, struct aw_faults *faults,
         return aw_fail_memory();
     AW_TRY(policy_index_open(&draft.snapshot->index));
     AW_TRY(policy_draft_accounts(&draft, source->accounts, source->account_count));
-    AW_TRY(load_all(&draft, source->folder, source->resolver));
+    AW_TRY(load_all(&draft, source, working_copy));
     if (faults->total > before)
         return aw_faults_result(faults);
     if (warnings != NULL)
         policy_warn_overlaps(&draft);
     *out = AW_MOVE(draft.snapshot);
     return AW_OK;
+}
+
+aw_result
+policy_load(const struct policy_source *source, struct aw_faults *faults,
+    struct aw_faults *warnings, policy_snapshot **out)
+{
+    return load(source, false, faults, warnings, out);
+}
+
+aw_result
+policy_load_working_copy(const struct policy_source *source, struct aw_faults *faults,
+    struct aw_faults *warnings, policy_snapshot **out)
+{
+    return load(source, true, faults, warnings, out);
 }

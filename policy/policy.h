@@ -170,6 +170,11 @@ struct policy_source {
 AW_MUST_USE aw_result policy_load(const struct policy_source *source, struct aw_faults *faults,
     struct aw_faults *warnings, policy_snapshot **out);
 
+/** The same for a working copy, whose files may be anybody's and writable for anybody: nothing is
+ * signed by it (tests and comparisons of policies). */
+AW_MUST_USE aw_result policy_load_working_copy(const struct policy_source *source,
+    struct aw_faults *faults, struct aw_faults *warnings, policy_snapshot **out);
+
 /** One more reference; thread-safe. */
 policy_snapshot *policy_retain(policy_snapshot *snapshot);
 
@@ -202,6 +207,7 @@ struct policy_application {
     const char *owner;
     const char *account;
     const char *file;
+    const char *principals; /**< as written, one a line: "user alice", "gid 2001" */
     bool inert;
     int64_t expires;    /**< Unix time from which it is no longer valid; 0: never */
     int64_t warn_until; /**< Unix time; 0: none */

@@ -23,6 +23,9 @@ struct application {
     uint16_t account; /**< number of its account */
 };
 
+/** What the lists are called in a file. */
+extern const char *const policy_list_names[CLAIM_LISTS];
+
 /** An account's part of the policy. */
 struct account {
     const char *name;

@@ -4,6 +4,9 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "policy/snapshot.h"
 
 enum { LOOKUP_SIZE = 16384 };
 
@@ -44,3 +47,24 @@ find_group(const char *name, gid_t *gid, void *context)
 }
 
 const struct policy_resolver policy_system_resolver = {.user = find_user, .group = find_group};
+
+/* Numbers that the kernel gives to nobody: (uid_t)-1 is "no change" to it (chown(2)). */
+#define ANYBODY UINT32_MAX
+
+static bool
+take_user(const char *name, uid_t *uid, void *context)
+{
+    (void)context;
+    *uid = strcmp(name, "nobody") == 0 ? POLICY_NOBODY : ANYBODY;
+    return true;
+}
+
+static bool
+take_group(const char *name, gid_t *gid, void *context)
+{
+    (void)context;
+    *gid = strcmp(name, "nogroup") == 0 ? POLICY_NOBODY : ANYBODY;
+    return true;
+}
+
+const struct policy_resolver policy_anybody_resolver = {.user = take_user, .group = take_group};

@@ -109,12 +109,20 @@ test_gid(const char *group)
 policy_snapshot *
 load_folder(const char *folder, const struct policy_account *accounts, size_t account_count)
 {
-    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
     AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
+
+    return load_folder_warned(folder, accounts, account_count, &warnings);
+}
+
+policy_snapshot *
+load_folder_warned(const char *folder, const struct policy_account *accounts, size_t account_count,
+    struct aw_faults *warnings)
+{
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
     policy_snapshot *snapshot = NULL;
     aw_result r =
         policy_load(&(struct policy_source){folder, accounts, account_count, &test_resolver},
-            &faults, &warnings, &snapshot);
+            &faults, warnings, &snapshot);
 
     if (!aw_ok(r)) {
         aw_faults_print(&faults, stderr);

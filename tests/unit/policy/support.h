@@ -30,6 +30,10 @@ gid_t test_gid(const char *group);
 policy_snapshot *
 load_folder(const char *folder, const struct policy_account *accounts, size_t account_count);
 
+/** The same, and what it was warned of. */
+policy_snapshot *load_folder_warned(const char *folder, const struct policy_account *accounts,
+    size_t account_count, struct aw_faults *warnings);
+
 /** Parses a name of a policy; fails the test when it is none. */
 struct aw_name name_of(const char *text);
 

@@ -19,22 +19,6 @@ enum {
     REQUESTS = 50, /* of each policy: 20,000 cases in all */
 };
 
-static struct aw_name
-random_identifier(void)
-{
-    char text[TEXT_SIZE + 2] = "*.", name[TEXT_SIZE];
-
-    if (pick(6) == 0) {
-        snprintf(text, sizeof(text), "192.0.2.%u", pick(64));
-        return name_of(text);
-    }
-    random_name(name);
-    if (pick(3) != 0)
-        return name_of(name);
-    snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s", name);
-    return name_of(text);
-}
-
 static void
 random_request(struct policy_request *q, struct aw_name names[REFERENCE_NAMES_MAX])
 {

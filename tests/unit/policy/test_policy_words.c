@@ -170,6 +170,176 @@ explains_every_name_and_the_nearest_rule(void **state)
     policy_release(&snapshot);
 }
 
+/* One request, and every line of its path. */
+struct path {
+    const char *name;
+    struct policy_request request;
+    int64_t now;
+    const char *text; /* behind the lines about the application */
+};
+
+#define PASSED                                                       \
+    "  passed: application.inert, application.expired, operations, " \
+    "limits.names_per_certificate, profiles, validity, keys\n"
+#define INSIDE "    passed: account.ceiling (inside of \"example.edu\")"
+#define WILDCARD ", names.deny, names.wildcard-covers-denied, names.wildcard-covers-other"
+
+static void
+explains_the_path_of_allow_and_deny(void **state)
+{
+    static const struct path paths[] = {
+        {"a.example.edu", {0}, 0,
+            "operation order, 1 names\n" PASSED
+            "  a.example.edu: allowed by names.exact \"a.example.edu\": the name itself is "
+            "listed\n" INSIDE ", names.deny, names.held-by-other\n"
+            "verdict: allowed by names.exact: the name itself is listed\n"},
+        {"*.w.example.edu", {0}, 0,
+            "operation order, 1 names\n" PASSED
+            "  *.w.example.edu: allowed by names.wildcards_of \"w.example.edu\": the wildcard "
+            "directly below a listed name\n" INSIDE WILDCARD "\n"
+            "verdict: allowed by names.wildcards_of: the wildcard directly below a listed name\n"},
+        {"192.0.2.1", {0}, 0,
+            "operation order, 1 names\n" PASSED
+            "  192.0.2.1: allowed by names.addresses \"192.0.2.1\": the address is in a listed "
+            "network\n"
+            "    passed: account.ceiling (inside of \"192.0.2.1\"), names.held-by-other\n"
+            "verdict: allowed by names.addresses: the address is in a listed network\n"},
+        {"x.d.s.example.edu", {0}, 0,
+            "operation order, 1 names\n" PASSED "  x.d.s.example.edu: refused by names.deny "
+            "\"d.s.example.edu\": the name is denied, or "
+            "below a denied one\n" INSIDE "\n"
+            "    nearest: subdomains_of \"s.example.edu\", which covers it; names.deny goes before "
+            "it\n"
+            "verdict: refused by names.deny: the name is denied, or below a denied one\n"
+            "ask: one@example.edu\n"},
+        {"*.x.example.edu", {0}, 0,
+            "operation order, 1 names\n" PASSED
+            "  *.x.example.edu: refused by names.none: no rule of the application covers the "
+            "name\n" INSIDE WILDCARD ", names.held-by-other\n"
+            "    nearest: subdomains_of \"s.example.edu\"; a wildcard is allowed by wildcards_of "
+            "\"x.example.edu\" only\n"
+            "verdict: refused by names.none: no rule of the application covers the name\n"
+            "ask: one@example.edu\n"},
+        {"*.example.edu", {0}, 0,
+            "operation order, 1 names\n" PASSED
+            "  *.example.edu: refused by names.wildcard-covers-other \"b.example.edu\" of two: the "
+            "wildcard would stand for a name of an application that is not in shares_with\n" INSIDE
+            ", names.deny, names.wildcard-covers-denied\n"
+            "    nearest: subdomains_of \"s.example.edu\"; a wildcard is allowed by wildcards_of "
+            "\"example.edu\" only\n"
+            "verdict: refused by names.wildcard-covers-other: the wildcard would stand for a name "
+            "of "
+            "an application that is not in shares_with\n"
+            "ask: one@example.edu\n"},
+        {"www.test.edu", {0}, 0,
+            "operation order, 1 names\n" PASSED
+            "  www.test.edu: refused by account.ceiling: the name is outside what the account may "
+            "ever order\n"
+            "verdict: refused by account.ceiling: the name is outside what the account may ever "
+            "order\n"
+            "ask: one@example.edu\n"},
+        {"a.example.edu", {.has_key = true, .key = POLICY_KEY_EC_P384}, 1000,
+            "operation order, 1 names\n"
+            "  passed: application.inert, application.expired, operations, "
+            "limits.names_per_certificate, profiles, validity\n"
+            "  keys: would be refused, let through by warn_until: the key type is not among the "
+            "application's; allowed: ec-p256, rsa-4096\n"
+            "  a.example.edu: allowed by names.exact \"a.example.edu\": the name itself is "
+            "listed\n" INSIDE ", names.deny, names.held-by-other\n"
+            "verdict: let through with a warning by keys: the key type is not among the "
+            "application's\n"
+            "refused from 2026-01-01 on\n"},
+        {NULL, {.operation = POLICY_REVOKE, .profile = "tls"}, 0,
+            "operation revoke, 0 names\n"
+            "  passed: application.inert, application.expired, operations, "
+            "limits.names_per_certificate, validity, keys\n"
+            "  profiles: refused: the ACME profile is not among the application's; allowed: "
+            "classic\n"
+            "verdict: refused by profiles: the ACME profile is not among the application's\n"
+            "ask: one@example.edu\n"},
+    };
+    const char *const files[][2] = {{"x.yaml", one}, {"y.yaml", two}, {NULL, NULL}};
+    policy_snapshot *snapshot = load_files(files);
+    size_t failed = 0;
+
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(paths); i++) {
+        AW_CLEANUP(aw_free) char *text = NULL;
+        struct policy_request request = paths[i].request;
+        struct aw_name name;
+
+        if (paths[i].name != NULL) {
+            name = name_of(paths[i].name);
+            request.names = &name;
+            request.name_count = 1;
+        }
+        assert_true(aw_ok(policy_explain(snapshot, policy_find(snapshot, "one"), &request,
+            paths[i].now == 0 ? 1767225600 : paths[i].now, &text)));
+        const char *found = strstr(text, "operation ");
+        if (found != NULL && strcmp(found, paths[i].text) == 0)
+            continue;
+        fprintf(stderr, "FAILED: found\n%sexpected\n%s", text, paths[i].text);
+        failed++;
+    }
+    policy_release(&snapshot);
+    assert_int_equal(failed, 0);
+}
+
+/* The nearest entry of a ceiling and of addresses, and the roll-out as it stands. */
+static void
+explains_what_is_near(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *text;
+    } rows[] = {
+        {"www.lab.example.org", "    nearest: ceiling \"sub.example.org\" of account main\n"},
+        {"192.0.2.20", "    nearest: addresses \"192.0.2.16/30\"\n"},
+        {"192.0.2.77", "    nearest: addresses \"192.0.2.72/30\"\n"},
+        {"198.51.100.1", NULL},
+        {"2001:db8::1", NULL},
+        {"www.x.lab.example.edu",
+            "    nearest: subdomains_of \"x.lab.example.edu\", which covers it; names.deny goes"},
+        {"b.example.edu", "    nearest: exact \"b.example.edu\", which covers it; names.deny goes"},
+        {"*.x.lab.example.edu", "    nearest: wildcards_of \"x.lab.example.edu\", which covers it"},
+    };
+    static const char file[] =
+        "application: a\nowner: o@example.edu\naccount: main\nprincipals: [{user: alice}, "
+        "{group: web}]\nnames:\n  exact: [b.example.edu]\n  subdomains_of: [lab.example.edu, "
+        "x.lab.example.edu]\n  wildcards_of: [x.lab.example.edu]\n  deny: [edu]\n"
+        "  addresses: [192.0.2.16/30, 192.0.2.64/29, 192.0.2.72/30]\nwarn_until: 2026-01-01\n";
+    struct aw_name ceiling[] = {name_of("example.edu"), name_of("sub.example.org")};
+    struct policy_network network = network_of("192.0.2.0/24");
+    struct policy_account account = {.name = "main",
+        .ceiling = ceiling,
+        .ceiling_count = 2,
+        .networks = &network,
+        .network_count = 1};
+    char folder[64];
+
+    (void)state;
+    folder_make(folder);
+    folder_write(folder, "a.yaml", file, sizeof(file) - 1);
+    policy_snapshot *snapshot = load_folder(folder, &account, 1);
+    folder_remove(folder);
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        AW_CLEANUP(aw_free) char *text = NULL;
+        struct aw_name name = name_of(rows[i].name);
+        struct policy_request request = {.names = &name, .name_count = 1};
+
+        assert_true(aw_ok(
+            policy_explain(snapshot, policy_find(snapshot, "a"), &request, 1767225600, &text)));
+        assert_non_null(strstr(text, "  principals: user alice, group web\n"));
+        assert_non_null(strstr(text, "  refusals count: warn_until ended on 2026-01-01\n"));
+        const char *found = strstr(text, "    nearest: ");
+        if (rows[i].text == NULL ? found != NULL
+                                 : found == NULL || strstr(found, rows[i].text) == NULL)
+            fail_msg("%s: found \"%s\", expected \"%s\"", rows[i].name, text,
+                rows[i].text == NULL ? "nothing near" : rows[i].text);
+    }
+    policy_release(&snapshot);
+}
+
 int
 main(void)
 {
@@ -178,6 +348,8 @@ main(void)
         cmocka_unit_test(tells_a_refusal_in_a_line),
         cmocka_unit_test(shortens_what_is_allowed),
         cmocka_unit_test(explains_every_name_and_the_nearest_rule),
+        cmocka_unit_test(explains_the_path_of_allow_and_deny),
+        cmocka_unit_test(explains_what_is_near),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,22 @@ random_network(char out[TEXT_SIZE])
     snprintf(out, TEXT_SIZE, bits == 32 ? "192.0.2.%u" : "192.0.2.%u/%u", host, bits);
 }
 
+struct aw_name
+random_identifier(void)
+{
+    char text[TEXT_SIZE + 2] = "*.", name[TEXT_SIZE];
+
+    if (pick(6) == 0) {
+        snprintf(text, sizeof(text), "192.0.2.%u", pick(64));
+        return name_of(text);
+    }
+    random_name(name);
+    if (pick(3) != 0)
+        return name_of(name);
+    snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s", name);
+    return name_of(text);
+}
+
 bool
 has(const struct rules *a, enum list list, const char *text)
 {
@@ -82,8 +98,8 @@ random_lists(struct rules *a)
         random_name(a->lists[EXACT][a->counts[EXACT]++]);
 }
 
-static void
-random_rules(struct world *w, int number)
+void
+world_random_rules(struct world *w, int number)
 {
     struct rules *a = &w->applications[number];
 
@@ -111,7 +127,7 @@ world_random(struct world *w)
 {
     w->count = 1 + (int)pick(APPLICATIONS_MAX);
     for (int a = 0; a < w->count; a++)
-        random_rules(w, a);
+        world_random_rules(w, a);
 }
 
 /* The same policy as a file. */
@@ -131,6 +147,40 @@ write_flags(FILE *out, const struct rules *a)
         fputs("warn_until: 1970-01-02\n", out);
     if (a->profile)
         fputs("profiles: [classic]\n", out);
+}
+
+/* The order of the files is not that of the applications. */
+static void
+file_name(int number, char out[16])
+{
+    snprintf(out, 16, "%c.yaml", 'z' - number * 7 % 26);
+}
+
+int
+world_number_of(const struct world *w, const char *file)
+{
+    const char *base = strrchr(file, '/') + 1;
+    char name[16];
+
+    for (int number = 0; number < w->count; number++) {
+        file_name(number, name);
+        if (strcmp(name, base) == 0)
+            return number;
+    }
+    fail_msg("%s is no file of this world", file);
+    return -1;
+}
+
+/* As write_rules puts them: four lines and a group, the users, "names:", a line for each list. */
+unsigned
+world_line_of(const struct world *w, int number, enum list list)
+{
+    const struct rules *a = &w->applications[number];
+    unsigned line = 5;
+
+    for (int i = 0; i < USERS; i++)
+        line += a->of_user[i];
+    return line + a->ghost + 2 + list;
 }
 
 static void
@@ -162,14 +212,21 @@ write_rules(const struct world *w, int number, const char *folder)
     fputs("]\n", out);
     write_flags(out, a);
     assert_int_equal(fclose(out), 0);
-    /* The order of the files is not that of the applications. */
-    snprintf(file, sizeof(file), "%c.yaml", 'z' - number * 7 % 26);
+    file_name(number, file);
     folder_write(folder, file, text, size);
     free(text);
 }
 
 policy_snapshot *
 world_load(const struct world *w)
+{
+    AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
+
+    return world_load_warned(w, &warnings);
+}
+
+policy_snapshot *
+world_load_warned(const struct world *w, struct aw_faults *warnings)
 {
     struct aw_name names[2][2];
     struct policy_network nets[2] = {network_of(networks[0]), network_of(networks[1])};
@@ -190,7 +247,7 @@ world_load(const struct world *w)
     folder_make(folder);
     for (int i = 0; i < w->count; i++)
         write_rules(w, i, folder);
-    policy_snapshot *snapshot = load_folder(folder, accounts, 2);
+    policy_snapshot *snapshot = load_folder_warned(folder, accounts, 2, warnings);
     folder_remove(folder);
     return snapshot;
 }

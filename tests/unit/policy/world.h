@@ -57,4 +57,17 @@ void world_random(struct world *w);
 /** Writes the applications as files and loads them. */
 policy_snapshot *world_load(const struct world *w);
 
+/** The same, and what was warned of. */
+policy_snapshot *world_load_warned(const struct world *w, struct aw_faults *warnings);
+
+/** Makes up one application anew. */
+void world_random_rules(struct world *w, int number);
+
+/** The application whose file this is, and the line of a list in it. */
+int world_number_of(const struct world *w, const char *file);
+unsigned world_line_of(const struct world *w, int number, enum list list);
+
+/** A name, wildcard or address of those that random policies speak of. */
+struct aw_name random_identifier(void);
+
 #endif
