@@ -54,19 +54,29 @@ take_option(int argc, char **argv, int *i, const struct admin_option *options, s
 }
 
 aw_result
+admin_parse_words(int argc, char **argv, const struct admin_option *options, size_t option_count,
+    const struct admin_words *words)
+{
+    *words->count = 0;
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) == 0)
+            AW_TRY(take_option(argc, argv, &i, options, option_count));
+        else if (*words->count < words->max)
+            words->items[(*words->count)++] = argv[i];
+        else
+            return aw_fail(AW_CODE_USAGE, "\"%s\" is not expected here", argv[i]);
+    }
+    return AW_OK;
+}
+
+aw_result
 admin_parse(int argc, char **argv, const struct admin_option *options, size_t option_count,
     const char **positional, size_t positional_count)
 {
     size_t found = 0;
+    struct admin_words words = {positional, &found, positional_count};
 
-    for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2) == 0)
-            AW_TRY(take_option(argc, argv, &i, options, option_count));
-        else if (found < positional_count)
-            positional[found++] = argv[i];
-        else
-            return aw_fail(AW_CODE_USAGE, "\"%s\" is not expected here", argv[i]);
-    }
+    AW_TRY(admin_parse_words(argc, argv, options, option_count, &words));
     if (found < positional_count)
         return aw_fail(AW_CODE_USAGE, "%s needs %zu argument%s", argv[0], positional_count,
             positional_count == 1 ? "" : "s");

@@ -46,6 +46,8 @@ aw_result admin_token_doctor(const struct admin_options *options, int argc, char
 aw_result admin_policy_check(const struct admin_options *options, int argc, char **argv);
 aw_result admin_policy_show(const struct admin_options *options, int argc, char **argv);
 aw_result admin_policy_explain(const struct admin_options *options, int argc, char **argv);
+aw_result admin_policy_test(const struct admin_options *options, int argc, char **argv);
+aw_result admin_policy_diff(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_show(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_verify(const struct admin_options *options, int argc, char **argv);
 aw_result admin_status(const struct admin_options *options, int argc, char **argv);
@@ -69,6 +71,17 @@ struct admin_option {
  */
 AW_MUST_USE aw_result admin_parse(int argc, char **argv, const struct admin_option *options,
     size_t option_count, const char **positional, size_t positional_count);
+
+/** Words that are no options, where any number of them may be. */
+struct admin_words {
+    const char **items;
+    size_t *count;
+    size_t max;
+};
+
+/** The same for a command that takes up to `words->max` words. */
+AW_MUST_USE aw_result admin_parse_words(int argc, char **argv, const struct admin_option *options,
+    size_t option_count, const struct admin_words *words);
 
 /** Reads signer.yaml; its faults are printed. Release: aw_config_free. */
 AW_MUST_USE aw_result admin_config(const struct admin_options *options, struct aw_config **out);

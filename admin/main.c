@@ -28,6 +28,11 @@ const struct admin_command admin_commands[] = {
     {"policy", "explain", admin_policy_explain,
         "--application A --name N... [--csr FILE] [--revoke]",
         "the path to a verdict, rule by rule"},
+    {"policy", "test", admin_policy_test, "[--policies DIR] [--json] FILE...",
+        "ask the expectations in files; status 1 if one is not met, 2 on trouble"},
+    {"policy", "diff", admin_policy_diff, "[--json] OLD NEW",
+        "who gains and who loses what; folders, or signer.yaml's; status 1 if they differ, 2 on "
+        "trouble"},
     {"audit", "show", admin_audit_show,
         "[--application A] [--name N] [--verdict permit|refuse|warn] [--since TIME] [--until TIME] "
         "[--last N]",

@@ -4,66 +4,42 @@
 #include <string.h>
 #include <time.h>
 
-#include "admin/admin_cli.h"
+#include "admin/policy_files.h"
 #include "common/io.h"
 #include "common/log.h"
 #include "csr/csr.h"
-#include "policy/accounts.h"
-#include "policy/policy.h"
-#include "policy/system.h"
 
-/* Everything a command on policies needs; faults have been printed when loading fails. */
-struct loaded {
-    struct aw_config *config;
-    struct policy_accounts accounts;
-    policy_snapshot *snapshot;
-};
-
-static void
-loaded_free(struct loaded *loaded)
+/* What the calendar does to a policy that is in order. */
+static bool
+print_dates(const struct policy_application *application, void *context)
 {
-    policy_release(&loaded->snapshot);
-    policy_accounts_free(&loaded->accounts);
-    aw_config_free(&loaded->config);
-}
+    const int64_t *now = context;
+    char expires[32], until[32];
 
-static void
-print_warnings(const struct aw_faults *warnings)
-{
-    for (size_t i = 0; i < warnings->count; i++)
-        fprintf(stderr, "%s:%u:%u: warning: %s\n", warnings->items[i].file, warnings->items[i].line,
-            warnings->items[i].column, warnings->items[i].message);
-}
-
-static aw_result
-load(const struct admin_options *options, struct loaded *out)
-{
-    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
-    AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
-    aw_result r = aw_config_load(options->config, &faults, &out->config);
-
-    if (aw_ok(r))
-        r = policy_accounts_of(out->config, &faults, &out->accounts);
-    if (aw_ok(r))
-        r = policy_load(&(struct policy_source){out->config->paths.policies, out->accounts.items,
-                            out->accounts.count, &policy_system_resolver},
-            &faults, &warnings, &out->snapshot);
-    aw_faults_print(&faults, stderr);
-    print_warnings(&warnings);
-    return r;
+    aw_time_text(application->expires, expires);
+    aw_time_text(application->warn_until, until);
+    if (application->expires != 0 && application->expires <= *now)
+        printf("%s: expired on %.10s: everything is refused\n", application->name, expires);
+    else if (application->warn_until > *now)
+        printf(
+            "%s: refusals that may be are only recorded until %.10s\n", application->name, until);
+    else if (application->warn_until != 0)
+        printf("%s: warn_until ended on %.10s: refusals count\n", application->name, until);
+    return true;
 }
 
 aw_result
 admin_policy_check(const struct admin_options *options, int argc, char **argv)
 {
-    AW_CLEANUP(loaded_free) struct loaded loaded = {0};
+    AW_CLEANUP(admin_policy_free) struct admin_policy loaded = {0};
     struct policy_counts counts;
 
     AW_TRY(admin_parse(argc, argv, NULL, 0, NULL, 0));
-    AW_TRY(load(options, &loaded));
+    AW_TRY(admin_policy_load(options, &loaded));
     policy_count(loaded.snapshot, &counts);
     printf("%zu applications (%zu inert), %zu names: in order\ndigest %s\n", counts.applications,
         counts.inert, counts.names, policy_digest(loaded.snapshot));
+    policy_visit_all(loaded.snapshot, print_dates, &(int64_t){(int64_t)time(NULL)});
     return AW_OK;
 }
 
@@ -89,6 +65,16 @@ print_day(const char *title, int64_t time)
     printf("  %-14s %.10s\n", title, text);
 }
 
+/* One a line in the application, one after the other here. */
+static void
+print_principals(const char *principals)
+{
+    printf("  principals    ");
+    for (const char *at = principals; *at != '\0'; at = strchr(at, '\n') + 1)
+        printf(" %.*s%s", (int)strcspn(at, "\n"), at, strchr(at, '\n')[1] == '\0' ? "" : ",");
+    putchar('\n');
+}
+
 static bool
 print_application(const struct policy_application *application, void *context)
 {
@@ -96,6 +82,7 @@ print_application(const struct policy_application *application, void *context)
     printf("%s%s  (%s)\n  owner          %s\n  account        %s\n", application->name,
         application->inert ? "  INERT: a user or group does not exist" : "", application->file,
         application->owner, application->account);
+    print_principals(application->principals);
     print_list("exact", application->exact, application->exact_count);
     print_list("subdomains_of", application->subdomains_of, application->subdomains_count);
     print_list("wildcards_of", application->wildcards_of, application->wildcards_count);
@@ -116,7 +103,7 @@ print_application(const struct policy_application *application, void *context)
 
 static aw_result
 find_application(
-    const struct loaded *loaded, const char *name, const struct policy_application **out)
+    const struct admin_policy *loaded, const char *name, const struct policy_application **out)
 {
     *out = policy_find(loaded->snapshot, name);
     if (*out == NULL)
@@ -128,13 +115,13 @@ find_application(
 aw_result
 admin_policy_show(const struct admin_options *options, int argc, char **argv)
 {
-    AW_CLEANUP(loaded_free) struct loaded loaded = {0};
+    AW_CLEANUP(admin_policy_free) struct admin_policy loaded = {0};
     const struct policy_application *application = NULL;
     const char *name = NULL;
     const struct admin_option table[] = {{.name = "application", .value = &name}};
 
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
-    AW_TRY(load(options, &loaded));
+    AW_TRY(admin_policy_load(options, &loaded));
     if (name == NULL) {
         policy_visit_all(loaded.snapshot, print_application, NULL);
         return AW_OK;
@@ -184,7 +171,7 @@ read_csr(const char *path, struct csr **out)
 }
 
 static aw_result
-print_explanation(const struct loaded *loaded, const struct policy_application *application,
+print_explanation(const struct admin_policy *loaded, const struct policy_application *application,
     const struct policy_request *request)
 {
     AW_CLEANUP(aw_free) char *text = NULL;
@@ -204,7 +191,7 @@ print_explanation(const struct loaded *loaded, const struct policy_application *
 static aw_result
 explain(const struct admin_options *options, const struct explain_options *asked)
 {
-    AW_CLEANUP(loaded_free) struct loaded loaded = {0};
+    AW_CLEANUP(admin_policy_free) struct admin_policy loaded = {0};
     AW_CLEANUP(aw_free) struct aw_name *names = calloc(POLICY_REQUEST_NAMES_MAX, sizeof(*names));
     AW_CLEANUP(csr_free) struct csr *csr = NULL;
     const struct policy_application *application = NULL;
@@ -214,7 +201,7 @@ explain(const struct admin_options *options, const struct explain_options *asked
 
     if (names == NULL)
         return aw_fail_memory();
-    AW_TRY(load(options, &loaded));
+    AW_TRY(admin_policy_load(options, &loaded));
     AW_TRY(find_application(&loaded, asked->application, &application));
     AW_TRY(parse_names(asked, names));
     if (asked->csr != NULL) {
