@@ -44,6 +44,7 @@ GOOD = {
     "tests/CMakeLists.txt": "",
     "cmake/Dependencies.cmake": "pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)\n",
     "run": "#!/bin/sh\necho \"$1\"\n",
+    "docs/tests.md": "Held by `unit.one` and `unit.t*`; `client.two` is no test.\n",
 }
 
 
@@ -117,6 +118,11 @@ FAULTS = {
         ("many parameters", {"common/one.c": f"int\nwide({SIX})\n{{\n    return p0;\n}}\n"},
          "readability-function-size"),
     ],
+    "named_tests": [
+        ("gone", {"docs/tests.md": "\nHeld by `unit.one`, `unit.gone`.\n"},
+         "docs/tests.md:2: there is no test unit.gone"),
+        ("stands for none", {"README.md": "`e2e.o*`\n"}, "there is no test e2e.o*"),
+    ],
     "leftovers": [
         ("unfinished", {"common/one.c": "/* TO" "DO: later */\n"}, "finish it"),
         ("long file", {"common/one.c": "int x;\n" * 601}, "601 lines"),
@@ -125,8 +131,8 @@ FAULTS = {
         ("no last newline", {"common/one.c": "int x;"}, "no newline"),
     ],
 }
-TOOLS = {"headers": "clang", "format": "clang-format", "cppcheck": "cppcheck",
-         "shellcheck": "shellcheck", "tidy": "clang-tidy"}
+TOOLS = {"headers": "clang", "named_tests": "ctest", "format": "clang-format",
+         "cppcheck": "cppcheck", "shellcheck": "shellcheck", "tidy": "clang-tidy"}
 
 # What the linters must let pass.
 HARMLESS = {
@@ -149,8 +155,8 @@ def write(root, tree_files):
             file.write(content)
 
 
-def compile_commands(root):
-    """As CMake writes it, for the sources of common/."""
+def build_folder(root):
+    """As CMake writes it, for the sources of common/, with two tests."""
     build = os.path.join(root, "build")
     os.makedirs(build, exist_ok=True)
     names = [name for name in os.listdir(os.path.join(root, "common")) if name.endswith(".c")]
@@ -158,11 +164,13 @@ def compile_commands(root):
                 "command": f"gcc -std=gnu17 -I{root} -c ../common/{name}"} for name in names]
     with open(os.path.join(build, "compile_commands.json"), "w", encoding="utf-8") as file:
         json.dump(entries, file)
+    with open(os.path.join(build, "CTestTestfile.cmake"), "w", encoding="utf-8") as file:
+        file.write("add_test(unit.one run)\nadd_test(unit.two run)\n")
     return build
 
 
 def lint(linter, root, environment=None):
-    arguments = [compile_commands(root)] if linter == "tidy" else []
+    arguments = [build_folder(root)] if linter in ("tidy", "named_tests") else []
     script = os.path.join(HERE, linter + ".py")
     done = subprocess.run([sys.executable, "-B", script, root, *arguments],
                           capture_output=True, text=True, check=False, env=environment)
