@@ -172,7 +172,9 @@ token_attribute_ask(
     aw_result r = TOKEN_CALL(s, C_GetAttributeValue, s->handle, object, attribute, 1);
 
     *answer = s->answer;
-    if (!aw_ok(r) && token_ckr_class(s->answer) == TOKEN_CKR_ATTRIBUTE) {
+    /* Objects of others may be larger than any of ours: that, too, is the object's answer. */
+    if (!aw_ok(r) &&
+        (token_ckr_class(s->answer) == TOKEN_CKR_ATTRIBUTE || s->answer == CKR_BUFFER_TOO_SMALL)) {
         token_session_forgive(s);
         return AW_OK;
     }

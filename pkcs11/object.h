@@ -68,8 +68,8 @@ AW_MUST_USE aw_result token_attribute_read(
     struct token_session *s, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attribute);
 
 /**
- * Like token_attribute_read where a refusal (sensitive, unknown to the token) is an answer and no
- * failure: it is in *answer.
+ * Like token_attribute_read where a refusal (sensitive, unknown to the token, larger than the room)
+ * is an answer and no failure: it is in *answer.
  */
 AW_MUST_USE aw_result token_attribute_ask(
     struct token_session *s, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attribute, CK_RV *answer);

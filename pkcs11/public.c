@@ -253,6 +253,21 @@ choose_object(struct token_session *s, CK_OBJECT_HANDLE private_key,
     return r.code == AW_CODE_TOKEN_KEY_MISSING ? AW_OK : r;
 }
 
+static aw_result
+read_parts(
+    struct token_session *s, CK_OBJECT_HANDLE key, CK_OBJECT_HANDLE object, struct parts *out)
+{
+    CK_KEY_TYPE type = CKK_VENDOR_DEFINED;
+    CK_ATTRIBUTE attribute = {CKA_KEY_TYPE, &type, sizeof(type)};
+
+    AW_TRY(token_attribute_read(s, key, &attribute));
+    if (type == CKK_EC)
+        return read_ec(s, object, out);
+    if (type == CKK_RSA)
+        return read_rsa(s, object, out);
+    return aw_fail(AW_CODE_UNSUPPORTED, "the key is neither EC nor RSA (key type 0x%lx)", type);
+}
+
 aw_result
 token_public_read(struct token_session *s, CK_OBJECT_HANDLE private_key, const uint8_t *id,
     size_t id_size, struct token_public **out)
@@ -260,19 +275,37 @@ token_public_read(struct token_session *s, CK_OBJECT_HANDLE private_key, const u
     const struct token_object_name name = {
         .class = CKO_PUBLIC_KEY, .id = id, .id_size = id_size, .what = "public key"};
     CK_OBJECT_HANDLE object;
-    CK_KEY_TYPE type = CKK_VENDOR_DEFINED;
-    CK_ATTRIBUTE attribute = {CKA_KEY_TYPE, &type, sizeof(type)};
     struct parts parts;
 
     AW_TRY(choose_object(s, private_key, &name, &object));
-    AW_TRY(token_attribute_read(s, private_key, &attribute));
-    if (type == CKK_EC)
-        AW_TRY(read_ec(s, object, &parts));
-    else if (type == CKK_RSA)
-        AW_TRY(read_rsa(s, object, &parts));
-    else
-        return aw_fail(AW_CODE_UNSUPPORTED, "the key is neither EC nor RSA (key type 0x%lx)", type);
+    AW_TRY(read_parts(s, private_key, object, &parts));
     return make_public(s->owner, &parts, out);
+}
+
+static aw_result
+digest_parts(const token *t, const struct parts *parts, uint8_t *out)
+{
+    AW_CLEANUP(token_public_free) struct token_public *key = NULL;
+
+    AW_TRY(make_public(t, parts, &key));
+    if (EVP_Digest(key->spki, key->spki_size, out, NULL, t->sha256, NULL) != 1)
+        return aw_fail_openssl("SHA-256");
+    return AW_OK;
+}
+
+aw_result
+token_public_digest_read(
+    struct token_session *s, CK_OBJECT_HANDLE object, uint8_t *out, bool *known)
+{
+    struct parts parts;
+    aw_result r = read_parts(s, object, object, &parts);
+
+    if (aw_ok(r))
+        r = digest_parts(s->owner, &parts, out);
+    *known = aw_ok(r);
+    if (r.code == AW_CODE_MEMORY || s->answer != CKR_OK)
+        return r;
+    return AW_OK; /* the object is what does not tell: the token is well */
 }
 
 void

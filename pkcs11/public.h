@@ -24,6 +24,13 @@ struct token_public {
 AW_MUST_USE aw_result token_public_read(struct token_session *s, CK_OBJECT_HANDLE private_key,
     const uint8_t *id, size_t id_size, struct token_public **out);
 
+/**
+ * SHA-256 of the SubjectPublicKeyInfo of a key object, public or private.
+ * @param[out] known false: it is of a type that is not ours, or does not tell its public half
+ */
+AW_MUST_USE aw_result token_public_digest_read(
+    struct token_session *s, CK_OBJECT_HANDLE object, uint8_t *out, bool *known);
+
 /** Releases and nulls; NULL is allowed. */
 void token_public_free(struct token_public **key);
 

@@ -28,6 +28,7 @@ enum {
     TOKEN_SIGNATURE_MAX = 512, /**< octets of a signature (RSA-4096) */
     TOKEN_MAC_MAX = 64,        /**< octets of a MAC (HS512) */
     TOKEN_MAC_KEY_MAX = 512,   /**< octets of an EAB HMAC key */
+    TOKEN_DIGEST_SIZE = 32,    /**< octets of SHA-256 */
 };
 
 /** How to reach a token. Strings are copied. */
@@ -171,6 +172,29 @@ void token_key_spki(const token_key *key, const uint8_t **der, size_t *size);
  */
 AW_MUST_USE aw_result token_key_sign(
     token_key *key, const void *input, size_t size, uint8_t *signature, size_t *signature_size);
+
+/* What is in the token. */
+
+/** SHA-256 of the SubjectPublicKeyInfo of the keys in the token: sorted. */
+struct token_held {
+    uint8_t (*digests)[TOKEN_DIGEST_SIZE];
+    size_t count;
+    size_t unread; /**< public keys and certificates that tell none: of other types, or broken */
+};
+
+/**
+ * Reads the public half of every key and certificate in the token (RSA, and EC on P-256 and P-384:
+ * the types that a certificate may have). A search of the whole token: slow where it holds much, so
+ * not for every request.
+ * @return AW_CODE_LIMIT for more than 65,535 objects of a class. Release: token_held_free.
+ */
+AW_MUST_USE aw_result token_held_read(token *t, struct token_held *out);
+
+/** True when the token held a key of that digest. */
+bool token_held_has(const struct token_held *held, const uint8_t digest[TOKEN_DIGEST_SIZE]);
+
+/** Releases and zeroes. */
+void token_held_free(struct token_held *held);
 
 /* EAB keys. */
 

@@ -9,6 +9,7 @@
 #include "common/hex.h"
 #include "common/io.h"
 #include "signer/admin.h"
+#include "signer/held_keys.h"
 #include "signer/jws.h"
 #include "signer/request.h"
 #include "signer/url.h"
@@ -190,6 +191,7 @@ create(struct admin_call *call, struct account *account, struct account *draft)
     AW_TRY(make_key(call, draft, &report));
     AW_TRY(note_key(draft));
     AW_TRY(commit(call, account, draft));
+    held_keys_refresh_late(call->core);
     admin_write_report(&call->reply, &report);
     return AW_OK;
 }

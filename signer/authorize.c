@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/io.h"
+#include "signer/held_keys.h"
 #include "signer/work.h"
 
 /* What each operation is to the policy, and what is signed for it. */
@@ -140,6 +141,22 @@ decide(struct work *work)
     return work_take_verdict(work, &asked);
 }
 
+/* A certificate's key is its host's alone. The CSR is signed with its key: whoever sent it can use
+ * that key without us. */
+static aw_result
+check_csr_key(struct work *work)
+{
+    const uint8_t *digest = work->csr->key_digest;
+
+    if (accounts_holds_key(work->core->accounts, digest))
+        return work_refuse(work, SIGN_OUTCOME_CSR_REFUSED, "csr.key.account",
+            "the CSR's key is an account key, which must not become a certificate's key");
+    if (held_keys_has(work->core, digest))
+        return work_refuse(work, SIGN_OUTCOME_CSR_REFUSED, "csr.key.token",
+            "the CSR's key is in the signer's token, so it must not become a certificate's key");
+    return AW_OK;
+}
+
 /* What the policy can't know: stopped signing, keys of our own, URLs outside the pinned CA. */
 static aw_result
 decide_beyond_policy(struct work *work)
@@ -153,9 +170,8 @@ decide_beyond_policy(struct work *work)
     AW_TRY(work_bind_account(work));
     if (work_refused(work))
         return AW_OK;
-    if (work->csr != NULL && accounts_holds_key(work->core->accounts, work->csr->key_digest))
-        return work_refuse(work, SIGN_OUTCOME_CSR_REFUSED, "csr.key.account",
-            "the CSR's key is an account key, which must not become a certificate's key");
+    if (work->csr != NULL)
+        AW_TRY(check_csr_key(work));
     if (request->operation == SIGN_REVOKE && request->has_reason && request->reason == 1)
         return work_refuse(work, SIGN_OUTCOME_LEDGER_REFUSED, "revoke.reason",
             "keyCompromise is to be proved with the certificate's own key (RFC 8555 7.6)");

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "policy/accounts.h"
 #include "policy/system.h"
+#include "signer/held_keys.h"
 #include "signer/url.h"
 
 enum { FREEZE_FILE_MAX = 4096, START_RETRIES = 50 };
@@ -220,6 +221,7 @@ core_open(const char *config_path, struct aw_faults *faults, struct core **out)
     if (core == NULL)
         return aw_fail_memory();
     pthread_mutex_init(&core->change_lock, NULL);
+    pthread_mutex_init(&core->held_lock, NULL);
     pthread_mutex_init(&core->lock, NULL);
     core->config_path = config_path;
     core->started_at = core->loaded_at = core_now();
@@ -229,6 +231,7 @@ core_open(const char *config_path, struct aw_faults *faults, struct core **out)
     AW_TRY(read_freeze(core));
     AW_TRY(open_log_and_ledger(core));
     AW_TRY(open_token(core));
+    AW_TRY(held_keys_refresh(core));
     AW_TRY(accounts_open(core->config, core->token, &core->accounts));
     AW_TRY(record_start(core));
     *out = AW_MOVE(core);
@@ -256,7 +259,9 @@ core_close(struct core **slot)
     peer_roles_free(&core->roles);
     free(core->freeze_path);
     OSSL_LIB_CTX_free(core->libctx);
+    token_held_free(&core->held);
     pthread_mutex_destroy(&core->lock);
+    pthread_mutex_destroy(&core->held_lock);
     pthread_mutex_destroy(&core->change_lock);
     free(core);
     *slot = NULL;
@@ -365,6 +370,7 @@ core_reload(
     aw_result r = reload_files(core, faults, warnings);
     if (!aw_ok(r))
         aw_error_save(&error);
+    held_keys_refresh_late(core);
     log_warnings(warnings);
     aw_result recorded = record_reload(core, by, &error);
     pthread_mutex_unlock(&core->change_lock);

@@ -42,10 +42,12 @@ struct core {
     atomic_bool token_gone; /**< the process must end and be started anew */
 
     pthread_mutex_t change_lock; /**< one reload, freeze or unfreeze at a time; before `lock` */
+    pthread_mutex_t held_lock;   /**< one search of the token (held_keys.h); before `lock` */
     pthread_mutex_t lock;        /**< held for moments only, never over a call that blocks */
     struct aw_config *config;
     struct peer_roles roles;
     policy_snapshot *snapshot;
+    struct token_held held; /**< public keys in the token; see held_keys.h */
     int64_t loaded_at;
     bool frozen;
     int64_t frozen_since;

@@ -351,6 +351,7 @@ make_key(enum test_key key)
     switch (key) {
     case KEY_P256:
     case KEY_P256_OTHER:
+    case KEY_P256_TOKEN:
         return generate_ec("P-256", "named_curve");
     case KEY_P384:
         return generate_ec("P-384", "named_curve");

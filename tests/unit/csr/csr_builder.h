@@ -74,6 +74,7 @@ octets rdn(const char *dotted, unsigned tag, octets value);
 enum test_key {
     KEY_P256,
     KEY_P256_OTHER,
+    KEY_P256_TOKEN, /**< for a test to put into its token */
     KEY_P384,
     KEY_P521,
     KEY_SECP256K1,

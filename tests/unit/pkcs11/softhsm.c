@@ -16,7 +16,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/asn1.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <openssl/x509.h>
 
 static unsigned char so_pin[] = "so-pin-of-a-test";
 
@@ -194,6 +199,92 @@ softhsm_find(CK_SESSION_HANDLE session, CK_OBJECT_CLASS class, const char *label
     assert_int_equal(f->C_FindObjects(session, &object, 1, &count), CKR_OK);
     assert_int_equal(f->C_FindObjectsFinal(session), CKR_OK);
     return count == 1 ? object : CK_INVALID_HANDLE;
+}
+
+static void
+put(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count)
+{
+    CK_OBJECT_HANDLE object;
+
+    assert_int_equal(
+        softhsm_functions()->C_CreateObject(session, template, count, &object), CKR_OK);
+}
+
+static void
+put_ec(CK_SESSION_HANDLE session, const EVP_PKEY *key, CK_ATTRIBUTE *template, CK_ULONG count,
+    bool bare)
+{
+    uint8_t point[256];
+    size_t size;
+    char curve[64];
+    unsigned char *params = NULL, *wrapped = NULL;
+
+    assert_int_equal(EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL), 1);
+    int params_size = i2d_ASN1_OBJECT(OBJ_nid2obj(OBJ_sn2nid(curve)), &params);
+    assert_int_equal(
+        EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &size),
+        1);
+    ASN1_OCTET_STRING *octets = ASN1_OCTET_STRING_new();
+    assert_int_equal(ASN1_OCTET_STRING_set(octets, point, (int)size), 1);
+    int wrapped_size = i2d_ASN1_OCTET_STRING(octets, &wrapped);
+    ASN1_OCTET_STRING_free(octets);
+    template[count++] = (CK_ATTRIBUTE){CKA_EC_PARAMS, params, (CK_ULONG)params_size};
+    template[count++] = bare ? (CK_ATTRIBUTE){CKA_EC_POINT, point, size}
+                             : (CK_ATTRIBUTE){CKA_EC_POINT, wrapped, (CK_ULONG)wrapped_size};
+    put(session, template, count);
+    OPENSSL_free(params);
+    OPENSSL_free(wrapped);
+}
+
+static void
+put_rsa(CK_SESSION_HANDLE session, const EVP_PKEY *key, CK_ATTRIBUTE *template, CK_ULONG count)
+{
+    BIGNUM *n = NULL, *e = NULL;
+    uint8_t modulus[2048], exponent[8];
+
+    assert_int_equal(EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n), 1);
+    assert_int_equal(EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e), 1);
+    template[count++] = (CK_ATTRIBUTE){CKA_MODULUS, modulus, (CK_ULONG)BN_bn2bin(n, modulus)};
+    template[count++] =
+        (CK_ATTRIBUTE){CKA_PUBLIC_EXPONENT, exponent, (CK_ULONG)BN_bn2bin(e, exponent)};
+    put(session, template, count);
+    BN_free(n);
+    BN_free(e);
+}
+
+void
+softhsm_put_public_key(CK_SESSION_HANDLE session, const uint8_t *spki, size_t size, bool bare)
+{
+    CK_OBJECT_CLASS class = CKO_PUBLIC_KEY;
+    CK_BBOOL yes = CK_TRUE;
+    EVP_PKEY *key = d2i_PUBKEY(NULL, &spki, (long)size);
+
+    assert_non_null(key);
+    bool ec = EVP_PKEY_is_a(key, "EC");
+    CK_KEY_TYPE type = ec ? CKK_EC : CKK_RSA;
+    CK_ATTRIBUTE template[8] = {{CKA_CLASS, &class, sizeof(class)}, {CKA_TOKEN, &yes, sizeof(yes)},
+        {CKA_KEY_TYPE, &type, sizeof(type)}};
+    if (ec)
+        put_ec(session, key, template, 3, bare);
+    else
+        put_rsa(session, key, template, 3);
+    EVP_PKEY_free(key);
+}
+
+void
+softhsm_put_certificate(CK_SESSION_HANDLE session, const uint8_t *der, size_t size)
+{
+    CK_OBJECT_CLASS class = CKO_CERTIFICATE;
+    CK_CERTIFICATE_TYPE type = CKC_X_509;
+    CK_BBOOL yes = CK_TRUE;
+    uint8_t subject[] = {0x30, 0}, value[8192];
+
+    assert_true(size <= sizeof(value));
+    memcpy(value, der, size);
+    CK_ATTRIBUTE template[] = {{CKA_CLASS, &class, sizeof(class)}, {CKA_TOKEN, &yes, sizeof(yes)},
+        {CKA_CERTIFICATE_TYPE, &type, sizeof(type)}, {CKA_SUBJECT, subject, sizeof(subject)},
+        {CKA_VALUE, value, size}};
+    put(session, template, AW_COUNT(template));
 }
 
 token *

@@ -45,6 +45,13 @@ CK_SLOT_ID softhsm_slot(const char *label);
 /** The one object of a class and label; CK_INVALID_HANDLE when there is none. */
 CK_OBJECT_HANDLE softhsm_find(CK_SESSION_HANDLE session, CK_OBJECT_CLASS class, const char *label);
 
+/** Puts a public key (SubjectPublicKeyInfo) into the token; `bare`: an EC point without its OCTET
+ * STRING, as some tokens have it. */
+void softhsm_put_public_key(CK_SESSION_HANDLE session, const uint8_t *spki, size_t size, bool bare);
+
+/** Puts a certificate into the token. */
+void softhsm_put_certificate(CK_SESSION_HANDLE session, const uint8_t *der, size_t size);
+
 /** Opens the token of the configuration; ends the test with the failure's message. */
 token *softhsm_open(const struct softhsm *h);
 

@@ -177,6 +177,8 @@ static const struct row {
         FINALIZE("$A", CA "a/finalize", "$CSR_384"), POLICY, "keys"},
     {"an account's key as a certificate's", "daemon", "Finalize",
         FINALIZE("$A", CA "a/finalize", "$CSR_ACCOUNT"), CSR, "csr.key.account"},
+    {"a key that is in the token as a certificate's", "daemon", "Finalize",
+        FINALIZE("$A", CA "a/finalize", "$CSR_TOKEN"), CSR, "csr.key.token"},
     {"a key of another application", "daemon", "Finalize",
         FINALIZE("$A", CA "a/finalize", "$CSR_KEY_B"), LEDGER, "finalize.key"},
     {"a certificate without names", "daemon", "RecordCertificate", RECORD("$CERT_NAMELESS"), CSR,
@@ -280,6 +282,7 @@ set_csrs(struct world *w)
     world_set_octets(w, "CSR_384", world_csr(KEY_P384, "a.example.edu www.a.example.edu"));
     world_set_octets(
         w, "CSR_ACCOUNT", world_csr(KEY_P256_OTHER, "a.example.edu www.a.example.edu"));
+    world_set_octets(w, "CSR_TOKEN", world_csr(KEY_P256_TOKEN, "a.example.edu www.a.example.edu"));
     world_set_octets(w, "CSR_KEY_B", world_csr(KEY_RSA_2048, "a.example.edu www.a.example.edu"));
 }
 
@@ -306,6 +309,9 @@ setup(void **state)
     memset(longest, 'n', 10000);
     longest[10000] = '\0';
     world_set(w, "LONG", "%s", longest);
+    octets held = public_key(KEY_P256_TOKEN);
+    softhsm_put_public_key(softhsm_session(), held.data, held.size, false);
+    world_reload(w);
     world_set(w, "B", "%lld", (long long)world_order(w, "bin", "b.example.edu", "b"));
     world_set_octets(w, "CSR", world_csr(KEY_RSA_2048, "b.example.edu"));
     must(w, "bin", "Finalize", FINALIZE("$B", CA "b/finalize", "$CSR"));
