@@ -118,17 +118,12 @@ harden(ledger_db *db)
     return AW_OK;
 }
 
-/* Makes the tables of an empty database; checks the whole of another. */
 static aw_result
-check_contents(ledger_db *db, bool *fresh)
+check_identity(ledger_db *db)
 {
     char answer[256];
     char expected[64];
 
-    AW_TRY(ask(db, "SELECT count(*) FROM sqlite_schema", answer, sizeof(answer)));
-    *fresh = strcmp(answer, "0") == 0;
-    if (*fresh)
-        return execute(db, ledger_schema, "make its tables");
     sqlite3_snprintf(
         sizeof(expected), expected, "%d/%d", LEDGER_APPLICATION_ID, LEDGER_SCHEMA_VERSION);
     AW_TRY(ask(db,
@@ -139,10 +134,25 @@ check_contents(ledger_db *db, bool *fresh)
         return aw_fail(AW_CODE_CORRUPT,
             "the ledger's database has the identity %s, expected %s of this version", answer,
             expected);
+    return AW_OK;
+}
+
+/* Checks the whole; makes the tables of a database that is really empty, and not one whose list of
+ * tables was lost. */
+static aw_result
+check_contents(ledger_db *db, bool *fresh)
+{
+    char answer[256];
+
     AW_TRY(ask(db, "PRAGMA integrity_check(1)", answer, sizeof(answer)));
     if (strcmp(answer, "ok") != 0)
         return aw_fail(AW_CODE_CORRUPT, "the ledger's database is damaged: %s", answer);
-    return AW_OK;
+    /* make_file could write it: it is the database's header that forbids it. */
+    if (sqlite3_db_readonly(db->sqlite, "main") != 0)
+        return aw_fail(AW_CODE_CORRUPT, "the ledger's database says that it must not be written");
+    AW_TRY(ask(db, "SELECT count(*) FROM sqlite_schema", answer, sizeof(answer)));
+    *fresh = strcmp(answer, "0") == 0;
+    return *fresh ? execute(db, ledger_schema, "make its tables") : check_identity(db);
 }
 
 static aw_result

@@ -268,6 +268,20 @@ damage_version(const struct ledger_scene *scene)
     write_at(scene->path, 60, "\0\0\0\x63", 4); /* user_version 99 */
 }
 
+/* A file format that SQLite would read and not write. */
+static void
+damage_write_format(const struct ledger_scene *scene)
+{
+    write_at(scene->path, 18, "\3", 1);
+}
+
+/* Number of cells of the first page: it looks like an empty database, but for its size. */
+static void
+damage_schema(const struct ledger_scene *scene)
+{
+    write_at(scene->path, 103, "\0\0", 2);
+}
+
 static void
 damage_swap(const struct ledger_scene *scene)
 {
@@ -294,6 +308,8 @@ static const struct {
     {"cut", damage_cut, true},
     {"a text", damage_text, true},
     {"another version", damage_version, true},
+    {"its write format", damage_write_format, true},
+    {"its list of tables", damage_schema, true},
     {"of another log", damage_swap, true},
 };
 
