@@ -2,78 +2,17 @@
  * A whole audit log: as it is, and with the chain's digests mended, so that the walk goes deep.
  * Verifying, reading and opening for writing agree; what they accept can be continued.
  */
-#include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "audit/audit.h"
 #include "audit/file.h"
-#include "audit/hasher.h"
 #include "common/io.h"
 #include "fuzz.h"
-
-static const char mark[] = "\"prev\":\"";
-
-static char *
-log_path(void)
-{
-    char *path = NULL;
-
-    FUZZ_CHECK(aw_ok(aw_path_join(fuzz_folder(), AUDIT_FILE_NAME, &path)));
-    return path;
-}
-
-static void
-write_log(const void *bytes, size_t size)
-{
-    AW_CLEANUP(aw_free) char *path = log_path();
-    AW_CLEANUP(aw_close) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-
-    FUZZ_CHECK(fd >= 0 && fchmod(fd, 0640) == 0);
-    FUZZ_CHECK(aw_ok(aw_fd_write(fd, bytes, size)));
-}
-
-/* The digest in a line, where it stands there plainly, or NULL. */
-static char *
-find_digest(char *line, size_t length)
-{
-    enum { DIGITS = AUDIT_HEX_SIZE - 1 };
-    char *at = memmem(line, length, mark, sizeof(mark) - 1);
-
-    if (at == NULL)
-        return NULL;
-    at += sizeof(mark) - 1;
-    size_t left = length - (size_t)(at - line);
-    return left > DIGITS && strspn(at, "0123456789abcdef") == DIGITS && at[DIGITS] == '"' ? at
-                                                                                          : NULL;
-}
-
-/* Puts the digest of the line before into every line that has one; true when that changed any. */
-static bool
-mend(char *text, size_t size)
-{
-    AW_CLEANUP(audit_hasher_free) audit_hasher *hasher = NULL;
-    char previous[AUDIT_HEX_SIZE] = AUDIT_HEX_ZERO;
-    bool changed = false;
-    char *newline;
-
-    FUZZ_CHECK(aw_ok(audit_hasher_new(&hasher)));
-    for (; (newline = memchr(text, '\n', size)) != NULL; text = newline + 1) {
-        size_t length = (size_t)(newline - text);
-        char *at = find_digest(text, length);
-        if (at != NULL) {
-            changed = changed || memcmp(at, previous, AUDIT_HEX_SIZE - 1) != 0;
-            memcpy(at, previous, AUDIT_HEX_SIZE - 1);
-        }
-        FUZZ_CHECK(aw_ok(audit_hasher_line(hasher, text, length, previous)));
-        size -= length + 1;
-    }
-    return changed;
-}
+#include "log_file.h"
 
 static aw_result
 count(const struct audit_record *record, void *context)
@@ -124,7 +63,7 @@ check_continued(const struct audit_verdict *before)
 static void
 check_damaged(const void *bytes, size_t size)
 {
-    AW_CLEANUP(aw_free) char *path = log_path();
+    AW_CLEANUP(aw_free) char *path = log_file_path();
     AW_CLEANUP(aw_free) char *text = NULL;
     audit_log *log = NULL;
     size_t repaired = 0, length = 0;
@@ -141,7 +80,7 @@ check(const void *bytes, size_t size)
     struct audit_verdict verdict;
     int64_t records = 0;
 
-    write_log(bytes, size);
+    log_file_write(bytes, size);
     aw_result r = audit_verify(fuzz_folder(), &verdict);
     if (!aw_ok(r))
         fuzz_check_refusal(r);
@@ -163,7 +102,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     AW_CLEANUP(aw_free) char *text = fuzz_text(data, size);
     bool as_it_is = check(text, size);
 
-    bool changed = mend(text, size);
+    bool changed = log_file_mend(text, size);
     FUZZ_CHECK(!as_it_is || !changed);
     if (check(text, size) || as_it_is)
         fuzz_accept();

@@ -7,9 +7,11 @@ names and are left alone.
 """
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -363,6 +365,87 @@ def audit_seeds():
     })
 
 
+MEMBERS = ("time", "kind", "application", "account", "operation", "verdict", "rule", "names", "order",
+           "url", "url_kind", "csr", "key", "serial", "not_after")
+
+
+def ledger_log(*records):
+    """A log of these records, their members in the format's order; None: left out."""
+    return log_of(*({name: record[name] for name in MEMBERS if record.get(name) is not None}
+                    for record in records))
+
+
+def damages(*places):
+    """(offset, octets) ... as the target reads them: page, place in it, octet."""
+    return b"".join(bytes(((at + i) // 4096, (at + i) % 4096 // 256, (at + i) % 256, octet))
+                    for at, octets in places for i, octet in enumerate(octets))
+
+
+def foreign_database(script):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "x.db")
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.executescript(script)
+        with open(path, "rb") as file:
+            return file.read()
+
+
+def ledger_seeds():
+    digest = hashlib.sha256(b"").hexdigest()
+    app = dict(application="app", account="account", verdict="permit")
+    order = dict(app, operation="new-order", names=["a.example.edu"])
+    of_order = dict(app, order=2, url=BASE + "order/1")
+    claim = dict(of_order, kind="claim", operation="claim", url_kind="order")
+    finalize = dict(of_order, operation="finalize", url=BASE + "order/1/finalize", csr=digest,
+                    key=digest)
+    poll = dict(of_order, operation="post-as-get")
+    certificate = dict(of_order, kind="certificate", operation="record-certificate", key=digest,
+                       serial="01ff", not_after=1795478400)
+    start = {"kind": "start"}
+    whole = ledger_log(start, order, claim, dict(claim, url_kind="finalize", url=finalize["url"]),
+                   finalize, poll, certificate, dict(app, operation="revoke", key=digest),
+                   dict(order, verdict="refuse", rule="names.none"), dict(order, verdict="warn"),
+                   {"kind": "outcome", "operation": "finalize"}, {"kind": "stop"})
+    put_all("ledger", {
+        "good-log": whole,
+        "good-torn": whole[:-20],
+        "bad-no-order": ledger_log(start, poll),
+        "bad-claim-of-no-order": ledger_log(start, claim),
+        "bad-claim-twice": ledger_log(start, order, claim, claim),
+        "bad-kind": ledger_log(start, order, dict(claim, url_kind="account")),
+        "bad-not-whole": ledger_log(start, order, {**finalize, "csr": None}),
+        "bad-operation": ledger_log(start, dict(app, operation="sign")),
+        "bad-line": whole + "{}\n",
+        # Damages to a good database: none, of its header, of its first page's tree, its length.
+        "good-undamaged": b"",
+        "bad-magic": damages((0, b"X")),
+        "bad-page-size": damages((16, b"\x02\x00")),
+        "bad-formats": damages((18, b"\x03\x03")),
+        "bad-write-format": damages((18, b"\x03")),
+        "bad-page-count": damages((28, b"\xff")),
+        "bad-schema-format": damages((44, b"\0\0\0\x09")),
+        "bad-encoding": damages((56, b"\0\0\0\2")),
+        "bad-version": damages((60, b"\0\0\0\x63")),
+        "bad-identity": damages((68, b"\0\0\0\0")),
+        "bad-root-page": damages((100, b"\0")),
+        "bad-cells": damages((103, b"\xff\xff")),
+        "bad-second-page": damages((4096, b"\xff\0\0\xff")),
+        "bad-cut": bytes((128,)),
+        "bad-emptied": bytes((0,)),
+        # Databases of others.
+        "bad-foreign": foreign_database("CREATE TABLE t (x); INSERT INTO t VALUES (1);"),
+        "bad-view": foreign_database(
+            "PRAGMA application_id = 0x61776c67; CREATE VIEW meta AS SELECT 1 AS last_seq,"
+            " 1 AS last_time, 'x' AS last_digest, 1 AS id;"),
+        "bad-text": "SQLite format 3\0 but no more",
+    })
+    for version in range(1, 6):
+        put("ledger", f"bad-no-tables-{version}", foreign_database(
+            f"PRAGMA application_id = 0x61776c67; PRAGMA user_version = {version};"
+            "CREATE TABLE meta (id, last_seq, last_time, last_digest);"
+            "INSERT INTO meta VALUES (1, 0, 0, '');"))
+
+
 def acme_seeds():
     directory = {name: BASE + name for name in
                  ("newNonce", "newAccount", "newOrder", "revokeCert", "keyChange", "renewalInfo")}
@@ -569,8 +652,9 @@ def make_certificates(folder):
 
 SEEDS = {"json": json_seeds, "request": request_seeds, "names": name_seeds, "url": url_seeds,
          "b64url": b64url_seeds, "config": config_seeds, "policy": policy_seeds,
-         "yaml": yaml_seeds, "uri": uri_seeds, "audit": audit_seeds, "acme": acme_seeds,
-         "http_fields": http_seeds, "csr": csr_seeds, "certificate": certificate_seeds}
+         "yaml": yaml_seeds, "uri": uri_seeds, "audit": audit_seeds, "ledger": ledger_seeds,
+         "acme": acme_seeds, "http_fields": http_seeds, "csr": csr_seeds,
+         "certificate": certificate_seeds}
 
 
 def main():
