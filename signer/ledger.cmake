@@ -3,6 +3,7 @@ add_library(aw_ledger STATIC
     ledger_apply.c
     ledger_claims.c
     ledger_db.c
+    ledger_keys.c
     ledger_names.c
     ledger_order.c
     ledger_recovery.c

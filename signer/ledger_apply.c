@@ -4,6 +4,7 @@
 
 #include "common/io.h"
 #include "signer/ledger_claims.h"
+#include "signer/ledger_keys.h"
 #include "signer/ledger_names.h"
 
 struct taking {
@@ -159,7 +160,7 @@ ledger_apply(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry 
     const struct taking taking = {db, seq, time, entry};
 
     if (!ledger_applies(entry))
-        return AW_OK;
+        return ledger_keys_apply(db, seq, entry);
     const struct effect *effect = find_effect(entry);
     if (effect == NULL || !is_whole(entry, effect->has))
         return aw_hint(

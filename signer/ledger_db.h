@@ -41,6 +41,8 @@ enum ledger_statement {
     LEDGER_SQL_CLAIM_COUNT_ADD,
     LEDGER_SQL_KEY,
     LEDGER_SQL_KEY_ADD,
+    LEDGER_SQL_REFUSED_KEY,
+    LEDGER_SQL_REFUSED_KEY_ADD,
     LEDGER_SQL_CERTIFICATE_ADD,
     LEDGER_SQL_CERTIFICATE_FIRST,
     LEDGER_STATEMENT_COUNT
@@ -53,7 +55,7 @@ extern const char *const ledger_statements[LEDGER_STATEMENT_COUNT];
 extern const char ledger_settings[], ledger_schema[];
 
 /** PRAGMA application_id ("awlg") and user_version; another version is rebuilt from the log. */
-enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 2 };
+enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 3 };
 
 /** How far into which log the ledger has come. */
 struct ledger_position {

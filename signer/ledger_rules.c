@@ -6,6 +6,7 @@
 
 #include "common/io.h"
 #include "signer/ledger_claims.h"
+#include "signer/ledger_keys.h"
 #include "signer/ledger_names.h"
 
 static const char *const rule_tags[] = {
@@ -313,8 +314,8 @@ static const struct operation {
         {order_known, order_young, ledger_claims_free}},
     [SIGN_FINALIZE] = {true, AUDIT_DECISION,
         NEEDS_ORDER | NEEDS_URL | NEEDS_CSR | NEEDS_KEY | NEEDS_NAMES,
-        {order_known, order_young, names_same, triple_same, ledger_claims_held, finalizes_left,
-            key_free}},
+        {order_known, order_young, ledger_keys_refused, names_same, triple_same, ledger_claims_held,
+            finalizes_left, key_free}},
     [SIGN_POST_AS_GET] = {true, AUDIT_DECISION, NEEDS_ORDER | NEEDS_URL,
         {order_known, order_young, ledger_claims_held, polls_left}},
     [SIGN_ANSWER_CHALLENGE] = {true, AUDIT_DECISION, NEEDS_ORDER | NEEDS_URL,

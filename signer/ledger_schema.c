@@ -41,6 +41,8 @@ const char ledger_schema[] =
     " PRIMARY KEY (order_seq, kind)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE keys ("
     " key TEXT PRIMARY KEY, application TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE refused_keys ("
+    " key TEXT PRIMARY KEY, seq INTEGER NOT NULL, rule TEXT NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE certificates ("
     " seq INTEGER PRIMARY KEY, order_seq INTEGER NOT NULL, application TEXT NOT NULL,"
     " account TEXT NOT NULL, serial TEXT, key TEXT NOT NULL, not_after INTEGER NOT NULL) STRICT;"
@@ -86,6 +88,9 @@ const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
         " ON CONFLICT (order_seq, kind) DO UPDATE SET total = total + 1",
     [LEDGER_SQL_KEY] = "SELECT application FROM keys WHERE key = ?1",
     [LEDGER_SQL_KEY_ADD] = "INSERT OR IGNORE INTO keys (key, application) VALUES (?1, ?2)",
+    [LEDGER_SQL_REFUSED_KEY] = "SELECT seq, rule FROM refused_keys WHERE key = ?1",
+    [LEDGER_SQL_REFUSED_KEY_ADD] =
+        "INSERT OR IGNORE INTO refused_keys (key, seq, rule) VALUES (?1, ?2, ?3)",
     [LEDGER_SQL_CERTIFICATE_ADD] =
         "INSERT INTO certificates (seq, order_seq, application, account, serial, key, not_after)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

@@ -1,0 +1,77 @@
+#include "signer/ledger_keys.h"
+
+#include <string.h>
+
+#include "common/io.h"
+
+/*
+ * Refusals that say something of the key, not of its use. Weak keys are not among them: they are
+ * found out anew each time, and whoever makes them by the thousand must not fill a table.
+ */
+static const struct {
+    enum sign_operation operation;
+    const char *rule;
+    bool own; /* only from the application that finalized the key */
+} remembered[] = {
+    {SIGN_FINALIZE, "csr.key.account", false}, {SIGN_FINALIZE, "csr.key.token", false},
+    {SIGN_REVOKE, "revoke.reason", true}, /* keyCompromise, said of a certificate of its own */
+};
+
+static bool
+is_text(const char *text, const char *expected)
+{
+    return text != NULL && strcmp(text, expected) == 0;
+}
+
+static aw_result
+is_own(ledger_db *db, const struct audit_entry *entry, bool *out)
+{
+    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_free) char *by = NULL;
+
+    AW_TRY(ledger_db_find(db, LEDGER_SQL_KEY, LEDGER_VALUES(LEDGER_TEXT(entry->key)), &row));
+    if (row != NULL)
+        AW_TRY(ledger_row_text(row, 0, &by));
+    *out = by != NULL && is_text(entry->application, by);
+    return AW_OK;
+}
+
+aw_result
+ledger_keys_apply(ledger_db *db, int64_t seq, const struct audit_entry *entry)
+{
+    size_t i = 0;
+    bool own = true;
+
+    if (entry->key == NULL || entry->kind != AUDIT_DECISION || !is_text(entry->verdict, "refuse"))
+        return AW_OK;
+    while (i < AW_COUNT(remembered) &&
+           !(is_text(entry->operation, ledger_operation_name(remembered[i].operation)) &&
+               is_text(entry->rule, remembered[i].rule)))
+        i++;
+    if (i == AW_COUNT(remembered))
+        return AW_OK;
+    if (remembered[i].own)
+        AW_TRY(is_own(db, entry, &own));
+    if (!own)
+        return AW_OK;
+    return ledger_db_run(db, LEDGER_SQL_REFUSED_KEY_ADD,
+        LEDGER_VALUES(
+            LEDGER_TEXT(entry->key), LEDGER_INTEGER(seq), LEDGER_TEXT(remembered[i].rule)),
+        NULL);
+}
+
+aw_result
+ledger_keys_refused(struct ledger_check *check)
+{
+    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_free) char *rule = NULL;
+
+    AW_TRY(ledger_db_find(
+        check->db, LEDGER_SQL_REFUSED_KEY, LEDGER_VALUES(LEDGER_TEXT(check->request->key)), &row));
+    if (row == NULL)
+        return AW_OK;
+    AW_TRY(ledger_row_text(row, 1, &rule));
+    return ledger_refuse(check, LEDGER_KEY_REFUSED,
+        "the CSR's key %s was refused for good (rule %s, record %lld): make a new key",
+        check->request->key, rule, (long long)ledger_row_integer(row, 0));
+}
