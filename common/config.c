@@ -10,8 +10,14 @@
 const char *const aw_config_key_names[] = {
     "ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096", NULL};
 
+enum { TABLE_SIZE = 8 }; /* rows of a table below */
+
+/* How much of a file must be there: all that a signer needs, or what policies are about. */
+enum scope { SCOPE_SIGNER, SCOPE_ACCOUNTS };
+
 /* What the tables below fill before its parts are checked and taken over. */
 struct raw_config {
+    enum scope scope;
     struct aw_config config;
     struct aw_yaml_items cas;
     struct aw_yaml_items accounts;
@@ -139,6 +145,36 @@ static const struct aw_yaml_field account_fields[] = {
     {.name = NULL},
 };
 
+_Static_assert(
+    AW_COUNT(root_fields) <= TABLE_SIZE && AW_COUNT(account_fields) <= TABLE_SIZE, "whole tables");
+
+/* What SCOPE_ACCOUNTS requires of the two tables; ended by NULL. */
+static const char *const root_musts[] = {"accounts", NULL};
+static const char *const account_musts[] = {"name", "ceiling", NULL};
+
+static bool
+is_among(const char *name, const char *const *names)
+{
+    while (*names != NULL && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
+/* A copy of a table that requires nothing but `musts`. */
+static const struct aw_yaml_field *
+require_only(const struct aw_yaml_field *fields, const char *const *musts,
+    struct aw_yaml_field out[TABLE_SIZE])
+{
+    size_t i = 0;
+
+    for (; fields[i].name != NULL && i + 1 < TABLE_SIZE; i++) {
+        out[i] = fields[i];
+        out[i].required = is_among(fields[i].name, musts);
+    }
+    out[i] = (struct aw_yaml_field){.name = NULL};
+    return out;
+}
+
 static const struct aw_yaml_field principal_fields[] = {
     {.name = "user", .kind = AW_YAML_STRING, .offset = FIELD(aw_config_principal, user)},
     {.name = "group", .kind = AW_YAML_STRING, .offset = FIELD(aw_config_principal, group)},
@@ -258,13 +294,19 @@ read_ceiling(struct aw_config_account *account, struct aw_faults *faults)
 static void
 read_accounts(const struct raw_config *raw, struct aw_config *config, struct aw_faults *faults)
 {
+    struct aw_yaml_field relaxed[TABLE_SIZE];
+    const struct aw_yaml_field *fields = account_fields;
+    bool alone = raw->scope == SCOPE_ACCOUNTS && config->ca_count == 0;
+
+    if (raw->scope == SCOPE_ACCOUNTS)
+        fields = require_only(account_fields, account_musts, relaxed);
     for (size_t i = 0; i < raw->accounts.count; i++) {
         struct aw_config_account *account = &config->accounts[i];
 
-        aw_yaml_read_mapping(raw->accounts.items[i], account_fields, account, faults);
+        aw_yaml_read_mapping(raw->accounts.items[i], fields, account, faults);
         check_label("name of an account", account->name, account->place, faults);
         read_ceiling(account, faults);
-        if (account->ca != NULL && aw_config_find_ca(config, account->ca) == NULL)
+        if (account->ca != NULL && !alone && aw_config_find_ca(config, account->ca) == NULL)
             aw_yaml_fault(place_of(raw->accounts.items[i], "ca"), faults,
                 "ca: \"%.64s\" is not among the names under cas", account->ca);
     }
@@ -378,11 +420,15 @@ raw_release_lists(struct raw_config *raw)
 }
 
 static aw_result
-read_config(aw_yaml *yaml, struct aw_faults *faults, struct aw_config *config)
+read_config(aw_yaml *yaml, enum scope scope, struct aw_faults *faults, struct aw_config *config)
 {
-    struct raw_config raw = {.config.token = {.sessions = 8, .timeout_ms = 10000}};
+    struct raw_config raw = {.scope = scope, .config.token = {.sessions = 8, .timeout_ms = 10000}};
+    struct aw_yaml_field relaxed[TABLE_SIZE];
+    const struct aw_yaml_field *fields = root_fields;
 
-    aw_yaml_read_mapping(aw_yaml_root(yaml), root_fields, &raw, faults);
+    if (scope == SCOPE_ACCOUNTS)
+        fields = require_only(root_fields, root_musts, relaxed);
+    aw_yaml_read_mapping(aw_yaml_root(yaml), fields, &raw, faults);
     *config = raw.config;
     aw_result r = allocate_lists(&raw, config);
     if (aw_ok(r))
@@ -399,8 +445,8 @@ read_config(aw_yaml *yaml, struct aw_faults *faults, struct aw_config *config)
     return r;
 }
 
-aw_result
-aw_config_load(const char *path, struct aw_faults *faults, struct aw_config **out)
+static aw_result
+load(const char *path, enum scope scope, struct aw_faults *faults, struct aw_config **out)
 {
     AW_CLEANUP(aw_yaml_free) aw_yaml *yaml = NULL;
     AW_CLEANUP(aw_config_free) struct aw_config *config = calloc(1, sizeof(*config));
@@ -409,11 +455,23 @@ aw_config_load(const char *path, struct aw_faults *faults, struct aw_config **ou
     if (config == NULL)
         return aw_fail_memory();
     AW_TRY(aw_yaml_load(path, faults, &yaml));
-    AW_TRY(read_config(yaml, faults, config));
+    AW_TRY(read_config(yaml, scope, faults, config));
     AW_TRY(default_string(&config->file, path));
     AW_TRY(aw_faults_result(faults));
     *out = AW_MOVE(config);
     return AW_OK;
+}
+
+aw_result
+aw_config_load(const char *path, struct aw_faults *faults, struct aw_config **out)
+{
+    return load(path, SCOPE_SIGNER, faults, out);
+}
+
+aw_result
+aw_config_load_accounts(const char *path, struct aw_faults *faults, struct aw_config **out)
+{
+    return load(path, SCOPE_ACCOUNTS, faults, out);
 }
 
 static void

@@ -88,6 +88,13 @@ extern const char *const aw_config_key_names[];
 AW_MUST_USE aw_result aw_config_load(
     const char *path, struct aw_faults *faults, struct aw_config **out);
 
+/**
+ * The same for those who only look at policies, on machines without a signer: nothing but
+ * `accounts` is required, of each its name and ceiling. What else is there is checked all the same.
+ */
+AW_MUST_USE aw_result aw_config_load_accounts(
+    const char *path, struct aw_faults *faults, struct aw_config **out);
+
 /** Releases and nulls; NULL is allowed. */
 void aw_config_free(struct aw_config **config);
 

@@ -52,8 +52,8 @@ teardown(void **state)
     return 0;
 }
 
-static aw_result
-load(struct fixture *f, const char *text)
+static void
+put(struct fixture *f, const char *text)
 {
     FILE *file = fopen(f->path, "w");
 
@@ -62,6 +62,12 @@ load(struct fixture *f, const char *text)
     assert_int_equal(fclose(file), 0);
     aw_config_free(&f->config);
     aw_faults_free(&f->faults);
+}
+
+static aw_result
+load(struct fixture *f, const char *text)
+{
+    put(f, text);
     return aw_config_load(f->path, &f->faults, &f->config);
 }
 
@@ -308,6 +314,43 @@ all_faults_are_told_at_once(void **state)
     assert_int_equal(f->faults.total, AW_COUNT(expected));
 }
 
+/* For policies nothing but accounts is needed; what is there is checked as ever. */
+static void
+accounts_alone(void **state)
+{
+    static const struct {
+        const char *name, *text, *fault; /* NULL: none */
+    } parts[] = {
+        {"accounts", "accounts:\n  - {name: main, ceiling: [example.edu]}\n", NULL},
+        {"a CA that is not listed, as nothing is", ACCOUNTS, NULL},
+        {"a whole file", TOKEN CAS ACCOUNTS ADMINISTRATORS, NULL},
+        {"nothing", "", "found nothing"},
+        {"no accounts", CAS, "accounts: found nothing"},
+        {"no ceiling", "accounts:\n  - {name: main}\n", "ceiling: found nothing"},
+        {"no name", "accounts:\n  - {ceiling: [example.edu]}\n", "name: found nothing"},
+        {"a CA that is not among those listed",
+            CAS "accounts:\n  - {name: main, ca: ca2, ceiling: [example.edu]}\n",
+            "\"ca2\" is not among"},
+        {"half a token", "token: {uri: \"pkcs11:\"}\n" ACCOUNTS, "token.module: found nothing"},
+        {"no officers", ACCOUNTS "administrators: {}\n", "officers: found nothing"},
+        {"an unknown key", ACCOUNTS "colour: blue\n", "unknown key \"colour\""},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < AW_COUNT(parts); i++) {
+        put(f, parts[i].text);
+        aw_result r = aw_config_load_accounts(f->path, &f->faults, &f->config);
+        bool well = parts[i].fault == NULL
+                        ? aw_ok(r) && f->faults.total == 0 && f->config->account_count == 1
+                        : r.code == AW_CODE_CONFIG && f->faults.total == 1 &&
+                              strstr(f->faults.items[0].message, parts[i].fault) != NULL;
+        if (well)
+            continue;
+        aw_faults_print(&f->faults, stderr);
+        fail_msg("%s", parts[i].name);
+    }
+}
+
 /* What a fault shows of a file cannot drive a terminal. */
 static void
 faults_are_safe_to_print(void **state)
@@ -360,6 +403,7 @@ main(void)
         TEST(a_whole_file),
         TEST(every_fault_has_its_place),
         TEST(all_faults_are_told_at_once),
+        TEST(accounts_alone),
         TEST(faults_are_safe_to_print),
         TEST(a_file_that_cannot_be_read),
         cmocka_unit_test(labels),
