@@ -275,6 +275,7 @@ point_lists(policy_snapshot *snapshot, struct application *application)
         {&shown->deny, &shown->deny_count, CLAIM_DENY},
         {&shown->addresses, &shown->addresses_count, CLAIM_ADDRESSES},
         {&shown->profiles, &shown->profiles_count, CLAIM_PROFILES},
+        {&shown->shares_with, &shown->shares_count, CLAIM_SHARES},
     };
     const char **at = snapshot->index.texts + application->first;
 

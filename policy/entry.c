@@ -1,5 +1,6 @@
 #include "policy/entry.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,13 +210,25 @@ resolve(const struct policy_resolver *resolver, const struct file_principal *p, 
     return found;
 }
 
-static void
-warn_unknown(struct draft *draft, const struct file_principal *p, const char *application)
+/* Only who is named can be unknown: numbers are not looked up. */
+static aw_result
+note_unknown(
+    struct draft *draft, const struct file_principal *p, struct policy_application *application)
 {
+    const char *kind = p->user != NULL ? "user" : "group";
+    const char *name = p->user != NULL ? p->user : p->group;
+    char text[POLICY_LABEL_MAX + 16];
+
     if (draft->warnings != NULL)
         policy_file_fault(p->place, draft->warnings,
-            "there is no %s \"%.64s\": %s is refused everything until there is",
-            p->user != NULL ? "user" : "group", p->user != NULL ? p->user : p->group, application);
+            "there is no %s \"%.64s\": %s is refused everything until there is", kind, name,
+            application->name);
+    if (application->inert)
+        return AW_OK;
+    snprintf(text, sizeof(text), "%s %.64s", kind, name);
+    application->inert = true;
+    application->missing = policy_arena_put(&draft->snapshot->arena, text, strlen(text));
+    return application->missing == NULL ? aw_fail_memory() : AW_OK;
 }
 
 static aw_result
@@ -226,11 +239,8 @@ add_principal(const struct checker *checker, const struct file_principal *p,
     bool user = p->user != NULL || p->uid >= 0;
     uint32_t id;
 
-    if (!resolve(checker->resolver, p, &id)) {
-        application->compiled.shown.inert = true;
-        warn_unknown(draft, p, application->compiled.shown.name);
-        return AW_OK;
-    }
+    if (!resolve(checker->resolver, p, &id))
+        return note_unknown(draft, p, &application->compiled.shown);
     if (id == POLICY_NOBODY) {
         policy_file_fault(p->place, draft->faults,
             "found %u, expected a user or group of its own: this number stands for all that the "

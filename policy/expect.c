@@ -40,7 +40,7 @@ struct row {
 
 #define AT(field) (offsetof(struct row, request.field) - offsetof(struct row, request))
 static const struct aw_yaml_field request_fields[] = {
-    {.name = "names", .kind = AW_YAML_STRINGS, .offset = AT(names)},
+    {.name = "names", .kind = AW_YAML_STRINGS, .offset = AT(names), .min = 1},
     {.name = "key", .kind = AW_YAML_ENUM, .offset = AT(key), .choices = key_words},
     {.name = "profile", .kind = AW_YAML_STRING, .offset = AT(profile)},
     {.name = "revoke", .kind = AW_YAML_BOOL, .offset = AT(revoke)},
@@ -209,12 +209,36 @@ verdict_of(const struct policy_verdict *verdict)
     return verdict->warned ? VERDICT_WARN : VERDICT_PERMIT;
 }
 
+/* A name that is misspelt is refused everything: that is expected only where the row says so. */
+static bool
+is_met(const struct row *row, const struct policy_verdict *verdict)
+{
+    const char *tag = policy_rule_tag(verdict->rule);
+
+    if ((int)verdict_of(verdict) != row->verdict)
+        return false;
+    if (row->rule == NULL)
+        return verdict->rule != POLICY_RULE_APPLICATION_UNKNOWN;
+    return strcmp(row->rule, tag) == 0;
+}
+
+static aw_result
+explain(const struct row *row, const struct policy_request *request,
+    const struct policy_verdict *verdict, char **out)
+{
+    if (verdict->rule == POLICY_RULE_APPLICATION_UNKNOWN)
+        return aw_format(out,
+            "there is no application %s; if that is what is meant, expect the rule %s",
+            row->application, policy_rule_tag(verdict->rule));
+    return verdict_of(verdict) == VERDICT_PERMIT ? AW_OK
+                                                 : policy_refusal_text(verdict, request, out);
+}
+
 static aw_result
 tell(const struct sheet *sheet, size_t number, const struct policy_request *request,
     const struct policy_verdict *verdict)
 {
     const struct row *row = &sheet->rows[number];
-    enum verdict found = verdict_of(verdict);
     AW_CLEANUP(aw_free) char *asked = NULL;
     AW_CLEANUP(aw_free) char *reason = NULL;
     struct policy_outcome outcome = {.file = aw_yaml_name(sheet->places[number].yaml),
@@ -223,16 +247,14 @@ tell(const struct sheet *sheet, size_t number, const struct policy_request *requ
         .application = row->application,
         .expected = verdict_words[row->verdict],
         .expected_rule = row->rule,
-        .found = verdict_words[found],
-        .found_rule = policy_rule_tag(verdict->rule)};
+        .found = verdict_words[verdict_of(verdict)],
+        .found_rule = policy_rule_tag(verdict->rule),
+        .passed = is_met(row, verdict)};
 
     AW_TRY(describe(row, &asked));
-    if (found != VERDICT_PERMIT)
-        AW_TRY(policy_refusal_text(verdict, request, &reason));
+    AW_TRY(explain(row, request, verdict, &reason));
     outcome.name = row->name == NULL ? asked : row->name;
     outcome.reason = reason;
-    outcome.passed = (int)found == row->verdict &&
-                     (row->rule == NULL || strcmp(row->rule, outcome.found_rule) == 0);
     sheet->to->visit(&outcome, sheet->to->context);
     return AW_OK;
 }

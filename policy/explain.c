@@ -24,15 +24,15 @@ write_application(FILE *out, const struct policy_application *a, int64_t now)
         a->file);
     write_principals(out, a->principals);
     if (a->inert)
-        fputs("  inert: a user or group that it names does not exist\n", out);
+        fprintf(out, "  inert: there is no %s\n", a->missing);
     if (a->expires != 0) {
         fputs("  expires on ", out);
         policy_words_day(out, a->expires);
         fputs("\n", out);
     }
     if (a->warn_until != 0) {
-        fputs(now < a->warn_until ? "  refusals that may be are only recorded until "
-                                  : "  refusals count: warn_until ended on ",
+        fputs(now < a->warn_until ? "  in roll-out: what warn_until covers is signed until "
+                                  : "  roll-out over: refusals count since ",
             out);
         policy_words_day(out, a->warn_until);
         fputs("\n", out);
@@ -168,12 +168,16 @@ write_refusal(FILE *out, const policy_snapshot *snapshot, const struct applicati
 
 static void
 write_name(FILE *out, const policy_snapshot *snapshot, const struct application *application,
-    const struct aw_name *name)
+    const struct aw_name *name, int64_t now)
 {
     struct finding found = policy_decide_name(snapshot, application, name);
     const char *matched = found.claim == CLAIM_NONE ? NULL : snapshot->index.texts[found.claim];
+    bool demoted = found.rule == POLICY_RULE_NAMES_NONE && now < application->shown.warn_until;
 
-    fprintf(out, "  %s: %s by %s", name->text, found.allowed ? "allowed" : "refused",
+    fprintf(out, "  %s: %s by %s", name->text,
+        found.allowed ? "allowed"
+        : demoted     ? "let through by warn_until, would be refused"
+                      : "refused",
         policy_rule_tag(found.rule));
     if (matched != NULL)
         fprintf(out, " \"%s\"", matched);
@@ -215,11 +219,11 @@ policy_explain(const policy_snapshot *snapshot, const struct policy_application 
     policy_decide_application(snapshot, application, request, now, &verdict);
     AW_TRY(policy_words_open(&words));
     write_application(words.stream, application, now);
-    fprintf(words.stream, "operation %s, %zu names\n", policy_operation_name(request->operation),
-        request->name_count);
+    fprintf(words.stream, "operation %s, %zu name%s\n", policy_operation_name(request->operation),
+        request->name_count, request->name_count == 1 ? "" : "s");
     write_gates(words.stream, inside, request, now);
     for (size_t i = 0; i < request->name_count; i++)
-        write_name(words.stream, snapshot, inside, &request->names[i]);
+        write_name(words.stream, snapshot, inside, &request->names[i], now);
     write_verdict(words.stream, &verdict, application);
     return policy_words_finish(&words, out);
 }

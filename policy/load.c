@@ -102,7 +102,9 @@ load_folder(const struct checker *checker, const char *folder)
     listing.count = scandir(folder, &listing.entries, is_candidate, by_octets);
     if (listing.count < 0)
         return aw_hint(aw_fail_errno(AW_CODE_IO, "can't read the folder of policies %s", folder),
-            "make it readable for the signer's user, or name another in signer.yaml");
+            checker->working_copy ? "name the folder that holds the files of policies"
+                                  : "make it readable for the signer's user, or name another "
+                                    "under paths.policies in signer.yaml");
     for (int i = 0; i < listing.count; i++)
         AW_TRY(load_entry(checker, folder, listing.entries[i]->d_name));
     return AW_OK;

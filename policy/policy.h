@@ -209,8 +209,9 @@ struct policy_application {
     const char *file;
     const char *principals; /**< as written, one a line: "user alice", "gid 2001" */
     bool inert;
-    int64_t expires;    /**< Unix time from which it is no longer valid; 0: never */
-    int64_t warn_until; /**< Unix time; 0: none */
+    const char *missing; /**< of an inert one: the first that does not exist, "user alice" */
+    int64_t expires;     /**< Unix time from which it is no longer valid; 0: never */
+    int64_t warn_until;  /**< Unix time; 0: none */
     int64_t names_per_certificate;
     int64_t orders_per_day;
     bool can_order;
@@ -222,8 +223,9 @@ struct policy_application {
     const char *const *deny;
     const char *const *addresses;
     const char *const *profiles; /**< ACME profiles that may be asked for */
+    const char *const *shares_with;
     size_t exact_count, subdomains_count, wildcards_count, deny_count, addresses_count,
-        profiles_count;
+        profiles_count, shares_count;
 };
 
 /** Called for each application; return false to stop. */

@@ -133,6 +133,8 @@ static const struct {
     {"application: ghost\n    request: {names: [a.example.edu]}\n    verdict: refuse\n"
      "    rule: application.unknown",
         "ghost order a.example.edu: as expected refuse (application.unknown): told"},
+    {"application: ghost\n    request: {names: [a.example.edu]}\n    verdict: refuse",
+        "ghost order a.example.edu: refuse refuse (application.unknown): told"},
     {"application: app\n    request: {names: [0.s.example.edu, 1.s.example.edu, 2.s.example.edu,\n"
      "      3.s.example.edu, 4.s.example.edu, 5.s.example.edu, 6.s.example.edu, 7.s.example.edu,\n"
      "      8.s.example.edu, 9.s.example.edu]}\n    verdict: permit",
@@ -187,6 +189,9 @@ static const struct {
         "expectations:\n  - {application: a, request: {names: [a_b.example.edu]}, verdict: "
         "permit}\n",
         "2:40: expectations[0].request.names[0]: "},
+    {"an empty list of names",
+        "expectations:\n  - {application: a, request: {names: []}, verdict: permit}\n",
+        "expectations[0].request.names: found"},
     {"an unknown key type",
         "expectations:\n  - {application: a, request: {key: dsa}, verdict: permit}\n", "dsa"},
     {"no date", "expectations:\n  - {application: a, request: {on: soon}, verdict: permit}\n",

@@ -243,6 +243,7 @@ shows_an_application_as_its_file_says(void **state)
     assert_string_equal(a->account, "main");
     assert_non_null(strstr(a->file, "/x.yaml"));
     assert_false(a->inert);
+    assert_null(a->missing);
     assert_int_equal(a->expires, 1893542400);
     assert_int_equal(a->warn_until, 1767225600);
     assert_int_equal(a->names_per_certificate, 3);
@@ -274,6 +275,7 @@ shows_the_defaults(void **state)
     (void)state;
     assert_non_null(a);
     assert_true(a->inert);
+    assert_string_equal(a->missing, "user ghost");
     assert_true(a->can_order && !a->can_revoke);
     assert_int_equal(a->keys, (1u << POLICY_KEY_COUNT) - 1);
     assert_int_equal(a->names_per_certificate, 100);
