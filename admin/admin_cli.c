@@ -94,6 +94,21 @@ admin_config(const struct admin_options *options, struct aw_config **out)
     return r;
 }
 
+aw_result
+admin_parse_time(const char *option, const char *text, int64_t fallback, int64_t *out)
+{
+    char full[48];
+
+    *out = fallback;
+    if (text == NULL)
+        return AW_OK;
+    snprintf(full, sizeof(full), "%.30s%s", text, strlen(text) == 10 ? "T00:00:00Z" : "");
+    if (!aw_ok(aw_time_parse(full, out)))
+        return aw_fail(AW_CODE_USAGE,
+            "--%s: found \"%s\", expected 2026-11-24 or 2026-11-24T02:34:25Z (UTC)", option, text);
+    return AW_OK;
+}
+
 /* The signer may run as the owner of its socket's folder: as trustworthy as the folder is. */
 static uid_t
 owner_of_folder(const char *path)
@@ -202,6 +217,16 @@ admin_print_json(const cJSON *reply)
         return aw_fail_memory();
     puts(text);
     cJSON_free(text);
+    return AW_OK;
+}
+
+aw_result
+admin_print_writer(struct aw_json_writer *w)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+
+    AW_TRY(aw_json_writer_finish(w, &text));
+    puts(text);
     return AW_OK;
 }
 

@@ -83,6 +83,10 @@ struct admin_words {
 AW_MUST_USE aw_result admin_parse_words(int argc, char **argv, const struct admin_option *options,
     size_t option_count, const struct admin_words *words);
 
+/** Reads an option's time, "2026-11-24" or "2026-11-24T02:34:25Z"; without text the fallback. */
+AW_MUST_USE aw_result admin_parse_time(
+    const char *option, const char *text, int64_t fallback, int64_t *out);
+
 /** Reads signer.yaml; its faults are printed. Release: aw_config_free. */
 AW_MUST_USE aw_result admin_config(const struct admin_options *options, struct aw_config **out);
 
@@ -100,6 +104,9 @@ AW_MUST_USE aw_result admin_call_plain(
 
 /** Prints a reply as JSON. */
 AW_MUST_USE aw_result admin_print_json(const cJSON *reply);
+
+/** Prints what was written, as a line. */
+AW_MUST_USE aw_result admin_print_writer(struct aw_json_writer *w);
 
 /** A member's text for a person, escaped for a terminal; "-" for null. Valid until the next few
  * calls. */

@@ -116,23 +116,6 @@ count_record(const struct audit_record *record, void *context)
     return AW_OK;
 }
 
-/* "2026-11-24" or "2026-11-24T02:34:25Z". */
-static aw_result
-parse_time(const char *option, const char *text, int64_t fallback, int64_t *out)
-{
-    char full[48];
-
-    *out = fallback;
-    if (text == NULL)
-        return AW_OK;
-    snprintf(full, sizeof(full), "%.30s%s", text, strlen(text) == 10 ? "T00:00:00Z" : "");
-    aw_result r = aw_time_parse(full, out);
-    if (!aw_ok(r))
-        return aw_fail(AW_CODE_USAGE,
-            "--%s: found \"%s\", expected 2026-11-24 or 2026-11-24T02:34:25Z (UTC)", option, text);
-    return AW_OK;
-}
-
 static aw_result
 parse_last(const char *text, long *out)
 {
@@ -193,8 +176,8 @@ admin_audit_show(const struct admin_options *options, int argc, char **argv)
 
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
     AW_TRY(check_verdict(view.verdict));
-    AW_TRY(parse_time("since", since, INT64_MIN, &view.since));
-    AW_TRY(parse_time("until", until, INT64_MAX, &view.until));
+    AW_TRY(admin_parse_time("since", since, INT64_MIN, &view.since));
+    AW_TRY(admin_parse_time("until", until, INT64_MAX, &view.until));
     AW_TRY(parse_last(last, &count));
     AW_TRY(audit_folder(options, given, &folder));
     return show(folder, &view, count);

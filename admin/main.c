@@ -23,11 +23,14 @@ const struct admin_command admin_commands[] = {
     {"account", "show", admin_account_show, "NAME", "one account"},
     {"account", "list", admin_account_list, "", "all accounts"},
     {"token", "doctor", admin_token_doctor, "", "what the token holds, and whether it keeps it"},
-    {"policy", "check", admin_policy_check, "", "every fault of configuration and policies"},
-    {"policy", "show", admin_policy_show, "[--application A]", "who may order what"},
+    {"policy", "check", admin_policy_check, "[--policies DIR] [--json]",
+        "every fault of configuration and policies, and what is worth a warning"},
+    {"policy", "show", admin_policy_show, "[--application A] [--policies DIR] [--json]",
+        "who may order what"},
     {"policy", "explain", admin_policy_explain,
-        "--application A --name N... [--csr FILE] [--revoke]",
-        "the path to a verdict, rule by rule"},
+        "--application A [--name N]... [--csr FILE] [--key-type TYPE] [--profile P] [--revoke] "
+        "[--on DATE] [--policies DIR] [--json]",
+        "the path to a verdict, rule by rule; status 3 if it is a refusal"},
     {"policy", "test", admin_policy_test, "[--policies DIR] [--json] FILE...",
         "ask the expectations in files; status 1 if one is not met, 2 on trouble"},
     {"policy", "diff", admin_policy_diff, "[--json] OLD NEW",
@@ -65,6 +68,8 @@ print_failure(aw_result r)
     const struct aw_error *error = aw_error_last();
     char text[AW_ERROR_MESSAGE_SIZE * 2];
 
+    /* What was found comes before what it means, also where both go to one file. */
+    fflush(stdout);
     aw_log_escape(error->message, strlen(error->message), text, sizeof(text));
     fprintf(stderr, "acmeward-admin: %s\n", text);
     if (error->hint[0] != '\0') {

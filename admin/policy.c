@@ -1,13 +1,10 @@
-/* policy check, show, explain: on the files, without signer or token. */
+/* policy check and show: on the files, without signer or token. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "admin/policy_files.h"
 #include "common/io.h"
-#include "common/log.h"
-#include "csr/csr.h"
 
 /* What the calendar does to a policy that is in order. */
 static bool
@@ -21,37 +18,116 @@ print_dates(const struct policy_application *application, void *context)
     if (application->expires != 0 && application->expires <= *now)
         printf("%s: expired on %.10s: everything is refused\n", application->name, expires);
     else if (application->warn_until > *now)
-        printf(
-            "%s: refusals that may be are only recorded until %.10s\n", application->name, until);
+        printf("%s: in roll-out: what warn_until covers is signed with a warning until %.10s\n",
+            application->name, until);
     else if (application->warn_until != 0)
-        printf("%s: warn_until ended on %.10s: refusals count\n", application->name, until);
+        printf("%s: roll-out over: refusals count since %.10s, warn_until can go from the file\n",
+            application->name, until);
     return true;
+}
+
+/* Members that are only there where the policies are in order. */
+static void
+write_summary(struct aw_json_writer *w, const struct admin_policy *loaded)
+{
+    struct policy_counts counts;
+
+    policy_count(loaded->snapshot, &counts);
+    aw_json_pair_integer(w, "applications", (int64_t)counts.applications);
+    aw_json_pair_integer(w, "inert", (int64_t)counts.inert);
+    aw_json_pair_integer(w, "names", (int64_t)counts.names);
+    aw_json_pair(w, "policy_digest", policy_digest(loaded->snapshot));
+}
+
+static aw_result
+print_check_json(const struct admin_policy *loaded)
+{
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
+    bool in_order = loaded->snapshot != NULL;
+
+    aw_json_begin_object(&w);
+    aw_json_pair_bool(&w, "in_order", in_order);
+    admin_policy_write_faults(&w, "faults", &loaded->faults);
+    admin_policy_write_faults(&w, "warnings", &loaded->warnings);
+    if (in_order)
+        write_summary(&w, loaded);
+    aw_json_end_object(&w);
+    return admin_print_writer(&w);
+}
+
+static void
+print_check(const struct admin_policy *loaded)
+{
+    struct policy_counts counts;
+
+    admin_policy_warn(loaded);
+    policy_count(loaded->snapshot, &counts);
+    printf("%zu applications (%zu inert), %zu names: in order", counts.applications, counts.inert,
+        counts.names);
+    if (loaded->warnings.total > 0)
+        printf(", %zu warning%s", loaded->warnings.total, loaded->warnings.total == 1 ? "" : "s");
+    printf("\ndigest %s\n", policy_digest(loaded->snapshot));
+    policy_visit_all(loaded->snapshot, print_dates, &(int64_t){(int64_t)time(NULL)});
 }
 
 aw_result
 admin_policy_check(const struct admin_options *options, int argc, char **argv)
 {
     AW_CLEANUP(admin_policy_free) struct admin_policy loaded = {0};
-    struct policy_counts counts;
+    const char *folder = NULL;
+    bool json = options->json;
+    const struct admin_option table[] = {
+        {.name = "policies", .value = &folder}, {.name = "json", .flag = &json}};
 
-    AW_TRY(admin_parse(argc, argv, NULL, 0, NULL, 0));
-    AW_TRY(admin_policy_load(options, &loaded));
-    policy_count(loaded.snapshot, &counts);
-    printf("%zu applications (%zu inert), %zu names: in order\ndigest %s\n", counts.applications,
-        counts.inert, counts.names, policy_digest(loaded.snapshot));
-    policy_visit_all(loaded.snapshot, print_dates, &(int64_t){(int64_t)time(NULL)});
+    AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
+    aw_result r = admin_policy_load(options, folder, &loaded);
+    if (json && (aw_ok(r) || loaded.faults.total > 0)) {
+        struct aw_error error;
+
+        aw_error_save(&error);
+        AW_TRY(print_check_json(&loaded));
+        return aw_ok(r) ? r : aw_error_restore(&error);
+    }
+    AW_TRY(r);
+    print_check(&loaded);
     return AW_OK;
 }
 
-static void
-print_list(const char *title, const char *const *items, size_t count)
+/* show. */
+
+/* An application's lists, by their names in its file. */
+struct shown_lists {
+    struct shown_list {
+        const char *name;
+        const char *const *items;
+        size_t count;
+    } names[5], others[2];
+};
+
+static struct shown_lists
+lists_of(const struct policy_application *a)
 {
-    if (count == 0)
-        return;
-    printf("  %-14s", title);
-    for (size_t i = 0; i < count; i++)
-        printf(" %s", items[i]);
-    putchar('\n');
+    return (struct shown_lists){
+        .names = {{"exact", a->exact, a->exact_count},
+            {"subdomains_of", a->subdomains_of, a->subdomains_count},
+            {"wildcards_of", a->wildcards_of, a->wildcards_count}, {"deny", a->deny, a->deny_count},
+            {"addresses", a->addresses, a->addresses_count}},
+        .others = {{"profiles", a->profiles, a->profiles_count},
+            {"shares_with", a->shares_with, a->shares_count}},
+    };
+}
+
+static void
+print_lists(const struct shown_list *lists, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (lists[i].count == 0)
+            continue;
+        printf("  %-14s", lists[i].name);
+        for (size_t j = 0; j < lists[i].count; j++)
+            printf(" %s", lists[i].items[j]);
+        putchar('\n');
+    }
 }
 
 static void
@@ -76,40 +152,132 @@ print_principals(const char *principals)
 }
 
 static bool
-print_application(const struct policy_application *application, void *context)
+print_application(const struct policy_application *a, void *context)
 {
+    struct shown_lists lists = lists_of(a);
+
     (void)context;
-    printf("%s%s  (%s)\n  owner          %s\n  account        %s\n", application->name,
-        application->inert ? "  INERT: a user or group does not exist" : "", application->file,
-        application->owner, application->account);
-    print_principals(application->principals);
-    print_list("exact", application->exact, application->exact_count);
-    print_list("subdomains_of", application->subdomains_of, application->subdomains_count);
-    print_list("wildcards_of", application->wildcards_of, application->wildcards_count);
-    print_list("deny", application->deny, application->deny_count);
-    print_list("addresses", application->addresses, application->addresses_count);
-    print_list("profiles", application->profiles, application->profiles_count);
-    printf("  operations    %s%s\n  keys          ", application->can_order ? " order" : "",
-        application->can_revoke ? " revoke" : "");
+    printf("%s  (%s)\n  owner          %s\n  account        %s\n", a->name, a->file, a->owner,
+        a->account);
+    print_principals(a->principals);
+    if (a->inert)
+        printf("  INERT          there is no %s: everything is refused\n", a->missing);
+    print_lists(lists.names, AW_COUNT(lists.names));
+    print_lists(lists.others, AW_COUNT(lists.others));
+    printf("  operations    %s%s\n  keys          ", a->can_order ? " order" : "",
+        a->can_revoke ? " revoke" : "");
     for (unsigned i = 0; i < POLICY_KEY_COUNT; i++)
-        if ((application->keys >> i & 1) != 0)
+        if ((a->keys >> i & 1) != 0)
             printf(" %s", policy_key_name((enum policy_key)i));
     printf("\n  limits         %lld names a certificate, %lld orders a day\n",
-        (long long)application->names_per_certificate, (long long)application->orders_per_day);
-    print_day("expires", application->expires);
-    print_day("warn_until", application->warn_until);
+        (long long)a->names_per_certificate, (long long)a->orders_per_day);
+    print_day("expires", a->expires);
+    print_day("warn_until", a->warn_until);
+    return true;
+}
+
+/* The same for programs, with the members of a file. */
+
+static void
+write_lists(struct aw_json_writer *w, const struct shown_list *lists, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        aw_json_name(w, lists[i].name);
+        aw_json_begin_array(w);
+        for (size_t j = 0; j < lists[i].count; j++)
+            aw_json_write_string(w, lists[i].items[j]);
+        aw_json_end_array(w);
+    }
+}
+
+static void
+write_principals(struct aw_json_writer *w, const char *principals)
+{
+    char line[512];
+
+    aw_json_name(w, "principals");
+    aw_json_begin_array(w);
+    for (const char *at = principals; *at != '\0'; at = strchr(at, '\n') + 1) {
+        snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"), at);
+        aw_json_write_string(w, line);
+    }
+    aw_json_end_array(w);
+}
+
+static void
+write_rights(struct aw_json_writer *w, const struct policy_application *a)
+{
+    aw_json_name(w, "operations");
+    aw_json_begin_array(w);
+    if (a->can_order)
+        aw_json_write_string(w, policy_operation_name(POLICY_ORDER));
+    if (a->can_revoke)
+        aw_json_write_string(w, policy_operation_name(POLICY_REVOKE));
+    aw_json_end_array(w);
+    aw_json_name(w, "keys");
+    aw_json_begin_array(w);
+    for (unsigned i = 0; i < POLICY_KEY_COUNT; i++)
+        if ((a->keys >> i & 1) != 0)
+            aw_json_write_string(w, policy_key_name((enum policy_key)i));
+    aw_json_end_array(w);
+    aw_json_name(w, "limits");
+    aw_json_begin_object(w);
+    aw_json_pair_integer(w, "names_per_certificate", a->names_per_certificate);
+    aw_json_pair_integer(w, "orders_per_day", a->orders_per_day);
+    aw_json_end_object(w);
+}
+
+static void
+write_day(struct aw_json_writer *w, const char *name, int64_t time)
+{
+    char text[32];
+
+    aw_time_text(time, text);
+    text[10] = '\0';
+    aw_json_pair(w, name, time == 0 ? NULL : text);
+}
+
+static bool
+write_application(const struct policy_application *a, void *context)
+{
+    struct aw_json_writer *w = context;
+    struct shown_lists lists = lists_of(a);
+
+    aw_json_begin_object(w);
+    aw_json_pair(w, "application", a->name);
+    aw_json_pair(w, "file", a->file);
+    aw_json_pair(w, "owner", a->owner);
+    aw_json_pair(w, "account", a->account);
+    write_principals(w, a->principals);
+    aw_json_pair(w, "missing", a->missing);
+    aw_json_name(w, "names");
+    aw_json_begin_object(w);
+    write_lists(w, lists.names, AW_COUNT(lists.names));
+    aw_json_end_object(w);
+    write_rights(w, a);
+    write_lists(w, lists.others, AW_COUNT(lists.others));
+    write_day(w, "expires", a->expires);
+    write_day(w, "warn_until", a->warn_until);
+    aw_json_end_object(w);
     return true;
 }
 
 static aw_result
-find_application(
-    const struct admin_policy *loaded, const char *name, const struct policy_application **out)
+show_json(const struct admin_policy *loaded, const struct policy_application *one)
 {
-    *out = policy_find(loaded->snapshot, name);
-    if (*out == NULL)
-        return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "there is no application \"%s\"", name),
-            "policy show lists the applications of %s", loaded->config->paths.policies);
-    return AW_OK;
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
+
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "policy_digest", policy_digest(loaded->snapshot));
+    aw_json_name(&w, "applications");
+    aw_json_begin_array(&w);
+    if (one == NULL)
+        policy_visit_all(loaded->snapshot, write_application, &w);
+    else
+        write_application(one, &w);
+    aw_json_end_array(&w);
+    aw_json_end_object(&w);
+    return admin_print_writer(&w);
 }
 
 aw_result
@@ -117,123 +285,20 @@ admin_policy_show(const struct admin_options *options, int argc, char **argv)
 {
     AW_CLEANUP(admin_policy_free) struct admin_policy loaded = {0};
     const struct policy_application *application = NULL;
-    const char *name = NULL;
-    const struct admin_option table[] = {{.name = "application", .value = &name}};
+    const char *name = NULL, *folder = NULL;
+    bool json = options->json;
+    const struct admin_option table[] = {{.name = "application", .value = &name},
+        {.name = "policies", .value = &folder}, {.name = "json", .flag = &json}};
 
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
-    AW_TRY(admin_policy_load(options, &loaded));
-    if (name == NULL) {
+    AW_TRY(admin_policy_load(options, folder, &loaded));
+    if (name != NULL)
+        AW_TRY(admin_policy_find(&loaded, name, &application));
+    if (json)
+        return show_json(&loaded, application);
+    if (application == NULL)
         policy_visit_all(loaded.snapshot, print_application, NULL);
-        return AW_OK;
-    }
-    AW_TRY(find_application(&loaded, name, &application));
-    print_application(application, NULL);
+    else
+        print_application(application, NULL);
     return AW_OK;
-}
-
-/* explain. */
-
-struct explain_options {
-    const char *application;
-    const char *texts[POLICY_REQUEST_NAMES_MAX];
-    size_t count;
-    const char *csr;
-    bool revoke;
-};
-
-static aw_result
-parse_names(const struct explain_options *asked, struct aw_name *names)
-{
-    for (size_t i = 0; i < asked->count; i++) {
-        const char *text = asked->texts[i];
-
-        if (!aw_ok(aw_name_parse_address(text, strlen(text), &names[i])))
-            AW_TRY(aw_context(aw_name_parse_file(text, strlen(text), &names[i]), "--name"));
-    }
-    return AW_OK;
-}
-
-/* A CSR in PEM or DER; the grammar's own refusal is part of the explanation. */
-static aw_result
-read_csr(const char *path, struct csr **out)
-{
-    AW_CLEANUP(aw_free) uint8_t *der = NULL;
-    AW_CLEANUP(aw_free) char *text = NULL;
-    char rule[CSR_RULE_SIZE] = "";
-    size_t size = 0, der_size = 0;
-
-    AW_TRY(aw_file_read(path, 2 * CSR_SIZE_MAX, &text, &size));
-    AW_TRY(aw_context(csr_from_text(text, size, &der, &der_size), "%s", path));
-    aw_result r = csr_parse(der, der_size, NULL, NULL, rule, out);
-    if (r.code == AW_CODE_SYNTAX)
-        return aw_fail(AW_CODE_REFUSED, "refused: %s (rule %s)", aw_error_last()->message, rule);
-    return r;
-}
-
-static aw_result
-print_explanation(const struct admin_policy *loaded, const struct policy_application *application,
-    const struct policy_request *request)
-{
-    AW_CLEANUP(aw_free) char *text = NULL;
-    struct policy_verdict verdict;
-    int64_t now = (int64_t)time(NULL);
-
-    AW_TRY(policy_explain(loaded->snapshot, application, request, now, &text));
-    fputs(text, stdout);
-    policy_decide_application(loaded->snapshot, application, request, now, &verdict);
-    if (verdict.allowed)
-        return AW_OK;
-    aw_free(&text);
-    AW_TRY(policy_refusal_text(&verdict, request, &text));
-    return aw_fail(AW_CODE_REFUSED, "refused: %s", text);
-}
-
-static aw_result
-explain(const struct admin_options *options, const struct explain_options *asked)
-{
-    AW_CLEANUP(admin_policy_free) struct admin_policy loaded = {0};
-    AW_CLEANUP(aw_free) struct aw_name *names = calloc(POLICY_REQUEST_NAMES_MAX, sizeof(*names));
-    AW_CLEANUP(csr_free) struct csr *csr = NULL;
-    const struct policy_application *application = NULL;
-    struct policy_request request = {.names = names,
-        .name_count = asked->count,
-        .operation = asked->revoke ? POLICY_REVOKE : POLICY_ORDER};
-
-    if (names == NULL)
-        return aw_fail_memory();
-    AW_TRY(admin_policy_load(options, &loaded));
-    AW_TRY(find_application(&loaded, asked->application, &application));
-    AW_TRY(parse_names(asked, names));
-    if (asked->csr != NULL) {
-        AW_TRY(read_csr(asked->csr, &csr));
-        request.names = csr->names;
-        request.name_count = csr->name_count;
-        request.has_key = true;
-        request.key = (enum policy_key)csr->key;
-    }
-    return print_explanation(&loaded, application, &request);
-}
-
-aw_result
-admin_policy_explain(const struct admin_options *options, int argc, char **argv)
-{
-    struct explain_options asked = {0};
-    const struct admin_option table[] = {
-        {.name = "application", .value = &asked.application},
-        {.name = "name",
-            .list = asked.texts,
-            .list_count = &asked.count,
-            .list_max = POLICY_REQUEST_NAMES_MAX},
-        {.name = "csr", .value = &asked.csr},
-        {.name = "revoke", .flag = &asked.revoke},
-    };
-
-    AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
-    if (asked.application == NULL)
-        return aw_fail(AW_CODE_USAGE, "--application is needed; policy show lists them");
-    if (asked.count == 0 && asked.csr == NULL && !asked.revoke)
-        return aw_fail(AW_CODE_USAGE, "say what would be asked for: --name N or --csr FILE");
-    if (asked.count > 0 && asked.csr != NULL)
-        return aw_fail(AW_CODE_USAGE, "--name and --csr exclude each other: a CSR has its names");
-    return explain(options, &asked);
 }

@@ -21,19 +21,52 @@ print_change(const struct policy_change *change)
     putchar('\n');
 }
 
+static const char *
+kind_of(const struct policy_change *change)
+{
+    return change->of_account ? "account" : "application";
+}
+
+static bool
+is_same_subject(const struct policy_change *a, const struct policy_change *b)
+{
+    return a->of_account == b->of_account && strcmp(a->subject, b->subject) == 0;
+}
+
+/* That the subject itself came or went; NULL: it is on both sides. */
+static const struct policy_change *
+find_whole(const struct policy_change *changes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (changes[i].text != NULL && strcmp(changes[i].what, kind_of(changes)) == 0 &&
+            strcmp(changes[i].text, changes->subject) == 0)
+            return &changes[i];
+    return NULL;
+}
+
+/* All changes of one subject: the first `count`. */
+static void
+print_subject(const struct policy_change *changes, size_t count)
+{
+    const struct policy_change *whole = find_whole(changes, count);
+
+    printf("%s %s%s\n", kind_of(changes), changes->subject,
+        whole == NULL                   ? ""
+        : whole->effect == POLICY_GAINS ? " (new)"
+                                        : " (gone)");
+    for (size_t i = 0; i < count; i++)
+        if (&changes[i] != whole)
+            print_change(&changes[i]);
+}
+
 static void
 print_changes(const struct policy_changes *changes)
 {
-    const struct policy_change *before = NULL;
-
-    for (size_t i = 0; i < changes->count; i++) {
-        const struct policy_change *change = &changes->items[i];
-
-        if (before == NULL || before->of_account != change->of_account ||
-            strcmp(before->subject, change->subject) != 0)
-            printf("%s %s\n", change->of_account ? "account" : "application", change->subject);
-        print_change(change);
-        before = change;
+    for (size_t first = 0, next; first < changes->count; first = next) {
+        for (next = first + 1; next < changes->count; next++)
+            if (!is_same_subject(&changes->items[first], &changes->items[next]))
+                break;
+        print_subject(&changes->items[first], next - first);
     }
     if (changes->count == 0)
         puts("no difference");
@@ -43,7 +76,6 @@ static aw_result
 print_json(const policy_snapshot *const snapshots[2], const struct policy_changes *changes)
 {
     AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
-    AW_CLEANUP(aw_free) char *text = NULL;
 
     aw_json_begin_object(&w);
     aw_json_pair(&w, "digest_before", policy_digest(snapshots[0]));
@@ -64,9 +96,7 @@ print_json(const policy_snapshot *const snapshots[2], const struct policy_change
     }
     aw_json_end_array(&w);
     aw_json_end_object(&w);
-    AW_TRY(aw_json_writer_finish(&w, &text));
-    puts(text);
-    return AW_OK;
+    return admin_print_writer(&w);
 }
 
 /* A folder of policies, with the accounts of this signer.yaml, or a signer.yaml of its own. */
@@ -79,8 +109,8 @@ load_side(const struct admin_options *options, const char *path, struct admin_po
         return aw_hint(aw_fail_errno(AW_CODE_NOT_FOUND, "can't read %s", path),
             "name a folder of policies, or a signer.yaml");
     if (S_ISDIR(status.st_mode))
-        return admin_policy_load_copy(options->config, path, false, out);
-    return admin_policy_load_copy(path, NULL, false, out);
+        return admin_policy_load_copy(options->config, path, out);
+    return admin_policy_load_copy(path, NULL, out);
 }
 
 static aw_result

@@ -1,6 +1,7 @@
 #include "admin/policy_files.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "policy/system.h"
 
@@ -10,11 +11,15 @@ admin_policy_free(struct admin_policy *policy)
     policy_release(&policy->snapshot);
     policy_accounts_free(&policy->accounts);
     aw_config_free(&policy->config);
+    aw_faults_free(&policy->faults);
+    aw_faults_free(&policy->warnings);
 }
 
-static void
-print_warnings(const struct aw_faults *warnings)
+void
+admin_policy_warn(const struct admin_policy *policy)
 {
+    const struct aw_faults *warnings = &policy->warnings;
+
     for (size_t i = 0; i < warnings->count; i++)
         fprintf(stderr, "%s:%u:%u: warning: %s\n", warnings->items[i].file, warnings->items[i].line,
             warnings->items[i].column, warnings->items[i].message);
@@ -22,45 +27,21 @@ print_warnings(const struct aw_faults *warnings)
         fprintf(stderr, "and %zu more warnings\n", warnings->total - warnings->count);
 }
 
-static aw_result
-load_config(const char *path, struct aw_faults *faults, struct admin_policy *out)
+void
+admin_policy_write_faults(
+    struct aw_json_writer *w, const char *name, const struct aw_faults *faults)
 {
-    AW_TRY(aw_config_load(path, faults, &out->config));
-    return policy_accounts_of(out->config, faults, &out->accounts);
-}
-
-aw_result
-admin_policy_load(const struct admin_options *options, struct admin_policy *out)
-{
-    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
-    AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
-    aw_result r = load_config(options->config, &faults, out);
-
-    if (aw_ok(r))
-        r = policy_load(&(struct policy_source){out->config->paths.policies, out->accounts.items,
-                            out->accounts.count, &policy_system_resolver},
-            &faults, &warnings, &out->snapshot);
-    aw_faults_print(&faults, stderr);
-    print_warnings(&warnings);
-    return r;
-}
-
-aw_result
-admin_policy_load_copy(const char *config, const char *folder, bool warn, struct admin_policy *out)
-{
-    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
-    AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
-    aw_result r = load_config(config, &faults, out);
-
-    if (aw_ok(r))
-        r = policy_load_working_copy(
-            &(struct policy_source){folder == NULL ? out->config->paths.policies : folder,
-                out->accounts.items, out->accounts.count, &policy_anybody_resolver},
-            &faults, &warnings, &out->snapshot);
-    aw_faults_print(&faults, stderr);
-    if (warn)
-        print_warnings(&warnings);
-    return r;
+    aw_json_name(w, name);
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < faults->count; i++) {
+        aw_json_begin_object(w);
+        aw_json_pair(w, "file", faults->items[i].file);
+        aw_json_pair_integer(w, "line", faults->items[i].line);
+        aw_json_pair_integer(w, "column", faults->items[i].column);
+        aw_json_pair(w, "message", faults->items[i].message);
+        aw_json_end_object(w);
+    }
+    aw_json_end_array(w);
 }
 
 aw_result
@@ -73,4 +54,76 @@ admin_policy_trouble(aw_result r)
     aw_error_save(&error);
     error.code = AW_CODE_CONFIG;
     return aw_error_restore(&error);
+}
+
+aw_result
+admin_policy_faults(aw_result r, const struct aw_faults *faults)
+{
+    struct aw_error error;
+
+    if (aw_ok(r) || faults->total == 0)
+        return r;
+    aw_error_save(&error);
+    aw_faults_print(faults, stderr);
+    if (error.code == AW_CODE_CONFIG)
+        snprintf(error.message, sizeof(error.message), "%zu fault%s, see above", faults->total,
+            faults->total == 1 ? "" : "s");
+    return aw_error_restore(&error);
+}
+
+static aw_result
+load_config(const char *path, bool copy, struct admin_policy *out)
+{
+    aw_result r = copy ? aw_config_load_accounts(path, &out->faults, &out->config)
+                       : aw_config_load(path, &out->faults, &out->config);
+
+    if (!aw_ok(r) && access(path, R_OK) != 0)
+        r = aw_hint(r, "policies are read with the accounts of a signer.yaml: name it by --config");
+    AW_TRY(r);
+    return policy_accounts_of(out->config, &out->faults, &out->accounts);
+}
+
+static aw_result
+load_as_signer(const char *config, struct admin_policy *out)
+{
+    AW_TRY(load_config(config, false, out));
+    return policy_load(&(struct policy_source){out->config->paths.policies, out->accounts.items,
+                           out->accounts.count, &policy_system_resolver},
+        &out->faults, &out->warnings, &out->snapshot);
+}
+
+static aw_result
+load_copy(const char *config, const char *folder, struct admin_policy *out)
+{
+    AW_TRY(load_config(config, true, out));
+    return policy_load_working_copy(
+        &(struct policy_source){folder == NULL ? out->config->paths.policies : folder,
+            out->accounts.items, out->accounts.count, &policy_anybody_resolver},
+        &out->faults, &out->warnings, &out->snapshot);
+}
+
+aw_result
+admin_policy_load(const struct admin_options *options, const char *folder, struct admin_policy *out)
+{
+    aw_result r = folder == NULL ? load_as_signer(options->config, out)
+                                 : load_copy(options->config, folder, out);
+
+    return admin_policy_trouble(admin_policy_faults(r, &out->faults));
+}
+
+aw_result
+admin_policy_load_copy(const char *config, const char *folder, struct admin_policy *out)
+{
+    return admin_policy_trouble(admin_policy_faults(load_copy(config, folder, out), &out->faults));
+}
+
+aw_result
+admin_policy_find(
+    const struct admin_policy *policy, const char *name, const struct policy_application **out)
+{
+    *out = policy_find(policy->snapshot, name);
+    if (*out == NULL)
+        return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "there is no application \"%s\"", name),
+            "policy show lists them all");
+    return AW_OK;
 }

@@ -14,25 +14,47 @@ struct admin_policy {
     struct aw_config *config;
     struct policy_accounts accounts;
     policy_snapshot *snapshot;
+    struct aw_faults faults;
+    struct aw_faults warnings;
 };
 
-/** Loads what the signer would load. Faults and warnings are printed. */
+/**
+ * Loads what the signer would load, or, of a folder that is named, a working copy. Faults are
+ * printed.
+ * @param folder NULL: the one of the signer
+ * @return AW_CODE_CONFIG whatever it was that could not be read
+ */
 AW_MUST_USE aw_result admin_policy_load(
-    const struct admin_options *options, struct admin_policy *out);
+    const struct admin_options *options, const char *folder, struct admin_policy *out);
 
 /**
  * Loads a working copy: whoever owns the files, and whether or not this machine knows the users
- * and groups in them. Faults are printed, and warnings if asked for.
- * @param config signer.yaml with the accounts
+ * and groups in them. Of signer.yaml only the accounts are needed. Faults are printed.
+ * @param config signer.yaml
  * @param folder of policies; NULL: the one that signer.yaml names
+ * @return AW_CODE_CONFIG whatever it was that could not be read
  */
 AW_MUST_USE aw_result admin_policy_load_copy(
-    const char *config, const char *folder, bool warn, struct admin_policy *out);
+    const char *config, const char *folder, struct admin_policy *out);
+
+/** Prints the warnings, one a line. */
+void admin_policy_warn(const struct admin_policy *policy);
+
+/** Writes faults or warnings as a member of that name: a list of objects. */
+void admin_policy_write_faults(
+    struct aw_json_writer *w, const char *name, const struct aw_faults *faults);
 
 /** Releases and zeroes. */
 void admin_policy_free(struct admin_policy *policy);
 
+/** The application of that name, or a failure that says how to find it. */
+AW_MUST_USE aw_result admin_policy_find(
+    const struct admin_policy *policy, const char *name, const struct policy_application **out);
+
 /** Makes a failure one with exit status 2, for commands whose status 1 is an answer. */
 AW_MUST_USE aw_result admin_policy_trouble(aw_result r);
+
+/** Prints the faults that made a failure; the failure only says how many there are. */
+AW_MUST_USE aw_result admin_policy_faults(aw_result r, const struct aw_faults *faults);
 
 #endif

@@ -72,15 +72,12 @@ run_file(const struct admin_policy *policy, const char *path, struct tally *tall
     aw_result r = policy_expect(policy->snapshot, path, (int64_t)time(NULL), &faults,
         &(struct policy_expect_to){take, tally});
 
-    aw_faults_print(&faults, stderr);
-    return r;
+    return admin_policy_faults(r, &faults);
 }
 
 static aw_result
 print_tally(struct tally *tally)
 {
-    AW_CLEANUP(aw_free) char *text = NULL;
-
     if (!tally->json) {
         printf("%zu passed, %zu failed\n", tally->passed, tally->failed);
         return AW_OK;
@@ -89,9 +86,7 @@ print_tally(struct tally *tally)
     aw_json_pair_integer(&tally->w, "passed", (int64_t)tally->passed);
     aw_json_pair_integer(&tally->w, "failed", (int64_t)tally->failed);
     aw_json_end_object(&tally->w);
-    AW_TRY(aw_json_writer_finish(&tally->w, &text));
-    puts(text);
-    return AW_OK;
+    return admin_print_writer(&tally->w);
 }
 
 static aw_result
@@ -100,7 +95,8 @@ run_files(const struct admin_options *options, const char *folder, const char *c
 {
     AW_CLEANUP(admin_policy_free) struct admin_policy policy = {0};
 
-    AW_TRY(admin_policy_load_copy(options->config, folder, true, &policy));
+    AW_TRY(admin_policy_load_copy(options->config, folder, &policy));
+    admin_policy_warn(&policy);
     if (tally->json) {
         aw_json_begin_object(&tally->w);
         aw_json_pair(&tally->w, "policy_digest", policy_digest(policy.snapshot));
