@@ -156,10 +156,28 @@ typedef aw_result (*audit_visit)(const struct audit_record *record, void *contex
 AW_MUST_USE aw_result audit_read(
     const char *folder, int64_t from, audit_visit visit, void *context);
 
+/** A hash of the Merkle tree over the records (tree.h): of a leaf, a node or the root. */
+struct audit_hash {
+    uint8_t bytes[AUDIT_DIGEST_SIZE];
+};
+
+/** The head of the tree. */
+struct audit_head {
+    int64_t size; /**< records that it covers: 1 to `size` */
+    struct audit_hash root;
+};
+
+/**
+ * The head of the tree over all records appended so far, once they are durable: what is told of it
+ * cannot be lost. Computed from what the log keeps in memory, O(log n).
+ */
+AW_MUST_USE aw_result audit_log_head(audit_log *log, struct audit_head *out);
+
 /** What a verification found. */
 struct audit_verdict {
     int64_t records;                      /**< whole records found in order */
     char head[2 * AUDIT_DIGEST_SIZE + 1]; /**< digest of the last one */
+    struct audit_hash root;               /**< of the tree over all of them */
     int64_t first_time, last_time;
     size_t torn; /**< octets behind the last whole record: a torn tail, or, beside a running signer,
                       a record that is just being written */

@@ -66,6 +66,10 @@ next_record(struct audit_chain *chain, bool *more)
         return not_a_record(chain);
     AW_TRY(audit_hasher_line(chain->hasher, line, length, chain->record.digest));
     AW_TRY(check_link(chain));
+    AW_TRY(audit_tree_leaf(chain->hasher, line, length, &chain->leaf));
+    AW_TRY(audit_tree_add(&chain->tree, chain->hasher, &chain->leaf));
+    chain->line = line;
+    chain->line_length = length;
     chain->seq = chain->record.seq;
     chain->time = chain->record.entry.time;
     memcpy(chain->head, chain->record.digest, sizeof(chain->head));

@@ -1,6 +1,7 @@
 /**
  * @file chain.h
- * @brief A walk over the records of a log that checks the chain: sequence, digests, time.
+ * @brief A walk over the records of a log that checks the chain (sequence, digests, time) and grows
+ * the Merkle tree.
  *
  * Opening, reading and verifying are this walk. Private to audit/.
  */
@@ -10,6 +11,7 @@
 #include "audit/audit.h"
 #include "audit/hasher.h"
 #include "audit/lines.h"
+#include "audit/tree.h"
 
 /** A walk. Begin with audit_chain_begin; release: audit_chain_end. */
 struct audit_chain {
@@ -20,6 +22,10 @@ struct audit_chain {
     int64_t seq;                /**< its sequence number; 0 before the first */
     int64_t time;               /**< its time */
     char head[AUDIT_HEX_SIZE];  /**< its digest; zeros before the first */
+    const char *line;           /**< its line without the newline; valid until the next one */
+    size_t line_length;
+    struct audit_hash leaf; /**< its hash as a leaf */
+    struct audit_tree tree; /**< over all records so far */
 };
 
 /** Begins before the first record of an open file. */

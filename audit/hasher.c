@@ -1,6 +1,5 @@
 #include "audit/hasher.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
 #include <openssl/evp.h>
@@ -39,15 +38,25 @@ audit_hasher_free(audit_hasher **hasher)
 }
 
 aw_result
+audit_hasher_parts(audit_hasher *hasher, const struct audit_part *parts, size_t count,
+    uint8_t out[AUDIT_DIGEST_SIZE])
+{
+    bool good = EVP_DigestInit_ex2(hasher->context, hasher->algorithm, NULL) == 1;
+
+    for (size_t i = 0; i < count && good; i++)
+        good = EVP_DigestUpdate(hasher->context, parts[i].bytes, parts[i].size) == 1;
+    if (!good || EVP_DigestFinal_ex(hasher->context, out, NULL) != 1)
+        return aw_fail_openssl("cannot compute the digest of an audit record");
+    return AW_OK;
+}
+
+aw_result
 audit_hasher_line(audit_hasher *hasher, const char *line, size_t length, char out[AUDIT_HEX_SIZE])
 {
+    const struct audit_part parts[] = {{line, length}, {"\n", 1}};
     uint8_t digest[AUDIT_DIGEST_SIZE];
 
-    if (EVP_DigestInit_ex2(hasher->context, hasher->algorithm, NULL) != 1 ||
-        EVP_DigestUpdate(hasher->context, line, length) != 1 ||
-        EVP_DigestUpdate(hasher->context, "\n", 1) != 1 ||
-        EVP_DigestFinal_ex(hasher->context, digest, NULL) != 1)
-        return aw_fail_openssl("cannot compute the digest of an audit record");
+    AW_TRY(audit_hasher_parts(hasher, parts, AW_COUNT(parts), digest));
     aw_hex(digest, sizeof(digest), out);
     return AW_OK;
 }

@@ -1,6 +1,6 @@
 /**
  * @file hasher.h
- * @brief SHA-256 of a line of the log, newline included, as lower-case hex.
+ * @brief SHA-256 of a line of the log, newline included, as lower-case hex; and of other octets.
  *
  * The algorithm is fetched once and its context used again: this runs under the log's lock.
  * Private to audit/. One thread at a time.
@@ -9,6 +9,7 @@
 #define AW_AUDIT_HASHER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "audit/audit.h"
 #include "common/result.h"
@@ -32,5 +33,15 @@ void audit_hasher_free(audit_hasher **hasher);
  */
 AW_MUST_USE aw_result audit_hasher_line(
     audit_hasher *hasher, const char *line, size_t length, char out[AUDIT_HEX_SIZE]);
+
+/** Octets that stand one behind the other in what is hashed. */
+struct audit_part {
+    const void *bytes;
+    size_t size;
+};
+
+/** Digest of all parts. */
+AW_MUST_USE aw_result audit_hasher_parts(audit_hasher *hasher, const struct audit_part *parts,
+    size_t count, uint8_t out[AUDIT_DIGEST_SIZE]);
 
 #endif

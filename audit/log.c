@@ -8,6 +8,7 @@
 #include "audit/file.h"
 #include "audit/hasher.h"
 #include "audit/record.h"
+#include "audit/tree.h"
 #include "common/io.h"
 
 enum {
@@ -35,6 +36,7 @@ struct audit_log {
     int64_t appended;          /* the chain's end: sequence number, */
     int64_t time;              /* time */
     char head[AUDIT_HEX_SIZE]; /* and digest of the last record appended */
+    struct audit_tree tree;    /* over all records appended */
     int64_t durable;           /* sequence number of the last durable record */
     int64_t size;              /* octets of the file that are durable */
     size_t in_flight;          /* octets that the writer may or may not have written yet */
@@ -205,6 +207,7 @@ find_end(audit_log *log, size_t *torn)
     log->taken = chain.seq;
     log->time = chain.time;
     memcpy(log->head, chain.head, sizeof(log->head));
+    log->tree = chain.tree;
     log->size = chain.lines.offset;
     *torn = audit_lines_torn(&chain.lines);
     return AW_OK;
@@ -261,6 +264,15 @@ admit(audit_log *log)
     return AW_OK;
 }
 
+static aw_result
+grow_tree(audit_log *log, const char *line, size_t length)
+{
+    struct audit_hash leaf;
+
+    AW_TRY(audit_tree_leaf(log->hasher, line, length, &leaf));
+    return audit_tree_add(&log->tree, log->hasher, &leaf);
+}
+
 aw_result
 audit_log_record(audit_log *log, const struct audit_entry *entry, struct audit_receipt *receipt)
 {
@@ -276,7 +288,12 @@ audit_log_record(audit_log *log, const struct audit_entry *entry, struct audit_r
     memcpy(record.previous, log->head, sizeof(record.previous));
     AW_TRY(audit_record_write(&record, &line, &length));
     AW_TRY(audit_hasher_line(log->hasher, line, length, digest));
-    AW_TRY(batch_add(&log->queue, line, length));
+    AW_TRY(grow_tree(log, line, length));
+    aw_result r = batch_add(&log->queue, line, length);
+    if (!aw_ok(r)) {
+        log->tree.size--; /* takes the leaf back: no other peak was touched */
+        return r;
+    }
     /* Nothing fails from here on. */
     log->appended = record.seq;
     log->time = record.entry.time;
@@ -319,6 +336,22 @@ audit_log_position(audit_log *log, int64_t *appended, int64_t *durable)
     HOLD(log);
     *appended = log->appended;
     *durable = log->durable;
+}
+
+aw_result
+audit_log_head(audit_log *log, struct audit_head *out)
+{
+    AW_CLEANUP(audit_hasher_free) audit_hasher *hasher = NULL;
+    struct audit_tree tree;
+
+    AW_TRY(audit_hasher_new(&hasher));
+    {
+        HOLD(log);
+        tree = log->tree;
+    }
+    AW_TRY(audit_log_wait(log, tree.size));
+    out->size = tree.size;
+    return audit_tree_root(&tree, hasher, &out->root);
 }
 
 aw_result

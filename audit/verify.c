@@ -24,6 +24,7 @@ audit_verify(const char *folder, struct audit_verdict *out)
     verdict.records = chain.seq;
     verdict.last_time = chain.time;
     verdict.torn = audit_lines_torn(&chain.lines);
+    AW_TRY(audit_tree_root(&chain.tree, chain.hasher, &verdict.root));
     memcpy(verdict.head, chain.head, sizeof(verdict.head));
     *out = verdict;
     return AW_OK;

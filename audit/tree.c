@@ -1,0 +1,62 @@
+#include "audit/tree.h"
+
+#include <string.h>
+
+bool
+audit_hash_equal(const struct audit_hash *a, const struct audit_hash *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+/* RFC 6962 2.1: different prefixes, so that no node can pass for a leaf. */
+
+aw_result
+audit_tree_leaf(audit_hasher *hasher, const char *line, size_t length, struct audit_hash *out)
+{
+    const struct audit_part parts[] = {{"\x00", 1}, {line, length}, {"\n", 1}};
+
+    return audit_hasher_parts(hasher, parts, AW_COUNT(parts), out->bytes);
+}
+
+aw_result
+audit_tree_node(audit_hasher *hasher, const struct audit_hash *left, const struct audit_hash *right,
+    struct audit_hash *out)
+{
+    const struct audit_part parts[] = {
+        {"\x01", 1}, {left->bytes, sizeof(left->bytes)}, {right->bytes, sizeof(right->bytes)}};
+
+    return audit_hasher_parts(hasher, parts, AW_COUNT(parts), out->bytes);
+}
+
+/* Like adding one to a binary number: subtrees of equal size become one of twice the size. */
+aw_result
+audit_tree_add(struct audit_tree *tree, audit_hasher *hasher, const struct audit_hash *leaf)
+{
+    struct audit_hash carry = *leaf;
+    unsigned level = 0;
+
+    for (; (tree->size >> level & 1) != 0; level++)
+        AW_TRY(audit_tree_node(hasher, &tree->peaks[level], &carry, &carry));
+    tree->peaks[level] = carry;
+    tree->size++;
+    return AW_OK;
+}
+
+aw_result
+audit_tree_root(const struct audit_tree *tree, audit_hasher *hasher, struct audit_hash *out)
+{
+    bool begun = false;
+
+    if (tree->size == 0)
+        return audit_hasher_parts(hasher, NULL, 0, out->bytes);
+    for (unsigned level = 0; level < AUDIT_TREE_LEVELS; level++) {
+        if ((tree->size >> level & 1) == 0)
+            continue;
+        if (begun)
+            AW_TRY(audit_tree_node(hasher, &tree->peaks[level], out, out));
+        else
+            *out = tree->peaks[level];
+        begun = true;
+    }
+    return AW_OK;
+}
