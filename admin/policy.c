@@ -169,8 +169,11 @@ print_application(const struct policy_application *a, void *context)
     for (unsigned i = 0; i < POLICY_KEY_COUNT; i++)
         if ((a->keys >> i & 1) != 0)
             printf(" %s", policy_key_name((enum policy_key)i));
-    printf("\n  limits         %lld names a certificate, %lld orders a day\n",
+    printf("\n  limits         %lld names a certificate, %lld orders a day",
         (long long)a->names_per_certificate, (long long)a->orders_per_day);
+    if (a->can_revoke)
+        printf(", %lld revocations a day", (long long)a->revocations_per_day);
+    putchar('\n');
     print_day("expires", a->expires);
     print_day("warn_until", a->warn_until);
     return true;
@@ -224,6 +227,7 @@ write_rights(struct aw_json_writer *w, const struct policy_application *a)
     aw_json_begin_object(w);
     aw_json_pair_integer(w, "names_per_certificate", a->names_per_certificate);
     aw_json_pair_integer(w, "orders_per_day", a->orders_per_day);
+    aw_json_pair_integer(w, "revocations_per_day", a->revocations_per_day);
     aw_json_end_object(w);
 }
 

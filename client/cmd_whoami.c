@@ -72,6 +72,9 @@ tell_application(struct output *out, const struct whoami_application *a)
     output_line(out, "  %-13s %lld of %lld today; at most %lld names a certificate", "orders",
         (long long)a->orders_today, (long long)a->orders_per_day,
         (long long)a->names_per_certificate);
+    if (whoami_has(a, "operations", "revoke"))
+        output_line(out, "  %-13s %lld of %lld today", "revocations",
+            (long long)a->revocations_today, (long long)a->revocations_per_day);
     tell_date(out, "expires", a->expires);
     tell_date(out, "warns until", a->warn_until);
     return AW_OK;

@@ -100,6 +100,8 @@ read_limits(struct whoami_application *a)
     AW_TRY(aw_json_integer(limits, "names_per_certificate", 0, max - 1, &a->names_per_certificate));
     AW_TRY(aw_json_integer(limits, "orders_per_day", 0, max - 1, &a->orders_per_day));
     AW_TRY(aw_json_integer(limits, "orders_today", 0, max - 1, &a->orders_today));
+    AW_TRY(aw_json_integer(limits, "revocations_per_day", 0, max - 1, &a->revocations_per_day));
+    AW_TRY(aw_json_integer(limits, "revocations_today", 0, max - 1, &a->revocations_today));
     AW_TRY(aw_json_optional_integer(a->json, "expires", 0, max - 1, &a->expires));
     return aw_json_optional_integer(a->json, "warn_until", 0, max - 1, &a->warn_until);
 }

@@ -28,6 +28,7 @@ struct whoami_application {
     const char *directory; /**< URL */
     const char *new_nonce; /**< URL */
     int64_t names_per_certificate, orders_per_day, orders_today;
+    int64_t revocations_per_day, revocations_today;
     int64_t expires;    /**< 0: never */
     int64_t warn_until; /**< 0: not */
     const cJSON *json;  /**< the whole object; lists are read from it */

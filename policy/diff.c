@@ -166,8 +166,11 @@ compare_rights(const struct pair *pair, const struct policy_application *before,
     }
     AW_TRY(compare_number(pair, "limits.names_per_certificate", before->names_per_certificate,
         after->names_per_certificate));
-    return compare_number(
-        pair, "limits.orders_per_day", before->orders_per_day, after->orders_per_day);
+    AW_TRY(compare_number(
+        pair, "limits.orders_per_day", before->orders_per_day, after->orders_per_day));
+    return compare_number(pair, "limits.revocations_per_day",
+        before->can_revoke ? before->revocations_per_day : 0,
+        after->can_revoke ? after->revocations_per_day : 0);
 }
 
 /* What is said of a new application besides its rights. */

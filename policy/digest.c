@@ -52,6 +52,7 @@ put_application(EVP_MD_CTX *context, const struct policy_application *shown)
            put_number(context, "warn_until", shown->warn_until) &&
            put_number(context, "names_per_certificate", shown->names_per_certificate) &&
            put_number(context, "orders_per_day", shown->orders_per_day) &&
+           put_number(context, "revocations_per_day", shown->revocations_per_day) &&
            put_number(context, "order", shown->can_order) &&
            put_number(context, "revoke", shown->can_revoke) &&
            put_number(context, "keys", shown->keys);

@@ -386,6 +386,8 @@ fill_shown(struct draft *draft, const struct policy_file *file, struct policy_ap
     shown->warn_until = file->warn_until == FILE_NO_DAY ? 0 : file->warn_until;
     shown->names_per_certificate = file->names_per_certificate;
     shown->orders_per_day = file->orders_per_day;
+    shown->revocations_per_day =
+        file->revocations_per_day == 0 ? file->orders_per_day : file->revocations_per_day;
     read_operations(file, shown, draft->faults);
     read_keys(file, shown, draft->faults);
     return AW_OK;

@@ -29,6 +29,11 @@ static const struct aw_yaml_field limit_fields[] = {
         .offset = AT(orders_per_day),
         .min = 1,
         .max = FILE_ORDERS_PER_DAY_MAX},
+    {.name = "revocations_per_day",
+        .kind = AW_YAML_INTEGER,
+        .offset = AT(revocations_per_day),
+        .min = 1,
+        .max = FILE_ORDERS_PER_DAY_MAX},
     {.name = NULL},
 };
 

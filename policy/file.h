@@ -52,7 +52,8 @@ struct policy_file {
     struct aw_yaml_strings keys;
     int64_t names_per_certificate;
     int64_t orders_per_day;
-    int64_t expires; /**< FILE_NO_DAY: not given */
+    int64_t revocations_per_day; /**< 0: not given */
+    int64_t expires;             /**< FILE_NO_DAY: not given */
     int64_t warn_until;
     aw_yaml_node place; /**< of application, else of the file's begin */
     aw_yaml_node owner_place;

@@ -214,6 +214,7 @@ struct policy_application {
     int64_t warn_until;  /**< Unix time; 0: none */
     int64_t names_per_certificate;
     int64_t orders_per_day;
+    int64_t revocations_per_day; /**< as many as orders_per_day where the file does not say */
     bool can_order;
     bool can_revoke;
     uint32_t keys;            /**< bit per enum policy_key */

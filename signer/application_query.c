@@ -60,15 +60,17 @@ static void
 write_limits(struct whoami *me, const struct policy_application *application)
 {
     struct aw_json_writer *w = &me->writer;
-    int64_t today = 0;
+    struct ledger_usage today = {0};
 
     if (aw_ok(me->result))
-        me->result = ledger_orders_today(me->core->ledger, application->name, me->now, &today);
+        me->result = ledger_used_today(me->core->ledger, application->name, me->now, &today);
     aw_json_name(w, "limits");
     aw_json_begin_object(w);
     aw_json_pair_integer(w, "names_per_certificate", application->names_per_certificate);
     aw_json_pair_integer(w, "orders_per_day", application->orders_per_day);
-    aw_json_pair_integer(w, "orders_today", today);
+    aw_json_pair_integer(w, "orders_today", today.orders);
+    aw_json_pair_integer(w, "revocations_per_day", application->revocations_per_day);
+    aw_json_pair_integer(w, "revocations_today", today.revocations);
     aw_json_end_object(w);
 }
 

@@ -7,6 +7,7 @@
 #include "signer/ledger_apply.h"
 #include "signer/ledger_claims.h"
 #include "signer/ledger_db.h"
+#include "signer/ledger_quota.h"
 #include "signer/ledger_recovery.h"
 #include "signer/ledger_rules.h"
 
@@ -253,36 +254,14 @@ ledger_submit(ledger *self, const struct ledger_request *request, struct audit_e
     return self->pending >= LEDGER_COMMIT_EVERY ? commit(self) : AW_OK;
 }
 
-/* Times grow with the orders' numbers, so the first within the window is found by halving. */
-static aw_result
-count_since(ledger *self, const char *application, int64_t since, int64_t *out)
-{
-    AW_CLEANUP(ledger_row_end) ledger_row *last = NULL;
-    struct ledger_value name = LEDGER_TEXT(application);
-
-    AW_TRY(ledger_db_find(self->db, LEDGER_SQL_ORDER_LAST, LEDGER_VALUES(name), &last));
-    int64_t total = last == NULL ? 0 : ledger_row_integer(last, 0);
-    int64_t before = 0; /* numbers up to this are older */
-    int64_t within = total + 1;
-    while (within - before > 1) {
-        AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
-        int64_t middle = before + (within - before) / 2;
-        AW_TRY(ledger_db_find(
-            self->db, LEDGER_SQL_ORDER_TIME, LEDGER_VALUES(name, LEDGER_INTEGER(middle)), &row));
-        if (row != NULL && ledger_row_integer(row, 0) > since)
-            within = middle;
-        else
-            before = middle;
-    }
-    *out = total - before;
-    return AW_OK;
-}
-
 aw_result
-ledger_orders_today(ledger *self, const char *application, int64_t now, int64_t *out)
+ledger_used_today(ledger *self, const char *application, int64_t now, struct ledger_usage *out)
 {
     HOLD(self);
     AW_TRY(check_usable(self));
-    int64_t time = now > self->position.time ? now : self->position.time;
-    return settle(self, count_since(self, application, time - LEDGER_DAY, out));
+    int64_t since = (now > self->position.time ? now : self->position.time) - LEDGER_DAY;
+    AW_TRY(settle(
+        self, ledger_quota_count(self->db, LEDGER_COUNT_ORDERS, application, since, &out->orders)));
+    return settle(self, ledger_quota_count(self->db, LEDGER_COUNT_REVOCATIONS, application, since,
+                            &out->revocations));
 }

@@ -6,6 +6,7 @@ add_library(aw_ledger STATIC
     ledger_keys.c
     ledger_names.c
     ledger_order.c
+    ledger_quota.c
     ledger_recovery.c
     ledger_rules.c
     ledger_schema.c)

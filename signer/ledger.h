@@ -27,7 +27,7 @@ enum {
     LEDGER_CHALLENGES_MAX = 8,             /**< challenges of one authorization */
     LEDGER_CERTIFICATES_MAX = 10,          /**< certificate URLs of one order (alternates) */
     LEDGER_RECORDED_MAX = 10,              /**< certificates handed back for one order */
-    LEDGER_DAY = 24 * 3600,                /**< window of orders_per_day: the last 24 hours */
+    LEDGER_DAY = 24 * 3600,                /**< window of quotas: the last 24 hours */
 };
 
 /**
@@ -49,9 +49,10 @@ enum {
     X(URL_TAKEN, "url.taken")               /* named by another order first: see above */          \
     X(URL_TOO_MANY, "url.too-many")         /* more than the order can have */                     \
     X(QUOTA_ORDERS, "quota.orders_per_day") /* the application's share is used up */               \
-    X(KEY_FOREIGN, "revoke.key")            /* this application never finalized that key */        \
-    X(KEY_USED, "finalize.key")             /* another application finalized that key */           \
-    X(KEY_REFUSED, "key.refused")           /* refused for what it is before: ledger_keys.h */     \
+    X(QUOTA_REVOCATIONS, "quota.revocations_per_day") /* its revocations are used up */            \
+    X(KEY_FOREIGN, "revoke.key")        /* this application never finalized that key */            \
+    X(KEY_USED, "finalize.key")         /* another application finalized that key */               \
+    X(KEY_REFUSED, "key.refused")       /* refused for what it is before: ledger_keys.h */         \
     X(ORDER_REPLACES, "order.replaces") /* the application did not hand that certificate back */   \
     X(CERTIFICATE_NAMES, "certificate.names") /* other names than the order's: alarm */            \
     X(CERTIFICATE_KEY, "certificate.key")     /* another key than the finalized one: alarm */
@@ -92,8 +93,9 @@ struct ledger_request {
     enum sign_operation operation;
     const char *application;
     const char *account;
-    int64_t orders_per_day; /**< new-order: the application's share */
-    int64_t order;          /**< ticket */
+    int64_t orders_per_day;      /**< new-order: the application's share */
+    int64_t revocations_per_day; /**< revoke: likewise */
+    int64_t order;               /**< ticket */
     const char *url;
     const char *csr;      /**< finalize: SHA-256 of the CSR, hex */
     const char *key;      /**< finalize, revoke, record-certificate: SHA-256 of the key, hex */
@@ -131,9 +133,14 @@ struct ledger_verdict {
 AW_MUST_USE aw_result ledger_submit(ledger *ledger, const struct ledger_request *request,
     struct audit_entry *entry, int64_t now, struct ledger_verdict *verdict, int64_t *seq);
 
-/** Orders that the application was signed within the last 24 hours. */
-AW_MUST_USE aw_result ledger_orders_today(
-    ledger *ledger, const char *application, int64_t now, int64_t *out);
+/** What an application was signed within the last 24 hours. */
+struct ledger_usage {
+    int64_t orders, revocations;
+};
+
+/** Counts it. */
+AW_MUST_USE aw_result ledger_used_today(
+    ledger *ledger, const char *application, int64_t now, struct ledger_usage *out);
 
 /** Commits what was applied; called now and then by housekeeping and before a clean end. */
 AW_MUST_USE aw_result ledger_commit(ledger *ledger);

@@ -55,6 +55,15 @@ take_finalize(const struct taking *t)
 }
 
 static aw_result
+take_revocation(const struct taking *t)
+{
+    return ledger_db_run(t->db, LEDGER_SQL_REVOCATION_ADD,
+        LEDGER_VALUES(
+            LEDGER_INTEGER(t->seq), LEDGER_TEXT(t->entry->application), LEDGER_INTEGER(t->time)),
+        NULL);
+}
+
+static aw_result
 take_poll(const struct taking *t)
 {
     return change(t, LEDGER_SQL_PROGRESS_POLL, LEDGER_VALUES(LEDGER_INTEGER(t->entry->order)));
@@ -115,7 +124,7 @@ static const struct effect {
     [SIGN_FINALIZE] = {AUDIT_DECISION, HAS_ORDER | HAS_URL | HAS_CSR | HAS_KEY, take_finalize},
     [SIGN_POST_AS_GET] = {AUDIT_DECISION, HAS_ORDER, take_poll},
     [SIGN_ANSWER_CHALLENGE] = {AUDIT_DECISION, HAS_ORDER, take_poll},
-    [SIGN_REVOKE] = {AUDIT_DECISION, 0, NULL},
+    [SIGN_REVOKE] = {AUDIT_DECISION, 0, take_revocation},
     [SIGN_RECORD_CERTIFICATE] = {AUDIT_CERTIFICATE, HAS_ORDER | HAS_KEY, take_certificate},
     [SIGN_CHECK] = {AUDIT_DECISION, 0, NULL},
     [SIGN_WHOAMI] = {AUDIT_DECISION, 0, NULL},

@@ -29,6 +29,9 @@ enum ledger_statement {
     LEDGER_SQL_ORDER_ADD,
     LEDGER_SQL_ORDER_LAST,
     LEDGER_SQL_ORDER_TIME,
+    LEDGER_SQL_REVOCATION_ADD,
+    LEDGER_SQL_REVOCATION_LAST,
+    LEDGER_SQL_REVOCATION_TIME,
     LEDGER_SQL_PROGRESS_ADD,
     LEDGER_SQL_PROGRESS_FINALIZE,
     LEDGER_SQL_PROGRESS_POLL,
@@ -55,7 +58,7 @@ extern const char *const ledger_statements[LEDGER_STATEMENT_COUNT];
 extern const char ledger_settings[], ledger_schema[];
 
 /** PRAGMA application_id ("awlg") and user_version; another version is rebuilt from the log. */
-enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 3 };
+enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 4 };
 
 /** How far into which log the ledger has come. */
 struct ledger_position {

@@ -8,6 +8,7 @@
 #include "signer/ledger_claims.h"
 #include "signer/ledger_keys.h"
 #include "signer/ledger_names.h"
+#include "signer/ledger_quota.h"
 
 static const char *const rule_tags[] = {
 #define LEDGER_RULE_TAG(name, tag) tag,
@@ -60,37 +61,6 @@ ledger_alarm(struct ledger_check *check, const char *format, ...)
 }
 
 /* Rules. Each refuses, or lets the next one ask. */
-
-/* The limit-th order from the end says whether the window is full, and when it moves on. */
-static aw_result
-quota_left(struct ledger_check *check)
-{
-    AW_CLEANUP(ledger_row_end) ledger_row *last = NULL;
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
-    struct ledger_value application = LEDGER_TEXT(check->request->application);
-    int64_t limit = check->request->orders_per_day;
-
-    if (limit <= 0)
-        return ledger_refuse(check, LEDGER_QUOTA_ORDERS,
-            "application %.100s may not open orders (orders_per_day is 0)",
-            check->request->application);
-    AW_TRY(ledger_db_find(check->db, LEDGER_SQL_ORDER_LAST, LEDGER_VALUES(application), &last));
-    if (last == NULL || ledger_row_integer(last, 0) < limit)
-        return AW_OK;
-    int64_t nth = ledger_row_integer(last, 0) - limit + 1;
-    AW_TRY(ledger_db_find(
-        check->db, LEDGER_SQL_ORDER_TIME, LEDGER_VALUES(application, LEDGER_INTEGER(nth)), &row));
-    if (row == NULL)
-        return aw_fail(AW_CODE_CORRUPT, "the ledger has no order %lld of application %.100s",
-            (long long)nth, check->request->application);
-    int64_t free_at = ledger_row_integer(row, 0) + LEDGER_DAY;
-    if (free_at <= check->time)
-        return AW_OK;
-    check->verdict->retry_after = free_at - check->now;
-    return ledger_refuse(check, LEDGER_QUOTA_ORDERS,
-        "application %.100s opened %lld orders in the last 24 hours, which is its limit",
-        check->request->application, (long long)limit);
-}
 
 /*
  * The CA marks what is replaced (RFC 9773 5), on a shared account whoever asks. A serial belongs to
@@ -309,7 +279,8 @@ static const struct operation {
     unsigned needs;
     rule_function rules[RULES_MAX]; /* in this order; ended by NULL */
 } operations[SIGN_OPERATION_COUNT] = {
-    [SIGN_NEW_ORDER] = {true, AUDIT_DECISION, NEEDS_ENTRY_NAMES, {replaces_own, quota_left}},
+    [SIGN_NEW_ORDER] = {true, AUDIT_DECISION, NEEDS_ENTRY_NAMES,
+        {replaces_own, ledger_quota_orders}},
     [SIGN_CLAIM] = {true, AUDIT_CLAIM, NEEDS_ORDER | NEEDS_CLAIMS,
         {order_known, order_young, ledger_claims_free}},
     [SIGN_FINALIZE] = {true, AUDIT_DECISION,
@@ -320,7 +291,7 @@ static const struct operation {
         {order_known, order_young, ledger_claims_held, polls_left}},
     [SIGN_ANSWER_CHALLENGE] = {true, AUDIT_DECISION, NEEDS_ORDER | NEEDS_URL,
         {order_known, order_young, ledger_claims_held, polls_left}},
-    [SIGN_REVOKE] = {true, AUDIT_DECISION, NEEDS_KEY, {key_own}},
+    [SIGN_REVOKE] = {true, AUDIT_DECISION, NEEDS_KEY, {key_own, ledger_quota_revocations}},
     [SIGN_RECORD_CERTIFICATE] = {true, AUDIT_CERTIFICATE, NEEDS_ORDER | NEEDS_KEY | NEEDS_NAMES,
         {order_known, certificate_names, certificate_key, certificates_left}},
 };

@@ -16,9 +16,10 @@ const char ledger_settings[] = "PRAGMA trusted_schema = OFF;"
 
 /*
  * orders: one row a signed new-order, never changed; seq is its record and the ticket, nth counts
- * the application's orders, which makes the quota a look-up. What changes of an order is apart in
- * `progress`, so that a poll does not rewrite the list of names. A URL belongs to an account: what
- * another account names cannot be used with this one. kind is enum sign_url_kind.
+ * the application's orders, which makes the quota a look-up; revocations are counted likewise. What
+ * changes of an order is apart in `progress`, so that a poll does not rewrite the list of names. A
+ * URL belongs to an account: what another account names cannot be used with this one. kind is enum
+ * sign_url_kind.
  */
 const char ledger_schema[] =
     "CREATE TABLE meta ("
@@ -29,6 +30,10 @@ const char ledger_schema[] =
     " nth INTEGER NOT NULL, time INTEGER NOT NULL, name_count INTEGER NOT NULL,"
     " names TEXT NOT NULL) STRICT;"
     "CREATE INDEX orders_of_application ON orders (application, nth, time);"
+    "CREATE TABLE revocations ("
+    " seq INTEGER PRIMARY KEY, application TEXT NOT NULL, nth INTEGER NOT NULL,"
+    " time INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX revocations_of_application ON revocations (application, nth, time);"
     "CREATE TABLE progress ("
     " seq INTEGER PRIMARY KEY, finalizes INTEGER NOT NULL DEFAULT 0,"
     " polls INTEGER NOT NULL DEFAULT 0, certificates INTEGER NOT NULL DEFAULT 0,"
@@ -67,6 +72,13 @@ const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
     [LEDGER_SQL_ORDER_LAST] =
         "SELECT nth, time FROM orders WHERE application = ?1 ORDER BY nth DESC LIMIT 1",
     [LEDGER_SQL_ORDER_TIME] = "SELECT time FROM orders WHERE application = ?1 AND nth = ?2",
+    [LEDGER_SQL_REVOCATION_ADD] =
+        "INSERT INTO revocations (seq, application, time, nth) VALUES (?1, ?2, ?3, 1 + ifnull("
+        "(SELECT nth FROM revocations WHERE application = ?2 ORDER BY nth DESC LIMIT 1), 0))",
+    [LEDGER_SQL_REVOCATION_LAST] =
+        "SELECT nth, time FROM revocations WHERE application = ?1 ORDER BY nth DESC LIMIT 1",
+    [LEDGER_SQL_REVOCATION_TIME] =
+        "SELECT time FROM revocations WHERE application = ?1 AND nth = ?2",
     [LEDGER_SQL_PROGRESS_ADD] = "INSERT INTO progress (seq) VALUES (?1)",
     [LEDGER_SQL_PROGRESS_FINALIZE] =
         "UPDATE progress SET finalizes = finalizes + 1, finalize_url = ifnull(finalize_url, ?2),"

@@ -290,6 +290,7 @@ ledger_request_of(
         .application = entry->application,
         .account = entry->account,
         .orders_per_day = work->verdict.application->orders_per_day,
+        .revocations_per_day = work->verdict.application->revocations_per_day,
         .order = request->order,
         .url = request->url,
         .csr = entry->csr,

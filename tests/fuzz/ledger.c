@@ -170,6 +170,7 @@ ask(ledger *opened, enum sign_operation operation, int64_t order, const char *ur
         .url = url,
         .account = "account",
         .orders_per_day = 3,
+        .revocations_per_day = 3,
         .order = order,
         .csr = DIGEST_A,
         .key = DIGEST_B,
@@ -202,9 +203,9 @@ ask(ledger *opened, enum sign_operation operation, int64_t order, const char *ur
 static void
 use(ledger *opened)
 {
-    int64_t today;
+    struct ledger_usage today;
     const int64_t tickets[] = {1, ask(opened, SIGN_NEW_ORDER, 0, NULL)};
-    aw_result r = ledger_orders_today(opened, "app", T0, &today);
+    aw_result r = ledger_used_today(opened, "app", T0, &today);
 
     if (!aw_ok(r))
         fuzz_check_refusal(r);

@@ -92,7 +92,8 @@ make_world(void **state)
         "{\"uid\":0,\"user\":\"me\",\"frozen\":false,\"applications\":[{\"name\":\"app\",\"owner\":"
         "\"team@example.edu\",\"account\":\"ov\",\"state\":\"ready\",\"names\":{},\"operations\":"
         "[\"order\"],\"keys\":[\"ec-p256\"],\"limits\":{\"names_per_certificate\":9,"
-        "\"orders_per_day\":9,\"orders_today\":0},\"account_url\":\"%s/account\",\"thumbprint\":"
+        "\"orders_per_day\":9,\"orders_today\":0,\"revocations_per_day\":9,\"revocations_today\":0}"
+        ",\"account_url\":\"%s/account\",\"thumbprint\":"
         "\"thumb\",\"directory\":{\"ca\":\"loop\",\"directory\":\"%s/dir\",\"newNonce\":"
         "\"%s/nonce\"}}]}",
         w->ca.base, w->ca.base, w->ca.base);

@@ -16,12 +16,13 @@
 #include "common/io.h"
 #include "scripted_signer.h"
 
-#define APPLICATION(name, state, directory)                                                    \
-    "{\"name\":\"" name "\",\"owner\":\"team@example.edu\",\"account\":\"ov\",\"names\":{"     \
-    "\"exact\":[\"a.example.edu\"],\"subdomains_of\":[],\"wildcards_of\":[],\"deny\":[],"      \
-    "\"addresses\":[]},\"operations\":[\"order\"],\"keys\":[\"ec-p256\",\"rsa-2048\"],"        \
-    "\"profiles\":[],\"limits\":{\"names_per_certificate\":20,\"orders_per_day\":50,"          \
-    "\"orders_today\":3},\"expires\":1900000000,\"state\":\"" state "\",\"account_url\":null," \
+#define APPLICATION(name, state, directory)                                                \
+    "{\"name\":\"" name "\",\"owner\":\"team@example.edu\",\"account\":\"ov\",\"names\":{" \
+    "\"exact\":[\"a.example.edu\"],\"subdomains_of\":[],\"wildcards_of\":[],\"deny\":[],"  \
+    "\"addresses\":[]},\"operations\":[\"order\"],\"keys\":[\"ec-p256\",\"rsa-2048\"],"    \
+    "\"profiles\":[],\"limits\":{\"names_per_certificate\":20,\"orders_per_day\":50,"      \
+    "\"orders_today\":3,\"revocations_per_day\":9,\"revocations_today\":2},\"expires\":"   \
+    "1900000000,\"state\":\"" state "\",\"account_url\":null,"                             \
     "\"thumbprint\":\"thumb\",\"directory\":" directory "}"
 #define DIRECTORY \
     "{\"ca\":\"loop\",\"directory\":\"https://ca/dir\",\"newNonce\":\"https://ca/nonce\"}"
@@ -58,6 +59,8 @@ test_read(void **state)
     assert_string_equal(a->directory, "https://ca/dir");
     assert_null(a->account_url);
     assert_int_equal(a->orders_today, 3);
+    assert_int_equal(a->revocations_per_day, 9);
+    assert_int_equal(a->revocations_today, 2);
     assert_int_equal(a->expires, 1900000000);
     assert_int_equal(a->warn_until, 0);
     assert_true(whoami_has(a, "keys", "rsa-2048"));

@@ -100,7 +100,8 @@ static const char one[] =
     "names:\n  exact: [a.example.edu, 'bücher.example.edu']\n  subdomains_of: [s.example.edu]\n"
     "  wildcards_of: [w.example.edu]\n  deny: [d.s.example.edu]\n  addresses: [192.0.2.1]\n"
     "profiles: [classic]\nkeys: [ec-p256, rsa-4096]\noperations: [order, revoke]\n"
-    "limits:\n  names_per_certificate: 3\n  orders_per_day: 7\nexpires: 2030-01-02\n"
+    "limits:\n  names_per_certificate: 3\n  orders_per_day: 7\n"
+    "  revocations_per_day: 9\nexpires: 2030-01-02\n"
     "warn_until: 2026-01-01\n";
 static const char two[] =
     "application: two\nowner: two@example.edu\naccount: main\nprincipals:\n  - user: bob\n"
@@ -248,6 +249,7 @@ shows_an_application_as_its_file_says(void **state)
     assert_int_equal(a->warn_until, 1767225600);
     assert_int_equal(a->names_per_certificate, 3);
     assert_int_equal(a->orders_per_day, 7);
+    assert_int_equal(a->revocations_per_day, 9);
     assert_true(a->can_order && a->can_revoke);
     assert_int_equal(a->keys, 1u << POLICY_KEY_EC_P256 | 1u << POLICY_KEY_RSA_4096);
     assert_int_equal(a->exact_count, 2);
@@ -280,6 +282,7 @@ shows_the_defaults(void **state)
     assert_int_equal(a->keys, (1u << POLICY_KEY_COUNT) - 1);
     assert_int_equal(a->names_per_certificate, 100);
     assert_int_equal(a->orders_per_day, 50);
+    assert_int_equal(a->revocations_per_day, 50);
     assert_int_equal(a->expires, 0);
     assert_int_equal(a->warn_until, 0);
     assert_int_equal(a->profiles_count, 0);
@@ -388,8 +391,8 @@ a_digest_changes_with_every_statement(void **state)
         {"exact: [a.", "exact: [b."}, {"subdomains_of: [s.", "subdomains_of: [t."}, {"[w.", "[v."},
         {"[d.s", "[e.s"}, {"192.0.2.1", "192.0.2.0/31"}, {"classic", "other"},
         {"rsa-4096", "rsa-3072"}, {", revoke", ""}, {"certificate: 3", "certificate: 4"},
-        {"day: 7", "day: 8"}, {"2030", "2031"}, {"2026", "2025"},
-        {"  exact: [a.example.edu, 'bücher.example.edu']\n", ""},
+        {"orders_per_day: 7", "orders_per_day: 8"}, {"day: 9", "day: 8"}, {"2030", "2031"},
+        {"2026", "2025"}, {"  exact: [a.example.edu, 'bücher.example.edu']\n", ""},
         {"warn_until", "shares_with: [two]\nwarn_until"}};
     char digests[AW_COUNT(changes) + 2][65];
 

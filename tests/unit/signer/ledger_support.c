@@ -142,9 +142,9 @@ char *
 scene_dump(const struct ledger_scene *scene)
 {
     static const char *const tables[] = {"meta ORDER BY id", "orders ORDER BY seq",
-        "progress ORDER BY seq", "claims ORDER BY account, url, order_seq",
-        "claim_counts ORDER BY order_seq, kind", "keys ORDER BY key", "refused_keys ORDER BY key",
-        "certificates ORDER BY seq"};
+        "revocations ORDER BY seq", "progress ORDER BY seq",
+        "claims ORDER BY account, url, order_seq", "claim_counts ORDER BY order_seq, kind",
+        "keys ORDER BY key", "refused_keys ORDER BY key", "certificates ORDER BY seq"};
     char *text = NULL;
     size_t size;
     sqlite3 *db;
@@ -202,6 +202,9 @@ scene_ask(
         .orders_per_day = ask->limit == 0  ? 1000
                           : ask->limit < 0 ? 0
                                            : ask->limit,
+        .revocations_per_day = ask->limit == 0  ? 5000
+                               : ask->limit < 0 ? 0
+                                                : ask->limit,
         .order = ask->order,
         .url = ask->url,
         .csr = ask->csr,

@@ -60,7 +60,7 @@ struct ask {
     const char *names;    /**< separated by spaces; "a.example.edu" */
     const char *serial;   /**< record-certificate */
     const char *replaces; /**< new-order */
-    int64_t limit;        /**< orders per day; 0: 1000, -1: none */
+    int64_t limit;        /**< orders or revocations per day; 0: 1000, or 5000; -1: none */
     int64_t at;           /**< seconds after T0 */
     const struct sign_claim *claims;
     size_t claim_count;

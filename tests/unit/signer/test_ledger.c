@@ -303,7 +303,7 @@ attacks_89_90_quotas_count_signatures(void **state)
 {
     struct ledger_scene scene;
     struct ask ask = {SIGN_NEW_ORDER, .limit = 3};
-    int64_t today;
+    struct ledger_usage today;
 
     (void)state;
     scene_start(&scene);
@@ -312,8 +312,8 @@ attacks_89_90_quotas_count_signatures(void **state)
     scene_expect(&scene, "the fourth", &ask, LEDGER_QUOTA_ORDERS);
     scene_expect_record(&scene, "the fourth", AUDIT_DECISION, "refuse", "quota.orders_per_day");
     scene_expect(&scene, "refusals do not count", &ask, LEDGER_QUOTA_ORDERS);
-    assert_true(aw_ok(ledger_orders_today(scene.ledger, "app-a", T0 + ask.at, &today)));
-    assert_int_equal(today, 3);
+    assert_true(aw_ok(ledger_used_today(scene.ledger, "app-a", T0 + ask.at, &today)));
+    assert_int_equal(today.orders, 3);
     ask.application = "app-b";
     scene_expect(&scene, "another application", &ask, LEDGER_NONE);
     ask.application = "app-a";
@@ -323,6 +323,44 @@ attacks_89_90_quotas_count_signatures(void **state)
     ask.application = "app-c";
     scene_expect(&scene, "orders_per_day 0", &ask, LEDGER_QUOTA_ORDERS);
     scene_end(&scene);
+}
+
+/* A revocation that is signed again counts again, and orders are counted apart. */
+static void
+attack_48_revocations_have_a_quota_of_their_own(void **state)
+{
+    struct fixture f;
+    struct ledger_usage today;
+
+    (void)state;
+    begin(&f);
+    struct ask ask = finalize_of(&f);
+    scene_expect(&f.scene, "finalize", &ask, LEDGER_NONE);
+    ask = (struct ask){SIGN_REVOKE, .key = DIGEST_B, .limit = 2};
+    scene_expect(&f.scene, "first", &ask, LEDGER_NONE);
+    ask.at = 100;
+    scene_expect(&f.scene, "again", &ask, LEDGER_NONE);
+    scene_expect(&f.scene, "the third", &ask, LEDGER_QUOTA_REVOCATIONS);
+    scene_expect_record(
+        &f.scene, "the third", AUDIT_DECISION, "refuse", "quota.revocations_per_day");
+    assert_true(aw_ok(ledger_used_today(f.scene.ledger, "app-a", T0 + 100, &today)));
+    assert_int_equal(today.revocations, 2);
+    assert_int_equal(today.orders, 1);
+    scene_expect(&f.scene, "orders are left", &(struct ask){SIGN_NEW_ORDER, .limit = 2, .at = 100},
+        LEDGER_NONE);
+    ask.key = DIGEST_C;
+    scene_expect(&f.scene, "whose key it is comes first", &ask, LEDGER_KEY_FOREIGN);
+    scene_close(&f.scene);
+    scene_forget(&f.scene);
+    scene_open(&f.scene);
+    ask.key = DIGEST_B;
+    scene_expect(&f.scene, "after a rebuild", &ask, LEDGER_QUOTA_REVOCATIONS);
+    ask.at = LEDGER_DAY;
+    scene_expect(&f.scene, "the first left the window", &ask, LEDGER_NONE);
+    scene_expect(&f.scene, "the second did not", &ask, LEDGER_QUOTA_REVOCATIONS);
+    ask.limit = -1;
+    scene_expect(&f.scene, "no share", &ask, LEDGER_QUOTA_REVOCATIONS);
+    end(&f);
 }
 
 static void
@@ -357,21 +395,20 @@ orders_today_counts_the_window(void **state)
 {
     struct ledger_scene scene;
     struct ask ask = {.operation = SIGN_NEW_ORDER};
-    int64_t today;
+    struct ledger_usage today;
 
     (void)state;
     scene_start(&scene);
-    assert_true(aw_ok(ledger_orders_today(scene.ledger, "app-a", T0, &today)));
-    assert_int_equal(today, 0);
+    assert_true(aw_ok(ledger_used_today(scene.ledger, "app-a", T0, &today)));
+    assert_int_equal(today.orders, 0);
     for (int i = 0; i < 50; i++) {
         ask.at = i * 3600;
         scene_expect(&scene, "hourly", &ask, LEDGER_NONE);
-        assert_true(aw_ok(ledger_orders_today(scene.ledger, "app-a", T0 + ask.at, &today)));
-        assert_int_equal(today, i < 24 ? i + 1 : 24);
+        assert_true(aw_ok(ledger_used_today(scene.ledger, "app-a", T0 + ask.at, &today)));
+        assert_int_equal(today.orders, i < 24 ? i + 1 : 24);
     }
-    assert_true(
-        aw_ok(ledger_orders_today(scene.ledger, "app-a", T0 + ask.at + LEDGER_DAY, &today)));
-    assert_int_equal(today, 0);
+    assert_true(aw_ok(ledger_used_today(scene.ledger, "app-a", T0 + ask.at + LEDGER_DAY, &today)));
+    assert_int_equal(today.orders, 0);
     scene_end(&scene);
 }
 
@@ -495,7 +532,7 @@ what_cannot_be_recorded_does_not_count(void **state)
     struct ledger_scene scene;
     struct ledger_verdict verdict;
     int64_t seq;
-    int64_t today;
+    struct ledger_usage today;
     char *name;
 
     (void)state;
@@ -510,8 +547,8 @@ what_cannot_be_recorded_does_not_count(void **state)
         .orders_per_day = 5};
     assert_int_equal(
         ledger_submit(scene.ledger, &request, &entry, T0, &verdict, &seq).code, AW_CODE_LIMIT);
-    assert_true(aw_ok(ledger_orders_today(scene.ledger, "app-a", T0, &today)));
-    assert_int_equal(today, 0);
+    assert_true(aw_ok(ledger_used_today(scene.ledger, "app-a", T0, &today)));
+    assert_int_equal(today.orders, 0);
     free(name);
     scene_end(&scene);
 }
@@ -528,6 +565,7 @@ main(void)
         cmocka_unit_test(attack_40_keys_belong_to_one_application),
         cmocka_unit_test(attack_88d_certificates_must_fit_their_order),
         cmocka_unit_test(attacks_89_90_quotas_count_signatures),
+        cmocka_unit_test(attack_48_revocations_have_a_quota_of_their_own),
         cmocka_unit_test(the_window_moves_and_says_when),
         cmocka_unit_test(orders_today_counts_the_window),
         cmocka_unit_test(attack_92_a_clock_step_resets_nothing),

@@ -84,7 +84,7 @@ static void
 attack_91_one_wins_the_last_unit(void **state)
 {
     struct ledger_scene scene;
-    int64_t today;
+    struct ledger_usage today;
 
     (void)state;
     scene_start(&scene);
@@ -95,8 +95,8 @@ attack_91_one_wins_the_last_unit(void **state)
         for (int i = 1; i < QUOTA; i++)
             scene_expect(&scene, "before the race", &ask, LEDGER_NONE);
         assert_int_equal(run_race(&scene, &ask), 1);
-        assert_true(aw_ok(ledger_orders_today(scene.ledger, application, T0, &today)));
-        assert_int_equal(today, QUOTA);
+        assert_true(aw_ok(ledger_used_today(scene.ledger, application, T0, &today)));
+        assert_int_equal(today.orders, QUOTA);
     }
     scene_end(&scene);
 }
@@ -152,7 +152,7 @@ attack_104_a_full_ledger_stops(void **state)
     const struct ask ask = {SIGN_NEW_ORDER, .limit = 100000};
     struct ledger_verdict verdict;
     int64_t seq;
-    int64_t today;
+    struct ledger_usage today;
     int permits;
 
     (void)state;
@@ -169,11 +169,12 @@ attack_104_a_full_ledger_stops(void **state)
         assert_int_equal(r.code, AW_CODE_UNAVAILABLE);
     }
     assert_int_equal(ledger_commit(scene.ledger).code, AW_CODE_UNAVAILABLE);
-    assert_false(aw_ok(ledger_orders_today(scene.ledger, "app-a", T0, &today)));
+    assert_false(aw_ok(ledger_used_today(scene.ledger, "app-a", T0, &today)));
     scene_close(&scene);
     scene_open(&scene);
-    assert_true(aw_ok(ledger_orders_today(scene.ledger, "app-a", T0, &today)));
-    assert_int_equal(today, permits + 2); /* the one that failed is on the record, and counts */
+    assert_true(aw_ok(ledger_used_today(scene.ledger, "app-a", T0, &today)));
+    assert_int_equal(
+        today.orders, permits + 2); /* the one that failed is on the record, and counts */
     scene_end(&scene);
 }
 
@@ -198,7 +199,7 @@ steps_of_a_round(struct ledger_scene *scene, int round)
     char key[65];
     struct sign_claim claim = {SIGN_URL_FINALIZE, url};
     struct ask ask = {SIGN_NEW_ORDER, .limit = 100000};
-    int64_t today;
+    struct ledger_usage today;
     int steps;
     int scans;
 
@@ -221,8 +222,8 @@ steps_of_a_round(struct ledger_scene *scene, int round)
     scene_expect(scene, "revoke", &ask, LEDGER_NONE);
     count_steps(&steps, &scans);
     assert_int_equal(scans, 0);
-    assert_true(aw_ok(ledger_orders_today(scene->ledger, "app-a", T0, &today)));
-    assert_int_equal(today, round + 1);
+    assert_true(aw_ok(ledger_used_today(scene->ledger, "app-a", T0, &today)));
+    assert_int_equal(today.orders, round + 1);
     return steps;
 }
 

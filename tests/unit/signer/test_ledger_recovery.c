@@ -373,9 +373,9 @@ a_database_ahead_of_the_log_is_rebuilt(void **state)
         scene_open(&scene);
         assert_true(scene.recovery.rebuilt);
         assert_int_equal(scene.recovery.replayed, 1 + more[i]);
-        int64_t today;
-        assert_true(aw_ok(ledger_orders_today(scene.ledger, "app-b", T0, &today)));
-        assert_int_equal(today, 0);
+        struct ledger_usage today;
+        assert_true(aw_ok(ledger_used_today(scene.ledger, "app-b", T0, &today)));
+        assert_int_equal(today.orders, 0);
         scene_expect(&scene, "goes on", &ask, LEDGER_NONE);
         assert_int_equal(scene_count(&scene, "ledger.db.bad-") > 0, 1);
         scene_end(&scene);
@@ -386,7 +386,7 @@ static void
 a_database_without_its_log_is_set_aside(void **state)
 {
     struct ledger_scene scene;
-    int64_t today;
+    struct ledger_usage today;
 
     (void)state;
     scene_start(&scene);
@@ -396,8 +396,8 @@ a_database_without_its_log_is_set_aside(void **state)
     scene_open(&scene);
     assert_true(scene.recovery.rebuilt);
     assert_int_equal(scene.recovery.replayed, 0);
-    assert_true(aw_ok(ledger_orders_today(scene.ledger, "app-a", T0, &today)));
-    assert_int_equal(today, 0);
+    assert_true(aw_ok(ledger_used_today(scene.ledger, "app-a", T0, &today)));
+    assert_int_equal(today.orders, 0);
     scene_end(&scene);
 }
 
