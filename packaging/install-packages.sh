@@ -2,7 +2,7 @@
 # The one list of Debian packages. Installs what is missing of the named groups and is silent, and
 # needs no privilege, when nothing is.
 #
-#   sh packaging/install-packages.sh GROUP...      groups: build run test lint
+#   sh packaging/install-packages.sh GROUP...      groups: build run test lint coverage
 #   sh packaging/install-packages.sh --list GROUP...
 set -eu
 
@@ -32,8 +32,11 @@ group_packages() {
     lint)
         echo clang clang-tidy clang-format libclang-rt-dev cppcheck shellcheck python3
         ;;
+    coverage)
+        echo gcovr
+        ;;
     *)
-        die "unknown group '$1'; expected build, run, test or lint"
+        die "unknown group '$1'; expected build, run, test, lint or coverage"
         ;;
     esac
 }
@@ -90,7 +93,7 @@ main() {
         list_only=yes
         shift
     fi
-    [ $# -gt 0 ] || die "name at least one group: build, run, test, lint"
+    [ $# -gt 0 ] || die "name at least one group: build, run, test, lint, coverage"
 
     groups=$*
     names=
