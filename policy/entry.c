@@ -6,6 +6,7 @@
 
 #include "common/config.h"
 #include "common/io.h"
+#include "policy/words.h"
 
 /* Names. */
 
@@ -413,25 +414,16 @@ new_application(struct draft *draft, struct draft_application **out)
     return AW_OK;
 }
 
-static void
-close_file(FILE **file)
-{
-    if (*file != NULL)
-        fclose(*file);
-}
-
 /* Reads the principals and gives them as text. */
 static aw_result
 read_principals(const struct checker *checker, const struct policy_file *file,
     struct draft_application *application, char **written)
 {
-    size_t size;
-    AW_CLEANUP(close_file) FILE *stream = open_memstream(written, &size);
+    AW_CLEANUP(policy_words_free) struct words words = {0};
 
-    if (stream == NULL)
-        return aw_fail_memory();
-    AW_TRY(add_principals(checker, file, application, stream));
-    return fflush(stream) == 0 ? AW_OK : aw_fail_memory();
+    AW_TRY(policy_words_open(&words));
+    AW_TRY(add_principals(checker, file, application, words.stream));
+    return policy_words_finish(&words, written);
 }
 
 aw_result

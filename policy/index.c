@@ -164,16 +164,11 @@ static const char *
 key_start(const struct policy_index *index, uint32_t claim)
 {
     const char *text = index->texts[claim];
+    enum key_form form = key_forms[policy_index_kind(index, claim)];
 
-    switch (key_forms[policy_index_kind(index, claim)]) {
-    case KEY_TEXT:
-        break;
-    case KEY_PARENT:
+    if (form == KEY_PARENT)
         return strchr(text, '.') + 1;
-    case KEY_NETWORK:
-        return text - INDEX_NETWORK_KEY_SIZE;
-    }
-    return text;
+    return form == KEY_NETWORK ? text - INDEX_NETWORK_KEY_SIZE : text;
 }
 
 struct policy_index_key

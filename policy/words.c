@@ -21,9 +21,11 @@ policy_words_open(struct words *words)
 aw_result
 policy_words_finish(struct words *words, char **out)
 {
+    bool lost = ferror(words->stream) != 0;
     int closed = fclose(AW_MOVE(words->stream));
 
-    if (closed != 0)
+    /* The text is made to measure at the end, and may be lost there too. */
+    if (lost || closed != 0 || words->text == NULL)
         return aw_fail_memory();
     *out = AW_MOVE(words->text);
     return AW_OK;
