@@ -6,6 +6,7 @@
 
 #include <idn2.h>
 
+#include "common/io.h"
 #include "common/log.h"
 
 /* A text and how it is read. */
@@ -196,31 +197,32 @@ aw_name_parse(const char *text, size_t length, struct aw_name *out)
     return parse(&(struct input){text, length, false}, out);
 }
 
-/* IDNA2008, non-transitional, after UTS 46's mapping: a person may have typed capitals. */
+/* IDNA2008, non-transitional, after UTS 46's mapping: a person may have typed capitals. What comes
+ * out is not trusted, but parsed like a name that was written so. */
 static aw_result
-encode_ulabels(const struct input *in, const char *host, char *out)
+parse_encoded(const struct input *in, const char *given, struct aw_name *out)
 {
+    size_t star = strncmp(given, "*.", 2) == 0 ? 2 : 0;
+    AW_CLEANUP(aw_free) char *ascii = NULL;
     char *encoded = NULL;
-    int rc = idn2_to_ascii_8z(host, &encoded, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
 
+    int rc = idn2_to_ascii_8z(given + star, &encoded, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
     if (rc == IDN2_MALLOC)
         return aw_fail_memory();
-    if (rc != IDN2_OK || strlen(encoded) > AW_NAME_MAX) {
-        idn2_free(encoded);
-        return aw_hint(refuse(in, "not a valid internationalized name"), "libidn2: %s",
-            rc != IDN2_OK ? idn2_strerror(rc) : "the encoded name is longer than 253 octets");
-    }
-    memcpy(out, encoded, strlen(encoded) + 1);
+    if (rc != IDN2_OK)
+        return aw_hint(
+            refuse(in, "not a valid internationalized name"), "libidn2: %s", idn2_strerror(rc));
+    aw_result r = aw_format(&ascii, "%.*s%s", (int)star, given, encoded);
     idn2_free(encoded);
-    return AW_OK;
+    AW_TRY(r);
+    return parse(&(struct input){ascii, strlen(ascii), true}, out);
 }
 
 aw_result
 aw_name_parse_file(const char *text, size_t length, struct aw_name *out)
 {
     struct input in = {text, length, true};
-    char given[4 * AW_NAME_MAX + 1], ascii[2 + AW_NAME_MAX + 1] = "*.";
-    size_t star = length >= 2 && memcmp(text, "*.", 2) == 0 ? 2 : 0;
+    char given[4 * AW_NAME_MAX + 1];
 
     if (is_ascii(text, length))
         return parse(&in, out);
@@ -231,16 +233,16 @@ aw_name_parse_file(const char *text, size_t length, struct aw_name *out)
         return refuse(&in, "a NUL octet");
     memcpy(given, text, length);
     given[length] = '\0';
-    AW_TRY(encode_ulabels(&in, given + star, ascii + star));
-    return parse(&(struct input){ascii, strlen(ascii), true}, out);
+    return parse_encoded(&in, given, out);
 }
 
-/* The text of out->address in canonical form. */
+/* 4 or 16 octets, and their text in canonical form. */
 static void
-write_address(struct aw_name *out)
+set_address(const uint8_t *octets, size_t size, struct aw_name *out)
 {
-    inet_ntop(
-        out->address_size == 4 ? AF_INET : AF_INET6, out->address, out->text, sizeof(out->text));
+    *out = (struct aw_name){.form = AW_NAME_ADDRESS, .address_size = (uint8_t)size};
+    memcpy(out->address, octets, size);
+    inet_ntop(size == 4 ? AF_INET : AF_INET6, out->address, out->text, sizeof(out->text));
     out->length = (uint8_t)strlen(out->text);
 }
 
@@ -250,9 +252,7 @@ aw_name_from_address(const uint8_t *octets, size_t size, struct aw_name *out)
     *out = (struct aw_name){.form = AW_NAME_ADDRESS};
     if (size != 4 && size != 16)
         return aw_fail(AW_CODE_SYNTAX, "an IP address of %zu octets, expected 4 or 16", size);
-    memcpy(out->address, octets, size);
-    out->address_size = (uint8_t)size;
-    write_address(out);
+    set_address(octets, size, out);
     return AW_OK;
 }
 
@@ -269,9 +269,9 @@ aw_name_parse_address(const char *text, size_t length, struct aw_name *out)
     memcpy(given, text, length);
     given[length] = '\0';
     if (inet_pton(AF_INET, given, octets) == 1)
-        AW_TRY(aw_name_from_address(octets, 4, out));
+        set_address(octets, 4, out);
     else if (inet_pton(AF_INET6, given, octets) == 1)
-        AW_TRY(aw_name_from_address(octets, 16, out));
+        set_address(octets, 16, out);
     else
         return refuse(&in, "not an IP address");
     if (strcmp(given, out->text) == 0)

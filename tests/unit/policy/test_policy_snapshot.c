@@ -480,7 +480,9 @@ a_network_is_written_in_one_way(void **state)
         {"192.0.2.1", "192.0.2.1"}, {"10.0.0.0/8", "10.0.0.0/8"},
         {"2001:db8::/32", "2001:db8::/32"}, {"2001:db8::1/128", "2001:db8::1"},
         {"192.0.2.0/7", NULL}, {"192.0.2.1/31", NULL}, {"192.0.2.0/24/24", NULL}, {"/24", NULL},
-        {"", NULL}, {"192.0.2.0/-1", NULL}, {"192.0.2.0 /24", NULL}, {"2001:DB8::/32", NULL}};
+        {"", NULL}, {"192.0.2.0/-1", NULL}, {"192.0.2.0 /24", NULL}, {"192.0.2.0/", NULL},
+        {"192.0.2.0/1234", NULL}, {"192.0.2.0/024", NULL}, {"192.0.2.0/2a", NULL},
+        {"192.0.2.0/33", NULL}, {"0.0.0.0/0", NULL}, {"2001:DB8::/32", NULL}};
 
     (void)state;
     for (size_t i = 0; i < AW_COUNT(rows); i++) {
@@ -495,6 +497,9 @@ a_network_is_written_in_one_way(void **state)
         policy_network_text(&network, text);
         assert_string_equal(text, rows[i].canonical);
     }
+    char text[POLICY_NETWORK_TEXT_SIZE];
+    policy_network_text(&(struct policy_network){.size = 5}, text);
+    assert_string_equal(text, "?");
 }
 
 int
