@@ -150,7 +150,9 @@ print_explanation(const struct admin_policy *loaded, const struct policy_applica
 
     AW_TRY(policy_explain(loaded->snapshot, application, &asked->request, asked->now, &text));
     policy_decide_application(loaded->snapshot, application, &asked->request, asked->now, &verdict);
-    if (!verdict.allowed || verdict.warned)
+    if (verdict.warned)
+        AW_TRY(policy_warning_text(&verdict, &asked->request, &reason));
+    if (!verdict.allowed)
         AW_TRY(policy_refusal_text(&verdict, &asked->request, &reason));
     if (json)
         AW_TRY(print_json(&verdict, reason, text));

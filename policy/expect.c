@@ -230,8 +230,9 @@ explain(const struct row *row, const struct policy_request *request,
         return aw_format(out,
             "there is no application %s; if that is what is meant, expect the rule %s",
             row->application, policy_rule_tag(verdict->rule));
-    return verdict_of(verdict) == VERDICT_PERMIT ? AW_OK
-                                                 : policy_refusal_text(verdict, request, out);
+    if (verdict->warned)
+        return policy_warning_text(verdict, request, out);
+    return verdict->allowed ? AW_OK : policy_refusal_text(verdict, request, out);
 }
 
 static aw_result

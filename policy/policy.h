@@ -307,6 +307,13 @@ AW_MUST_USE aw_result policy_explain(const policy_snapshot *snapshot,
 AW_MUST_USE aw_result policy_refusal_text(
     const struct policy_verdict *verdict, const struct policy_request *request, char **out);
 
+/**
+ * The line about what warn_until lets through: "will be refused from 2026-12-31 on: " and the
+ * refusal. Only of a verdict that is `warned`. Allocated.
+ */
+AW_MUST_USE aw_result policy_warning_text(
+    const struct policy_verdict *verdict, const struct policy_request *request, char **out);
+
 /** What the application allows, shortened for a message: "a.example.edu, below b.example.edu".
  * Allocated. */
 AW_MUST_USE aw_result policy_allowed_text(const struct policy_application *application, char **out);

@@ -96,6 +96,23 @@ write_instead(FILE *out, const struct policy_verdict *v)
     }
 }
 
+/* All of the line but what may go before it. */
+static void
+write_refusal(FILE *out, const struct policy_verdict *verdict, const struct policy_request *request)
+{
+    if (verdict->application == NULL)
+        write_choice_fault(out, verdict, request);
+    else if (verdict->name != NULL)
+        write_name_fault(out, verdict);
+    else
+        write_application_fault(out, verdict, request);
+    fprintf(out, " (rule %s)", policy_rule_tag(verdict->rule));
+    if (verdict->application != NULL) {
+        write_instead(out, verdict);
+        fprintf(out, "; ask %s", verdict->application->owner);
+    }
+}
+
 aw_result
 policy_refusal_text(
     const struct policy_verdict *verdict, const struct policy_request *request, char **out)
@@ -103,16 +120,20 @@ policy_refusal_text(
     AW_CLEANUP(policy_words_free) struct words words = {0};
 
     AW_TRY(policy_words_open(&words));
-    if (verdict->application == NULL)
-        write_choice_fault(words.stream, verdict, request);
-    else if (verdict->name != NULL)
-        write_name_fault(words.stream, verdict);
-    else
-        write_application_fault(words.stream, verdict, request);
-    fprintf(words.stream, " (rule %s)", policy_rule_tag(verdict->rule));
-    if (verdict->application != NULL) {
-        write_instead(words.stream, verdict);
-        fprintf(words.stream, "; ask %s", verdict->application->owner);
-    }
+    write_refusal(words.stream, verdict, request);
+    return policy_words_finish(&words, out);
+}
+
+aw_result
+policy_warning_text(
+    const struct policy_verdict *verdict, const struct policy_request *request, char **out)
+{
+    AW_CLEANUP(policy_words_free) struct words words = {0};
+
+    AW_TRY(policy_words_open(&words));
+    fputs("will be refused from ", words.stream);
+    policy_words_day(words.stream, verdict->application->warn_until);
+    fputs(" on: ", words.stream);
+    write_refusal(words.stream, verdict, request);
     return policy_words_finish(&words, out);
 }
