@@ -9,6 +9,7 @@ struct finding {
     const char *name; /* NULL: of the whole request */
     const char *rule;
     const char *message;
+    bool warning; /* let through for now */
 };
 
 void
@@ -47,7 +48,8 @@ read_finding(const cJSON *item, struct finding *out)
 {
     AW_TRY(aw_json_optional_string(item, "name", WHOAMI_TEXT_MAX, &out->name));
     AW_TRY(aw_json_string(item, "rule", WHOAMI_TEXT_MAX, &out->rule));
-    return aw_json_string(item, "message", WHOAMI_TEXT_MAX, &out->message);
+    AW_TRY(aw_json_string(item, "message", WHOAMI_TEXT_MAX, &out->message));
+    return aw_json_optional_bool(item, "warning", &out->warning);
 }
 
 static void
@@ -57,6 +59,7 @@ write_finding(struct aw_json_writer *w, const struct finding *finding)
     aw_json_pair(w, "name", finding->name);
     aw_json_pair(w, "rule", finding->rule);
     aw_json_pair(w, "message", finding->message);
+    aw_json_pair_bool(w, "warning", finding->warning);
     aw_json_end_object(w);
 }
 
@@ -65,14 +68,15 @@ tell_finding(struct output *out, const struct finding *finding)
 {
     AW_CLEANUP(aw_free) char *message = output_safe(finding->message);
     AW_CLEANUP(aw_free) char *rule = output_safe(finding->rule);
+    const char *lead = finding->warning ? "warning" : "refused";
 
     if (message == NULL || rule == NULL)
         return aw_fail_memory();
     /* The signer's text names the rule as a rule; say it where it does not. */
     if (strstr(message, rule) != NULL)
-        output_line(out, "refused: %s", message);
+        output_line(out, "%s: %s", lead, message);
     else
-        output_line(out, "refused: %s (rule %s)", message, rule);
+        output_line(out, "%s: %s (rule %s)", lead, message, rule);
     return AW_OK;
 }
 
@@ -83,7 +87,7 @@ tell_findings(struct certonly *c, const cJSON *findings, struct aw_json_writer *
     aw_json_begin_array(w);
     for (const cJSON *item = findings == NULL ? NULL : findings->child; item != NULL;
          item = item->next) {
-        struct finding finding;
+        struct finding finding = {0};
 
         AW_TRY(aw_context(read_finding(item, &finding), "the signer's answer to Check"));
         write_finding(w, &finding);

@@ -61,7 +61,7 @@ tell_warning(struct output *out, const char *warning)
     AW_CLEANUP(aw_free) char *safe = warning == NULL ? NULL : output_safe(warning);
 
     if (safe != NULL)
-        output_note(out, "the policy will refuse this once its warn_until has passed: %s", safe);
+        output_warning(out, "this %s", safe);
     return AW_OK;
 }
 

@@ -83,7 +83,7 @@ const struct options_row options_table[] = {
         "configuration; default: /etc/acmeward/client.yaml"),
     TEXT("config-dir", 0, "DIR", config_dir, OPTIONS_STORE, "where archive/ and live/ are"),
     FLAG("json", 0, json, OPTIONS_ALL, "one JSON object on standard output"),
-    FLAG("quiet", 'q', quiet, OPTIONS_ALL, "say nothing but failures"),
+    FLAG("quiet", 'q', quiet, OPTIONS_ALL, "say nothing but failures and warnings"),
     FLAG("non-interactive", 'n', non_interactive, OPTIONS_ALL, "accepted: nothing is ever asked"),
     FLAG("noninteractive", 0, non_interactive, OPTIONS_ALL, NULL),
     FLAG("help", 'h', help, OPTIONS_ALL, "this text"),

@@ -106,6 +106,19 @@ output_note(struct output *out, const char *format, ...)
     fputc('\n', out->messages);
 }
 
+void
+output_warning(struct output *out, const char *format, ...)
+{
+    va_list ap;
+
+    output_clear(out);
+    fputs("warning: ", out->messages);
+    va_start(ap, format);
+    vfprintf(out->messages, format, ap);
+    va_end(ap);
+    fputc('\n', out->messages);
+}
+
 aw_result
 output_json(struct output *out, struct aw_json_writer *w)
 {

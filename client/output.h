@@ -47,6 +47,10 @@ void output_line(struct output *out, const char *format, ...) AW_PRINTF(2, 3);
 /** A remark on standard error; nothing with --quiet. */
 void output_note(struct output *out, const char *format, ...) AW_PRINTF(2, 3);
 
+/** What will fail one day, on standard error; with --quiet too, since a timer's owner is to hear of
+ * it. */
+void output_warning(struct output *out, const char *format, ...) AW_PRINTF(2, 3);
+
 /** The JSON object of a success, written with --json only; the writer is emptied. */
 AW_MUST_USE aw_result output_json(struct output *out, struct aw_json_writer *w);
 

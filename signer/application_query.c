@@ -184,12 +184,14 @@ write_finding(
     AW_CLEANUP(aw_free) char *text = NULL;
     struct aw_json_writer *w = &check->writer;
 
-    AW_TRY(policy_refusal_text(verdict, asked, &text));
+    AW_TRY(verdict->warned ? policy_warning_text(verdict, asked, &text)
+                           : policy_refusal_text(verdict, asked, &text));
     aw_json_begin_object(w);
     if (verdict->name != NULL)
         aw_json_pair(w, "name", verdict->name->text);
     aw_json_pair(w, "rule", policy_rule_tag(verdict->rule));
     aw_json_pair(w, "message", text);
+    aw_json_pair_bool(w, "warning", verdict->warned);
     aw_json_end_object(w);
     return AW_OK;
 }
@@ -203,10 +205,11 @@ check_one(struct check *check, const struct policy_request *asked, bool *refused
     if (verdict.application != NULL)
         check->application = verdict.application->name;
     *refused = !verdict.allowed;
-    if (verdict.allowed)
+    check->allowed = check->allowed && verdict.allowed;
+    /* Of several names one that is let through was told when it was asked for by itself. */
+    if (verdict.warned && verdict.name != NULL && asked->name_count > 1)
         return AW_OK;
-    check->allowed = false;
-    return write_finding(check, &verdict, asked);
+    return verdict.allowed && !verdict.warned ? AW_OK : write_finding(check, &verdict, asked);
 }
 
 static aw_result
@@ -221,7 +224,7 @@ check_names(struct check *check, const struct sign_request *request)
         AW_TRY(check_one(check, &asked, &refused));
         any = any || refused;
     }
-    if (any)
+    if (any || request->name_count < 2)
         return AW_OK;
     /* Only the number of names is left to be at fault. */
     asked.names = request->names;

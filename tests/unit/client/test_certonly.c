@@ -179,11 +179,20 @@ static const struct row {
     {.name = "not allowed, JSON",
         .words = "-d a.example.edu --check --json",
         .status = 3,
-        .said = "{\"status\":\"refused\",\"application\":\"app\",\"key_type\":\"ec-p256\","
-                "\"findings\":[{\"name\":null,\"rule\":\"r\",\"message\":\"m\"}]}\n",
+        .said =
+            "{\"status\":\"refused\",\"application\":\"app\",\"key_type\":\"ec-p256\","
+            "\"findings\":[{\"name\":null,\"rule\":\"r\",\"message\":\"m\",\"warning\":false}]}\n",
         .changes = {{"Check", NULL,
             "{\"application\":\"app\",\"allowed\":false,\"findings\":[{\"rule\":\"r\","
             "\"message\":\"m\"}]}",
+            false}},
+        .asked = true},
+    {.name = "allowed for now",
+        .words = "-d a.example.edu --check",
+        .said = "warning: will be refused from 2099-01-01 on: m (rule r)\nallowed: application app",
+        .changes = {{"Check", NULL,
+            "{\"application\":\"app\",\"allowed\":true,\"findings\":[{\"rule\":\"r\","
+            "\"message\":\"will be refused from 2099-01-01 on: m (rule r)\",\"warning\":true}]}",
             false}},
         .asked = true},
     {.name = "an answer to Check that says nothing",
