@@ -4,6 +4,44 @@
 #include "admin/admin_cli.h"
 #include "common/io.h"
 
+/* Lists are cut by the signer. */
+static void
+print_rest(const cJSON *list, long long total)
+{
+    long long listed = cJSON_GetArraySize(list);
+
+    if (total > listed)
+        printf("        and %lld more\n", total - listed);
+}
+
+static void
+print_inert(const cJSON *s)
+{
+    const cJSON *list = aw_json_member(s, "inert_applications"), *item = NULL;
+
+    cJSON_ArrayForEach(item, list) printf(
+        "INERT   %s: there is no %s, everything is refused; ask %s\n",
+        admin_text(item, "application"), admin_text(item, "missing"), admin_text(item, "owner"));
+    print_rest(list, admin_number(s, "inert"));
+}
+
+static void
+print_roll_outs(const cJSON *s)
+{
+    long long active = admin_number(s, "roll_outs_active");
+    long long ended = admin_number(s, "roll_outs_ended");
+    const cJSON *list = aw_json_member(s, "roll_outs"), *item = NULL;
+
+    if (active + ended == 0)
+        return;
+    printf("roll-out  %lld going on, %lld over\n", active, ended);
+    cJSON_ArrayForEach(item, list) printf("        %s: %s %.10s; ask %s\n",
+        admin_text(item, "application"),
+        admin_true(item, "ended") ? "over, refusals count since" : "signed with a warning until",
+        admin_time(item, "until"), admin_text(item, "owner"));
+    print_rest(list, active + ended);
+}
+
 static void
 print_status(const cJSON *s)
 {
@@ -20,6 +58,8 @@ print_status(const cJSON *s)
     printf("policy  %lld applications (%lld inert), %lld names, loaded %s\n        digest %s\n",
         admin_number(s, "applications"), admin_number(s, "inert"), admin_number(s, "names"),
         admin_time(s, "policy_loaded_at"), admin_text(s, "policy_digest"));
+    print_inert(s);
+    print_roll_outs(s);
     printf("since the start: %lld permits, %lld refusals, %lld failures\n",
         admin_number(s, "permits"), admin_number(s, "refusals"), admin_number(s, "failures"));
 }

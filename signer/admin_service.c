@@ -6,6 +6,8 @@
 #include "common/io.h"
 #include "signer/admin.h"
 
+enum { STATUS_LISTED_MAX = 100 }; /* of each kind; the rest is counted */
+
 static void
 write_freeze(struct admin_call *call)
 {
@@ -18,6 +20,69 @@ write_freeze(struct admin_call *call)
         aw_json_pair_integer(&call->reply, "frozen_since", since);
         aw_json_pair(&call->reply, "frozen_reason", reason);
     }
+}
+
+/* Applications that an administrator must know of, the first of them one by one. */
+struct noted {
+    struct aw_json_writer *w;
+    int64_t now;
+    int64_t listed;
+    int64_t active; /* in roll-out */
+    int64_t ended;
+};
+
+static bool
+write_inert(const struct policy_application *application, void *context)
+{
+    struct noted *noted = context;
+
+    if (!application->inert)
+        return true;
+    aw_json_begin_object(noted->w);
+    aw_json_pair(noted->w, "application", application->name);
+    aw_json_pair(noted->w, "owner", application->owner);
+    aw_json_pair(noted->w, "missing", application->missing);
+    aw_json_end_object(noted->w);
+    return ++noted->listed < STATUS_LISTED_MAX;
+}
+
+static bool
+write_roll_out(const struct policy_application *application, void *context)
+{
+    struct noted *noted = context;
+    bool ended = noted->now >= application->warn_until;
+
+    if (application->warn_until == 0)
+        return true;
+    noted->active += !ended;
+    noted->ended += ended;
+    if (noted->listed++ >= STATUS_LISTED_MAX)
+        return true;
+    aw_json_begin_object(noted->w);
+    aw_json_pair(noted->w, "application", application->name);
+    aw_json_pair(noted->w, "owner", application->owner);
+    aw_json_pair_integer(noted->w, "until", application->warn_until);
+    aw_json_pair_bool(noted->w, "ended", ended);
+    aw_json_end_object(noted->w);
+    return true;
+}
+
+static void
+write_noted(struct admin_call *call, const policy_snapshot *snapshot)
+{
+    struct aw_json_writer *w = &call->reply;
+    struct noted inert = {.w = w}, roll_outs = {.w = w, .now = core_now()};
+
+    aw_json_name(w, "inert_applications");
+    aw_json_begin_array(w);
+    policy_visit_all(snapshot, write_inert, &inert);
+    aw_json_end_array(w);
+    aw_json_name(w, "roll_outs");
+    aw_json_begin_array(w);
+    policy_visit_all(snapshot, write_roll_out, &roll_outs);
+    aw_json_end_array(w);
+    aw_json_pair_integer(w, "roll_outs_active", roll_outs.active);
+    aw_json_pair_integer(w, "roll_outs_ended", roll_outs.ended);
 }
 
 static void
@@ -35,6 +100,7 @@ write_policy(struct admin_call *call)
     aw_json_pair_integer(&call->reply, "applications", (int64_t)counts.applications);
     aw_json_pair_integer(&call->reply, "inert", (int64_t)counts.inert);
     aw_json_pair_integer(&call->reply, "names", (int64_t)counts.names);
+    write_noted(call, snapshot);
 }
 
 /* Health is a signature with a real key, verified: a wiped token still says "logged in". */

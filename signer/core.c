@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "policy/accounts.h"
 #include "policy/system.h"
+#include "signer/alarm.h"
 #include "signer/held_keys.h"
 #include "signer/url.h"
 
@@ -234,6 +235,7 @@ core_open(const char *config_path, struct aw_faults *faults, struct core **out)
     AW_TRY(held_keys_refresh(core));
     AW_TRY(accounts_open(core->config, core->token, &core->accounts));
     AW_TRY(record_start(core));
+    AW_TRY(alarm_inert(core, NULL));
     *out = AW_MOVE(core);
     return AW_OK;
 }
@@ -364,15 +366,19 @@ aw_result
 core_reload(
     struct core *core, const struct peer *by, struct aw_faults *faults, struct aw_faults *warnings)
 {
+    AW_CLEANUP(policy_release) policy_snapshot *before = NULL;
     struct aw_error error = {.code = AW_CODE_OK};
 
     pthread_mutex_lock(&core->change_lock);
+    before = core_snapshot(core);
     aw_result r = reload_files(core, faults, warnings);
     if (!aw_ok(r))
         aw_error_save(&error);
     held_keys_refresh_late(core);
     log_warnings(warnings);
     aw_result recorded = record_reload(core, by, &error);
+    if (aw_ok(r) && aw_ok(recorded))
+        recorded = alarm_inert(core, before);
     pthread_mutex_unlock(&core->change_lock);
     AW_TRY(recorded);
     return aw_ok(r) ? r : aw_error_restore(&error);

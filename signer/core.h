@@ -56,7 +56,8 @@ struct core {
 
 /**
  * Opens everything in the order that fails cheapest first: configuration, policy, log, ledger,
- * token, accounts. Faults of files are added to `faults`. A start record is written.
+ * token, accounts. Faults of files are added to `faults`. A start record is written, and an alarm
+ * for each application that is inert.
  * Release: core_close.
  */
 AW_MUST_USE aw_result core_open(

@@ -43,20 +43,6 @@ work_refuse(struct work *work, enum sign_outcome outcome, const char *rule, cons
     return set(&work->reply->rule, rule);
 }
 
-static aw_result
-take_warning(struct work *work, const struct policy_application *application,
-    const struct policy_request *asked)
-{
-    AW_CLEANUP(aw_free) char *text = NULL;
-    char until[32];
-
-    if (!work->verdict.warned)
-        return AW_OK;
-    AW_TRY(policy_refusal_text(&work->verdict, asked, &text));
-    aw_time_text(application->warn_until, until);
-    return aw_format(&work->reply->warning, "will be refused from %.10s on: %s", until, text);
-}
-
 aw_result
 work_take_verdict(struct work *work, const struct policy_request *asked)
 {
@@ -72,7 +58,7 @@ work_take_verdict(struct work *work, const struct policy_request *asked)
     if (verdict->allowed && application == NULL)
         return aw_fail(AW_CODE_INTERNAL, "the policy allows what is of no application");
     if (verdict->allowed)
-        return take_warning(work, application, asked);
+        return verdict->warned ? policy_warning_text(verdict, asked, &reply->warning) : AW_OK;
     if (application != NULL) {
         AW_TRY(set(&reply->owner, application->owner));
         AW_TRY(policy_allowed_text(application, &reply->allowed));
@@ -271,7 +257,7 @@ fill_entry(const struct work *work, struct audit_entry *entry, struct record_tex
         .policy = policy_digest(work->snapshot),
         .order = work->request->order,
         .url = work->request->operation == SIGN_CLAIM ? NULL : work->reply->url,
-        .message = work_refused(work) ? work->reply->message : NULL,
+        .message = work_refused(work) ? work->reply->message : work->reply->warning,
     };
     if (entry->url == NULL)
         entry->url = work->request->url;

@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """Policy as code: the commands on files, as the CI of a repository of policies runs them, on a
-machine that has neither signer nor token nor any of the users."""
+machine that has neither signer nor token nor any of the users; and roll-outs at a real signer."""
 
+import datetime
 import os
 import shutil
 import tempfile
 import unittest
 
-from world import ADMIN, run
+from world import ADMIN, World, run
 
 DIFFERS, TROUBLE, REFUSED = 1, 2, 3
 
@@ -378,6 +379,80 @@ class Check(Repository):
     def test_a_whole_signer_yaml_is_needed_without_a_folder(self):
         done = run([ADMIN, "--config", self.config, "policy", "check"], status=TROUBLE)
         self.assertIn(self.config + ":1:1: token: found nothing", done.err)
+
+
+class RollOut(unittest.TestCase):
+    """warn_until and inert applications, as those concerned see them."""
+
+    def test_a_roll_out_and_its_end(self):
+        with World() as world:
+            self.day = datetime.date.today() + datetime.timedelta(days=30)
+            self.write(world)
+            world.start()
+            self.is_told_before(world)
+            self.is_signed_with_a_warning(world)
+            self.day = datetime.date.today()
+            self.write(world)
+            world.admin("reload")
+            self.is_refused_on_the_day(world)
+
+    def write(self, world):
+        world.application("app", exact=["app.dept.example.edu"], warn_until=self.day.isoformat())
+
+    def is_told_before(self, world):
+        self.assertIn(f"warns until   {self.day}T00:00:00Z", world.client("whoami").out)
+        done = world.client("certonly", "-d", "new.dept.example.edu", "--check")
+        self.assertIn(f"warning: will be refused from {self.day} on: new.dept.example.edu is not "
+                      "among the names of app (rule names.none)", done.out)
+        self.assertIn("allowed: application app", done.out)
+        status = world.admin("status").out
+        self.assertIn("roll-out  1 going on, 0 over\n", status)
+        self.assertIn(f"  app: signed with a warning until {self.day}; ask app-team@", status)
+
+    def is_signed_with_a_warning(self, world):
+        done = world.certonly("new.dept.example.edu", words=["--quiet"])
+        self.assertIn(f"warning: this will be refused from {self.day} on: new.dept.example.edu is "
+                      "not among the names of app (rule names.none)", done.err)
+        records = {r["operation"]: r for r in world.records("--verdict", "warn")}
+        self.assertEqual(set(records), {"new-order", "finalize"})
+        for record in records.values():
+            self.assertEqual((record["rule"], record["names"]),
+                             ("names.none", ["new.dept.example.edu"]))
+            self.assertIn(f"will be refused from {self.day} on", record["message"])
+            self.assertIn("input", record)
+        done = world.certonly("app.dept.example.edu")
+        self.assertNotIn("warning", done.text)
+
+    def is_refused_on_the_day(self, world):
+        done = world.certonly("new.dept.example.edu", words=["--force-renewal"], status=REFUSED)
+        self.assertIn("(rule names.none)", done.err)
+        last = world.records("--verdict", "refuse")[-1]
+        self.assertEqual((last["operation"], last["rule"]), ("new-order", "names.none"))
+        self.assertNotIn("input", last)
+        world.certonly("app.dept.example.edu", words=["--force-renewal"])
+        status = world.admin("status").out
+        self.assertIn("roll-out  0 going on, 1 over\n", status)
+        self.assertIn(f"  app: over, refusals count since {self.day}; ask", status)
+        self.assertIn("which has passed", world.client("whoami").out)
+
+    def test_an_unknown_user_makes_one_application_inert(self):
+        with World() as world:
+            world.application("app", exact=["app.dept.example.edu"])
+            path = world.application("other", user="no-such-user", exact=["o.dept.example.edu"])
+            world.start()
+            world.certonly("app.dept.example.edu")
+            self.assertIn("INERT   other: there is no user no-such-user, everything is refused; "
+                          "ask other-team@", world.admin("status").out)
+            alarm, = [r for r in world.records() if r["kind"] == "alarm"]
+            self.assertEqual((alarm["application"], alarm["rule"]), ("other", "application.inert"))
+            self.assertIn("there is no user no-such-user", alarm["message"])
+            done = world.admin("reload")
+            self.assertIn(path + ":4:", done.out)
+            self.assertEqual(len([r for r in world.records() if r["kind"] == "alarm"]), 1)
+            world.application("other", exact=["o.dept.example.edu"])
+            world.admin("reload")
+            self.assertNotIn("INERT", world.admin("status").out)
+            world.certonly("o.dept.example.edu", words=["--application", "other"])
 
 
 if __name__ == "__main__":

@@ -264,6 +264,7 @@ a_warning_is_signed_and_told(void **state)
     world_last(w, &last);
     assert_string_equal(last.entry->verdict, "warn");
     assert_string_equal(last.entry->rule, "names.none");
+    assert_string_equal(last.entry->message, reply.warning);
     world_check_jws(w, "warn", &reply, "nonce-1", NULL, last.entry);
 }
 
