@@ -101,7 +101,9 @@ typedef struct audit_log audit_log;
  * the whole chain, repairs a torn last line (cut back to the last whole record; how many octets is
  * said in *repaired and kept beside the log in audit.jsonl.torn-TIME), starts the writer thread.
  * @param[out] repaired octets cut, 0 for none
- * @return AW_CODE_CORRUPT when a whole record is damaged (line number said): nothing is repaired;
+ * The checkpoints that are stored beside the log (stored.h) must be of it.
+ * @return AW_CODE_CORRUPT when a whole record is damaged (line number said) or the log does not
+ *         continue a stored checkpoint: nothing is repaired;
  *         AW_CODE_BUSY when another writer has the log; AW_CODE_PERMISSION for loose modes
  */
 AW_MUST_USE aw_result audit_log_open(const char *folder, audit_log **out, size_t *repaired);
@@ -173,6 +175,12 @@ struct audit_head {
  */
 AW_MUST_USE aw_result audit_log_head(audit_log *log, struct audit_head *out);
 
+/** A head that the log must have had: of a checkpoint. */
+struct audit_expected {
+    struct audit_head head;
+    const char *source; /**< where the checkpoint is, for messages */
+};
+
 /** What a verification found. */
 struct audit_verdict {
     int64_t records;                      /**< whole records found in order */
@@ -189,5 +197,14 @@ struct audit_verdict {
  *         reordered); AW_CODE_NOT_FOUND
  */
 AW_MUST_USE aw_result audit_verify(const char *folder, struct audit_verdict *out);
+
+/**
+ * Verifies the chain, and that the log continues each of `count` checkpoints: its first records are
+ * those that the checkpoint covers. The log of a running signer is read without waiting for it.
+ * @return as audit_verify; AW_CODE_CORRUPT for a log that was cut back behind a checkpoint or
+ *         rewritten before it, with the checkpoint's source
+ */
+AW_MUST_USE aw_result audit_verify_heads(const char *folder, const struct audit_expected *expected,
+    size_t count, struct audit_verdict *out);
 
 #endif

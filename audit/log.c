@@ -4,10 +4,11 @@
 #include <string.h>
 
 #include "audit/audit.h"
-#include "audit/chain.h"
 #include "audit/file.h"
 #include "audit/hasher.h"
+#include "audit/heads.h"
 #include "audit/record.h"
+#include "audit/stored.h"
 #include "audit/tree.h"
 #include "common/io.h"
 
@@ -194,14 +195,17 @@ prepare(audit_log **out)
 
 /* Walks the chain to its end, from where appending goes on; *torn octets are behind it. */
 static aw_result
-find_end(audit_log *log, size_t *torn)
+find_end(audit_log *log, struct audit_heads *heads, size_t *torn)
 {
     AW_CLEANUP(audit_chain_end) struct audit_chain chain = {0};
     bool more = true;
 
     AW_TRY(audit_chain_begin(&chain, log->file.fd, log->file.path));
-    while (more)
+    while (more) {
+        AW_TRY(audit_heads_check(heads, &chain));
         AW_TRY(audit_chain_next(&chain, &more));
+    }
+    AW_TRY(audit_heads_end(heads, &chain));
     log->appended = chain.seq;
     log->durable = chain.seq;
     log->taken = chain.seq;
@@ -213,16 +217,29 @@ find_end(audit_log *log, size_t *torn)
     return AW_OK;
 }
 
+/* Of the checkpoints beside the log: what was signed of it must be true of it still. */
+static aw_result
+read_heads(const char *folder, struct audit_heads *heads)
+{
+    AW_CLEANUP(aw_free) struct audit_expected *expected = NULL;
+    size_t count = 0;
+
+    AW_TRY(audit_stored_heads(folder, &expected, &count));
+    return audit_heads_take(heads, expected, count);
+}
+
 aw_result
 audit_log_open(const char *folder, audit_log **out, size_t *repaired)
 {
     AW_CLEANUP(release) audit_log *log = NULL;
+    AW_CLEANUP(audit_heads_free) struct audit_heads heads = {.items = NULL};
 
     *out = NULL;
     *repaired = 0;
     AW_TRY(prepare(&log));
     AW_TRY(audit_file_open(folder, &log->file));
-    AW_TRY(find_end(log, repaired));
+    AW_TRY(read_heads(folder, &heads));
+    AW_TRY(find_end(log, &heads, repaired));
     if (*repaired > 0)
         AW_TRY(audit_file_cut(&log->file, log->size, *repaired));
     AW_TRY(start_writer(log));

@@ -446,6 +446,38 @@ def ledger_seeds():
             "INSERT INTO meta VALUES (1, 0, 0, '');"))
 
 
+REKOR = ("AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNhtmPtrWm3U1eQXBogSMdGvXwBcK5AW5i0hrZLOC96l+smGNM7n"
+         "wZ4QvFK/4sueRoVj//QP22Ni4Qt9DPfkWLc=")
+
+
+def note(size, origin="log.example", more="", lines=1):
+    root = base64.b64encode(bytes(32)).decode()
+    signature = base64.b64encode(bytes(range(12))).decode()
+    return f"{origin}\n{size}\n{root}\n{more}\n" + f"\u2014 {origin} {signature}\n" * lines
+
+
+def checkpoint_seeds():
+    pem = f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(base64.b64decode(REKOR)[1:]).decode()}\n"
+    put_all("checkpoint", {
+        "good-key": f"rekor.sigstore.dev+c0d23d6a+{REKOR}\n",
+        "good-key-pem": pem + "-----END PUBLIC KEY-----\n",
+        "good-note": note(20852163),
+        "good-note-two-signatures": note(7, lines=2),
+        "good-note-empty-tree": note(0),
+        "good-stored": note(1) + "\n" + note(1) + "\n" + note(2, lines=3) + "\n",
+        "good-stored-torn": note(1) + "\n" + note(2)[:40],
+        "bad-key-id": f"rekor.sigstore.dev+00000000+{REKOR}\n",
+        "bad-key-type": f"rekor.sigstore.dev+c0d23d6a+{'AQ' + REKOR[2:]}\n",
+        "bad-key-nul": f"rekor\0sigstore.dev+c0d23d6a+{REKOR}\n",
+        "bad-note-zero": note("01"),
+        "bad-note-extension": note(1, more="more\n"),
+        "bad-note-origin": note(1, origin="a b"),
+        "bad-note-unsigned": note(1, lines=0),
+        "bad-stored-back": note(2) + "\n" + note(1) + "\n",
+        "bad-empty": "",
+    })
+
+
 def acme_seeds():
     directory = {name: BASE + name for name in
                  ("newNonce", "newAccount", "newOrder", "revokeCert", "keyChange", "renewalInfo")}
@@ -653,7 +685,7 @@ def make_certificates(folder):
 SEEDS = {"json": json_seeds, "request": request_seeds, "names": name_seeds, "url": url_seeds,
          "b64url": b64url_seeds, "config": config_seeds, "policy": policy_seeds,
          "yaml": yaml_seeds, "uri": uri_seeds, "audit": audit_seeds, "ledger": ledger_seeds,
-         "acme": acme_seeds, "http_fields": http_seeds, "csr": csr_seeds,
+         "checkpoint": checkpoint_seeds, "acme": acme_seeds, "http_fields": http_seeds, "csr": csr_seeds,
          "certificate": certificate_seeds}
 
 
