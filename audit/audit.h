@@ -34,7 +34,8 @@ enum {
     X(ADMIN, "admin")             /* an administrator's operation: permit or refuse */    \
     X(OUTCOME, "outcome")         /* a permitted operation failed after its record */     \
     X(RELOAD, "reload")           /* policy reloaded, or the reload refused */            \
-    X(ALARM, "alarm")             /* something a person should look at */
+    X(ALARM, "alarm")             /* something a person should look at */                 \
+    X(ISSUERS, "issuers")         /* what a CA's certificates must chain to */
 
 /** Kinds of records. */
 enum audit_kind {
@@ -64,17 +65,21 @@ struct audit_entry {
     const char *rule;         /**< tag of the rule that decided */
     const char *const *names; /**< identifiers in canonical text */
     size_t name_count;
-    const char *policy;    /**< SHA-256 of the policy snapshot, hex */
-    const char *input;     /**< SHA-256 of the signing input, hex */
-    int64_t order;         /**< sequence number of the new-order record it belongs to; 0: none */
-    const char *order_url; /**< finalize: with finalize_url and csr the bound triple */
-    const char *url;       /**< URL signed for, or the one URL claimed */
-    const char *url_kind;  /**< claim: order, finalize, authorization, challenge, certificate */
-    const char *csr;       /**< SHA-256 of the CSR, hex */
-    const char *key;       /**< SHA-256 of the SubjectPublicKeyInfo, hex */
-    const char *serial;    /**< certificate serial, hex */
-    int64_t not_after;     /**< certificate; 0: none */
-    const char *message;   /**< for a person */
+    const char *policy;      /**< SHA-256 of the policy snapshot, hex */
+    const char *input;       /**< SHA-256 of the signing input, hex */
+    int64_t order;           /**< sequence number of the new-order record it belongs to; 0: none */
+    const char *order_url;   /**< finalize: with finalize_url and csr the bound triple */
+    const char *url;         /**< URL signed for, or the one URL claimed */
+    const char *url_kind;    /**< claim: order, finalize, authorization, challenge, certificate */
+    const char *csr;         /**< SHA-256 of the CSR, hex */
+    const char *key;         /**< SHA-256 of the SubjectPublicKeyInfo, hex */
+    const char *serial;      /**< certificate serial, hex */
+    int64_t not_after;       /**< certificate; 0: none */
+    const char *issuer;      /**< certificate: its issuer's name (RFC 4514) */
+    const char *certificate; /**< SHA-256 of the certificate, hex */
+    bool has_verified;       /**< certificate: issuers are pinned for its CA, so it was verified */
+    bool verified;           /**< it chains to them */
+    const char *message;     /**< for a person */
 };
 
 /** A record as read back. Strings point into `json` or are NULL. */

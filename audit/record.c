@@ -15,15 +15,16 @@ enum { NAMES_MAX = 4096 };
 
 /* What a member holds in struct audit_record. */
 enum shape {
-    SHAPE_SEQ,    /* int64_t, from 1 */
-    SHAPE_TIME,   /* int64_t, written as text */
-    SHAPE_KIND,   /* enum audit_kind */
-    SHAPE_UID,    /* entry.has_uid, entry.uid */
-    SHAPE_TEXT,   /* const char *, absent when NULL */
-    SHAPE_DIGEST, /* const char *, absent when NULL, 64 lower-case hex digits */
-    SHAPE_NAMES,  /* entry.names, absent when there are none */
-    SHAPE_NUMBER, /* int64_t, absent when 0 */
-    SHAPE_CHAIN,  /* char array: digest of the line before */
+    SHAPE_SEQ,      /* int64_t, from 1 */
+    SHAPE_TIME,     /* int64_t, written as text */
+    SHAPE_KIND,     /* enum audit_kind */
+    SHAPE_UID,      /* entry.has_uid, entry.uid */
+    SHAPE_TEXT,     /* const char *, absent when NULL */
+    SHAPE_DIGEST,   /* const char *, absent when NULL, 64 lower-case hex digits */
+    SHAPE_NAMES,    /* entry.names, absent when there are none */
+    SHAPE_NUMBER,   /* int64_t, absent when 0 */
+    SHAPE_VERIFIED, /* entry.has_verified, entry.verified */
+    SHAPE_CHAIN,    /* char array: digest of the line before */
 };
 
 struct member {
@@ -58,6 +59,9 @@ static const struct member members[] = {
     {"key", SHAPE_DIGEST, false, ENTRY(key)},
     {"serial", SHAPE_TEXT, false, ENTRY(serial)},
     {"not_after", SHAPE_NUMBER, false, ENTRY(not_after)},
+    {"issuer", SHAPE_TEXT, false, ENTRY(issuer)},
+    {"certificate", SHAPE_DIGEST, false, ENTRY(certificate)},
+    {"verified", SHAPE_VERIFIED, false, ENTRY(verified)},
     {"message", SHAPE_TEXT, false, ENTRY(message)},
     {"prev", SHAPE_CHAIN, true, offsetof(struct audit_record, previous)},
 };
@@ -192,6 +196,10 @@ write_member(
         if (*(const int64_t *)value == 0)
             return AW_OK;
         return write_number(w, member->name, *(const int64_t *)value, 1);
+    case SHAPE_VERIFIED:
+        if (record->entry.has_verified)
+            aw_json_pair_bool(w, member->name, record->entry.verified);
+        return AW_OK;
     case SHAPE_CHAIN:
         return write_digest(w, member->name, value);
     }
@@ -261,6 +269,18 @@ read_uid(const cJSON *json, const char *name, struct audit_entry *entry)
 }
 
 static aw_result
+read_verified(const cJSON *json, const char *name, struct audit_entry *entry)
+{
+    const cJSON *member = aw_json_member(json, name);
+
+    if (!cJSON_IsBool(member))
+        return aw_fail(AW_CODE_SYNTAX, "member \"%s\" is neither true nor false", name);
+    entry->has_verified = true;
+    entry->verified = cJSON_IsTrue(member);
+    return AW_OK;
+}
+
+static aw_result
 read_digest(const cJSON *json, const char *name, const char **out)
 {
     AW_TRY(aw_json_string(json, name, AUDIT_RECORD_MAX, out));
@@ -318,6 +338,8 @@ read_member(const cJSON *json, const struct member *member, struct audit_record 
         return read_digest(json, member->name, value);
     case SHAPE_NAMES:
         return read_names(json, member->name, record);
+    case SHAPE_VERIFIED:
+        return read_verified(json, member->name, &record->entry);
     case SHAPE_CHAIN:
         return read_chain(json, member->name, value);
     }

@@ -115,6 +115,7 @@ static const struct aw_yaml_field ca_fields[] = {
         .offset = FIELD(aw_config_ca, directory),
         .required = true},
     {.name = "ca_file", .kind = AW_YAML_STRING, .offset = FIELD(aw_config_ca, ca_file)},
+    {.name = "issuers", .kind = AW_YAML_STRING, .offset = FIELD(aw_config_ca, issuers)},
     {.name = NULL},
 };
 
@@ -247,6 +248,7 @@ read_cas(const struct raw_config *raw, struct aw_config *config, struct aw_fault
                 "directory: found \"%.200s\", expected an https:// URL (RFC 8555 6.1)",
                 ca->directory);
         check_absolute(raw->cas.items[i], "ca_file", "ca_file", ca->ca_file, faults);
+        check_absolute(raw->cas.items[i], "issuers", "issuers", ca->issuers, faults);
         for (size_t j = 0; j < i && ca->name != NULL; j++)
             if (config->cas[j].name != NULL && strcmp(config->cas[j].name, ca->name) == 0)
                 aw_yaml_fault(ca->place, faults, "CA \"%.64s\" is there twice", ca->name);

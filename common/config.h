@@ -24,6 +24,7 @@ struct aw_config_ca {
     char *name;
     char *directory;    /**< directory URL, https */
     char *ca_file;      /**< roots for a private CA, for acmeward-admin; NULL: the system's */
+    char *issuers;      /**< PEM of what its certificates must chain to; NULL: none pinned */
     aw_yaml_node place; /**< line and column only: the document is gone */
 };
 

@@ -162,6 +162,7 @@ cas:
   - name: incommon
     directory: https://acme.sectigo.com/v2/InCommonRSAOV
     ca_file: /etc/acmeward/roots.pem
+    issuers: /etc/acmeward/issuers.pem
   - name: loopback
     directory: https://127.0.0.1:14000/dir
 accounts:
@@ -191,6 +192,7 @@ def config_seeds():
         "bad-http": SIGNER.replace("https://acme", "http://acme"),
         "bad-twice": SIGNER.replace("name: other", "name: incommon-ov"),
         "bad-path": SIGNER.replace("state: /var", "state: var"),
+        "bad-issuers": SIGNER.replace("issuers: /etc", "issuers: etc"),
         "bad-officer": SIGNER.replace("- user: root", "- {user: root, group: adm}"),
         "bad-ceiling": SIGNER.replace("[dept.example.edu,", "['*.dept.example.edu',"),
         "bad-anchor": SIGNER.replace("name: other", "name: &a other"),
@@ -332,14 +334,21 @@ def audit_seeds():
                 account="incommon-ov", operation="finalize", verdict="permit", rule="names.exact",
                 names=["a.example.edu", "b.example.edu"], policy=digest, input=digest, order=1,
                 order_url=BASE + "order/1", url=BASE + "order/1/finalize", url_kind="finalize",
-                csr=digest, key=digest, serial="01ff", not_after=1795478400, message="ü \u0001")
-    kinds = ("start", "stop", "claim", "certificate", "admin", "outcome", "reload", "alarm")
+                csr=digest, key=digest, serial="01ff", not_after=1795478400,
+                issuer="CN=R1,O=CA", certificate=digest, verified=True, message="ü \u0001")
+    kinds = ("start", "stop", "claim", "certificate", "admin", "outcome", "reload", "alarm",
+             "issuers")
     put_all("audit_record", {
         "good-full": record(3, digest, **full),
         "good-no-newline": record(3, digest)[:-1],
         "bad-order": compact({"time": "2026-11-24T02:34:25Z", "seq": 1, "kind": "start",
                               "prev": digest}),
+        "good-unverified": record(1, digest, kind="certificate", verified=False),
         "bad-unknown": record(1, digest, more=1),
+        "bad-verified": record(1, digest, verified="true"),
+        "bad-verified-zero": record(1, digest, verified=0),
+        "bad-certificate": record(1, digest, certificate="01ff"),
+        "bad-issuer-order": record(1, digest, verified=True, issuer="CN=R1"),
         "bad-null": record(1, digest, user=None),
         "bad-digest": record(1, digest.upper()),
         "bad-time": record(1, digest, time="2026-02-30T00:00:00Z"),

@@ -48,6 +48,10 @@ full_record(void)
             .key = ZERO,
             .serial = "0a1b",
             .not_after = 1800000000,
+            .issuer = "CN=R1,O=CA",
+            .certificate = ONES,
+            .has_verified = true,
+            .verified = true,
             .message = "done"}};
 }
 
@@ -58,7 +62,8 @@ static const char full_line[] =
     "\"names\":[\"www.example.edu\",\"*.cdn.example.edu\"],\"policy\":\"" ZERO
     "\",\"input\":\"" ONES "\",\"order\":3,\"order_url\":\"https://ca.example/order/1\","
     "\"url\":\"https://ca.example/cert/1\",\"url_kind\":\"certificate\",\"csr\":\"" ONES
-    "\",\"key\":\"" ZERO "\",\"serial\":\"0a1b\",\"not_after\":1800000000,\"message\":\"done\","
+    "\",\"key\":\"" ZERO "\",\"serial\":\"0a1b\",\"not_after\":1800000000,"
+    "\"issuer\":\"CN=R1,O=CA\",\"certificate\":\"" ONES "\",\"verified\":true,\"message\":\"done\","
     "\"prev\":\"" ONES "\"}";
 
 static void
@@ -112,6 +117,42 @@ a_line_is_read_back_whole(void **state)
     assert_null(record.json);
 }
 
+/* Three answers: verified, not verified, and nobody looked. */
+static void
+verified_is_true_false_or_absent(void **state)
+{
+    static const struct {
+        const char *name;
+        bool has, verified;
+        const char *text; /* NULL: not in the line */
+    } rows[] = {
+        {"verified", true, true, "\"verified\":true"},
+        {"not verified", true, false, "\"verified\":false"},
+        {"nothing is pinned", false, false, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        struct audit_record record = {.seq = 1,
+            .previous = ZERO,
+            .entry = {.kind = AUDIT_CERTIFICATE,
+                .has_verified = rows[i].has,
+                .verified = rows[i].verified}};
+        struct audit_record back;
+        char *line;
+        size_t length;
+        expect_ok(rows[i].name, audit_record_write(&record, &line, &length));
+        if ((strstr(line, "verified") == NULL) != (rows[i].text == NULL) ||
+            (rows[i].text != NULL && strstr(line, rows[i].text) == NULL))
+            fail_msg("%s: %s", rows[i].name, line);
+        expect_ok(rows[i].name, audit_record_parse(line, length, &back));
+        if (back.entry.has_verified != rows[i].has || back.entry.verified != rows[i].verified)
+            fail_msg("%s: came back otherwise", rows[i].name);
+        audit_record_free(&back);
+        free(line);
+    }
+}
+
 static void
 the_digest_covers_the_newline(void **state)
 {
@@ -137,7 +178,7 @@ static void
 every_kind_has_its_name(void **state)
 {
     (void)state;
-    for (int kind = AUDIT_START; kind <= AUDIT_ALARM; kind++) {
+    for (int kind = AUDIT_START; kind <= AUDIT_ISSUERS; kind++) {
         struct audit_record record = {
             .seq = 1, .entry = {.kind = (enum audit_kind)kind}, .previous = ZERO};
         struct audit_record back;
@@ -327,6 +368,7 @@ main(void)
         cmocka_unit_test(every_member_has_its_place),
         cmocka_unit_test(absent_members_are_left_out),
         cmocka_unit_test(a_line_is_read_back_whole),
+        cmocka_unit_test(verified_is_true_false_or_absent),
         cmocka_unit_test(the_digest_covers_the_newline),
         cmocka_unit_test(every_kind_has_its_name),
         cmocka_unit_test(attack_100_hostile_text_stays_in_its_line),
