@@ -149,6 +149,41 @@ read_issuer(const X509 *x509, struct certificate *out)
     return ok ? AW_OK : aw_fail_openssl("certificate: the issuer");
 }
 
+static bool
+has_other_purpose(const X509 *x509)
+{
+    EXTENDED_KEY_USAGE *purposes = X509_get_ext_d2i(x509, NID_ext_key_usage, NULL, NULL);
+    bool found = false;
+
+    for (int i = 0; i < sk_ASN1_OBJECT_num(purposes); i++) {
+        int nid = OBJ_obj2nid(sk_ASN1_OBJECT_value(purposes, i));
+        found = found || (nid != NID_server_auth && nid != NID_client_auth);
+    }
+    EXTENDED_KEY_USAGE_free(purposes);
+    ERR_clear_error();
+    return found;
+}
+
+/* The CSR grammar lets nobody ask for these (RFC 5280 4.2.1.3, 4.2.1.9, 4.2.1.12). */
+static void
+read_odd(X509 *x509, struct certificate *out)
+{
+    uint32_t flags = X509_get_extension_flags(x509);
+    uint32_t usage = X509_get_key_usage(x509);
+    const char *odd = "";
+
+    if ((flags & EXFLAG_INVALID) != 0)
+        odd = "its extensions contradict each other";
+    else if ((flags & EXFLAG_CA) != 0)
+        odd = "it is a CA's (basicConstraints CA:TRUE)";
+    else if ((flags & EXFLAG_KUSAGE) != 0 && (usage & (KU_KEY_CERT_SIGN | KU_CRL_SIGN)) != 0)
+        odd = "its key may sign certificates or CRLs (keyUsage)";
+    else if (has_other_purpose(x509))
+        odd = "it is for more than serverAuth and clientAuth (extKeyUsage)";
+    snprintf(out->odd, sizeof(out->odd), "%s", odd);
+    ERR_clear_error();
+}
+
 static aw_result
 read_time(char *rule, const ASN1_TIME *time, const char *what, int64_t *out)
 {
@@ -278,6 +313,7 @@ certificate_parse(
     AW_TRY(read_x509(rule, der, size, &x509));
     AW_TRY(read_serial(rule, x509, certificate));
     AW_TRY(read_issuer(x509, certificate));
+    read_odd(x509, certificate);
     AW_TRY(read_validity(rule, x509, certificate));
     AW_TRY(read_san(rule, x509, certificate));
     AW_TRY(read_digests(x509, der, size, certificate));

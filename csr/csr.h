@@ -72,8 +72,10 @@ void csr_free(struct csr **csr);
 struct certificate {
     struct aw_name *names; /**< of the SAN: sorted */
     size_t name_count;
-    char serial[64];               /**< hex, lower case */
-    char issuer[256];              /**< RFC 2253 text, cut */
+    char serial[64];  /**< hex, lower case */
+    char issuer[256]; /**< RFC 4514 text, cut */
+    char odd[128]; /**< what it may be used for that no order asks: "it is a CA's" ...; "": nothing
+                    */
     int64_t not_before, not_after; /**< Unix seconds */
     uint8_t key_digest[CSR_DIGEST_SIZE];
     uint8_t digest[CSR_DIGEST_SIZE];

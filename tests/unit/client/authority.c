@@ -57,7 +57,12 @@ authority_make(const struct party *issuer, const struct wish *wish)
     X509_NAME_add_entry_by_txt(
         subject, "CN", MBSTRING_UTF8, (const unsigned char *)wish->subject, -1, -1, 0);
     assert_int_equal(X509_set_version(made.certificate, X509_VERSION_3), 1);
-    set_serial(made.certificate);
+    if (wish->serial == NULL)
+        set_serial(made.certificate);
+    else
+        assert_int_equal(ASN1_STRING_set(X509_get_serialNumber(made.certificate), wish->serial,
+                             (int)wish->serial_size),
+            1);
     X509_set_subject_name(made.certificate, subject);
     X509_set_issuer_name(
         made.certificate, issuer == NULL ? subject : X509_get_subject_name(issuer->certificate));
@@ -68,8 +73,14 @@ authority_make(const struct party *issuer, const struct wish *wish)
         made.certificate, NID_basic_constraints, wish->ca ? "critical,CA:TRUE" : "CA:FALSE");
     if (wish->san != NULL)
         add_extension(made.certificate, NID_subject_alt_name, wish->san);
-    assert_true(
-        X509_sign(made.certificate, issuer == NULL ? made.key : issuer->key, EVP_sha256()) > 0);
+    if (wish->usage != NULL)
+        add_extension(made.certificate, NID_key_usage, wish->usage);
+    if (wish->purposes != NULL)
+        add_extension(made.certificate, NID_ext_key_usage, wish->purposes);
+    if (wish->constraints != NULL)
+        add_extension(made.certificate, NID_name_constraints, wish->constraints);
+    assert_true(X509_sign(made.certificate, issuer == NULL ? made.key : issuer->key,
+                    EVP_get_digestbyname(wish->digest == NULL ? "SHA256" : wish->digest)) > 0);
     X509_NAME_free(subject);
     return made;
 }
@@ -101,6 +112,17 @@ authority_pem(const X509 *certificate)
 
     assert_int_equal(PEM_write_bio_X509(bio, certificate), 1);
     return text_of(bio);
+}
+
+unsigned char *
+authority_der(const X509 *certificate, size_t *size)
+{
+    int length = i2d_X509(certificate, NULL);
+    unsigned char *der = malloc((size_t)length), *at = der;
+
+    assert_non_null(der);
+    *size = (size_t)i2d_X509(certificate, &at);
+    return der;
 }
 
 char *

@@ -23,6 +23,12 @@ struct wish {
     EVP_PKEY *key;       /**< NULL: a fresh P-256 key */
     int64_t from, until; /**< seconds from now */
     bool ca;
+    const char *usage;       /**< keyUsage, NULL: none */
+    const char *purposes;    /**< extendedKeyUsage, NULL: none */
+    const char *constraints; /**< nameConstraints, NULL: none */
+    const char *digest;      /**< of the signature, NULL: SHA-256 */
+    const char *serial;      /**< octets, NULL: random ones */
+    size_t serial_size;
 };
 
 /** Makes one; `issuer` NULL: self-signed. Fails the test when it can't. */
@@ -33,6 +39,9 @@ void authority_free(struct party *party);
 
 /** PEM of a certificate; release with free(). */
 char *authority_pem(const X509 *certificate);
+
+/** DER of a certificate; release with free(). */
+unsigned char *authority_der(const X509 *certificate, size_t *size);
 
 /** PEM of a private key; release with free(). */
 char *authority_key_pem(EVP_PKEY *key);
