@@ -112,6 +112,18 @@ admin_ca_pin(const struct admin_options *options, int argc, char **argv)
     return pin(options, ca, &asked);
 }
 
+static void
+print_issuers(const cJSON *issuers)
+{
+    const cJSON *issuer = NULL;
+
+    cJSON_ArrayForEach(issuer, issuers)
+        printf("  issuer %s\n         sha256 %s, until %s\n", admin_text(issuer, "subject"),
+            admin_text(issuer, "digest"), admin_time(issuer, "not_after"));
+    if (cJSON_GetArraySize(issuers) == 0)
+        puts("  no issuers: its certificates are not verified");
+}
+
 aw_result
 admin_ca_list(const struct admin_options *options, int argc, char **argv)
 {
@@ -127,6 +139,7 @@ admin_ca_list(const struct admin_options *options, int argc, char **argv)
         const cJSON *pinned = aw_json_member(ca, "pin");
 
         printf("%s  %s\n", admin_text(ca, "name"), admin_text(ca, "directory"));
+        print_issuers(aw_json_member(ca, "issuers"));
         if (!cJSON_IsObject(pinned)) {
             printf("  not pinned: acmeward-admin ca pin %s\n", admin_text(ca, "name"));
             continue;

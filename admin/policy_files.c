@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "csr/issuers.h"
 #include "policy/system.h"
 
 void
@@ -83,13 +84,24 @@ load_config(const char *path, bool copy, struct admin_policy *out)
     return policy_accounts_of(out->config, &out->faults, &out->accounts);
 }
 
+/* They are no part of a policy, but the signer would not start with faults in them. */
+static aw_result
+check_issuers(struct admin_policy *out)
+{
+    AW_CLEANUP(issuers_set_free) struct issuers_set set = {0};
+
+    return issuers_set_load(out->config, &out->faults, &out->warnings, &set);
+}
+
 static aw_result
 load_as_signer(const char *config, struct admin_policy *out)
 {
     AW_TRY(load_config(config, false, out));
-    return policy_load(&(struct policy_source){out->config->paths.policies, out->accounts.items,
+    AW_TRY(check_issuers(out));
+    AW_TRY(policy_load(&(struct policy_source){out->config->paths.policies, out->accounts.items,
                            out->accounts.count, &policy_system_resolver},
-        &out->faults, &out->warnings, &out->snapshot);
+        &out->faults, &out->warnings, &out->snapshot));
+    return aw_faults_result(&out->faults);
 }
 
 static aw_result

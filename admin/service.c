@@ -1,8 +1,30 @@
 /* status, reload, freeze, unfreeze, token doctor. */
 #include <stdio.h>
+#include <string.h>
 
 #include "admin/admin_cli.h"
 #include "common/io.h"
+#include "common/log.h"
+
+static void
+print_unverified(const cJSON *cas)
+{
+    const cJSON *ca = NULL;
+    char name[2 * AW_CONFIG_LABEL_MAX];
+
+    cJSON_ArrayForEach(ca, cas)
+    {
+        const char *text = cJSON_GetStringValue(ca);
+
+        if (text == NULL)
+            continue;
+        aw_log_escape(text, strlen(text), name, sizeof(name));
+        printf("issuers none pinned for %s: its certificates are not verified, and the first to "
+               "hand back a serial\n        number may name it in \"replaces\"; set issuers in "
+               "signer.yaml\n",
+            name);
+    }
+}
 
 /* Lists are cut by the signer. */
 static void
@@ -60,6 +82,7 @@ print_status(const cJSON *s)
         admin_time(s, "policy_loaded_at"), admin_text(s, "policy_digest"));
     print_inert(s);
     print_roll_outs(s);
+    print_unverified(aw_json_member(s, "unverified_cas"));
     printf("since the start: %lld permits, %lld refusals, %lld failures\n",
         admin_number(s, "permits"), admin_number(s, "refusals"), admin_number(s, "failures"));
 }

@@ -10,6 +10,23 @@
 #include "signer/request.h"
 #include "signer/url.h"
 
+static void
+write_issuers(struct aw_json_writer *w, const issuers *list)
+{
+    aw_json_name(w, "issuers");
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < issuers_count(list); i++) {
+        struct issuers_item item = issuers_item(list, i);
+
+        aw_json_begin_object(w);
+        aw_json_pair(w, "digest", item.digest);
+        aw_json_pair(w, "subject", item.subject);
+        aw_json_pair_integer(w, "not_after", item.not_after);
+        aw_json_end_object(w);
+    }
+    aw_json_end_array(w);
+}
+
 aw_result
 admin_list_cas(struct admin_call *call)
 {
@@ -22,6 +39,8 @@ admin_list_cas(struct admin_call *call)
     accounts_read(call->core->accounts);
     const struct ca *cas = accounts_cas(call->core->accounts, &count);
     for (size_t i = 0; i < count; i++) {
+        AW_CLEANUP(issuers_release) issuers *list = core_issuers(call->core, cas[i].name);
+
         aw_json_begin_object(w);
         aw_json_pair(w, "name", cas[i].name);
         aw_json_pair(w, "directory", cas[i].directory);
@@ -30,6 +49,7 @@ admin_list_cas(struct admin_call *call)
             aw_json_name(w, "pin");
             ca_pin_write(w, &cas[i].pin);
         }
+        write_issuers(w, list);
         aw_json_end_object(w);
     }
     accounts_read_end(call->core->accounts);

@@ -142,6 +142,21 @@ write_health(struct admin_call *call)
         aw_json_pair(&call->reply, "token_message", aw_error_last()->message);
 }
 
+static void
+write_unverified(struct admin_call *call)
+{
+    struct core *core = call->core;
+
+    aw_json_name(&call->reply, "unverified_cas");
+    aw_json_begin_array(&call->reply);
+    pthread_mutex_lock(&core->lock);
+    for (size_t i = 0; i < core->issuers.count; i++)
+        if (core->issuers.items[i] == NULL)
+            aw_json_write_string(&call->reply, core->config->cas[i].name);
+    pthread_mutex_unlock(&core->lock);
+    aw_json_end_array(&call->reply);
+}
+
 aw_result
 admin_get_status(struct admin_call *call)
 {
@@ -156,6 +171,7 @@ admin_get_status(struct admin_call *call)
     write_freeze(call);
     write_policy(call);
     write_health(call);
+    write_unverified(call);
     aw_json_pair_integer(w, "permits", atomic_load(&core->permits));
     aw_json_pair_integer(w, "refusals", atomic_load(&core->refusals));
     aw_json_pair_integer(w, "failures", atomic_load(&core->failures));

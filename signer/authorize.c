@@ -258,6 +258,8 @@ authorize(struct core *core, const struct peer *peer, const struct sign_request 
     if (!work_refused(&work))
         AW_TRY(decide_beyond_policy(&work));
     if (!work_refused(&work))
+        AW_TRY(work_verify(&work)); /* refuses nothing, but goes on record */
+    if (!work_refused(&work))
         AW_TRY(write_jws(&work));
     if (reply->outcome == SIGN_OUTCOME_NOT_READY)
         return AW_OK;           /* nothing was decided: there is nothing to record or to sign */

@@ -1,6 +1,7 @@
 #include "signer/core.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,11 +14,9 @@
 #include "common/io.h"
 #include "common/json.h"
 #include "common/log.h"
-#include "policy/accounts.h"
-#include "policy/system.h"
 #include "signer/alarm.h"
+#include "signer/files.h"
 #include "signer/held_keys.h"
-#include "signer/url.h"
 
 enum { FREEZE_FILE_MAX = 4096, START_RETRIES = 50 };
 
@@ -30,57 +29,12 @@ core_now(void)
     return now.tv_sec;
 }
 
-/* What is read anew by a reload. */
-struct files {
-    struct aw_config *config;
-    policy_snapshot *snapshot;
-    struct peer_roles roles;
-};
-
-static void
-files_free(struct files *files)
-{
-    aw_config_free(&files->config);
-    policy_release(&files->snapshot);
-    peer_roles_free(&files->roles);
-}
-
-/* The origin that all of an account's requests go to comes from here. */
-static void
-check_directories(const struct aw_config *config, struct aw_faults *faults)
-{
-    for (size_t i = 0; i < config->ca_count; i++)
-        if (!aw_ok(url_check_pin(config->cas[i].directory)))
-            aw_faults_add(faults, config->file, config->cas[i].place.line,
-                config->cas[i].place.column, "directory of %s: %s", config->cas[i].name,
-                aw_error_last()->message);
-}
-
-/* Configuration and policies together, since policies name accounts. */
-static aw_result
-load_files(
-    const char *path, struct aw_faults *faults, struct aw_faults *warnings, struct files *files)
-{
-    AW_CLEANUP(policy_accounts_free) struct policy_accounts list = {0};
-
-    AW_TRY(aw_config_load(path, faults, &files->config));
-    check_directories(files->config, faults);
-    aw_result r = policy_accounts_of(files->config, faults, &list);
-    if (!aw_ok(r) && r.code != AW_CODE_CONFIG)
-        return r;
-    AW_TRY(peer_roles_resolve(files->config, &policy_system_resolver, warnings, &files->roles));
-    r = policy_load(&(struct policy_source){files->config->paths.policies, list.items, list.count,
-                        &policy_system_resolver},
-        faults, warnings, &files->snapshot);
-    return aw_ok(r) ? aw_faults_result(faults) : r;
-}
-
 aw_result
 core_check_config(const char *config_path, struct aw_faults *faults, struct aw_faults *warnings)
 {
     AW_CLEANUP(files_free) struct files files = {0};
 
-    return load_files(config_path, faults, warnings, &files);
+    return files_load(config_path, faults, warnings, &files);
 }
 
 static void
@@ -178,28 +132,47 @@ open_token(struct core *core)
     return token_open(&how, &core->token);
 }
 
-/* The state folder holds what decides and what is on record: nobody else may write there. */
-static aw_result
-check_folders(const struct aw_config *config)
-{
-    AW_TRY(aw_path_check(config->file, geteuid(), 0022));
-    AW_TRY(aw_path_check(config->paths.policies, geteuid(), 0022));
-    return aw_path_check(config->paths.state, geteuid(), 0027);
-}
-
 static aw_result
 load_first(struct core *core, struct aw_faults *faults)
 {
     AW_CLEANUP(files_free) struct files files = {0};
     AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
-    aw_result r = load_files(core->config_path, faults, &warnings, &files);
+    aw_result r = files_load(core->config_path, faults, &warnings, &files);
 
     log_warnings(&warnings);
     AW_TRY(r);
     core->config = AW_MOVE(files.config);
     core->snapshot = AW_MOVE(files.snapshot);
     core->roles = files.roles;
+    core->issuers = files.issuers;
     files.roles = (struct peer_roles){0};
+    files.issuers = (struct issuers_set){0};
+    return AW_OK;
+}
+
+/* One record for each CA that has issuers: what "verified" means from here on. */
+static aw_result
+record_issuers_of(struct core *core, const char *ca, const issuers *list)
+{
+    char digests[ISSUERS_MAX * (2 * CSR_DIGEST_SIZE + 1) + 1] = "";
+    AW_CLEANUP(aw_free) char *message = NULL;
+    size_t used = 0;
+
+    for (size_t i = 0; i < issuers_count(list); i++)
+        used += (size_t)snprintf(
+            digests + used, sizeof(digests) - used, " %s", issuers_item(list, i).digest);
+    AW_TRY(aw_format(&message, "CA %s is held to%s", ca, digests));
+    struct audit_entry entry = {.kind = AUDIT_ISSUERS, .message = message};
+    return core_record(core, &entry);
+}
+
+/* At the start, or under change_lock: nobody swaps the files meanwhile. */
+static aw_result
+record_issuers(struct core *core)
+{
+    for (size_t i = 0; i < core->issuers.count; i++)
+        if (core->issuers.items[i] != NULL)
+            AW_TRY(record_issuers_of(core, core->config->cas[i].name, core->issuers.items[i]));
     return AW_OK;
 }
 
@@ -227,7 +200,7 @@ core_open(const char *config_path, struct aw_faults *faults, struct core **out)
     core->config_path = config_path;
     core->started_at = core->loaded_at = core_now();
     AW_TRY(load_first(core, faults));
-    AW_TRY(check_folders(core->config));
+    AW_TRY(files_check_owners(core->config));
     AW_TRY(open_crypto(core));
     AW_TRY(read_freeze(core));
     AW_TRY(open_log_and_ledger(core));
@@ -236,6 +209,7 @@ core_open(const char *config_path, struct aw_faults *faults, struct core **out)
     AW_TRY(accounts_open(core->config, core->token, &core->accounts));
     AW_TRY(record_start(core));
     AW_TRY(alarm_inert(core, NULL));
+    AW_TRY(record_issuers(core));
     *out = AW_MOVE(core);
     return AW_OK;
 }
@@ -259,6 +233,7 @@ core_close(struct core **slot)
     policy_release(&core->snapshot);
     aw_config_free(&core->config);
     peer_roles_free(&core->roles);
+    issuers_set_free(&core->issuers);
     free(core->freeze_path);
     OSSL_LIB_CTX_free(core->libctx);
     token_held_free(&core->held);
@@ -278,43 +253,6 @@ core_snapshot(struct core *core)
     return snapshot;
 }
 
-static bool
-same_text(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-/* What was opened at the start stays; a file that says otherwise would be misleading. */
-static aw_result
-check_unchanged(const struct aw_config *old, const struct aw_config *new, struct aw_faults *faults)
-{
-    const struct {
-        const char *name, *old, *new;
-    } rows[] = {
-        {"token.module", old->token.module, new->token.module},
-        {"token.uri", old->token.uri, new->token.uri},
-        {"token.pin_source", old->token.pin_source, new->token.pin_source},
-        {"paths.state", old->paths.state, new->paths.state},
-        {"paths.application_socket", old->paths.application_socket, new->paths.application_socket},
-        {"paths.admin_socket", old->paths.admin_socket, new->paths.admin_socket},
-        {"openssl_properties", old->openssl_properties, new->openssl_properties},
-    };
-
-    for (size_t i = 0; i < AW_COUNT(rows); i++)
-        if (!same_text(rows[i].old, rows[i].new))
-            aw_faults_add(faults, new->file, 0, 0,
-                "%s: changed from \"%s\" to \"%s\"; this is taken at the start only: restart the "
-                "signer",
-                rows[i].name, rows[i].old == NULL ? "" : rows[i].old,
-                rows[i].new == NULL ? "" : rows[i].new);
-    if (old->token.sessions != new->token.sessions ||
-        old->token.timeout_ms != new->token.timeout_ms)
-        aw_faults_add(faults, new->file, 0, 0,
-            "token: sessions or timeout_ms changed; they are taken at the start only: restart the "
-            "signer");
-    return aw_faults_result(faults);
-}
-
 /* Old and new change places: `files` holds the old ones afterwards. */
 static void
 swap_files(struct core *core, struct files *files)
@@ -322,10 +260,11 @@ swap_files(struct core *core, struct files *files)
     struct files old;
 
     pthread_mutex_lock(&core->lock);
-    old = (struct files){core->config, core->snapshot, core->roles};
+    old = (struct files){core->config, core->snapshot, core->roles, core->issuers};
     core->config = files->config;
     core->snapshot = files->snapshot;
     core->roles = files->roles;
+    core->issuers = files->issuers;
     core->loaded_at = core_now();
     pthread_mutex_unlock(&core->lock);
     *files = old;
@@ -337,9 +276,9 @@ reload_files(struct core *core, struct aw_faults *faults, struct aw_faults *warn
 {
     AW_CLEANUP(files_free) struct files files = {0};
 
-    AW_TRY(load_files(core->config_path, faults, warnings, &files));
-    AW_TRY(check_unchanged(core->config, files.config, faults));
-    AW_TRY(check_folders(files.config));
+    AW_TRY(files_load(core->config_path, faults, warnings, &files));
+    AW_TRY(files_check_unchanged(core->config, files.config, faults));
+    AW_TRY(files_check_owners(files.config));
     AW_TRY(accounts_reload(core->accounts, files.config));
     swap_files(core, &files);
     return AW_OK;
@@ -379,6 +318,8 @@ core_reload(
     aw_result recorded = record_reload(core, by, &error);
     if (aw_ok(r) && aw_ok(recorded))
         recorded = alarm_inert(core, before);
+    if (aw_ok(r) && aw_ok(recorded))
+        recorded = record_issuers(core);
     pthread_mutex_unlock(&core->change_lock);
     AW_TRY(recorded);
     return aw_ok(r) ? r : aw_error_restore(&error);
@@ -404,6 +345,19 @@ core_frozen(struct core *core, int64_t *since, char reason[CORE_REASON_MAX + 1])
         memcpy(reason, core->frozen_reason, sizeof(core->frozen_reason));
     pthread_mutex_unlock(&core->lock);
     return frozen;
+}
+
+issuers *
+core_issuers(struct core *core, const char *ca)
+{
+    issuers *found = NULL;
+
+    pthread_mutex_lock(&core->lock);
+    for (size_t i = 0; i < core->issuers.count && found == NULL; i++)
+        if (strcmp(core->config->cas[i].name, ca) == 0)
+            found = issuers_retain(core->issuers.items[i]);
+    pthread_mutex_unlock(&core->lock);
+    return found;
 }
 
 static void

@@ -17,6 +17,7 @@
 #include "audit/audit.h"
 #include "common/config.h"
 #include "common/result.h"
+#include "csr/issuers.h"
 #include "pkcs11/token.h"
 #include "policy/policy.h"
 #include "signer/accounts.h"
@@ -46,6 +47,7 @@ struct core {
     pthread_mutex_t lock;        /**< held for moments only, never over a call that blocks */
     struct aw_config *config;
     struct peer_roles roles;
+    struct issuers_set issuers; /**< by the order of config->cas */
     policy_snapshot *snapshot;
     struct token_held held; /**< public keys in the token; see held_keys.h */
     int64_t loaded_at;
@@ -83,6 +85,9 @@ AW_MUST_USE aw_result core_reload(
 
 /** The peer's role by the present configuration. */
 enum peer_role core_role_of(struct core *core, const struct peer *peer);
+
+/** What certificates of that CA must chain to, retained: issuers_release it. NULL: none pinned. */
+issuers *core_issuers(struct core *core, const char *ca);
 
 /** True while signing for applications is stopped; since when and why. Both may be NULL. */
 bool core_frozen(struct core *core, int64_t *since, char reason[CORE_REASON_MAX + 1]);

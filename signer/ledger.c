@@ -165,6 +165,12 @@ record_alarm(
         .url_kind = refusal->url_kind,
         .key = refusal->key,
         .serial = refusal->serial,
+        .names = refusal->names,
+        .name_count = refusal->name_count,
+        .issuer = refusal->issuer,
+        .certificate = refusal->certificate,
+        .has_verified = refusal->has_verified,
+        .verified = refusal->verified,
         .message = check->alarm,
     };
 
@@ -186,12 +192,30 @@ record_refusal(
     return check->verdict->alarm ? record_alarm(self, check, entry, seq) : AW_OK;
 }
 
+/* One that is on record already gets none: wait for the last, like claims. What is odd about it is
+ * alarmed under its own tag. */
+static aw_result
+record_certificate(
+    ledger *self, const struct ledger_check *check, struct audit_entry *entry, int64_t *seq)
+{
+    struct audit_entry odd = *entry;
+
+    *seq = self->position.seq;
+    if (check->repeated)
+        return AW_OK;
+    AW_TRY(record(self, entry, seq));
+    odd.rule = check->request->alarm_rule;
+    return check->verdict->alarm ? record_alarm(self, check, &odd, seq) : AW_OK;
+}
+
 static aw_result
 record_permit(
     ledger *self, const struct ledger_check *check, struct audit_entry *entry, int64_t *seq)
 {
     if (check->request->operation == SIGN_CLAIM)
         return record_claims(self, check, entry, seq);
+    if (check->request->operation == SIGN_RECORD_CERTIFICATE)
+        return record_certificate(self, check, entry, seq);
     if (check->request->operation != SIGN_FINALIZE)
         return record(self, entry, seq);
     /* The record of a finalize says which order of the CA it was. */
@@ -238,7 +262,8 @@ ledger_submit(ledger *self, const struct ledger_request *request, struct audit_e
     int64_t now, struct ledger_verdict *verdict, int64_t *seq)
 {
     AW_CLEANUP(check_end)
-    struct ledger_check check = {.request = request, .now = now, .verdict = verdict};
+    struct ledger_check check = {
+        .request = request, .now = now, .entry = entry, .verdict = verdict};
 
     *verdict = (struct ledger_verdict){0};
     *seq = 0;

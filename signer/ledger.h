@@ -101,6 +101,12 @@ struct ledger_request {
     const char *key;      /**< finalize, revoke, record-certificate: SHA-256 of the key, hex */
     const char *replaces; /**< new-order: serial of the certificate to be replaced, hex as in its
                                record; NULL: none */
+    bool pinned; /**< new-order: issuers are pinned for the CA, so only a verified certificate gives
+                      the right to replace it */
+    const char *certificate;     /**< record-certificate: SHA-256 of its DER, hex */
+    const char *alarm_rule;      /**< record-certificate: tag of what is to be alarmed beside the
+                                      record; NULL: nothing */
+    const char *alarm;           /**< its text */
     const struct aw_name *names; /**< finalize, record-certificate: the CSR's or certificate's */
     size_t name_count;
     const struct sign_claim *claims;
@@ -122,7 +128,8 @@ struct ledger_verdict {
  * takes from the request. With rules in the way, entry->verdict becomes "refuse" and entry->rule
  * the rule's tag; a refusal is recorded all the same. A request that the policy refused already,
  * and any other record, comes with `request` NULL and is only recorded. For claims one record per
- * URL is written, and none for those that the order has already. The record is not durable yet:
+ * URL is written, and none for those that the order has already; nor for a certificate that was
+ * handed back for the order before, with the same outcome. The record is not durable yet:
  * audit_log_wait(seq) before anything leaves.
  * @param now Unix seconds; the later of this and the last record's time is used
  * @param[out] seq sequence number of the (last) record

@@ -90,6 +90,14 @@ take_claim(const struct taking *t)
     return change(t, LEDGER_SQL_PROGRESS_URL, LEDGER_VALUES(order, LEDGER_TEXT(entry->url)));
 }
 
+enum ledger_standing
+ledger_standing_of(const struct audit_entry *entry)
+{
+    if (!entry->has_verified)
+        return LEDGER_UNCHECKED;
+    return entry->verified ? LEDGER_VERIFIED : LEDGER_UNVERIFIED;
+}
+
 static aw_result
 take_certificate(const struct taking *t)
 {
@@ -100,7 +108,8 @@ take_certificate(const struct taking *t)
     return ledger_db_run(t->db, LEDGER_SQL_CERTIFICATE_ADD,
         LEDGER_VALUES(LEDGER_INTEGER(t->seq), order, LEDGER_TEXT(entry->application),
             LEDGER_TEXT(entry->account), LEDGER_TEXT(entry->serial), LEDGER_TEXT(entry->key),
-            LEDGER_INTEGER(entry->not_after)),
+            LEDGER_INTEGER(entry->not_after), LEDGER_TEXT(entry->issuer),
+            LEDGER_TEXT(entry->certificate), LEDGER_INTEGER(ledger_standing_of(entry))),
         NULL);
 }
 

@@ -13,6 +13,9 @@
 #include "audit/audit.h"
 #include "signer/ledger_db.h"
 
+/** What a certificate's record makes of it. */
+enum ledger_standing ledger_standing_of(const struct audit_entry *entry);
+
 /** True for a record that changes tables: of an application, and permitted ("warn" signs too). */
 bool ledger_applies(const struct audit_entry *entry);
 

@@ -48,6 +48,7 @@ enum ledger_statement {
     LEDGER_SQL_REFUSED_KEY_ADD,
     LEDGER_SQL_CERTIFICATE_ADD,
     LEDGER_SQL_CERTIFICATE_FIRST,
+    LEDGER_SQL_CERTIFICATE_KNOWN,
     LEDGER_STATEMENT_COUNT
 };
 
@@ -58,7 +59,14 @@ extern const char *const ledger_statements[LEDGER_STATEMENT_COUNT];
 extern const char ledger_settings[], ledger_schema[];
 
 /** PRAGMA application_id ("awlg") and user_version; another version is rebuilt from the log. */
-enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 4 };
+enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 5 };
+
+/** What a certificate that was handed back is worth; the lower the better. */
+enum ledger_standing {
+    LEDGER_VERIFIED,   /**< it chains to the issuers pinned for the CA */
+    LEDGER_UNCHECKED,  /**< none were pinned */
+    LEDGER_UNVERIFIED, /**< it does not chain to them */
+};
 
 /** How far into which log the ledger has come. */
 struct ledger_position {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/io.h"
+#include "signer/ledger_apply.h"
 #include "signer/ledger_claims.h"
 #include "signer/ledger_keys.h"
 #include "signer/ledger_names.h"
@@ -63,9 +64,10 @@ ledger_alarm(struct ledger_check *check, const char *format, ...)
 /* Rules. Each refuses, or lets the next one ask. */
 
 /*
- * The CA marks what is replaced (RFC 9773 5), on a shared account whoever asks. A serial belongs to
- * the application that handed such a certificate back first: one that is forged later with
- * another's serial does not help.
+ * The CA marks what is replaced (RFC 9773 5), on a shared account whoever asks. Where issuers are
+ * pinned, a serial belongs to the application that handed back the certificate that the CA made
+ * with it; a forged one neither takes nor gives that right. Where none are, it belongs to whoever
+ * handed such a certificate back first.
  */
 static aw_result
 replaces_own(struct ledger_check *check)
@@ -77,15 +79,17 @@ replaces_own(struct ledger_check *check)
     if (request->replaces == NULL)
         return AW_OK;
     AW_TRY(ledger_db_find(check->db, LEDGER_SQL_CERTIFICATE_FIRST,
-        LEDGER_VALUES(LEDGER_TEXT(request->account), LEDGER_TEXT(request->replaces)), &row));
+        LEDGER_VALUES(LEDGER_TEXT(request->account), LEDGER_TEXT(request->replaces),
+            LEDGER_INTEGER(request->pinned ? LEDGER_VERIFIED : LEDGER_UNCHECKED)),
+        &row));
     if (row != NULL)
         AW_TRY(ledger_row_text(row, 0, &by));
     if (by != NULL && strcmp(by, request->application) == 0)
         return AW_OK;
     return ledger_refuse(check, LEDGER_ORDER_REPLACES,
-        "application %.100s handed back no certificate with the serial %.80s: order without "
+        "application %.100s handed back no %scertificate with the serial %.80s: order without "
         "\"replaces\"",
-        request->application, request->replaces);
+        request->application, request->pinned ? "verified " : "", request->replaces);
 }
 
 static aw_result
@@ -221,6 +225,21 @@ key_own(struct ledger_check *check)
         check->request->application, check->request->key);
 }
 
+/* Whether the CA went wrong or the client lies; the client is not told. */
+static const char *
+issued_by(const struct ledger_check *check)
+{
+    switch (ledger_standing_of(check->entry)) {
+    case LEDGER_VERIFIED:
+        return "; the CA did issue it: ask the CA";
+    case LEDGER_UNVERIFIED:
+        return "; it does not chain to the CA's pinned issuers";
+    case LEDGER_UNCHECKED:
+        break;
+    }
+    return "; no issuers are pinned to tell who issued it";
+}
+
 static aw_result
 certificate_names(struct ledger_check *check)
 {
@@ -229,7 +248,7 @@ certificate_names(struct ledger_check *check)
     AW_TRY(compare_names(check, "certificate", differ, sizeof(differ)));
     if (differ[0] == '\0')
         return AW_OK;
-    ledger_alarm(check, "%s", differ);
+    ledger_alarm(check, "%s%s", differ, issued_by(check));
     return ledger_refuse(check, LEDGER_CERTIFICATE_NAMES, "%s", differ);
 }
 
@@ -237,20 +256,45 @@ static aw_result
 certificate_key(struct ledger_check *check)
 {
     const struct ledger_order *order = &check->order;
+    char differ[512];
 
     if (order->key != NULL && strcmp(order->key, check->request->key) == 0)
         return AW_OK;
-    ledger_alarm(check, "a certificate with key %s was handed back for order %lld, which was %s%s",
+    snprintf(differ, sizeof(differ),
+        "a certificate with key %s was handed back for order %lld, which was %s%s",
         check->request->key, (long long)order->seq,
         order->key == NULL ? "never finalized" : "finalized with key ",
         order->key == NULL ? "" : order->key);
-    return ledger_refuse(check, LEDGER_CERTIFICATE_KEY, "%s", check->alarm);
+    ledger_alarm(check, "%s%s", differ, issued_by(check));
+    return ledger_refuse(check, LEDGER_CERTIFICATE_KEY, "%s", differ);
+}
+
+/* A client that did not hear the answer hands it back again. */
+static aw_result
+certificate_known(struct ledger_check *check)
+{
+    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+
+    AW_TRY(ledger_db_find(check->db, LEDGER_SQL_CERTIFICATE_KNOWN,
+        LEDGER_VALUES(LEDGER_INTEGER(check->order.seq), LEDGER_TEXT(check->request->certificate),
+            LEDGER_INTEGER(ledger_standing_of(check->entry))),
+        &row));
+    check->repeated = row != NULL;
+    return AW_OK;
+}
+
+static aw_result
+certificate_odd(struct ledger_check *check)
+{
+    if (!check->repeated && check->request->alarm != NULL)
+        ledger_alarm(check, "%s", check->request->alarm);
+    return AW_OK;
 }
 
 static aw_result
 certificates_left(struct ledger_check *check)
 {
-    if (check->order.certificates < LEDGER_RECORDED_MAX)
+    if (check->repeated || check->order.certificates < LEDGER_RECORDED_MAX)
         return AW_OK;
     return ledger_refuse(check, LEDGER_ORDER_SPENT,
         "%lld certificates were handed back for order %lld, which is the limit",
@@ -293,7 +337,8 @@ static const struct operation {
         {order_known, order_young, ledger_claims_held, polls_left}},
     [SIGN_REVOKE] = {true, AUDIT_DECISION, NEEDS_KEY, {key_own, ledger_quota_revocations}},
     [SIGN_RECORD_CERTIFICATE] = {true, AUDIT_CERTIFICATE, NEEDS_ORDER | NEEDS_KEY | NEEDS_NAMES,
-        {order_known, certificate_names, certificate_key, certificates_left}},
+        {order_known, certificate_names, certificate_key, certificate_known, certificates_left,
+            certificate_odd}},
 };
 
 /* The first member that is needed and missing, or NULL. */
@@ -348,6 +393,8 @@ ledger_rules_enter(const struct ledger_request *request, struct audit_entry *ent
         entry->csr = request->csr;
     if (request->key != NULL)
         entry->key = request->key;
+    if (request->certificate != NULL)
+        entry->certificate = request->certificate;
     return AW_OK;
 }
 

@@ -23,10 +23,12 @@ struct ledger_check {
     const struct ledger_request *request;
     int64_t now;  /**< what the clock says, for retry_after */
     int64_t time; /**< the later of that and the last record's time: what the rules go by */
+    const struct audit_entry *entry; /**< the record to be */
     struct ledger_order order;
+    bool repeated; /**< the certificate is on record for the order, with the same standing */
     bool fresh[SIGN_CLAIMS_MAX];      /**< claims that this order has not yet */
     const struct sign_claim *refused; /**< the claim that was refused; NULL: none */
-    char alarm[512];                  /**< for the alarm record, which the client does not see */
+    char alarm[640];                  /**< for the alarm record, which the client does not see */
     struct ledger_verdict *verdict;
 };
 

@@ -19,7 +19,7 @@ const char ledger_settings[] = "PRAGMA trusted_schema = OFF;"
  * the application's orders, which makes the quota a look-up; revocations are counted likewise. What
  * changes of an order is apart in `progress`, so that a poll does not rewrite the list of names. A
  * URL belongs to an account: what another account names cannot be used with this one. kind is enum
- * sign_url_kind.
+ * sign_url_kind, standing enum ledger_standing.
  */
 const char ledger_schema[] =
     "CREATE TABLE meta ("
@@ -50,8 +50,10 @@ const char ledger_schema[] =
     " key TEXT PRIMARY KEY, seq INTEGER NOT NULL, rule TEXT NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE certificates ("
     " seq INTEGER PRIMARY KEY, order_seq INTEGER NOT NULL, application TEXT NOT NULL,"
-    " account TEXT NOT NULL, serial TEXT, key TEXT NOT NULL, not_after INTEGER NOT NULL) STRICT;"
-    "CREATE INDEX certificates_of_serial ON certificates (account, serial);"
+    " account TEXT NOT NULL, serial TEXT, key TEXT NOT NULL, not_after INTEGER NOT NULL,"
+    " issuer TEXT, digest TEXT, standing INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX certificates_of_serial ON certificates (account, serial, standing, seq);"
+    "CREATE INDEX certificates_of_order ON certificates (order_seq, digest, standing);"
     "INSERT INTO meta VALUES (1, 0, 0, '');";
 
 const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
@@ -104,8 +106,12 @@ const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
     [LEDGER_SQL_REFUSED_KEY_ADD] =
         "INSERT OR IGNORE INTO refused_keys (key, seq, rule) VALUES (?1, ?2, ?3)",
     [LEDGER_SQL_CERTIFICATE_ADD] =
-        "INSERT INTO certificates (seq, order_seq, application, account, serial, key, not_after)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    [LEDGER_SQL_CERTIFICATE_FIRST] = "SELECT application FROM certificates"
-                                     " WHERE account = ?1 AND serial = ?2 ORDER BY seq LIMIT 1",
+        "INSERT INTO certificates (seq, order_seq, application, account, serial, key, not_after,"
+        " issuer, digest, standing) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [LEDGER_SQL_CERTIFICATE_FIRST] =
+        "SELECT application FROM certificates WHERE account = ?1 AND serial = ?2"
+        " AND standing <= ?3 ORDER BY standing, seq LIMIT 1",
+    [LEDGER_SQL_CERTIFICATE_KNOWN] =
+        "SELECT seq FROM certificates WHERE order_seq = ?1 AND digest = ?2 AND standing = ?3"
+        " LIMIT 1",
 };

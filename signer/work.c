@@ -91,6 +91,7 @@ work_bind_account(struct work *work)
             "the account %s is not registered: an administrator runs acmeward-admin account "
             "register %s",
             name, name);
+    work->issuers = core_issuers(core, work->account->ca->name);
     aw_result r = accounts_key(core->accounts, work->account, &work->key);
     core_note_failure(core, r.code);
     return r;
@@ -145,13 +146,33 @@ work_check_url(struct work *work, const char *url)
     return AW_OK;
 }
 
+aw_result
+work_verify(struct work *work)
+{
+    const struct sign_request *request = work->request;
+    struct issuers_chain chain = {.leaf = request->certificate.data,
+        .leaf_size = request->certificate.size,
+        .above_count = request->chain_count};
+
+    if (request->operation != SIGN_RECORD_CERTIFICATE || work->issuers == NULL)
+        return AW_OK;
+    for (size_t i = 0; i < request->chain_count; i++) {
+        chain.above[i] = request->chain[i].data;
+        chain.above_sizes[i] = request->chain[i].size;
+    }
+    return issuers_verify(
+        work->issuers, &chain, work->core->libctx, work->now, &work->verified, work->doubt);
+}
+
 /* Texts of a record that have to outlive the call that made them. */
 struct record_texts {
     const char *names[SIGN_NAMES_MAX];
     char input[2 * CSR_DIGEST_SIZE + 1];
     char csr[2 * CSR_DIGEST_SIZE + 1];
     char key[2 * CSR_DIGEST_SIZE + 1];
+    char certificate[2 * CSR_DIGEST_SIZE + 1];
     char replaces[2 * SIGN_TEXT_MAX + 1]; /* serial number, empty where it is none */
+    char alarm[ISSUERS_REASON_SIZE + 128];
 };
 
 static void
@@ -205,10 +226,23 @@ fill_digests(const struct work *work, struct audit_entry *entry, struct record_t
         aw_hex(key, CSR_DIGEST_SIZE, texts->key);
         entry->key = texts->key;
     }
-    if (work->certificate != NULL) {
-        entry->serial = work->certificate->serial;
-        entry->not_after = work->certificate->not_after;
-    }
+}
+
+static void
+fill_certificate(const struct work *work, struct audit_entry *entry, struct record_texts *texts)
+{
+    const struct certificate *certificate = work->certificate;
+
+    if (certificate == NULL)
+        return;
+    aw_hex(certificate->digest, sizeof(certificate->digest), texts->certificate);
+    entry->certificate = texts->certificate;
+    entry->serial = certificate->serial;
+    entry->not_after = certificate->not_after;
+    entry->issuer = certificate->issuer;
+    entry->has_verified =
+        work->request->operation == SIGN_RECORD_CERTIFICATE && work->issuers != NULL;
+    entry->verified = entry->has_verified && work->verified;
 }
 
 /* RFC 9773 4.1: behind the "." stands the serial number as in DER, where it is positive and in the
@@ -262,8 +296,37 @@ fill_entry(const struct work *work, struct audit_entry *entry, struct record_tex
     if (entry->url == NULL)
         entry->url = work->request->url;
     fill_digests(work, entry, texts);
+    fill_certificate(work, entry, texts);
     if (work->request->replaces != NULL)
         fill_replaces(work, entry, texts);
+}
+
+/*
+ * What a CA issued that nobody asked for, and what it did not issue. A certificate that is not
+ * verified says nothing about the CA.
+ */
+static void
+fill_alarm(const struct work *work, struct audit_entry *entry, struct record_texts *texts,
+    struct ledger_request *asked)
+{
+    const char *odd = work->certificate == NULL ? "" : work->certificate->odd;
+
+    if (!entry->has_verified)
+        return;
+    if (!entry->verified) {
+        snprintf(texts->alarm, sizeof(texts->alarm),
+            "a certificate was handed back that does not chain to the CA's pinned issuers: %s",
+            work->doubt);
+        asked->alarm_rule = "certificate.unverified";
+        entry->message = texts->alarm;
+    } else if (odd[0] != '\0') {
+        snprintf(texts->alarm, sizeof(texts->alarm),
+            "the CA issued a certificate that was not asked for: %s", odd);
+        asked->alarm_rule = "certificate.properties";
+    } else {
+        return;
+    }
+    asked->alarm = texts->alarm;
 }
 
 static struct ledger_request
@@ -282,6 +345,8 @@ ledger_request_of(
         .csr = entry->csr,
         .key = entry->key,
         .replaces = request->replaces == NULL ? NULL : texts->replaces,
+        .pinned = work->issuers != NULL,
+        .certificate = entry->certificate,
         .claims = request->claims,
         .claim_count = request->claim_count,
     };
@@ -300,8 +365,10 @@ work_record(struct work *work)
     bool refused = work_refused(work);
 
     fill_entry(work, &entry, &texts);
-    if (!refused)
+    if (!refused) {
         asked = ledger_request_of(work, &entry, &texts);
+        fill_alarm(work, &entry, &texts, &asked);
+    }
     AW_TRY(ledger_submit(
         work->core->ledger, refused ? NULL : &asked, &entry, work->now, &said, &work->seq));
     if (said.rule != LEDGER_NONE) {
@@ -349,6 +416,7 @@ work_end(struct work *work)
     jws_free(&work->jws);
     csr_free(&work->csr);
     certificate_free(&work->certificate);
+    issuers_release(&work->issuers);
     policy_release(&work->snapshot);
 }
 

@@ -23,7 +23,10 @@ struct work {
     struct policy_verdict verdict;
     struct account *account; /**< valid while `locked` */
     token_key *key;
-    bool locked; /**< the accounts' lock is held for reading */
+    bool locked;                     /**< the accounts' lock is held for reading */
+    issuers *issuers;                /**< pinned for the account's CA; NULL: none */
+    bool verified;                   /**< the certificate chains to them */
+    char doubt[ISSUERS_REASON_SIZE]; /**< why it does not */
     struct jws jws;
     int64_t seq; /**< of the record */
 };
@@ -46,6 +49,9 @@ AW_MUST_USE aw_result work_bind_account(struct work *work);
 
 /** Refuses a URL that the account key must not sign for: origin, account, fixed resources. */
 AW_MUST_USE aw_result work_check_url(struct work *work, const char *url);
+
+/** Verifies the certificate that is handed back, where issuers are pinned: this refuses nothing. */
+AW_MUST_USE aw_result work_verify(struct work *work);
 
 /** Submits request and record to the ledger and the log; the ledger may refuse. */
 AW_MUST_USE aw_result work_record(struct work *work);

@@ -109,6 +109,7 @@ cas:
   - name: loopback
     directory: $(ca_says directory)
     ca_file: $(ca_says ca_file)
+    issuers: $(ca_says issuing_root)
 accounts:
   - name: dept
     ca: loopback

@@ -210,6 +210,10 @@ scene_ask(
         .csr = ask->csr,
         .key = ask->key,
         .replaces = ask->replaces,
+        .pinned = ask->pinned,
+        .certificate = ask->certificate,
+        .alarm = ask->alarm,
+        .alarm_rule = ask->alarm == NULL ? NULL : "certificate.unverified",
         .names = names->names,
         .name_count = names->count,
         .claims = ask->claims,
@@ -219,7 +223,9 @@ scene_ask(
         .rule = "names.exact",
         .names = names->texts,
         .name_count = names->count,
-        .serial = ask->serial};
+        .serial = ask->serial,
+        .has_verified = ask->verified != 0,
+        .verified = ask->verified > 0};
     aw_result r = ledger_submit(scene->ledger, &request, &entry, T0 + ask->at, verdict, seq);
     free(names);
     return r;

@@ -60,8 +60,11 @@ struct ask {
     const char *names;    /**< separated by spaces; "a.example.edu" */
     const char *serial;   /**< record-certificate */
     const char *replaces; /**< new-order */
-    int64_t limit;        /**< orders or revocations per day; 0: 1000, or 5000; -1: none */
-    int64_t at;           /**< seconds after T0 */
+    bool pinned;          /**< new-order: issuers are pinned for the CA */
+    int verified;         /**< record-certificate: 1 verified, -1 not, 0: none are pinned */
+    const char *certificate, *alarm; /**< record-certificate */
+    int64_t limit; /**< orders or revocations per day; 0: 1000, or 5000; -1: none */
+    int64_t at;    /**< seconds after T0 */
     const struct sign_claim *claims;
     size_t claim_count;
 };

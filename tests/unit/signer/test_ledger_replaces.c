@@ -8,14 +8,15 @@
 
 #include <stdio.h>
 
+#include "common/io.h"
 #include "ledger_support.h"
 
 #define U "https://ca.example.net/"
 
 /* An order of an application, finalized with a key, and its certificate handed back. */
 static void
-issue(struct ledger_scene *scene, const char *application, const char *account, const char *key,
-    const char *serial)
+issue_as(struct ledger_scene *scene, const char *application, const char *account, const char *key,
+    const char *serial, int verified)
 {
     char url[96];
     struct ask ask = {SIGN_NEW_ORDER, .application = application, .account = account};
@@ -31,7 +32,15 @@ issue(struct ledger_scene *scene, const char *application, const char *account, 
     ask.operation = SIGN_RECORD_CERTIFICATE;
     ask.url = NULL;
     ask.serial = serial;
+    ask.verified = verified;
     scene_expect(scene, url, &ask, LEDGER_NONE);
+}
+
+static void
+issue(struct ledger_scene *scene, const char *application, const char *account, const char *key,
+    const char *serial)
+{
+    issue_as(scene, application, account, key, serial, 0);
 }
 
 /* A serial belongs to the application that handed such a certificate back first. */
@@ -72,10 +81,65 @@ attack_46_replaces_what_is_ones_own(void **state)
     scene_end(&scene);
 }
 
+/*
+ * Attack 88d: app-b forges app-a's serial 01ab before app-a hands the real one back. 02 is of the
+ * time before issuers were pinned, 03 was forged by app-b alone.
+ */
+static void
+attacks_46_88d_a_forged_certificate_takes_and_gives_nothing(void **state)
+{
+    static const struct {
+        const char *name;
+        struct ask ask;
+        enum ledger_rule rule;
+    } rows[] = {
+        {"88d pinned: the owner, who was second",
+            {SIGN_NEW_ORDER, .replaces = "01ab", .pinned = true}, LEDGER_NONE},
+        {"88d pinned: the forger, who was first",
+            {SIGN_NEW_ORDER, .application = "app-b", .replaces = "01ab", .pinned = true},
+            LEDGER_ORDER_REPLACES},
+        {"88d none pinned any more: what was verified still counts",
+            {SIGN_NEW_ORDER, .replaces = "01ab"}, LEDGER_NONE},
+        {"88d none pinned any more: what was found forged still does not",
+            {SIGN_NEW_ORDER, .application = "app-b", .replaces = "01ab"}, LEDGER_ORDER_REPLACES},
+        {"pinned: what was never checked gives nothing",
+            {SIGN_NEW_ORDER, .replaces = "02", .pinned = true}, LEDGER_ORDER_REPLACES},
+        {"none pinned: what was never checked is the first one's",
+            {SIGN_NEW_ORDER, .replaces = "02"}, LEDGER_NONE},
+        {"none pinned: not the second one's",
+            {SIGN_NEW_ORDER, .application = "app-b", .replaces = "02"}, LEDGER_ORDER_REPLACES},
+        {"88d a forged one alone, pinned",
+            {SIGN_NEW_ORDER, .application = "app-b", .replaces = "03", .pinned = true},
+            LEDGER_ORDER_REPLACES},
+        {"88d a forged one alone, none pinned",
+            {SIGN_NEW_ORDER, .application = "app-b", .replaces = "03"}, LEDGER_ORDER_REPLACES},
+    };
+    struct ledger_scene scene;
+
+    (void)state;
+    scene_start(&scene);
+    issue(&scene, "app-a", "acct", DIGEST_B, "02");
+    issue(&scene, "app-b", "acct", DIGEST_C, "02");
+    issue_as(&scene, "app-b", "acct", DIGEST_C, "01ab", -1);
+    issue_as(&scene, "app-a", "acct", DIGEST_B, "01ab", 1);
+    issue_as(&scene, "app-b", "acct", DIGEST_C, "03", -1);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < AW_COUNT(rows); i++)
+            scene_expect(&scene, rows[i].name, &rows[i].ask, rows[i].rule);
+        scene_close(&scene);
+        scene_forget(&scene);
+        scene_open(&scene);
+    }
+    scene_end(&scene);
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(attack_46_replaces_what_is_ones_own)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(attack_46_replaces_what_is_ones_own),
+        cmocka_unit_test(attacks_46_88d_a_forged_certificate_takes_and_gives_nothing),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

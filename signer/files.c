@@ -1,0 +1,98 @@
+#include "signer/files.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "policy/accounts.h"
+#include "policy/system.h"
+#include "signer/url.h"
+
+void
+files_free(struct files *files)
+{
+    aw_config_free(&files->config);
+    policy_release(&files->snapshot);
+    peer_roles_free(&files->roles);
+    issuers_set_free(&files->issuers);
+}
+
+/* The origin that all of an account's requests go to comes from here. */
+static void
+check_directories(const struct aw_config *config, struct aw_faults *faults)
+{
+    for (size_t i = 0; i < config->ca_count; i++)
+        if (!aw_ok(url_check_pin(config->cas[i].directory)))
+            aw_faults_add(faults, config->file, config->cas[i].place.line,
+                config->cas[i].place.column, "directory of %s: %s", config->cas[i].name,
+                aw_error_last()->message);
+}
+
+/* Configuration and policies together, since policies name accounts. */
+aw_result
+files_load(
+    const char *path, struct aw_faults *faults, struct aw_faults *warnings, struct files *files)
+{
+    AW_CLEANUP(policy_accounts_free) struct policy_accounts list = {0};
+
+    AW_TRY(aw_config_load(path, faults, &files->config));
+    check_directories(files->config, faults);
+    aw_result r = policy_accounts_of(files->config, faults, &list);
+    if (!aw_ok(r) && r.code != AW_CODE_CONFIG)
+        return r;
+    AW_TRY(issuers_set_load(files->config, faults, warnings, &files->issuers));
+    AW_TRY(peer_roles_resolve(files->config, &policy_system_resolver, warnings, &files->roles));
+    r = policy_load(&(struct policy_source){files->config->paths.policies, list.items, list.count,
+                        &policy_system_resolver},
+        faults, warnings, &files->snapshot);
+    return aw_ok(r) ? aw_faults_result(faults) : r;
+}
+
+aw_result
+files_check_owners(const struct aw_config *config)
+{
+    AW_TRY(aw_path_check(config->file, geteuid(), 0022));
+    AW_TRY(aw_path_check(config->paths.policies, geteuid(), 0022));
+    for (size_t i = 0; i < config->ca_count; i++)
+        if (config->cas[i].issuers != NULL)
+            AW_TRY(aw_path_check(config->cas[i].issuers, geteuid(), 0022));
+    return aw_path_check(config->paths.state, geteuid(), 0027);
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* What was opened at the start stays; a file that says otherwise would be misleading. */
+aw_result
+files_check_unchanged(
+    const struct aw_config *old, const struct aw_config *new, struct aw_faults *faults)
+{
+    const struct {
+        const char *name, *old, *new;
+    } rows[] = {
+        {"token.module", old->token.module, new->token.module},
+        {"token.uri", old->token.uri, new->token.uri},
+        {"token.pin_source", old->token.pin_source, new->token.pin_source},
+        {"paths.state", old->paths.state, new->paths.state},
+        {"paths.application_socket", old->paths.application_socket, new->paths.application_socket},
+        {"paths.admin_socket", old->paths.admin_socket, new->paths.admin_socket},
+        {"openssl_properties", old->openssl_properties, new->openssl_properties},
+    };
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++)
+        if (!same_text(rows[i].old, rows[i].new))
+            aw_faults_add(faults, new->file, 0, 0,
+                "%s: changed from \"%s\" to \"%s\"; this is taken at the start only: restart the "
+                "signer",
+                rows[i].name, rows[i].old == NULL ? "" : rows[i].old,
+                rows[i].new == NULL ? "" : rows[i].new);
+    if (old->token.sessions != new->token.sessions ||
+        old->token.timeout_ms != new->token.timeout_ms)
+        aw_faults_add(faults, new->file, 0, 0,
+            "token: sessions or timeout_ms changed; they are taken at the start only: restart the "
+            "signer");
+    return aw_faults_result(faults);
+}
