@@ -50,6 +50,7 @@ aw_result admin_policy_test(const struct admin_options *options, int argc, char 
 aw_result admin_policy_diff(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_show(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_verify(const struct admin_options *options, int argc, char **argv);
+aw_result admin_certificates(const struct admin_options *options, int argc, char **argv);
 aw_result admin_status(const struct admin_options *options, int argc, char **argv);
 aw_result admin_reload(const struct admin_options *options, int argc, char **argv);
 aw_result admin_freeze(const struct admin_options *options, int argc, char **argv);
@@ -86,6 +87,10 @@ AW_MUST_USE aw_result admin_parse_words(int argc, char **argv, const struct admi
 /** Reads an option's time, "2026-11-24" or "2026-11-24T02:34:25Z"; without text the fallback. */
 AW_MUST_USE aw_result admin_parse_time(
     const char *option, const char *text, int64_t fallback, int64_t *out);
+
+/** The folder of the audit log: the one given, or signer.yaml's. Allocated. */
+AW_MUST_USE aw_result admin_audit_folder(
+    const struct admin_options *options, const char *given, char **out);
 
 /** Reads signer.yaml; its faults are printed. Release: aw_config_free. */
 AW_MUST_USE aw_result admin_config(const struct admin_options *options, struct aw_config **out);

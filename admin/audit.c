@@ -11,8 +11,8 @@
 
 enum { LAST_MAX = 1000000 };
 
-static aw_result
-audit_folder(const struct admin_options *options, const char *given, char **out)
+aw_result
+admin_audit_folder(const struct admin_options *options, const char *given, char **out)
 {
     AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
 
@@ -27,7 +27,7 @@ audit_folder(const struct admin_options *options, const char *given, char **out)
 /* What is shown, and how much of it has gone by. */
 struct view {
     bool json;
-    const char *application, *name, *verdict;
+    const char *application, *name, *verdict, *kind;
     int64_t since, until;
     int64_t seen, matching, skip;
 };
@@ -51,7 +51,8 @@ static bool
 matches(const struct view *view, const struct audit_entry *entry)
 {
     return same_or_any(view->application, entry->application) &&
-           same_or_any(view->verdict, entry->verdict) && entry->time >= view->since &&
+           same_or_any(view->verdict, entry->verdict) &&
+           same_or_any(view->kind, audit_kind_name(entry->kind)) && entry->time >= view->since &&
            entry->time <= view->until && (view->name == NULL || has_name(entry, view->name));
 }
 
@@ -142,6 +143,22 @@ check_verdict(const char *verdict)
 }
 
 static aw_result
+check_kind(const char *kind)
+{
+    static const char *const kinds[] = {
+#define KIND_TEXT(name, text) text,
+        AUDIT_KINDS(KIND_TEXT)
+#undef KIND_TEXT
+    };
+
+    for (size_t i = 0; i < AW_COUNT(kinds); i++)
+        if (kind == NULL || strcmp(kind, kinds[i]) == 0)
+            return AW_OK;
+    return aw_hint(aw_fail(AW_CODE_USAGE, "--kind: \"%s\" is no kind of record", kind),
+        "kinds are decision, claim, certificate, alarm ...: docs/audit-format.md");
+}
+
+static aw_result
 show(const char *folder, const struct view *asked, long last)
 {
     struct view counted = *asked;
@@ -167,6 +184,7 @@ admin_audit_show(const struct admin_options *options, int argc, char **argv)
         {.name = "application", .value = &view.application},
         {.name = "name", .value = &view.name},
         {.name = "verdict", .value = &view.verdict},
+        {.name = "kind", .value = &view.kind},
         {.name = "since", .value = &since},
         {.name = "until", .value = &until},
         {.name = "last", .value = &last},
@@ -176,10 +194,11 @@ admin_audit_show(const struct admin_options *options, int argc, char **argv)
 
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
     AW_TRY(check_verdict(view.verdict));
+    AW_TRY(check_kind(view.kind));
     AW_TRY(admin_parse_time("since", since, INT64_MIN, &view.since));
     AW_TRY(admin_parse_time("until", until, INT64_MAX, &view.until));
     AW_TRY(parse_last(last, &count));
-    AW_TRY(audit_folder(options, given, &folder));
+    AW_TRY(admin_audit_folder(options, given, &folder));
     return show(folder, &view, count);
 }
 
@@ -193,7 +212,7 @@ admin_audit_verify(const struct admin_options *options, int argc, char **argv)
     char first[32], last[32];
 
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
-    AW_TRY(audit_folder(options, given, &folder));
+    AW_TRY(admin_audit_folder(options, given, &folder));
     AW_TRY(audit_verify(folder, &found));
     aw_time_text(found.first_time, first);
     aw_time_text(found.last_time, last);

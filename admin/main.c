@@ -37,11 +37,14 @@ const struct admin_command admin_commands[] = {
         "who gains and who loses what; folders, or signer.yaml's; status 1 if they differ, 2 on "
         "trouble"},
     {"audit", "show", admin_audit_show,
-        "[--application A] [--name N] [--verdict permit|refuse|warn] [--since TIME] [--until TIME] "
-        "[--last N]",
+        "[--application A] [--name N] [--verdict permit|refuse|warn] [--kind KIND] [--since TIME] "
+        "[--until TIME] [--last N]",
         "records of the audit log"},
     {"audit", "verify", admin_audit_verify, "[--folder DIR]",
         "check the chain of the audit log; needs neither token nor signer"},
+    {"certificates", NULL, admin_certificates,
+        "[--application A] [--name N] [--expiring DAYS] [--folder DIR] [--json]",
+        "the certificates that were handed back; needs neither token nor signer"},
     {"status", NULL, admin_status, "", "how the signer is"},
     {"reload", NULL, admin_reload, "", "load configuration and policies anew"},
     {"freeze", NULL, admin_freeze, "--reason TEXT", "stop all signing for applications"},

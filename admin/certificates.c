@@ -1,0 +1,168 @@
+/* certificates: the inventory, read from the audit log without signer or token. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "admin/admin_cli.h"
+#include "audit/audit.h"
+#include "common/io.h"
+#include "common/log.h"
+
+enum { DAY = 24 * 3600, DAYS_MAX = 100000 };
+
+/* What is shown. Nothing is kept of a record that has gone by, however long the log is. */
+struct inventory {
+    bool json;
+    const char *application, *name;
+    int64_t from, until; /* ends of validity */
+    int64_t shown, seen;
+};
+
+static bool
+has_name(const struct audit_entry *entry, const char *name)
+{
+    for (size_t i = 0; i < entry->name_count; i++)
+        if (strcmp(entry->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool
+is_refused(const struct audit_entry *entry)
+{
+    return entry->verdict == NULL || strcmp(entry->verdict, "refuse") == 0;
+}
+
+static bool
+is_wanted(const struct inventory *inventory, const struct audit_entry *entry)
+{
+    return (inventory->application == NULL ||
+               (entry->application != NULL &&
+                   strcmp(entry->application, inventory->application) == 0)) &&
+           (inventory->name == NULL || has_name(entry, inventory->name)) &&
+           entry->not_after >= inventory->from && entry->not_after <= inventory->until;
+}
+
+static void
+pair_if(struct aw_json_writer *w, const char *name, const char *text)
+{
+    if (text != NULL)
+        aw_json_pair(w, name, text);
+}
+
+static aw_result
+print_object(const struct audit_record *record)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    struct aw_json_writer w = {0};
+    const struct audit_entry *entry = &record->entry;
+
+    aw_json_begin_object(&w);
+    aw_json_pair_integer(&w, "seq", record->seq);
+    pair_if(&w, "application", entry->application);
+    pair_if(&w, "account", entry->account);
+    pair_if(&w, "serial", entry->serial);
+    aw_json_name(&w, "names");
+    aw_json_begin_array(&w);
+    for (size_t i = 0; i < entry->name_count; i++)
+        aw_json_write_string(&w, entry->names[i]);
+    aw_json_end_array(&w);
+    pair_if(&w, "issuer", entry->issuer);
+    aw_json_pair_integer(&w, "not_after", entry->not_after);
+    pair_if(&w, "key", entry->key);
+    pair_if(&w, "certificate", entry->certificate);
+    if (entry->has_verified)
+        aw_json_pair_bool(&w, "verified", entry->verified);
+    aw_json_end_object(&w);
+    AW_TRY(aw_json_writer_finish(&w, &text));
+    puts(text);
+    return AW_OK;
+}
+
+static void
+print_escaped(const char *before, const char *text)
+{
+    char line[2048];
+
+    aw_log_escape(text == NULL ? "-" : text, text == NULL ? 1 : strlen(text), line, sizeof(line));
+    printf("%s%s", before, line);
+}
+
+static void
+print_lines(const struct audit_record *record)
+{
+    const struct audit_entry *entry = &record->entry;
+    char until[32];
+
+    aw_time_text(entry->not_after, until);
+    print_escaped("", entry->application);
+    print_escaped("  ", entry->serial);
+    printf("  until %s  %s\n        ", until,
+        !entry->has_verified ? "not checked: no issuers were pinned"
+        : entry->verified    ? "verified"
+                             : "NOT VERIFIED");
+    for (size_t i = 0; i < entry->name_count; i++)
+        print_escaped(i == 0 ? "" : " ", entry->names[i]);
+    print_escaped("\n        issuer ", entry->issuer);
+    putchar('\n');
+}
+
+static aw_result
+visit(const struct audit_record *record, void *context)
+{
+    struct inventory *inventory = context;
+
+    if (record->entry.kind != AUDIT_CERTIFICATE || is_refused(&record->entry))
+        return AW_OK;
+    inventory->seen++;
+    if (!is_wanted(inventory, &record->entry))
+        return AW_OK;
+    inventory->shown++;
+    if (inventory->json)
+        return print_object(record);
+    print_lines(record);
+    return AW_OK;
+}
+
+static aw_result
+parse_days(const char *text, struct inventory *inventory)
+{
+    char *end = NULL;
+
+    inventory->from = INT64_MIN;
+    inventory->until = INT64_MAX;
+    if (text == NULL)
+        return AW_OK;
+    long days = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || days < 0 || days > DAYS_MAX)
+        return aw_fail(AW_CODE_USAGE,
+            "--expiring: found \"%s\", expected a number of days, 0 to %d", text, DAYS_MAX);
+    inventory->from = (int64_t)time(NULL);
+    inventory->until = inventory->from + (int64_t)days * DAY;
+    return AW_OK;
+}
+
+aw_result
+admin_certificates(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_free) char *folder = NULL;
+    struct inventory inventory = {.json = options->json};
+    const char *expiring = NULL, *given = NULL;
+    const struct admin_option table[] = {
+        {.name = "application", .value = &inventory.application},
+        {.name = "name", .value = &inventory.name},
+        {.name = "expiring", .value = &expiring},
+        {.name = "folder", .value = &given},
+        {.name = "json", .flag = &inventory.json},
+    };
+
+    AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
+    AW_TRY(parse_days(expiring, &inventory));
+    AW_TRY(admin_audit_folder(options, given, &folder));
+    AW_TRY(audit_read(folder, 1, visit, &inventory));
+    if (!inventory.json)
+        printf(
+            "%lld of %lld certificates\n", (long long)inventory.shown, (long long)inventory.seen);
+    return AW_OK;
+}
