@@ -246,12 +246,19 @@ set_address(const uint8_t *octets, size_t size, struct aw_name *out)
     out->length = (uint8_t)strlen(out->text);
 }
 
+/* ::ffff:0:0/96: another name of an IPv4 address, which rules for that address would not see. */
+static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
 aw_result
 aw_name_from_address(const uint8_t *octets, size_t size, struct aw_name *out)
 {
-    *out = (struct aw_name){.form = AW_NAME_ADDRESS};
+    *out = (struct aw_name){0};
     if (size != 4 && size != 16)
         return aw_fail(AW_CODE_SYNTAX, "an IP address of %zu octets, expected 4 or 16", size);
+    if (size == 16 && memcmp(octets, mapped, sizeof(mapped)) == 0)
+        return aw_fail(AW_CODE_SYNTAX,
+            "the IPv4 address %u.%u.%u.%u in the form of IPv6 (RFC 4291 2.5.5.2)", octets[12],
+            octets[13], octets[14], octets[15]);
     set_address(octets, size, out);
     return AW_OK;
 }
@@ -271,7 +278,7 @@ aw_name_parse_address(const char *text, size_t length, struct aw_name *out)
     if (inet_pton(AF_INET, given, octets) == 1)
         set_address(octets, 4, out);
     else if (inet_pton(AF_INET6, given, octets) == 1)
-        set_address(octets, 16, out);
+        AW_TRY(aw_name_from_address(octets, 16, out));
     else
         return refuse(&in, "not an IP address");
     if (strcmp(given, out->text) == 0)

@@ -51,10 +51,12 @@ AW_MUST_USE aw_result aw_name_parse(const char *text, size_t length, struct aw_n
  */
 AW_MUST_USE aw_result aw_name_parse_file(const char *text, size_t length, struct aw_name *out);
 
-/** Parses an IPv4 or IPv6 address in canonical form only (no leading zeros, no zone, RFC 5952). */
+/** Parses an IPv4 or IPv6 address in canonical form only (no leading zeros, no zone, RFC 5952; no
+ * IPv4-mapped address). */
 AW_MUST_USE aw_result aw_name_parse_address(const char *text, size_t length, struct aw_name *out);
 
-/** Makes an address from 4 or 16 octets in network byte order. */
+/** Makes an address from 4 or 16 octets in network byte order; IPv4-mapped ones are refused: rules
+ * for the IPv4 address would not see them. AW_CODE_SYNTAX. */
 AW_MUST_USE aw_result aw_name_from_address(const uint8_t *octets, size_t size, struct aw_name *out);
 
 /** The ACME identifier type: "dns" or "ip". */

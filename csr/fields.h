@@ -57,7 +57,8 @@
     X(SAN_NUL, "csr.san.nul", "write host names without NUL octets")                             \
     X(SAN_CASE, "csr.san.case", "write host names in lower case")                                \
     X(SAN_NAME, "csr.san.name", "write host names as A-labels, as they are looked up in DNS")    \
-    X(SAN_ADDRESS, "csr.san.address", "an iPAddress has 4 or 16 octets (RFC 5280 4.2.1.6)")      \
+    X(SAN_ADDRESS, "csr.san.address",                                                            \
+        "an iPAddress has 4 octets for IPv4 and 16 for IPv6 (RFC 5280 4.2.1.6)")                 \
     X(SAN_TWICE, "csr.san.twice", "write each name once")                                        \
     X(NAMES_COUNT, "csr.names.count", "split the names over several certificates")               \
     X(KEY_TYPE, "csr.key.type", "make an EC key on P-256 or P-384, or an RSA key")               \

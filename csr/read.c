@@ -157,6 +157,18 @@ read_host(struct csr_fields *f, const struct der *text, struct aw_name *out)
 }
 
 static aw_result
+read_address(struct csr_fields *f, const struct der *octets, struct aw_name *out)
+{
+    struct aw_error error;
+    aw_result r = aw_name_from_address(octets->data, octets->size, out);
+
+    if (r.code != AW_CODE_SYNTAX)
+        return r;
+    aw_error_save(&error);
+    return csr_refuse(f, CSR_BAD_SAN_ADDRESS, "subjectAltName: %s", error.message);
+}
+
+static aw_result
 read_general_name(struct csr_fields *f, struct der *san, struct aw_name *out)
 {
     struct der value;
@@ -167,10 +179,7 @@ read_general_name(struct csr_fields *f, struct der *san, struct aw_name *out)
                 "%s in subjectAltName, expected host names and IP addresses", other_names[i].what);
     if (der_next(san) == DER_CONTEXT + 7) {
         AW_TRY(csr_take(f, san, DER_CONTEXT + 7, "an iPAddress", &value));
-        if (value.size != 4 && value.size != 16)
-            return csr_refuse(
-                f, CSR_BAD_SAN_ADDRESS, "an iPAddress of %zu octets in subjectAltName", value.size);
-        return aw_name_from_address(value.data, value.size, out);
+        return read_address(f, &value, out);
     }
     AW_TRY(csr_take(f, san, DER_CONTEXT + 2, "a dNSName of subjectAltName", &value));
     return read_host(f, &value, out);

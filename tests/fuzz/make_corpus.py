@@ -103,11 +103,12 @@ def request_seeds():
 
 def name_seeds():
     good = ["www.example.edu", "*.example.edu", "WWW.Example.EDU", "xn--bcher-kva.example.edu",
-            "bücher.example.edu", "localhost", "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1",
+            "bücher.example.edu", "localhost", "192.0.2.1", "2001:db8::1", "::192.0.2.1",
             "192.0.2.16/28", "2001:db8::/32", "a" * 63 + ".example.edu", "1.2.3.a4"]
     bad = ["", "example..edu", "www.example.edu.", "f*.example.edu", "*.*.example.edu", "a_b.edu",
            "ab--c.edu", "xn--a.edu", "1.2.3.4.5", "192.0.2.01", "2001:DB8::1", "192.0.2.17/28",
-           "a" * 64 + ".edu", "-a.edu", "a b.edu", "evil.edu\u202e", "fe80::1%eth0", "0x7f.1"]
+           "a" * 64 + ".edu", "-a.edu", "a b.edu", "evil.edu\u202e", "fe80::1%eth0", "0x7f.1",
+           "::ffff:192.0.2.1"]
     for number, name in enumerate(good):
         put("names", f"good-{number:02}", name)
     for number, name in enumerate(bad):
