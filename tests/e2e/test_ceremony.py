@@ -117,7 +117,7 @@ class AwkwardCa(unittest.TestCase):
         self.assertEqual(state["state"], "registered")
         self.assertNotEqual(requests[0][1]["nonce"], requests[1][1]["nonce"])
 
-    def test_location_on_another_origin_26(self):
+    def test_attack_26_location_on_another_origin(self):
         done, state, _, _ = self.course(
             [(201, {"Location": "https://evil.example.org/account/1"}, "{}")], status=None)
         self.assertNotEqual(done.status, 0)

@@ -60,7 +60,7 @@ class SignerStart(unittest.TestCase):
         log = self.start(USAGE, "pin-value")
         self.assertNotIn("1234", log)
 
-    def test_wrong_pin_is_tried_once_96c(self):
+    def test_attack_96c_a_wrong_pin_is_tried_once(self):
         path = self.world.token["TOKEN_PIN_FILE"]
         with open(path, encoding="ascii") as file:
             right = file.read()
@@ -102,7 +102,7 @@ class SignerStart(unittest.TestCase):
         os.chmod(self.world.path("run"), 0o777)
         self.start(FAILED, "run", "777")
 
-    def test_something_else_at_the_socket_97(self):
+    def test_attack_97_something_else_at_the_socket(self):
         os.symlink("/etc/passwd", self.world.socket)
         self.start(FAILED, self.world.socket)
         self.assertTrue(os.path.islink(self.world.socket))

@@ -156,7 +156,7 @@ class Conversation(unittest.TestCase):
                 stream.sendall(data)
                 reply = json.loads(self.message(stream))
                 self.assertEqual(reply["error"], "org.acmeward.Signer.InvalidRequest")
-        with socket.socket(socket.AF_UNIX) as stream:     # attack 15a, 105: too long
+        with self.subTest("attack 15a, 105: too long"), socket.socket(socket.AF_UNIX) as stream:
             stream.connect(self.world.socket)
             try:
                 stream.sendall(b"x" * (1 << 20))
@@ -166,8 +166,8 @@ class Conversation(unittest.TestCase):
                 pass    # closed while we were still sending: that is an answer too
         self.assertTrue(self.signer.WhoAmI()["applications"])
 
-    def test_two_messages_in_one_write(self):
-        with socket.socket(socket.AF_UNIX) as stream:     # attack 15b
+    def test_attack_15b_two_messages_in_one_write(self):
+        with socket.socket(socket.AF_UNIX) as stream:
             stream.connect(self.world.socket)
             stream.sendall(b'{"method":"org.acmeward.Signer.WhoAmI"}\0' * 2)
             data = b""

@@ -223,16 +223,18 @@ attack_104_a_failed_fsync_is_final(void **state)
     expect_ok("second", append(&scene, &seq));
     assert_int_equal(pthread_create(&waiter, NULL, wait_for_second, &scene), 0);
     gate_set(false, EIO);
-    expect_failure("104 first", audit_log_wait(scene.log, 1), AW_CODE_IO, "Input/output error");
+    expect_failure(
+        "attack 104: first", audit_log_wait(scene.log, 1), AW_CODE_IO, "Input/output error");
     pthread_join(waiter, NULL);
     gate_set(false, 0);
-    expect_failure("104 later", append(&scene, &seq), AW_CODE_IO, "Input/output error");
-    expect_failure("104 health", audit_log_healthy(scene.log), AW_CODE_IO, "Input/output error");
+    expect_failure("attack 104: later", append(&scene, &seq), AW_CODE_IO, "Input/output error");
+    expect_failure(
+        "attack 104: health", audit_log_healthy(scene.log), AW_CODE_IO, "Input/output error");
     assert_int_equal(gate.syncs, 1); /* no second try on the same file */
     assert_true(aw_error_last()->hint[0] != '\0');
     scene_close(&scene);
     scene_open(&scene);
-    expect_ok("104 restarted", append(&scene, &seq));
+    expect_ok("attack 104: restarted", append(&scene, &seq));
     scene_end(&scene);
 }
 

@@ -64,15 +64,15 @@ attack_104_full_disk_stops_the_log(void **state)
     set_size_limit((rlim_t)st.st_size + 100);
     r = scene_append(&scene, &seq);
     set_size_limit(RLIM_INFINITY);
-    expect_failure("104 write", r, AW_CODE_IO, "File too large");
-    expect_broken("104 afterwards", &scene, AW_CODE_IO, "File too large");
+    expect_failure("attack 104: write", r, AW_CODE_IO, "File too large");
+    expect_broken("attack 104: afterwards", &scene, AW_CODE_IO, "File too large");
     scene_close(&scene);
-    expect_ok("104 verify", audit_verify(scene.folder, &verdict));
+    expect_ok("attack 104: verify", audit_verify(scene.folder, &verdict));
     assert_int_equal(verdict.records, 3);
     assert_int_equal(verdict.torn, 100);
     scene_open(&scene);
     assert_int_equal(scene.repaired, 100);
-    expect_ok("104 restarted", scene_append(&scene, &seq));
+    expect_ok("attack 104: restarted", scene_append(&scene, &seq));
     assert_int_equal(seq, 4);
     scene_end(&scene);
 }

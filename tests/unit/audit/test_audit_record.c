@@ -202,18 +202,19 @@ attack_100_hostile_text_stays_in_its_line(void **state)
         const char *text;
         const char *back; /* NULL: as it was */
     } rows[] = {
-        {"100 line feed", "a\n{\"seq\":8}", NULL},
-        {"100 carriage return", "a\rb", NULL},
-        {"100 ESC sequence", "\x1b[2J\x1b]0;title\x07", NULL},
-        {"100 DEL", "a\x7f", NULL},
-        {"100 C1 CSI",
+        {"attack 100: line feed", "a\n{\"seq\":8}", NULL},
+        {"attack 100: carriage return", "a\rb", NULL},
+        {"attack 100: ESC sequence", "\x1b[2J\x1b]0;title\x07", NULL},
+        {"attack 100: DEL", "a\x7f", NULL},
+        {"attack 100: C1 CSI",
             "a\xc2\x9b"
             "31m",
             NULL},
-        {"100 quotes and backslash", "\"},{\\\"", NULL},
-        {"100 invalid UTF-8", "a\xff\xc0\xaf", "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
-        {"100 lone surrogate as UTF-8", "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
-        {"100 empty text", "", NULL},
+        {"attack 100: quotes and backslash", "\"},{\\\"", NULL},
+        {"attack 100: invalid UTF-8", "a\xff\xc0\xaf", "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+        {"attack 100: lone surrogate as UTF-8", "\xed\xa0\x80",
+            "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+        {"attack 100: empty text", "", NULL},
     };
 
     (void)state;

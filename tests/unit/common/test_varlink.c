@@ -205,7 +205,7 @@ joins_200_writes_15b(void **state)
 
 /* Attack 15a: a message that never ends. */
 static void
-gives_up_a_message_without_end_15a(void **state)
+attack_15a_a_message_without_end(void **state)
 {
     static const char bytes[4096] = {[0 ... 4095] = 'x'};
     AW_CLEANUP(pair_free) struct pair p = pair_make(SOCKETS);
@@ -313,7 +313,7 @@ drip(void *context)
 
 /* Attack 105: octets that keep coming reset the idle time, but not the total. */
 static void
-drip_does_not_extend_the_total_105(void **state)
+attack_105_drip_does_not_extend_the_total(void **state)
 {
     AW_CLEANUP(pair_free) struct pair p = pair_make(SOCKETS);
     pthread_t thread;
@@ -491,11 +491,11 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_messages_apart),
         cmocka_unit_test(joins_200_writes_15b),
-        cmocka_unit_test(gives_up_a_message_without_end_15a),
+        cmocka_unit_test(attack_15a_a_message_without_end),
         cmocka_unit_test(limit_is_exact),
         cmocka_unit_test(idle_deadline_passes),
         cmocka_unit_test(total_deadline_passes),
-        cmocka_unit_test(drip_does_not_extend_the_total_105),
+        cmocka_unit_test(attack_105_drip_does_not_extend_the_total),
         cmocka_unit_test(wipes_what_was_read),
         cmocka_unit_test(sends_more_than_the_buffers_hold),
         cmocka_unit_test(peer_that_does_not_read),

@@ -262,7 +262,7 @@ try_connect(const char *path, uid_t uid)
 }
 
 static void
-refuses_a_folder_others_may_write_96(void **state)
+attack_96_a_folder_others_may_write(void **state)
 {
     static const mode_t modes[] = {0775, 0757, 01777};
     AW_CLEANUP(place_free) struct place p = place_make();
@@ -278,7 +278,7 @@ refuses_a_folder_others_may_write_96(void **state)
 }
 
 static void
-refuses_a_folder_behind_a_link_96(void **state)
+attack_96_a_folder_behind_a_link(void **state)
 {
     AW_CLEANUP(place_free) struct place p = place_make();
     char link[48], path[64];
@@ -293,7 +293,7 @@ refuses_a_folder_behind_a_link_96(void **state)
 }
 
 static void
-refuses_a_folder_of_someone_else_96(void **state)
+attack_96_a_folder_of_someone_else(void **state)
 {
     AW_CLEANUP(place_free) struct place p = place_make();
 
@@ -306,7 +306,7 @@ refuses_a_folder_of_someone_else_96(void **state)
 
 /* Only root can be another user's server, in a folder that is trusted. */
 static void
-refuses_a_server_of_another_uid_96(void **state)
+attack_96_a_server_of_another_uid(void **state)
 {
     (void)state;
     if (getuid() != 0)
@@ -394,10 +394,10 @@ main(void)
         cmocka_unit_test(calls_and_hears_back),
         cmocka_unit_test(reads_answers_strictly),
         cmocka_unit_test(server_that_does_not_answer),
-        cmocka_unit_test(refuses_a_folder_others_may_write_96),
-        cmocka_unit_test(refuses_a_folder_behind_a_link_96),
-        cmocka_unit_test(refuses_a_folder_of_someone_else_96),
-        cmocka_unit_test(refuses_a_server_of_another_uid_96),
+        cmocka_unit_test(attack_96_a_folder_others_may_write),
+        cmocka_unit_test(attack_96_a_folder_behind_a_link),
+        cmocka_unit_test(attack_96_a_folder_of_someone_else),
+        cmocka_unit_test(attack_96_a_server_of_another_uid),
         cmocka_unit_test(nobody_listens),
         cmocka_unit_test(socket_without_permission),
         cmocka_unit_test(path_too_long),

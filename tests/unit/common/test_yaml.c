@@ -340,7 +340,7 @@ static const struct {
     {"escaped NUL", "owner: \"a\\0b\"\n", 0,
         "1:8: found a value with the control character U+0000, expected printable text on one "
         "line"},
-    {"100 escaped ESC", "owner: x\nnames: [\"a\\e[2J\"]\n", 0,
+    {"attack 100: escaped ESC", "owner: x\nnames: [\"a\\e[2J\"]\n", 0,
         "2:9: found a value with the control character U+001B, expected printable text on one "
         "line"},
     {"escaped C1", "owner: \"a\\x9b\"\n", 0,
@@ -352,7 +352,7 @@ static const struct {
     {"block text of two lines", "owner: |\n  a\n  b\n", 0,
         "1:8: found a value with the control character U+000A, expected printable text on one "
         "line"},
-    {"100 bidirectional control is escaped", "owner: x\n\"zz\\u202ezzzz\": 1\n", 0,
+    {"attack 100: bidirectional control is escaped", "owner: x\n\"zz\\u202ezzzz\": 1\n", 0,
         "2:1: unknown key \"zz\\xe2\\x80\\xaezzzz\"; known here: " KNOWN},
 };
 

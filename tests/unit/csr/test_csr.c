@@ -52,16 +52,17 @@ static const struct row subject_rows[] = {
     {"attack 52: two CNs in one RDN", SUBJECT, two_cn_in_set, "csr.subject.two-cn"},
     {"attack 54: NUL in the CN", SUBJECT, nul_cn, "csr.subject.nul"},
     {"attack 75: upper case in the CN", SUBJECT, upper_cn, "csr.subject.case"},
-    {"T61String CN", SUBJECT, t61_cn, "csr.subject.string"},
-    {"BMPString CN", SUBJECT, bmp_cn, "csr.subject.string"},
-    {"IA5String CN", SUBJECT, ia5_cn, "csr.subject.string"},
-    {"PrintableString with an asterisk", SUBJECT, odd_printable_cn, "csr.subject.string"},
-    {"O", SUBJECT, organization, "csr.subject.attribute"},
-    {"O beside CN", SUBJECT, organization_and_cn, "csr.subject.attribute"},
+    {"attack 128: T61String CN", SUBJECT, t61_cn, "csr.subject.string"},
+    {"attack 128: BMPString CN", SUBJECT, bmp_cn, "csr.subject.string"},
+    {"attack 128: IA5String CN", SUBJECT, ia5_cn, "csr.subject.string"},
+    {"attack 128: PrintableString with an asterisk", SUBJECT, odd_printable_cn,
+        "csr.subject.string"},
+    {"attack 129: O", SUBJECT, organization, "csr.subject.attribute"},
+    {"attack 129: O beside CN", SUBJECT, organization_and_cn, "csr.subject.attribute"},
     {"attack 62: e-mail address in the subject", SUBJECT, email_in_subject,
         "csr.subject.attribute"},
-    {"RDN without attribute", SUBJECT, empty_rdn, "csr.structure"},
-    {"something after the CN", SUBJECT, padded_cn, "csr.structure"},
+    {"attack 129: RDN without attribute", SUBJECT, empty_rdn, "csr.structure"},
+    {"attack 129: something after the CN", SUBJECT, padded_cn, "csr.structure"},
 };
 
 static void
@@ -76,6 +77,7 @@ subjects(void **state)
 PART(host_and_address, JOIN(dns("www.example.edu"), element(0x87, LITERAL("\xc0\0\x02\x10"))))
 PART(address6, element(0x87, LITERAL("\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01")))
 PART(address5, element(0x87, LITERAL("\xc0\0\x02\x10\x05")))
+PART(mapped_address, element(0x87, LITERAL("\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\x02\x10")))
 PART(address_and_mask, element(0x87, LITERAL("\xc0\0\x02\0\xff\xff\xff\0")))
 PART(other_name,
     JOIN(dns("www.example.edu"),
@@ -113,6 +115,7 @@ static const struct row name_rows[] = {
     {"attack 63: iPAddress is told apart", NAMES, host_and_address, ""},
     {"attack 63: IPv6", NAMES, address6, ""},
     {"attack 63: address of 5 octets", NAMES, address5, "csr.san.address"},
+    {"attack 131: IPv4-mapped address", NAMES, mapped_address, "csr.san.address"},
     {"attack 63: address with a mask", NAMES, address_and_mask, "csr.san.address"},
     {"attack 62: otherName", NAMES, other_name, "csr.san.other-name"},
     {"attack 62: e-mail address", NAMES, email, "csr.san.email"},
@@ -122,8 +125,8 @@ static const struct row name_rows[] = {
     {"attack 62: URI", NAMES, uri, "csr.san.uri"},
     {"attack 62: registeredID", NAMES, registered_id, "csr.san.registered-id"},
     {"attack 62: a form that does not exist", NAMES, unknown_form, "csr.structure"},
-    {"dNSName constructed", NAMES, constructed_dns, "csr.not-der"},
-    {"no name", NAMES, no_names, "csr.san.missing"},
+    {"attack 127: dNSName constructed", NAMES, constructed_dns, "csr.not-der"},
+    {"attack 130: no name", NAMES, no_names, "csr.san.missing"},
     {"attack 83a: a name twice", NAMES, same_name_twice, "csr.san.twice"},
     {"attack 83a: an address twice", NAMES, same_address_twice, "csr.san.twice"},
     {"as many names as allowed", NAMES, hundred_names, ""},
@@ -266,8 +269,8 @@ static const struct row extension_rows[] = {
     {"every extension there is", MORE_EXTENSIONS, all_extensions, ""},
     {"attack 55: two SAN extensions", MORE_EXTENSIONS, second_san, "csr.extension.twice"},
     {"attack 55: the same SAN again", MORE_EXTENSIONS, same_san_again, "csr.extension.twice"},
-    {"no SAN", EXTENSIONS, no_san, "csr.san.missing"},
-    {"no extension", EXTENSIONS, no_extension, "csr.san.missing"},
+    {"attack 130: no SAN", EXTENSIONS, no_san, "csr.san.missing"},
+    {"attack 130: no extension", EXTENSIONS, no_extension, "csr.san.missing"},
     {"attack 64: CA:TRUE", MORE_EXTENSIONS, ca_true, "csr.extension.ca"},
     {"attack 64: CA:TRUE as 0x01", MORE_EXTENSIONS, ca_true_odd, "csr.extension.ca"},
     {"attack 64: CA:FALSE spelt out", MORE_EXTENSIONS, ca_false_spelt, "csr.not-der"},
@@ -279,9 +282,9 @@ static const struct row extension_rows[] = {
     {"attack 64: cRLSign", MORE_EXTENSIONS, crl_sign, "csr.extension.key-usage"},
     {"attack 64: nonRepudiation", MORE_EXTENSIONS, non_repudiation, "csr.extension.key-usage"},
     {"attack 64: decipherOnly", MORE_EXTENSIONS, decipher_only, "csr.extension.key-usage"},
-    {"empty keyUsage", MORE_EXTENSIONS, no_usage, "csr.extension.key-usage"},
-    {"zero keyUsage", MORE_EXTENSIONS, zero_usage, "csr.extension.key-usage"},
-    {"keyUsage with trailing zero bits", MORE_EXTENSIONS, padded_usage, "csr.not-der"},
+    {"attack 136: empty keyUsage", MORE_EXTENSIONS, no_usage, "csr.extension.key-usage"},
+    {"attack 136: zero keyUsage", MORE_EXTENSIONS, zero_usage, "csr.extension.key-usage"},
+    {"attack 136: keyUsage with trailing zero bits", MORE_EXTENSIONS, padded_usage, "csr.not-der"},
     {"attack 64: codeSigning", MORE_EXTENSIONS, code_signing, "csr.extension.extended-key-usage"},
     {"attack 64: anyExtendedKeyUsage", MORE_EXTENSIONS, any_purpose,
         "csr.extension.extended-key-usage"},
@@ -293,18 +296,18 @@ static const struct row extension_rows[] = {
     {"TLS feature status_request_v2", MORE_EXTENSIONS, feature_17, "csr.extension.tls-feature"},
     {"two TLS features", MORE_EXTENSIONS, features_two, "csr.extension.tls-feature"},
     {"no TLS feature", MORE_EXTENSIONS, no_feature, "csr.extension.tls-feature"},
-    {"TLS feature, padded integer", MORE_EXTENSIONS, padded_feature, "csr.not-der"},
+    {"attack 127: TLS feature, padded integer", MORE_EXTENSIONS, padded_feature, "csr.not-der"},
     {"attack 64: subjectKeyIdentifier", MORE_EXTENSIONS, key_identifier, "csr.extension.unknown"},
     {"attack 64: nameConstraints", MORE_EXTENSIONS, name_constraints, "csr.extension.unknown"},
     {"attack 64: issuerAltName", MORE_EXTENSIONS, issuer_alt_name, "csr.extension.unknown"},
     {"attack 64: unknown, critical", MORE_EXTENSIONS, unknown_critical, "csr.extension.unknown"},
     {"keyUsage twice", MORE_EXTENSIONS, usage_twice, "csr.extension.twice"},
     {"critical SAN", EXTENSIONS, critical_san, ""},
-    {"critical FALSE spelt out", EXTENSIONS, spelt_default, "csr.not-der"},
-    {"critical TRUE as 0x01", EXTENSIONS, odd_true, "csr.not-der"},
-    {"a second value in an extension", EXTENSIONS, after_value, "csr.structure"},
-    {"a second SEQUENCE in the value", EXTENSIONS, inside_value, "csr.structure"},
-    {"constructed OCTET STRING", EXTENSIONS, constructed_value, "csr.not-der"},
+    {"attack 127: critical FALSE spelt out", EXTENSIONS, spelt_default, "csr.not-der"},
+    {"attack 127: critical TRUE as 0x01", EXTENSIONS, odd_true, "csr.not-der"},
+    {"attack 137: a second value in an extension", EXTENSIONS, after_value, "csr.structure"},
+    {"attack 137: a second SEQUENCE in the value", EXTENSIONS, inside_value, "csr.structure"},
+    {"attack 127: constructed OCTET STRING", EXTENSIONS, constructed_value, "csr.not-der"},
 };
 
 static void
@@ -344,14 +347,14 @@ static const struct row attribute_rows[] = {
     {"attack 56: the same twice", ATTRIBUTES, same_request_twice, "csr.attribute.twice"},
     {"attack 56: two values", ATTRIBUTES, two_values, "csr.attribute.values"},
     {"attack 56: Microsoft's beside ours", ATTRIBUTES, microsoft_too, "csr.attribute.unknown"},
-    {"Microsoft's alone", ATTRIBUTES, microsoft_request, "csr.attribute.unknown"},
-    {"no value", ATTRIBUTES, no_value, "csr.structure"},
+    {"attack 135: Microsoft's alone", ATTRIBUTES, microsoft_request, "csr.attribute.unknown"},
+    {"attack 135: no value", ATTRIBUTES, no_value, "csr.structure"},
     {"no attribute", ATTRIBUTES, no_attribute, "csr.attribute.missing"},
     {"attack 65: challengePassword", ATTRIBUTES, challenge_password,
         "csr.attribute.challenge-password"},
     {"attack 65: challengePassword last", ATTRIBUTES, challenge_password_last,
         "csr.attribute.challenge-password"},
-    {"unstructuredName", ATTRIBUTES, unstructured_name, "csr.attribute.unknown"},
+    {"attack 135: unstructuredName", ATTRIBUTES, unstructured_name, "csr.attribute.unknown"},
     {"attack 66: version 2", VERSION, version_2, "csr.version"},
     {"attack 66: version 3", VERSION, version_3, "csr.version"},
     {"attack 66: negative version", VERSION, version_negative, "csr.version"},
@@ -390,8 +393,9 @@ encodings(void **state)
     assert_true(verdict_is("a good one", good, ""));
     assert_true(verdict_is("attack 61: a NUL after it", JOIN(good, LITERAL("\0")), "csr.trailing"));
     assert_true(verdict_is("attack 61: itself after it", JOIN(good, good), "csr.trailing"));
-    assert_true(verdict_is("BER: longer length", with_long_length(good), "csr.not-der"));
-    assert_true(verdict_is("BER: indefinite length",
+    assert_true(
+        verdict_is("attack 127: BER: longer length", with_long_length(good), "csr.not-der"));
+    assert_true(verdict_is("attack 127: BER: indefinite length",
         JOIN(LITERAL("\x30\x80"), contents, LITERAL("\0\0")), "csr.not-der"));
     assert_true(verdict_is("attack 61: octets inside",
         element(0x30, JOIN(contents, LITERAL("\x05\0"))), "csr.structure"));

@@ -23,10 +23,11 @@ static const struct {
     {"P-256", KEY_P256, "SHA256", ""},
     {"P-384", KEY_P384, "SHA384", ""},
     {"P-256 with SHA-512", KEY_P256, "SHA512", ""},
-    {"P-521", KEY_P521, "SHA512", "csr.key.curve"},
-    {"secp256k1", KEY_SECP256K1, "SHA256", "csr.key.curve"},
-    {"explicit parameters of P-256", KEY_P256_EXPLICIT, "SHA256", "csr.key.explicit-curve"},
-    {"Ed25519", KEY_ED25519, "SHA512", "csr.key.type"},
+    {"attack 114: P-521", KEY_P521, "SHA512", "csr.key.curve"},
+    {"attack 114: secp256k1", KEY_SECP256K1, "SHA256", "csr.key.curve"},
+    {"attack 114: explicit parameters of P-256", KEY_P256_EXPLICIT, "SHA256",
+        "csr.key.explicit-curve"},
+    {"attack 134: Ed25519", KEY_ED25519, "SHA512", "csr.key.type"},
     {"RSA 2048", KEY_RSA_2048, "SHA256", ""},
     {"RSA 2048 with SHA-384", KEY_RSA_2048, "SHA384", ""},
     {"RSA 3072", KEY_RSA_3072, "SHA256", ""},
@@ -34,13 +35,13 @@ static const struct {
     {"attack 67: RSA 1024", KEY_RSA_1024, "SHA256", "csr.key.rsa-bits"},
     {"attack 67: RSA 2047", KEY_RSA_2047, "SHA256", "csr.key.rsa-bits"},
     {"attack 67: exponent 3", KEY_RSA_EXPONENT_3, "SHA256", "csr.key.rsa-exponent"},
-    {"weak: CVE-2017-15361", KEY_RSA_ROCA, "SHA256", "csr.key.weak"},
-    {"weak: close primes", KEY_RSA_CLOSE_PRIMES, "SHA256", "csr.key.weak"},
-    {"weak: small factor", KEY_RSA_SMALL_FACTOR, "SHA256", "csr.key.weak"},
+    {"attack 113: CVE-2017-15361", KEY_RSA_ROCA, "SHA256", "csr.key.weak"},
+    {"attack 113: close primes", KEY_RSA_CLOSE_PRIMES, "SHA256", "csr.key.weak"},
+    {"attack 113: small factor", KEY_RSA_SMALL_FACTOR, "SHA256", "csr.key.weak"},
     {"attack 70: SHA-1, EC", KEY_P256, "SHA1", "csr.signature.sha1"},
     {"attack 70: SHA-1, RSA", KEY_RSA_2048, "SHA1", "csr.signature.sha1"},
-    {"SHA-224", KEY_P256, "SHA224", "csr.signature.algorithm"},
-    {"MD5", KEY_RSA_2048, "MD5", "csr.signature.algorithm"},
+    {"attack 134: SHA-224", KEY_P256, "SHA224", "csr.signature.algorithm"},
+    {"attack 134: MD5", KEY_RSA_2048, "MD5", "csr.signature.algorithm"},
 };
 
 static void
@@ -120,25 +121,25 @@ PART(dsa, SEQUENCE(SEQUENCE(oid("1.2.840.10040.4.1")), bits(integer(2))))
 /* The signatures of these are P-256's, so an RSA key that got as far would fail by its algorithm.
  */
 static const struct row key_form_rows[] = {
-    {"point off the curve", KEY_INFO, off_curve, "csr.key.point"},
-    {"compressed point", KEY_INFO, compressed, "csr.key.point"},
-    {"hybrid point", KEY_INFO, hybrid, "csr.key.point"},
-    {"hybrid point, odd", KEY_INFO, hybrid_odd, "csr.key.point"},
-    {"point at infinity", KEY_INFO, infinity, "csr.key.point"},
-    {"no point", KEY_INFO, no_point, "csr.key.point"},
-    {"point and an octet", KEY_INFO, long_point, "csr.key.point"},
-    {"implicit curve", KEY_INFO, implicit_curve, "csr.key.explicit-curve"},
-    {"no curve", KEY_INFO, no_curve, "csr.key.explicit-curve"},
-    {"two curves", KEY_INFO, two_curves, "csr.structure"},
-    {"bit string with unused bits", KEY_INFO, odd_bits, "csr.not-der"},
-    {"something after the key", KEY_INFO, after_key, "csr.structure"},
+    {"attack 115: point off the curve", KEY_INFO, off_curve, "csr.key.point"},
+    {"attack 115: compressed point", KEY_INFO, compressed, "csr.key.point"},
+    {"attack 115: hybrid point", KEY_INFO, hybrid, "csr.key.point"},
+    {"attack 115: hybrid point, odd", KEY_INFO, hybrid_odd, "csr.key.point"},
+    {"attack 115: point at infinity", KEY_INFO, infinity, "csr.key.point"},
+    {"attack 115: no point", KEY_INFO, no_point, "csr.key.point"},
+    {"attack 115: point and an octet", KEY_INFO, long_point, "csr.key.point"},
+    {"attack 114: implicit curve", KEY_INFO, implicit_curve, "csr.key.explicit-curve"},
+    {"attack 114: no curve", KEY_INFO, no_curve, "csr.key.explicit-curve"},
+    {"attack 114: two curves", KEY_INFO, two_curves, "csr.structure"},
+    {"attack 127: bit string with unused bits", KEY_INFO, odd_bits, "csr.not-der"},
+    {"attack 127: something after the key", KEY_INFO, after_key, "csr.structure"},
     {"attack 67: exponent 1", KEY_INFO, exponent_1, "csr.key.rsa-exponent"},
     {"attack 67: exponent 0", KEY_INFO, exponent_0, "csr.key.rsa-exponent"},
     {"attack 67: RSA 16384", KEY_INFO, modulus_16384, "csr.key.rsa-bits"},
     {"attack 67: RSA 0", KEY_INFO, modulus_0, "csr.key.rsa-bits"},
-    {"RSA without NULL", KEY_INFO, rsa_without_null, "csr.structure"},
-    {"RSA-PSS key", KEY_INFO, rsa_pss, "csr.key.type"},
-    {"DSA key", KEY_INFO, dsa, "csr.key.type"},
+    {"attack 134: RSA without NULL", KEY_INFO, rsa_without_null, "csr.structure"},
+    {"attack 134: RSA-PSS key", KEY_INFO, rsa_pss, "csr.key.type"},
+    {"attack 134: DSA key", KEY_INFO, dsa, "csr.key.type"},
 };
 
 static void
@@ -157,9 +158,9 @@ moduli_that_cannot_sign(void **state)
         octets (*key_info)(void);
         const char *rule;
     } rows[] = {
-        {"weak: even modulus", even_modulus, "csr.key.weak"},
-        {"padded modulus", padded_modulus, "csr.not-der"},
-        {"padded exponent", padded_exponent, "csr.not-der"},
+        {"attack 113: even modulus", even_modulus, "csr.key.weak"},
+        {"attack 127: padded modulus", padded_modulus, "csr.not-der"},
+        {"attack 127: padded exponent", padded_exponent, "csr.not-der"},
     };
     uint8_t signature[257] = {0};
     unsigned failures = 0;

@@ -224,7 +224,7 @@ test_keys_serve_no_other_purpose(void **state)
 
 /* Another HMAC than the one imported for, or a shorter one, would be another oracle (attack 87). */
 static void
-test_mac_key_does_one_hmac(void **state)
+attack_87_a_mac_key_does_one_hmac(void **state)
 {
     static const CK_MECHANISM_TYPE others[] = {CKM_MD5_HMAC, CKM_SHA_1_HMAC, CKM_SHA224_HMAC,
         CKM_SHA384_HMAC, CKM_SHA512_HMAC, CKM_SHA256_HMAC_GENERAL};
@@ -361,7 +361,7 @@ main(void)
         cmocka_unit_test(test_wrapping_itself_works),
         cmocka_unit_test(test_keys_cannot_be_weakened),
         cmocka_unit_test(test_keys_serve_no_other_purpose),
-        cmocka_unit_test(test_mac_key_does_one_hmac),
+        cmocka_unit_test(attack_87_a_mac_key_does_one_hmac),
         cmocka_unit_test(test_digest_key_gives_a_digest_only),
         cmocka_unit_test(test_examination),
     };

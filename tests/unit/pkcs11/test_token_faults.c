@@ -266,7 +266,7 @@ try_open(void)
 
 /* Attack 96c: the token refuses the PIN; however often we are started, it is not tried again. */
 static void
-test_a_refused_pin_is_tried_once(void **state)
+attack_96c_a_refused_pin_is_tried_once(void **state)
 {
     static const char *const answers[] = {"CKR_PIN_INCORRECT", "CKR_PIN_INVALID",
         "CKR_PIN_LEN_RANGE", "CKR_PIN_EXPIRED", "CKR_PIN_LOCKED"};
@@ -380,7 +380,7 @@ test_one_login_for_all_threads(void **state)
 
 /* Attack 96c: not one try for each thread. */
 static void
-test_one_wrong_pin_for_all_threads(void **state)
+attack_96c_one_wrong_pin_for_all_threads(void **state)
 {
     struct worker workers[THREADS];
 
@@ -431,11 +431,11 @@ main(void)
         test_row(test_failing_recovery),
         test_row(test_wrong_signatures_do_not_leave),
         test_row(test_a_mac_key_that_changed_is_refused),
-        test_closed(test_a_refused_pin_is_tried_once),
+        test_closed(attack_96c_a_refused_pin_is_tried_once),
         test_closed(test_flags_are_read_before_a_login),
         test_row(test_flags_are_read_before_a_login_again),
         test_row(test_one_login_for_all_threads),
-        test_row(test_one_wrong_pin_for_all_threads),
+        test_row(attack_96c_one_wrong_pin_for_all_threads),
         test_closed(test_a_stuck_token_is_busy),
     };
 

@@ -299,7 +299,7 @@ stop_counting(void)
 
 /* Attack 96c: a restart loop with a wrong PIN. */
 static void
-test_wrong_pin_is_tried_once(void **state)
+attack_96c_a_wrong_pin_is_tried_once(void **state)
 {
     struct softhsm *h = *state;
     token *t = NULL;
@@ -508,7 +508,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_pin_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pin_symlink_is_refused, setup, teardown),
         cmocka_unit_test(test_permission_bits_by_folder),
-        cmocka_unit_test_setup_teardown(test_wrong_pin_is_tried_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(attack_96c_a_wrong_pin_is_tried_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answers_to_login, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_marker_no_login, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flags_before_login, setup, teardown),

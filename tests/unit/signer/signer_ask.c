@@ -199,6 +199,46 @@ world_record_free(struct world_record *record)
     audit_record_free(&record->record);
 }
 
+/* Refusals. */
+
+static bool
+record_is(struct world *w, const struct world_row *row, const struct peer *peer)
+{
+    AW_CLEANUP(world_record_free) struct world_record last = {0};
+    enum sign_operation operation;
+
+    world_last(w, &last);
+    const struct audit_entry *entry = last.entry;
+    assert_true(sign_operation_parse(row->method, &operation));
+    if (entry->verdict != NULL && strcmp(entry->verdict, "refuse") == 0 && entry->rule != NULL &&
+        strcmp(entry->rule, row->rule) == 0 && entry->message != NULL && entry->uid == peer->uid &&
+        strcmp(entry->operation, sign_operation_name(operation)) == 0)
+        return true;
+    print_error("%s: recorded as %s %s\n", row->name, entry->verdict ? entry->verdict : "",
+        entry->rule ? entry->rule : "");
+    return false;
+}
+
+bool
+world_refuses(struct world *w, const struct world_row *row)
+{
+    AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
+    struct peer peer = world_peer(row->user, NULL);
+    int64_t before = world_position(w);
+    int outcome = world_ask(w, &peer, row->method, row->parameters, &reply);
+    /* What does not parse is no decision. */
+    bool decided = row->outcome != WORLD_INVALID;
+
+    if (outcome != row->outcome || (row->rule == NULL) != (reply.rule == NULL) ||
+        (row->rule != NULL && strcmp(row->rule, reply.rule) != 0) || reply.jws != NULL ||
+        reply.message == NULL || world_position(w) - before != (decided ? 1 : 0)) {
+        print_error("%s: outcome %d, rule %s: %s\n", row->name, outcome,
+            reply.rule ? reply.rule : "", reply.message ? reply.message : "");
+        return false;
+    }
+    return !decided || record_is(w, row, &peer);
+}
+
 /* Signatures. */
 
 static EVP_PKEY *

@@ -67,6 +67,17 @@ enum { WORLD_INVALID = 100, WORLD_UNAVAILABLE };
 int world_ask(struct world *w, const struct peer *peer, const char *method, const char *parameters,
     struct sign_reply *reply);
 
+/** A row of requests that are to be refused. */
+struct world_row {
+    const char *name, *user, *method, *parameters;
+    int outcome;
+    const char *rule; /**< of a refusal; the field of an invalid request, NULL: none */
+};
+
+/** True when it is refused so, unsigned and recorded; else prints the row's name. What does not
+ * parse is no decision, and not recorded. */
+bool world_refuses(struct world *w, const struct world_row *row);
+
 /** A call on one of the two sockets' services, by its full name, and what is answered. */
 struct world_answer {
     cJSON *json;

@@ -125,7 +125,7 @@ no_signature_when_the_log_was_removed(void **state)
 
 /* Attack 104. */
 static void
-no_signature_when_the_disk_is_full(void **state)
+attack_104_no_signature_when_the_disk_is_full(void **state)
 {
     struct world *w = *state;
     struct rlimit limit, full;
@@ -576,7 +576,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(no_signature_when_the_log_was_removed),
-        TEST(no_signature_when_the_disk_is_full),
+        TEST(attack_104_no_signature_when_the_disk_is_full),
         TEST(no_refusal_unrecorded),
         TEST(a_failing_token_is_no_refusal),
         TEST(a_token_gone_is_noticed_at_the_first_look),

@@ -216,7 +216,7 @@ every_message_gets_its_answer(void **state)
 
 /* Attack 15b: two calls in one write; attack 105: 200 writes for one. */
 static void
-writes_are_no_messages(void **state)
+attacks_15b_and_105_writes_are_no_messages(void **state)
 {
     struct fixture *f = *state;
     const char call[] = CALL "Good\"}";
@@ -235,7 +235,7 @@ writes_are_no_messages(void **state)
 
 /* Attack 15a, 105: the peer is told, and that is the end. */
 static void
-a_message_that_never_ends(void **state)
+attacks_15a_and_105_a_message_that_never_ends(void **state)
 {
     struct fixture *f = *state;
     char block[4096];
@@ -565,8 +565,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(every_message_gets_its_answer),
-        TEST(writes_are_no_messages),
-        TEST(a_message_that_never_ends),
+        TEST(attacks_15b_and_105_writes_are_no_messages),
+        TEST(attacks_15a_and_105_a_message_that_never_ends),
         TEST(a_message_that_is_cut_off),
         TEST(who_has_no_business_is_dropped_at_accept),
         TEST(limits_hold_and_what_is_closed_is_free_again),
