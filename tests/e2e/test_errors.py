@@ -149,13 +149,32 @@ class SignerStart(unittest.TestCase):
         self.start(FAILED, "audit.jsonl")
         self.world.admin("audit", "verify", status=FAILED)
 
-    def test_environment_of_the_daemon_weakens_nothing_108(self):
+    def test_attack_108_environment_of_the_daemon(self):
+        # Whoever opened the FIFO for OpenSSL's configuration would wait for it for ever.
+        fifo = self.world.path("openssl.cnf")
+        os.mkfifo(fifo)
+        self.world.signer_environment = {
+            "OPENSSL_CONF": fifo, "OPENSSL_MODULES": "/nonexistent", "OPENSSL_ENGINES": "/nonexistent",
+            "P11_KIT_STRICT": "yes", "P11_KIT_NO_USER_CONFIG": "no", "PKCS11_PIN": "0000",
+            "PKCS11_MODULE_PATH": "/nonexistent", "https_proxy": "http://192.0.2.1:1",
+            "SQLITE_TMPDIR": "/nonexistent", "TMPDIR": "/nonexistent", "TZ": ":/etc/passwd",
+            "LANG": "none", "LISTEN_FDS": "9", "LISTEN_PID": "1", "ACMEWARD_CONFIG": "/nonexistent",
+            "ACMEWARD_INSECURE": "1", "SSLKEYLOGFILE": self.world.path("keys.log")}
         self.world.start_signer()
+        self.assertFalse(self.world.admin("--json", "status").json()["frozen"])
+        self.world.admin("account", "create", "loopback-ov")
+        with self.assertRaises(OSError):
+            os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)     # ENXIO: nobody reads it
+        self.assertFalse(os.path.exists(self.world.path("keys.log")))
         with open(f"/proc/{self.world.signer.pid}/environ", "rb") as file:
-            self.assertNotIn(b"PIN", file.read())
+            self.assertNotIn(b"PIN=" + self.pin().encode(), file.read())
         with open(f"/proc/{self.world.signer.pid}/limits", encoding="ascii") as file:
             core = [line for line in file if line.startswith("Max core file size")][0]
         self.assertEqual(core.split()[4:6], ["0", "0"])
+
+    def pin(self):
+        with open(self.world.token["TOKEN_PIN_FILE"], encoding="ascii") as file:
+            return file.read().strip()
 
 
 class Running(unittest.TestCase):

@@ -117,6 +117,7 @@ class World:
         self.signer_log = os.path.join(self.folder, "signer.log")
         self.token = {}
         self.orders_per_day = 0
+        self.signer_environment = {}
         self.http_port = free_ports(1)[0]
 
     def __enter__(self):
@@ -221,7 +222,8 @@ accounts:
             self.signer = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", SIGNER, "--config", self.config],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-                env=environment(SOFTHSM2_CONF=self.token["SOFTHSM2_CONF"]))
+                env=environment(SOFTHSM2_CONF=self.token["SOFTHSM2_CONF"],
+                                **self.signer_environment))
         return self.signer
 
     def start_signer(self):

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "policy/system.h"
@@ -67,6 +70,77 @@ what_is_no_socket_is_nobody(void **state)
     assert_int_equal(peer_from_fd(-1, &peer).code, AW_CODE_IO);
     close(ends[0]);
     close(ends[1]);
+}
+
+/* Sockets that change hands. */
+
+static int
+listen_somewhere(char folder[64], struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(folder, 64, "/tmp/aw-peer-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chmod(folder, 0755), 0);
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    snprintf(address->sun_path, sizeof(address->sun_path), "%s/s", folder);
+    assert_int_equal(bind(fd, (struct sockaddr *)address, sizeof(*address)), 0);
+    assert_int_equal(chmod(address->sun_path, 0666), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    return fd;
+}
+
+/* In a child: connects as `before`, becomes `after`, and only then says something. */
+static pid_t
+connect_and_become(const struct sockaddr_un *address, uid_t before, uid_t after)
+{
+    pid_t child = fork();
+
+    if (child != 0)
+        return child;
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    bool good = fd >= 0 && seteuid(before) == 0 &&
+                connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 &&
+                seteuid(0) == 0 && setuid(after) == 0 && write(fd, "x", 1) == 1;
+    _exit(good ? 0 : 1);
+}
+
+/* SO_PEERCRED is of the moment of connect: who takes a socket over acts as who opened it, and a
+ * socket taken from somebody else gives nothing of one's own. */
+static void
+attack_95_a_socket_passed_on_after_connect(void **state)
+{
+    static const struct {
+        const char *name;
+        uid_t before, after;
+    } rows[] = {{"attack 95: opened by daemon, used by bin", 1, 2},
+        {"attack 95: opened by bin, used by daemon", 2, 1}};
+    struct sockaddr_un address;
+    char folder[64];
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    int listening = listen_somewhere(folder, &address);
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        struct peer peer = {0};
+        char said = 0;
+        int status = 1;
+        pid_t child = connect_and_become(&address, rows[i].before, rows[i].after);
+        assert_true(child > 0);
+        int fd = accept(listening, NULL, NULL);
+        assert_true(fd >= 0);
+        assert_int_equal(read(fd, &said, 1), 1);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        assert_int_equal(peer_from_fd(fd, &peer).code, AW_CODE_OK);
+        if (peer.uid != rows[i].before)
+            fail_msg("%s: uid %u", rows[i].name, (unsigned)peer.uid);
+        close(fd);
+    }
+    close(listening);
+    unlink(address.sun_path);
+    assert_int_equal(rmdir(folder), 0);
 }
 
 /* Roles. */
@@ -162,6 +236,7 @@ main(void)
         cmocka_unit_test(the_kernel_says_who_it_is),
         cmocka_unit_test(a_uid_without_a_name_keeps_its_number),
         cmocka_unit_test(what_is_no_socket_is_nobody),
+        cmocka_unit_test(attack_95_a_socket_passed_on_after_connect),
         cmocka_unit_test(the_highest_role_counts),
         cmocka_unit_test(the_system_knows_its_users),
     };
