@@ -87,6 +87,21 @@ check_accounts(const struct aw_config *config)
         FUZZ_CHECK(accounts.items[i].network_count == config->accounts[i].network_count);
 }
 
+/* What has all that a signer needs has all that policies need. */
+static void
+check_alone(const struct aw_config *whole)
+{
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
+    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
+    aw_result r = aw_config_load_accounts("/signer.yaml", &faults, &config);
+
+    fuzz_check_faults(&faults);
+    FUZZ_CHECK(aw_ok(r) == (config != NULL) && aw_ok(r) == (faults.total == 0));
+    FUZZ_CHECK(whole == NULL || (config != NULL && config->account_count == whole->account_count));
+    if (config != NULL)
+        check_accounts(config);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -98,6 +113,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     aw_result r = aw_config_load("/signer.yaml", &faults, &config);
     fuzz_check_faults(&faults);
     FUZZ_CHECK(aw_ok(r) == (config != NULL) && aw_ok(r) == (faults.total == 0));
+    check_alone(config);
     if (config == NULL) {
         FUZZ_CHECK(r.code == AW_CODE_CONFIG);
         return 0;
