@@ -88,6 +88,8 @@ print_record(const struct audit_record *record)
     if (entry->kind == AUDIT_CLAIM || entry->name_count == 0)
         print_escaped("  ", entry->url);
     print_escaped("  account ", entry->account);
+    if (entry->count != 0)
+        printf("  %lld times", (long long)entry->count);
     print_escaped("\n        ", entry->message);
     putchar('\n');
 }

@@ -19,9 +19,12 @@
 
 /** Limits. */
 enum {
-    AUDIT_RECORD_MAX = 64 * 1024, /**< octets of a line with its newline */
-    AUDIT_DIGEST_SIZE = 32,       /**< SHA-256 */
-    AUDIT_QUEUE_MAX = 4096,       /**< records waiting to become durable */
+    AUDIT_RECORD_MAX = 64 * 1024,     /**< octets of a line with its newline */
+    AUDIT_DIGEST_SIZE = 32,           /**< SHA-256 */
+    AUDIT_QUEUE_MAX = 4096,           /**< records waiting to become durable */
+    AUDIT_QUEUE_RESERVED = 1024,      /**< of these for what is permitted */
+    AUDIT_RESERVE = 64 * 1024 * 1024, /**< octets of the file system for what is permitted: some
+                                          80,000 records; of one under 640 MiB a tenth */
 };
 
 /** Kinds of records: name in the file. */
@@ -29,6 +32,7 @@ enum {
     X(START, "start")             /* the signer started: version, configuration digest */ \
     X(STOP, "stop")               /* it ended in order */                                 \
     X(DECISION, "decision")       /* an application's request: permit or refuse */        \
+    X(REFUSALS, "refusals")       /* how many were refused beyond a user's budget */      \
     X(CLAIM, "claim")             /* URLs named for an order */                           \
     X(CERTIFICATE, "certificate") /* a certificate handed back */                         \
     X(ADMIN, "admin")             /* an administrator's operation: permit or refuse */    \
@@ -79,6 +83,7 @@ struct audit_entry {
     const char *certificate; /**< SHA-256 of the certificate, hex */
     bool has_verified;       /**< certificate: issuers are pinned for its CA, so it was verified */
     bool verified;           /**< it chains to them */
+    int64_t count;           /**< refusals: how many; 0: none */
     const char *message;     /**< for a person */
 };
 
@@ -131,6 +136,7 @@ AW_MUST_USE aw_result audit_log_append(
 struct audit_receipt {
     int64_t seq;
     int64_t time; /**< as recorded: the entry's, or later where the clock went back */
+    size_t size;  /**< octets of its line */
     char digest[2 * AUDIT_DIGEST_SIZE + 1]; /**< hex digest of its line: covers all before it */
 };
 
@@ -146,6 +152,17 @@ AW_MUST_USE aw_result audit_log_wait(audit_log *log, int64_t seq);
 
 /** The last sequence number appended and made durable. */
 void audit_log_position(audit_log *log, int64_t *appended, int64_t *durable);
+
+/** Room for records, as of the last batch or audit_log_healthy. */
+struct audit_room {
+    int64_t free;    /**< octets that the file system has left for us, less what waits */
+    int64_t reserve; /**< of these for what is permitted */
+    bool spare;      /**< there is more than the reserves of file system and queue: what permits
+                          nothing may be written. Where the room is not known there is none */
+};
+
+/** Says how much room there is. Never blocks on the disk. */
+void audit_log_room(audit_log *log, struct audit_room *out);
 
 /**
  * Fails when the log is broken, or its file was removed, replaced, cut or written to behind our

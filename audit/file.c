@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -233,4 +234,18 @@ audit_file_check(const struct audit_file *file, int64_t least, int64_t most)
     if (own.st_size > most)
         return tampered(file, "written to by somebody else");
     return AW_OK;
+}
+
+void
+audit_file_space(const struct audit_file *file, struct audit_file_space *out)
+{
+    struct statvfs st;
+
+    *out = (struct audit_file_space){.free = 0, .reserve = AUDIT_RESERVE};
+    if (fstatvfs(file->fd, &st) != 0 || st.f_bavail > INT64_MAX / st.f_frsize)
+        return;
+    int64_t tenth = (int64_t)(st.f_blocks * st.f_frsize / 10);
+    out->free = (int64_t)(st.f_bavail * st.f_frsize);
+    if (tenth < out->reserve)
+        out->reserve = tenth;
 }

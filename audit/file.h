@@ -42,6 +42,14 @@ AW_MUST_USE aw_result audit_file_cut(const struct audit_file *file, int64_t whol
 AW_MUST_USE aw_result audit_file_append(
     const struct audit_file *file, const void *bytes, size_t size);
 
+/** Room on the file system for us, and how much of it is kept for what is permitted. */
+struct audit_file_space {
+    int64_t free, reserve; /**< octets */
+};
+
+/** Asks the file system; where it does not tell, there is no room. */
+void audit_file_space(const struct audit_file *file, struct audit_file_space *out);
+
 /**
  * Fails when the path does not lead to this file any more, or when the file has not from `least` to
  * `most` octets.

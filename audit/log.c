@@ -33,14 +33,15 @@ struct audit_log {
     unsigned turn; /* batches that the writer has taken: the one in flight is done[turn % 2] */
     int64_t taken; /* last record of the batch in flight */
     audit_hasher *hasher;
-    struct batch queue;        /* appended, not yet taken by the writer */
-    int64_t appended;          /* the chain's end: sequence number, */
-    int64_t time;              /* time */
-    char head[AUDIT_HEX_SIZE]; /* and digest of the last record appended */
-    struct audit_tree tree;    /* over all records appended */
-    int64_t durable;           /* sequence number of the last durable record */
-    int64_t size;              /* octets of the file that are durable */
-    size_t in_flight;          /* octets that the writer may or may not have written yet */
+    struct batch queue;            /* appended, not yet taken by the writer */
+    int64_t appended;              /* the chain's end: sequence number, */
+    int64_t time;                  /* time */
+    char head[AUDIT_HEX_SIZE];     /* and digest of the last record appended */
+    struct audit_tree tree;        /* over all records appended */
+    int64_t durable;               /* sequence number of the last durable record */
+    int64_t size;                  /* octets of the file that are durable */
+    size_t in_flight;              /* octets that the writer may or may not have written yet */
+    struct audit_file_space space; /* as of the last batch */
     bool closing;
     bool broken;
     struct aw_error cause; /* first failure of a broken log */
@@ -119,6 +120,7 @@ finish_batch(audit_log *log, aw_result r, size_t size, int64_t last)
         r = audit_file_check(&log->file, log->size + (int64_t)size, log->size + (int64_t)size);
     if (!aw_ok(settle_result(log, r)))
         return false;
+    audit_file_space(&log->file, &log->space);
     log->size += (int64_t)size;
     log->in_flight = 0;
     log->durable = last;
@@ -242,6 +244,7 @@ audit_log_open(const char *folder, audit_log **out, size_t *repaired)
     AW_TRY(find_end(log, &heads, repaired));
     if (*repaired > 0)
         AW_TRY(audit_file_cut(&log->file, log->size, *repaired));
+    audit_file_space(&log->file, &log->space);
     AW_TRY(start_writer(log));
     *out = AW_MOVE(log);
     return AW_OK;
@@ -317,6 +320,7 @@ audit_log_record(audit_log *log, const struct audit_entry *entry, struct audit_r
     memcpy(log->head, digest, sizeof(log->head));
     receipt->seq = record.seq;
     receipt->time = record.entry.time;
+    receipt->size = length + 1;
     memcpy(receipt->digest, digest, sizeof(receipt->digest));
     pthread_cond_signal(&log->work);
     return AW_OK;
@@ -371,10 +375,22 @@ audit_log_head(audit_log *log, struct audit_head *out)
     return audit_tree_root(&tree, hasher, &out->root);
 }
 
+void
+audit_log_room(audit_log *log, struct audit_room *out)
+{
+    HOLD(log);
+    out->free = log->space.free - (int64_t)(log->queue.size + log->in_flight);
+    out->reserve = log->space.reserve;
+    out->spare = out->free > out->reserve &&
+                 log->appended - log->durable < AUDIT_QUEUE_MAX - AUDIT_QUEUE_RESERVED &&
+                 log->queue.size + log->in_flight < QUEUE_OCTETS_MAX / 4 * 3;
+}
+
 aw_result
 audit_log_healthy(audit_log *log)
 {
     HOLD(log);
+    audit_file_space(&log->file, &log->space);
     AW_TRY(settle_result(log, AW_OK));
     return settle_result(
         log, audit_file_check(&log->file, log->size, log->size + (int64_t)log->in_flight));

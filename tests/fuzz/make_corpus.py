@@ -336,9 +336,10 @@ def audit_seeds():
                 names=["a.example.edu", "b.example.edu"], policy=digest, input=digest, order=1,
                 order_url=BASE + "order/1", url=BASE + "order/1/finalize", url_kind="finalize",
                 csr=digest, key=digest, serial="01ff", not_after=1795478400,
-                issuer="CN=R1,O=CA", certificate=digest, verified=True, message="ü \u0001")
+                issuer="CN=R1,O=CA", certificate=digest, verified=True, count=3,
+                message="ü \u0001")
     kinds = ("start", "stop", "claim", "certificate", "admin", "outcome", "reload", "alarm",
-             "issuers")
+             "issuers", "refusals")
     put_all("audit_record", {
         "good-full": record(3, digest, **full),
         "good-no-newline": record(3, digest)[:-1],

@@ -52,6 +52,7 @@ full_record(void)
             .certificate = ONES,
             .has_verified = true,
             .verified = true,
+            .count = 12,
             .message = "done"}};
 }
 
@@ -63,7 +64,8 @@ static const char full_line[] =
     "\",\"input\":\"" ONES "\",\"order\":3,\"order_url\":\"https://ca.example/order/1\","
     "\"url\":\"https://ca.example/cert/1\",\"url_kind\":\"certificate\",\"csr\":\"" ONES
     "\",\"key\":\"" ZERO "\",\"serial\":\"0a1b\",\"not_after\":1800000000,"
-    "\"issuer\":\"CN=R1,O=CA\",\"certificate\":\"" ONES "\",\"verified\":true,\"message\":\"done\","
+    "\"issuer\":\"CN=R1,O=CA\",\"certificate\":\"" ONES
+    "\",\"verified\":true,\"count\":12,\"message\":\"done\","
     "\"prev\":\"" ONES "\"}";
 
 static void
