@@ -381,7 +381,8 @@ aw_varlink_exchange(aw_varlink_stream *stream, const char *message, int timeout_
         return aw_fail(AW_CODE_SYNTAX, "found an answer to no call, expected none");
     }
     aw_result r = aw_varlink_send(stream, message, timeout_ms);
-    if (aw_ok(r))
+    /* Who is turned away is told so before its call is read. */
+    if (aw_ok(r) || r.code == AW_CODE_CLOSED)
         r = aw_varlink_receive(stream, left_until(deadline), left_until(deadline), text, length);
     if (!aw_ok(r) && r.code != AW_CODE_LIMIT)
         give_up(stream);

@@ -474,6 +474,24 @@ second_answer_is_nobodys(void **state)
     assert_int_equal(aw_varlink_send(p.stream, "z", LONG_MS).code, AW_CODE_CLOSED);
 }
 
+/* Who is turned away by a full server is told so before its call is read: attack 106. */
+static void
+early_answer_of_a_peer_that_is_gone(void **state)
+{
+    AW_CLEANUP(pair_free) struct pair p = pair_make(SOCKETS);
+    const char *text;
+    size_t length;
+
+    (void)state;
+    assert_int_equal(write(p.peer_out, "later", 6), 6);
+    assert_int_equal(close(p.peer_out), 0);
+    p.peer_in = p.peer_out = -1;
+    assert_true(aw_ok(aw_varlink_exchange(p.stream, "x", LONG_MS, &text, &length)));
+    assert_string_equal(text, "later");
+    assert_int_equal(
+        aw_varlink_exchange(p.stream, "y", LONG_MS, &text, &length).code, AW_CODE_CLOSED);
+}
+
 static void
 refuses_a_bad_descriptor(void **state)
 {
@@ -503,6 +521,7 @@ main(void)
         cmocka_unit_test(does_not_send_what_is_too_long),
         cmocka_unit_test(late_answer_is_nobodys),
         cmocka_unit_test(second_answer_is_nobodys),
+        cmocka_unit_test(early_answer_of_a_peer_that_is_gone),
         cmocka_unit_test(refuses_a_bad_descriptor),
     };
 
