@@ -77,6 +77,13 @@ print_status(const cJSON *s)
     printf("audit   %s; %lld records, %lld durable\n",
         admin_true(s, "audit_healthy") ? "writable" : "BROKEN: nothing is signed",
         admin_number(s, "audit_appended"), admin_number(s, "audit_durable"));
+    if (admin_number(s, "audit_free") <= admin_number(s, "audit_reserve"))
+        printf(
+            "        LOW: %lld octets are left for records, refusals are only counted: make room\n",
+            admin_number(s, "audit_free"));
+    if (admin_number(s, "clock_ahead") != 0)
+        printf("clock   OFF by %lld seconds from the time of the records: see docs/operations.md\n",
+            admin_number(s, "clock_ahead"));
     printf("policy  %lld applications (%lld inert), %lld names, loaded %s\n        digest %s\n",
         admin_number(s, "applications"), admin_number(s, "inert"), admin_number(s, "names"),
         admin_time(s, "policy_loaded_at"), admin_text(s, "policy_digest"));

@@ -93,12 +93,13 @@ failed(struct admin_call *call, const struct method *method, char **reply)
     struct aw_error error;
 
     aw_error_save(&error);
-    aw_log_failure(AW_LOG_WARNING, method->name);
+    teller_failure(&call->core->teller, AW_LOG_WARNING, method->name);
     core_note_failure(call->core, error.code);
     if (method->operation != NULL) {
         snprintf(call->message, sizeof(call->message), "%.500s", error.message);
         if (!aw_ok(admin_record(call, method->operation, false)))
-            aw_log_failure(AW_LOG_ERROR, "a failed administrator's call could not be recorded");
+            teller_failure(&call->core->teller, AW_LOG_ERROR,
+                "a failed administrator's call could not be recorded");
     }
     return write_failure(call, &error, reply);
 }
@@ -136,10 +137,11 @@ answer(
 }
 
 static aw_result
-answer_garbage(char **reply)
+answer_garbage(struct core *core, const struct peer *peer, char **reply)
 {
     struct aw_json_writer w = {0};
 
+    core_count_garbage(core, peer);
     aw_json_begin_object(&w);
     aw_json_pair(&w, "message", aw_error_last()->message);
     return service_finish(&w, ERROR("InvalidRequest"), reply);

@@ -126,6 +126,19 @@ try_token(struct core *core)
 }
 
 static void
+write_room_and_clock(struct admin_call *call)
+{
+    struct audit_room room;
+    int64_t ahead = 0;
+
+    audit_log_room(call->core->audit, &room);
+    core_time(call->core, &ahead);
+    aw_json_pair_integer(&call->reply, "audit_free", room.free > 0 ? room.free : 0);
+    aw_json_pair_integer(&call->reply, "audit_reserve", room.reserve);
+    aw_json_pair_integer(&call->reply, "clock_ahead", ahead);
+}
+
+static void
 write_health(struct admin_call *call)
 {
     int64_t appended = 0, durable = 0;
@@ -135,6 +148,7 @@ write_health(struct admin_call *call)
     aw_json_pair_integer(&call->reply, "audit_appended", appended);
     aw_json_pair_integer(&call->reply, "audit_durable", durable);
     aw_json_pair_bool(&call->reply, "audit_healthy", aw_ok(r));
+    write_room_and_clock(call);
     r = try_token(call->core);
     core_note_failure(call->core, r.code);
     aw_json_pair_bool(&call->reply, "token_healthy", aw_ok(r));

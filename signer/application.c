@@ -34,8 +34,9 @@ application_invalid(const char *field, char **reply)
 }
 
 static aw_result
-answer_garbage(char **reply)
+answer_garbage(struct core *core, const struct peer *peer, char **reply)
 {
+    core_count_garbage(core, peer);
     return application_invalid(NULL, reply);
 }
 
@@ -119,7 +120,7 @@ authorize_call(
     aw_result r = authorize(core, peer, request, &said);
 
     if (!aw_ok(r)) {
-        aw_log_failure(AW_LOG_ERROR, sign_operation_name(request->operation));
+        teller_failure(&core->teller, AW_LOG_ERROR, sign_operation_name(request->operation));
         return application_unavailable(reply);
     }
     return application_reply(request, &said, reply);
@@ -141,8 +142,10 @@ answer(struct core *core, const struct peer *peer, const struct aw_varlink_call 
     aw_result r = sign_request_parse(operation, call->parameters, &request, &field);
     if (r.code == AW_CODE_MEMORY)
         return application_unavailable(reply);
-    if (!aw_ok(r))
+    if (!aw_ok(r)) {
+        core_count_garbage(core, peer);
         return application_invalid(field, reply);
+    }
     if (operation == SIGN_WHOAMI)
         return application_whoami(core, peer, reply);
     if (operation == SIGN_CHECK)

@@ -63,7 +63,8 @@ write_limits(struct whoami *me, const struct policy_application *application)
     struct ledger_usage today = {0};
 
     if (aw_ok(me->result))
-        me->result = ledger_used_today(me->core->ledger, application->name, me->now, &today);
+        me->result = ledger_used_today(
+            me->core->ledger, application->name, core_time(me->core, NULL), &today);
     aw_json_name(w, "limits");
     aw_json_begin_object(w);
     aw_json_pair_integer(w, "names_per_certificate", application->names_per_certificate);

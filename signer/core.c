@@ -105,6 +105,7 @@ open_log_and_ledger(struct core *core)
             repaired);
     AW_TRY(aw_path_join(core->config->paths.state, "ledger.db", &database));
     AW_TRY(ledger_open(database, folder, core->audit, &core->ledger, &recovery));
+    clock_begin(&core->clock, ledger_time(core->ledger));
     if (recovery.rebuilt)
         aw_log(AW_LOG_WARNING, "the ledger was made anew from the audit log");
     if (recovery.replayed > 0)
@@ -197,6 +198,7 @@ core_open(const char *config_path, struct aw_faults *faults, struct core **out)
     pthread_mutex_init(&core->change_lock, NULL);
     pthread_mutex_init(&core->held_lock, NULL);
     pthread_mutex_init(&core->lock, NULL);
+    core->teller = (struct teller)TELLER_INIT;
     core->config_path = config_path;
     core->started_at = core->loaded_at = core_now();
     AW_TRY(load_first(core, faults));
@@ -223,6 +225,8 @@ core_close(struct core **slot)
 
     if (core->accounts != NULL) {
         struct audit_entry entry = {.kind = AUDIT_STOP};
+        if (!aw_ok(ledger_record_counts(core->ledger, true, core_time(core, NULL))))
+            aw_log_failure(AW_LOG_ERROR, "counts of refusals could not be recorded");
         if (!aw_ok(core_record(core, &entry)))
             aw_log_failure(AW_LOG_ERROR, "the end could not be recorded");
     }
@@ -426,13 +430,28 @@ core_note_failure(struct core *core, enum aw_code code)
         atomic_store(&core->token_gone, true);
 }
 
+int64_t
+core_time(const struct core *core, int64_t *ahead)
+{
+    return clock_now(&core->clock, ahead);
+}
+
+void
+core_count_garbage(struct core *core, const struct peer *peer)
+{
+    const struct audit_entry entry = {
+        .has_uid = true, .uid = peer->uid, .user = peer->user, .rule = "request.invalid"};
+
+    ledger_count_refusal(core->ledger, &entry);
+}
+
 aw_result
 core_record(struct core *core, struct audit_entry *entry)
 {
     struct ledger_verdict unused = {.rule = LEDGER_NONE};
     int64_t seq = 0;
 
-    entry->time = core_now();
+    entry->time = core_time(core, NULL);
     AW_TRY(ledger_submit(core->ledger, NULL, entry, entry->time, &unused, &seq));
     return audit_log_wait(core->audit, seq);
 }
@@ -441,5 +460,7 @@ aw_result
 core_housekeep(struct core *core)
 {
     AW_TRY(ledger_commit(core->ledger));
-    return audit_log_healthy(core->audit);
+    AW_TRY(audit_log_healthy(core->audit));
+    AW_TRY(ledger_record_counts(core->ledger, false, core_time(core, NULL)));
+    return watch_look(core);
 }

@@ -21,8 +21,11 @@
 #include "pkcs11/token.h"
 #include "policy/policy.h"
 #include "signer/accounts.h"
+#include "signer/clock.h"
 #include "signer/ledger.h"
 #include "signer/peer.h"
+#include "signer/teller.h"
+#include "signer/watch.h"
 
 /** Limits. */
 enum { CORE_REASON_MAX = 200 }; /**< characters of the reason for a freeze */
@@ -37,6 +40,9 @@ struct core {
     ledger *ledger;
     char *freeze_path;
     int64_t started_at;
+    struct clock clock;   /**< records and quotas go by it: core_time */
+    struct teller teller; /**< of failures that clients cause */
+    struct watch watch;   /**< housekeeping's */
     atomic_long permits;
     atomic_long refusals;
     atomic_long failures;
@@ -96,16 +102,22 @@ bool core_frozen(struct core *core, int64_t *since, char reason[CORE_REASON_MAX 
 AW_MUST_USE aw_result core_freeze(struct core *core, const char *reason);
 AW_MUST_USE aw_result core_unfreeze(struct core *core);
 
+/** The time of records and quotas (clock.h). `ahead` may be NULL. */
+int64_t core_time(const struct core *core, int64_t *ahead);
+
+/** Counts a message that is no request, for the record of refusals. */
+void core_count_garbage(struct core *core, const struct peer *peer);
+
 /** Appends a record of the signer's own or an administrator's and waits until it is durable. */
 AW_MUST_USE aw_result core_record(struct core *core, struct audit_entry *entry);
 
 /** Notes AW_CODE_TOKEN_GONE wherever it turns up: main ends the process. */
 void core_note_failure(struct core *core, enum aw_code code);
 
-/** Looks after the log and the ledger; called by main several times a second. */
+/** Looks after log, ledger, counts and clock; called by main several times a second. */
 AW_MUST_USE aw_result core_housekeep(struct core *core);
 
-/** The real-time clock in Unix seconds. */
+/** The real-time clock in Unix seconds, for the policy; records and quotas go by core_time. */
 int64_t core_now(void);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "common/io.h"
 #include "common/log.h"
+#include "signer/teller.h"
 
 /* A connection in the gate's table. Its thread ends by itself and is joined by the next that needs
  * a slot, or by gate_stop: when that returns, no thread is left that could use the core. */
@@ -34,8 +35,8 @@ struct gate {
     pthread_t acceptor;
     pthread_mutex_t lock; /* guards state and fd of the connections */
     struct connection *connections;
-    int64_t told_ms; /* when a refused connection was last told to the log (acceptor only) */
-    unsigned untold; /* how many were not, since */
+    struct teller closed; /* connections closed at accept */
+    struct teller failed; /* connections and calls that failed */
 };
 
 static struct connection *
@@ -101,10 +102,10 @@ answer_message(
     if (aw_ok(r))
         r = gate->service->answer(gate->core, peer, &call, reply);
     else if (r.code != AW_CODE_MEMORY)
-        return gate->service->answer_garbage(reply);
+        return gate->service->answer_garbage(gate->core, peer, reply);
     if (aw_ok(r))
         return r;
-    aw_log_failure(AW_LOG_ERROR, peer->user);
+    teller_failure(&gate->failed, AW_LOG_ERROR, peer->user);
     return gate->service->answer_failure(reply);
 }
 
@@ -131,7 +132,7 @@ serve_one(struct gate *gate, const struct peer *peer, aw_varlink_stream *stream)
 
     if (r.code == AW_CODE_LIMIT || r.code == AW_CODE_SYNTAX) {
         /* Too long, or cut off: say so if the peer still listens, then close. */
-        AW_TRY(gate->service->answer_garbage(&reply));
+        AW_TRY(gate->service->answer_garbage(gate->core, peer, &reply));
         aw_ignore(aw_varlink_send(stream, reply, limits->send_ms), "the connection ends anyway");
         return (aw_result){AW_CODE_CLOSED};
     }
@@ -158,7 +159,7 @@ serve(void *argument)
     while (aw_ok(r))
         r = serve_one(slot->gate, &arrival->peer, arrival->stream);
     if (r.code != AW_CODE_CLOSED && r.code != AW_CODE_TIMEOUT)
-        aw_log_failure(AW_LOG_WARNING, arrival->peer.user);
+        teller_failure(&slot->gate->failed, AW_LOG_WARNING, arrival->peer.user);
     forget_fd(slot);
     aw_varlink_stream_free(&arrival->stream);
     free(arrival);
@@ -179,6 +180,23 @@ start_thread(struct arrival *arrival)
     return error == 0 ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't start a thread");
 }
 
+/* The peer has business here, so it is told that this is no refusal. Its socket is new and takes
+ * the answer at once, or never. */
+static aw_result
+turn_away(struct gate *gate, struct arrival *arrival)
+{
+    AW_CLEANUP(aw_free) char *reply = NULL;
+    struct aw_error error;
+
+    aw_ignore(aw_fail(AW_CODE_BUSY, "there are too many connections, in all or of uid %s",
+                  arrival->peer.user),
+        "it is the answer, and what is returned");
+    aw_error_save(&error);
+    if (aw_ok(gate->service->answer_failure(&reply)))
+        aw_ignore(aw_varlink_send(arrival->stream, reply, 0), "the connection ends anyway");
+    return aw_error_restore(&error);
+}
+
 /* On any failure the descriptor is closed: the peer sees the end of the connection. */
 static aw_result
 admit(struct gate *gate, int *fd)
@@ -194,10 +212,7 @@ admit(struct gate *gate, int *fd)
     AW_TRY(aw_varlink_stream_new(*fd, &arrival->stream));
     arrival->connection = enter(gate, arrival->peer.uid, *fd);
     *fd = -1;
-    aw_result r = arrival->connection == NULL
-                      ? aw_fail(AW_CODE_BUSY, "there are too many connections, in all or of uid %s",
-                            arrival->peer.user)
-                      : start_thread(arrival);
+    aw_result r = arrival->connection == NULL ? turn_away(gate, arrival) : start_thread(arrival);
     if (!aw_ok(r)) {
         if (arrival->connection != NULL)
             leave(arrival->connection, SLOT_FREE);
@@ -206,23 +221,6 @@ admit(struct gate *gate, int *fd)
     }
     arrival = NULL; /* the thread's now */
     return AW_OK;
-}
-
-/* One line a second: whoever has no business here must not fill the log with it. */
-static void
-tell_closed(struct gate *gate)
-{
-    int64_t now = aw_now_ms();
-
-    if (gate->told_ms != 0 && now - gate->told_ms < 1000) {
-        gate->untold++;
-        return;
-    }
-    aw_log_failure(AW_LOG_NOTICE, "connection closed at accept");
-    if (gate->untold > 0)
-        aw_log(AW_LOG_NOTICE, "so were %u more meanwhile", gate->untold);
-    gate->told_ms = now;
-    gate->untold = 0;
 }
 
 static void
@@ -237,7 +235,7 @@ accept_one(struct gate *gate)
         return;
     }
     if (!aw_ok(admit(gate, &fd)))
-        tell_closed(gate);
+        teller_failure(&gate->closed, AW_LOG_NOTICE, "connection closed at accept");
 }
 
 /* Who has connected before the end is still answered; bounded, for others may go on connecting. */
@@ -406,6 +404,7 @@ gate_start(struct core *core, const struct gate_service *service, int fd, struct
     }
     gate->core = core;
     gate->service = service;
+    gate->closed = gate->failed = (struct teller)TELLER_INIT;
     gate->listen_fd = fd;
     gate->stop_fd = -1;
     pthread_mutex_init(&gate->lock, NULL);

@@ -16,7 +16,7 @@
 /** Limits. */
 enum {
     GATE_CONNECTIONS_MAX = 512,        /**< of one gate */
-    GATE_CONNECTIONS_PER_UID_MAX = 64, /**< of one uid; more are closed at accept */
+    GATE_CONNECTIONS_PER_UID_MAX = 64, /**< of one uid; more are told so and closed at accept */
     GATE_IDLE_MS = 60 * 1000,          /**< between two calls */
     GATE_MESSAGE_MS = 10 * 1000,       /**< for one whole call to arrive */
     GATE_SEND_MS = 10 * 1000,          /**< for one whole reply to leave */
@@ -46,8 +46,9 @@ struct gate_service {
     aw_result (*answer)(struct core *core, const struct peer *peer,
         const struct aw_varlink_call *call, char **reply);
     /** The error reply to a message that is no call. Uses the thread's last failure. */
-    aw_result (*answer_garbage)(char **reply);
-    /** The error reply to a call whose answer failed, or is too long. Likewise. */
+    aw_result (*answer_garbage)(struct core *core, const struct peer *peer, char **reply);
+    /** The error reply to a call whose answer failed, or is too long, and to a peer for which there
+     * is no connection left. Likewise. */
     aw_result (*answer_failure)(char **reply);
     struct gate_limits limits;
 };

@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/io.h"
+#include "signer/budget.h"
 #include "signer/ledger_apply.h"
 #include "signer/ledger_claims.h"
 #include "signer/ledger_db.h"
+#include "signer/ledger_keys.h"
 #include "signer/ledger_quota.h"
 #include "signer/ledger_recovery.h"
 #include "signer/ledger_rules.h"
@@ -15,6 +18,7 @@ struct ledger {
     pthread_mutex_t mutex; /* guards all below, and the order of records */
     audit_log *log;
     ledger_db *db;
+    budget *budget;                  /* has a lock of its own */
     struct ledger_position position; /* last record taken in */
     int64_t pending;                 /* records since the last commit */
     bool broken;                     /* for good: the database may lack a record of the log */
@@ -84,6 +88,7 @@ ledger_open(const char *path, const char *audit_folder, audit_log *log, ledger *
         return aw_fail_memory();
     pthread_mutex_init(&opened->mutex, NULL);
     opened->log = log;
+    AW_TRY(budget_new(&opened->budget));
     audit_log_position(log, &source.appended, &durable);
     AW_TRY(audit_log_wait(log, source.appended));
     AW_TRY(ledger_recover(&source, &opened->db, &opened->position, recovery));
@@ -99,6 +104,7 @@ ledger_close(ledger **self)
     if ((*self)->db != NULL && !(*self)->broken)
         aw_ignore(commit(*self), "the log still holds what is not committed");
     ledger_db_close(&(*self)->db);
+    budget_free(&(*self)->budget);
     pthread_mutex_destroy(&(*self)->mutex);
     free(*self);
     *self = NULL;
@@ -116,17 +122,57 @@ ledger_commit(ledger *self)
 
 /* Appends one record and takes it in. */
 static aw_result
-record(ledger *self, const struct audit_entry *entry, int64_t *seq)
+record_sized(ledger *self, const struct audit_entry *entry, int64_t *seq, size_t *size)
 {
     struct audit_receipt receipt;
 
     AW_TRY(audit_log_record(self->log, entry, &receipt));
     *seq = receipt.seq;
+    *size = receipt.size;
     AW_TRY(settle(self, ledger_apply(self->db, receipt.seq, receipt.time, entry)));
     self->position.seq = receipt.seq;
     self->position.time = receipt.time;
     memcpy(self->position.digest, receipt.digest, sizeof(self->position.digest));
     self->pending++;
+    return AW_OK;
+}
+
+static aw_result
+record(ledger *self, const struct audit_entry *entry, int64_t *seq)
+{
+    size_t size;
+
+    return record_sized(self, entry, seq, &size);
+}
+
+static bool
+is_afforded(ledger *self, const struct audit_entry *entry, enum budget_kind kind)
+{
+    struct audit_room room;
+
+    audit_log_room(self->log, &room);
+    return room.spare && budget_left(self->budget, entry->uid, kind, aw_now_ms());
+}
+
+/*
+ * What permits nothing has a record while its user's budget and the room for it last; beyond that
+ * it is counted, and there is nothing to wait for.
+ */
+static aw_result
+record_or_count(ledger *self, const struct audit_entry *entry, enum budget_kind kind, int64_t *seq)
+{
+    bool learns;
+    size_t size;
+
+    if (!entry->has_uid) /* the signer's own: no client can cause it */
+        return record(self, entry, seq);
+    AW_TRY(settle(self, ledger_keys_learns(self->db, entry, &learns)));
+    if (!learns && !is_afforded(self, entry, kind)) {
+        budget_count(self->budget, entry, kind, aw_now_ms());
+        return AW_OK;
+    }
+    AW_TRY(record_sized(self, entry, seq, &size));
+    budget_spend(self->budget, entry->uid, kind, size, aw_now_ms());
     return AW_OK;
 }
 
@@ -174,7 +220,9 @@ record_alarm(
         .message = check->alarm,
     };
 
-    return record(self, &alarm, seq);
+    /* What is permitted has limits of its own, and its alarm comes with it. */
+    return ledger_applies(refusal) ? record(self, &alarm, seq)
+                                   : record_or_count(self, &alarm, BUDGET_ALARM, seq);
 }
 
 static aw_result
@@ -188,7 +236,7 @@ record_refusal(
         entry->url = check->refused->url;
         entry->url_kind = ledger_kind_name(check->refused->kind);
     }
-    AW_TRY(record(self, entry, seq));
+    AW_TRY(record_or_count(self, entry, BUDGET_REFUSAL, seq));
     return check->verdict->alarm ? record_alarm(self, check, entry, seq) : AW_OK;
 }
 
@@ -254,6 +302,8 @@ record_only(ledger *self, const struct audit_entry *entry, int64_t *seq)
     if (ledger_applies(entry))
         return aw_fail(AW_CODE_INTERNAL, "a permitted %s record came without a request",
             audit_kind_name(entry->kind));
+    if (entry->verdict != NULL && strcmp(entry->verdict, "refuse") == 0)
+        return record_or_count(self, entry, BUDGET_REFUSAL, seq);
     return record(self, entry, seq);
 }
 
@@ -262,8 +312,7 @@ ledger_submit(ledger *self, const struct ledger_request *request, struct audit_e
     int64_t now, struct ledger_verdict *verdict, int64_t *seq)
 {
     AW_CLEANUP(check_end)
-    struct ledger_check check = {
-        .request = request, .now = now, .entry = entry, .verdict = verdict};
+    struct ledger_check check = {.request = request, .entry = entry, .verdict = verdict};
 
     *verdict = (struct ledger_verdict){0};
     *seq = 0;
@@ -289,4 +338,55 @@ ledger_used_today(ledger *self, const char *application, int64_t now, struct led
         self, ledger_quota_count(self->db, LEDGER_COUNT_ORDERS, application, since, &out->orders)));
     return settle(self, ledger_quota_count(self->db, LEDGER_COUNT_REVOCATIONS, application, since,
                             &out->revocations));
+}
+
+int64_t
+ledger_time(ledger *self)
+{
+    HOLD(self);
+    return self->position.time;
+}
+
+/* Counts. */
+
+void
+ledger_count_refusal(ledger *self, const struct audit_entry *entry)
+{
+    budget_count(self->budget, entry, BUDGET_REFUSAL, aw_now_ms());
+}
+
+static aw_result
+record_sum(ledger *self, const struct budget_sum *sum, int64_t now)
+{
+    int64_t seq;
+    const struct audit_entry entry = {
+        .kind = AUDIT_REFUSALS,
+        .time = now > self->position.time ? now : self->position.time,
+        .has_uid = sum->has_uid,
+        .uid = sum->uid,
+        .user = sum->user[0] == '\0' ? NULL : sum->user,
+        .application = sum->application[0] == '\0' ? NULL : sum->application,
+        .verdict = "refuse",
+        .rule = sum->rule,
+        .count = sum->count,
+        .message = sum->message,
+    };
+
+    return record(self, &entry, &seq);
+}
+
+aw_result
+ledger_record_counts(ledger *self, bool all, int64_t now)
+{
+    struct budget_sum sum;
+    struct audit_room room;
+
+    HOLD(self);
+    AW_TRY(check_usable(self));
+    for (;;) {
+        audit_log_room(self->log, &room);
+        if (!room.spare || !budget_take(self->budget, all, aw_now_ms(), &sum))
+            return AW_OK;
+        AW_TRY(record_sum(self, &sum, now));
+    }
 }

@@ -1,4 +1,5 @@
 add_library(aw_ledger STATIC
+    budget.c
     ledger.c
     ledger_apply.c
     ledger_claims.c

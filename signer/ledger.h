@@ -126,13 +126,14 @@ struct ledger_verdict {
  *
  * entry->verdict is "permit" or "warn" (both are signed, and count). What both have, the record
  * takes from the request. With rules in the way, entry->verdict becomes "refuse" and entry->rule
- * the rule's tag; a refusal is recorded all the same. A request that the policy refused already,
+ * the rule's tag; a refusal is recorded all the same, or counted, when its user's budget (budget.h)
+ * or the room for refusals is used up. A request that the policy refused already,
  * and any other record, comes with `request` NULL and is only recorded. For claims one record per
  * URL is written, and none for those that the order has already; nor for a certificate that was
  * handed back for the order before, with the same outcome. The record is not durable yet:
  * audit_log_wait(seq) before anything leaves.
  * @param now Unix seconds; the later of this and the last record's time is used
- * @param[out] seq sequence number of the (last) record
+ * @param[out] seq sequence number of the (last) record; 0 for a refusal that was counted only
  * @return AW_CODE_BUSY when too many records wait: nothing was permitted, try again. After a
  * failure of the database the ledger stays broken, AW_CODE_UNAVAILABLE, until it is opened anew: an
  *         index that may be behind must not decide
@@ -148,6 +149,15 @@ struct ledger_usage {
 /** Counts it. */
 AW_MUST_USE aw_result ledger_used_today(
     ledger *ledger, const char *application, int64_t now, struct ledger_usage *out);
+
+/** Time of the last record; 0: none. */
+int64_t ledger_time(ledger *ledger);
+
+/** Counts a refusal that has no record of its own: `entry` says uid, user and rule. */
+void ledger_count_refusal(ledger *ledger, const struct audit_entry *entry);
+
+/** Records the counts whose interval has ended, or all, while there is room for them. */
+AW_MUST_USE aw_result ledger_record_counts(ledger *ledger, bool all, int64_t now);
 
 /** Commits what was applied; called now and then by housekeeping and before a clean end. */
 AW_MUST_USE aw_result ledger_commit(ledger *ledger);

@@ -36,12 +36,14 @@ is_own(ledger_db *db, const struct audit_entry *entry, bool *out)
     return AW_OK;
 }
 
-aw_result
-ledger_keys_apply(ledger_db *db, int64_t seq, const struct audit_entry *entry)
+/* The rule for which the refusal's key is to be remembered, or NULL. */
+static aw_result
+rule_of(ledger_db *db, const struct audit_entry *entry, const char **out)
 {
     size_t i = 0;
     bool own = true;
 
+    *out = NULL;
     if (entry->key == NULL || entry->kind != AUDIT_DECISION || !is_text(entry->verdict, "refuse"))
         return AW_OK;
     while (i < AW_COUNT(remembered) &&
@@ -52,12 +54,37 @@ ledger_keys_apply(ledger_db *db, int64_t seq, const struct audit_entry *entry)
         return AW_OK;
     if (remembered[i].own)
         AW_TRY(is_own(db, entry, &own));
-    if (!own)
+    if (own)
+        *out = remembered[i].rule;
+    return AW_OK;
+}
+
+aw_result
+ledger_keys_apply(ledger_db *db, int64_t seq, const struct audit_entry *entry)
+{
+    const char *rule;
+
+    AW_TRY(rule_of(db, entry, &rule));
+    if (rule == NULL)
         return AW_OK;
     return ledger_db_run(db, LEDGER_SQL_REFUSED_KEY_ADD,
-        LEDGER_VALUES(
-            LEDGER_TEXT(entry->key), LEDGER_INTEGER(seq), LEDGER_TEXT(remembered[i].rule)),
-        NULL);
+        LEDGER_VALUES(LEDGER_TEXT(entry->key), LEDGER_INTEGER(seq), LEDGER_TEXT(rule)), NULL);
+}
+
+aw_result
+ledger_keys_learns(ledger_db *db, const struct audit_entry *entry, bool *out)
+{
+    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    const char *rule;
+
+    *out = false;
+    AW_TRY(rule_of(db, entry, &rule));
+    if (rule == NULL)
+        return AW_OK;
+    AW_TRY(
+        ledger_db_find(db, LEDGER_SQL_REFUSED_KEY, LEDGER_VALUES(LEDGER_TEXT(entry->key)), &row));
+    *out = row == NULL;
+    return AW_OK;
 }
 
 aw_result

@@ -17,6 +17,9 @@
 AW_MUST_USE aw_result ledger_keys_apply(
     ledger_db *db, int64_t seq, const struct audit_entry *entry);
 
+/** Whether the refusal has a key remembered that was not: it must be recorded, then. */
+AW_MUST_USE aw_result ledger_keys_learns(ledger_db *db, const struct audit_entry *entry, bool *out);
+
 /** Rule: refuses a key that is remembered. */
 AW_MUST_USE aw_result ledger_keys_refused(struct ledger_check *check);
 

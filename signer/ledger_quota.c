@@ -54,7 +54,7 @@ ask(struct ledger_check *check, const struct quota *quota, int64_t limit)
     AW_TRY(time_of(check->db, quota, application, last - limit + 1, &time));
     if (time + LEDGER_DAY <= check->time)
         return AW_OK;
-    check->verdict->retry_after = time + LEDGER_DAY - check->now;
+    check->verdict->retry_after = time + LEDGER_DAY - check->time;
     return ledger_refuse(check, quota->rule,
         "application %.100s has used up its limit: %s is %lld, counted over the last 24 hours",
         application.text, quota->limit, (long long)limit);

@@ -21,8 +21,7 @@ const char *ledger_operation_name(enum sign_operation operation);
 struct ledger_check {
     ledger_db *db;
     const struct ledger_request *request;
-    int64_t now;  /**< what the clock says, for retry_after */
-    int64_t time; /**< the later of that and the last record's time: what the rules go by */
+    int64_t time; /**< the later of the caller's and the last record's: what the rules go by */
     const struct audit_entry *entry; /**< the record to be */
     struct ledger_order order;
     bool repeated; /**< the certificate is on record for the order, with the same standing */

@@ -277,7 +277,7 @@ fill_entry(const struct work *work, struct audit_entry *entry, struct record_tex
         texts->names[i] = names[i].text;
     *entry = (struct audit_entry){
         .kind = kind_of(work),
-        .time = work->now,
+        .time = core_time(work->core, NULL),
         .has_uid = true,
         .uid = work->peer->uid,
         .user = work->peer->user,
@@ -370,7 +370,7 @@ work_record(struct work *work)
         fill_alarm(work, &entry, &texts, &asked);
     }
     AW_TRY(ledger_submit(
-        work->core->ledger, refused ? NULL : &asked, &entry, work->now, &said, &work->seq));
+        work->core->ledger, refused ? NULL : &asked, &entry, entry.time, &said, &work->seq));
     if (said.rule != LEDGER_NONE) {
         work->reply->retry_after = said.retry_after;
         AW_TRY(work_refuse(
@@ -393,7 +393,7 @@ work_record_failure(struct work *work)
     core_note_failure(work->core, error.code);
     struct audit_entry entry = {
         .kind = AUDIT_OUTCOME,
-        .time = work->now,
+        .time = core_time(work->core, NULL),
         .has_uid = true,
         .uid = work->peer->uid,
         .user = work->peer->user,
@@ -404,7 +404,7 @@ work_record_failure(struct work *work)
         .message = error.message,
     };
     if (!aw_ok(audit_log_append(work->core->audit, &entry, &seq)))
-        aw_log_failure(AW_LOG_ERROR, "a failed signing could not be recorded");
+        teller_failure(&work->core->teller, AW_LOG_ERROR, "a failed signing could not be recorded");
     aw_ignore(aw_error_restore(&error), "the caller returns the first failure");
 }
 

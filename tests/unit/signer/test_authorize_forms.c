@@ -96,7 +96,7 @@ answer_to(struct world *w, const char *message, char error[64])
     if (aw_ok(r))
         assert_ok(application_service.answer(w->core, &peer, &call, &reply));
     else
-        assert_ok(application_service.answer_garbage(&reply));
+        assert_ok(application_service.answer_garbage(w->core, &peer, &reply));
     assert_ok(aw_json_parse(reply, strlen(reply), AW_JSON_STRICT, &json));
     const cJSON *name = aw_json_member(json, "error");
     snprintf(error, 64, "%s", name == NULL ? "" : strrchr(name->valuestring, '.') + 1);

@@ -68,8 +68,10 @@ answer(struct core *core, const struct peer *peer, const struct aw_varlink_call 
 }
 
 static aw_result
-answer_garbage(char **reply)
+answer_garbage(struct core *core, const struct peer *peer, char **reply)
 {
+    assert_null(core);
+    assert_non_null(peer);
     return aw_format(reply, "{\"error\":\"garbage\"}");
 }
 
@@ -341,6 +343,19 @@ limits_hold_and_what_is_closed_is_free_again(void **state)
     }
 }
 
+/* Attack 106: no silence, as for who has no business here. */
+static void
+attack_106_who_is_turned_away_is_told(void **state)
+{
+    struct fixture *f = *state;
+
+    f->service.limits.connections_per_uid = 0;
+    start(f);
+    int fd = dial(f);
+    assert_true(hears(fd, "{\"error\":\"failure\"}") && hears(fd, ""));
+    close(fd);
+}
+
 /* In a child of another uid: 0 when a call is answered. */
 static int
 call_as(const struct fixture *f, uid_t uid)
@@ -570,6 +585,7 @@ main(void)
         TEST(a_message_that_is_cut_off),
         TEST(who_has_no_business_is_dropped_at_accept),
         TEST(limits_hold_and_what_is_closed_is_free_again),
+        TEST(attack_106_who_is_turned_away_is_told),
         TEST(attack_106_one_uid_takes_all_connections),
         TEST(an_idle_connection_is_closed),
         TEST(attack_105_one_octet_at_a_time),

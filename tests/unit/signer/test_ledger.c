@@ -455,7 +455,7 @@ attack_92_a_clock_step_resets_nothing(void **state)
     ask.at = 0;
     assert_true(aw_ok(scene_ask(&scene, &ask, &verdict, &seq)));
     assert_int_equal(verdict.rule, LEDGER_QUOTA_ORDERS);
-    assert_int_equal(verdict.retry_after, 41 * LEDGER_DAY);
+    assert_int_equal(verdict.retry_after, LEDGER_DAY);
     scene_close(&scene);
     scene_open(&scene);
     scene_expect(&scene, "back, after a restart", &ask, LEDGER_QUOTA_ORDERS);

@@ -1,0 +1,24 @@
+/**
+ * @file watch.h
+ * @brief What administrators must look at: room for records that runs out, a clock that was
+ * stepped.
+ */
+#ifndef AW_SIGNER_WATCH_H
+#define AW_SIGNER_WATCH_H
+
+#include <stdbool.h>
+
+#include "common/result.h"
+
+struct core;
+
+/** What was told already, so that it is told once. Only housekeeping uses it. */
+struct watch {
+    bool clock_off;
+    bool room_low;
+};
+
+/** Looks, and tells by an alarm record and a line of the log. */
+AW_MUST_USE aw_result watch_look(struct core *core);
+
+#endif
