@@ -119,7 +119,7 @@ class Killed(unittest.TestCase):
             self.assertEqual(client.unexpected, [])
         return {digest for client in load for digest in client.digests}
 
-    def test_92_quotas_survive_kill_9(self):
+    def test_attacks_91_92_quotas_survive_kill_9(self):
         random.seed(92)
         released = set()
         for _ in range(ROUNDS):
@@ -176,7 +176,7 @@ class Flooded(unittest.TestCase):
                 answer = connection.new_order("other.dept.example.edu", number)
                 self.assertEqual(answer["parameters"]["rule"], "names.none")
 
-    def test_96b_refusals_do_not_fill_the_log(self):
+    def test_attack_96b_refusals_do_not_fill_the_log(self):
         self.world.start()
         before = self.log_size()
         self.refuse(5000)
@@ -195,7 +195,7 @@ class Flooded(unittest.TestCase):
         self.assertIn(" times", self.world.admin("audit", "show", "--last", "3").out)
         self.world.admin("audit", "verify")
 
-    def test_106_who_is_turned_away_is_told(self):
+    def test_attack_106_who_is_turned_away_is_told(self):
         self.world.start()
         before = len(self.world.log())
         with contextlib.ExitStack() as held:
@@ -207,7 +207,7 @@ class Flooded(unittest.TestCase):
             self.assertIn("too many connections", self.world.log()[before:])
         wait_until("a connection", lambda: self.world.client("whoami", status=None).status == 0)
 
-    def test_104_room_is_kept_for_permits(self):
+    def test_attack_104_room_is_kept_for_permits(self):
         if os.geteuid() != 0:
             self.skipTest("needs root, to mount a small file system")
         state = self.world.path("state")

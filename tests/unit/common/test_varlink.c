@@ -474,9 +474,9 @@ second_answer_is_nobodys(void **state)
     assert_int_equal(aw_varlink_send(p.stream, "z", LONG_MS).code, AW_CODE_CLOSED);
 }
 
-/* Who is turned away by a full server is told so before its call is read: attack 106. */
+/* Who is turned away by a full server is told so before its call is read. */
 static void
-early_answer_of_a_peer_that_is_gone(void **state)
+attack_106_early_answer_of_a_peer_that_is_gone(void **state)
 {
     AW_CLEANUP(pair_free) struct pair p = pair_make(SOCKETS);
     const char *text;
@@ -521,7 +521,7 @@ main(void)
         cmocka_unit_test(does_not_send_what_is_too_long),
         cmocka_unit_test(late_answer_is_nobodys),
         cmocka_unit_test(second_answer_is_nobodys),
-        cmocka_unit_test(early_answer_of_a_peer_that_is_gone),
+        cmocka_unit_test(attack_106_early_answer_of_a_peer_that_is_gone),
         cmocka_unit_test(refuses_a_bad_descriptor),
     };
 

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -435,6 +436,93 @@ small_steps_are_followed(void **state)
     }
 }
 
+/* Attack 48: shares. */
+
+/* One application uses up its share, and asks on; another's is whole. */
+static void
+attack_48_a_share_is_guaranteed(void **state)
+{
+    struct world *w = *state;
+
+    for (int i = 0; i < 200; i++)
+        expect(w, "daemon", MINE, SIGN_OUTCOME_DONE, NULL);
+    for (int i = 0; i < 50; i++) {
+        expect(w, "daemon", MINE, SIGN_OUTCOME_LEDGER_REFUSED, "quota.orders_per_day");
+        expect(w, "bin", ORDER_OF("b.example.edu"), SIGN_OUTCOME_DONE, NULL);
+    }
+    expect(
+        w, "bin", ORDER_OF("b.example.edu"), SIGN_OUTCOME_LEDGER_REFUSED, "quota.orders_per_day");
+}
+
+/* An application whose certificate is there to be revoked, three times a day. */
+static void
+prepare_revocations(struct world *w)
+{
+    AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
+    struct peer peer = world_peer("daemon", NULL);
+
+    world_write(w, "policy.d/app-a.yaml",
+        "application: app-a\nowner: x\naccount: main\nprincipals: [{user: daemon}]\n"
+        "names: {exact: [a.example.edu]}\noperations: [order, revoke]\n"
+        "limits: {revocations_per_day: 3}\n");
+    world_reload(w);
+    world_order(w, "daemon", "a.example.edu", "mine");
+    world_set_octets(w, "CSR", world_csr(KEY_P256, "a.example.edu"));
+    world_set_octets(w, "CERT", world_certificate(KEY_P256, "a.example.edu", LITERAL("\x01\x02")));
+    assert_int_equal(
+        world_ask(w, &peer, "Finalize",
+            "{\"nonce\":\"$N\",\"order\":$ORDER,\"url\":\"$BASE/finalize\",\"csr\":\"$CSR\"}",
+            &reply),
+        SIGN_OUTCOME_DONE);
+}
+
+struct revoker {
+    pthread_t thread;
+    struct world *world;
+    struct peer peer;
+    int outcome;
+    char rule[64];
+};
+
+static void *
+revoke_main(void *argument)
+{
+    struct revoker *revoker = argument;
+    AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
+
+    revoker->outcome = world_ask(revoker->world, &revoker->peer, "Revoke",
+        "{\"nonce\":\"$N\",\"certificate\":\"$CERT\"}", &reply);
+    snprintf(revoker->rule, sizeof(revoker->rule), "%s", reply.rule == NULL ? "" : reply.rule);
+    return NULL;
+}
+
+/* Attack 91 too: twelve race for three. */
+static void
+attacks_48_91_revocations_end(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(world_answer_free) struct world_answer whoami = {0};
+    struct revoker revokers[12];
+    int done = 0;
+
+    prepare_revocations(w);
+    for (size_t i = 0; i < AW_COUNT(revokers); i++) {
+        revokers[i] = (struct revoker){.world = w, .peer = world_peer("daemon", NULL)};
+        assert_int_equal(pthread_create(&revokers[i].thread, NULL, revoke_main, &revokers[i]), 0);
+    }
+    for (size_t i = 0; i < AW_COUNT(revokers); i++) {
+        pthread_join(revokers[i].thread, NULL);
+        if (revokers[i].outcome == SIGN_OUTCOME_DONE)
+            done++;
+        else
+            assert_string_equal(revokers[i].rule, "quota.revocations_per_day");
+    }
+    assert_int_equal(done, 3);
+    world_call(w, &application_service, "daemon", "org.acmeward.Signer.WhoAmI", "{}", &whoami);
+    AW_CLEANUP(aw_free) char *text = cJSON_PrintUnformatted(whoami.json);
+    assert_non_null(strstr(text, "\"revocations_per_day\":3,\"revocations_today\":3"));
+}
+
 /* Attack 107: one application has the token busy, and another is served. */
 
 struct hog {
@@ -492,6 +580,8 @@ main(void)
         TEST(attack_92_a_step_back_neither_resets_nor_holds),
         TEST(attack_92_a_log_from_the_future),
         TEST(small_steps_are_followed),
+        TEST(attack_48_a_share_is_guaranteed),
+        TEST(attacks_48_91_revocations_end),
         TEST(attack_107_a_slow_token_starves_nobody),
     };
 
