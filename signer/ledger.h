@@ -51,6 +51,7 @@ enum {
     X(QUOTA_ORDERS, "quota.orders_per_day") /* the application's share is used up */               \
     X(QUOTA_REVOCATIONS, "quota.revocations_per_day") /* its revocations are used up */            \
     X(KEY_FOREIGN, "revoke.key")        /* this application never finalized that key */            \
+    X(SERIAL_FOREIGN, "revoke.serial")  /* another's certificate has that serial number */         \
     X(KEY_USED, "finalize.key")         /* another application finalized that key */               \
     X(KEY_REFUSED, "key.refused")       /* refused for what it is before: ledger_keys.h */         \
     X(ORDER_REPLACES, "order.replaces") /* the application did not hand that certificate back */   \

@@ -225,6 +225,33 @@ key_own(struct ledger_check *check)
         check->request->application, check->request->key);
 }
 
+/*
+ * A certificate that an application made up may hold its own key and another's serial number, by
+ * which a careless CA could look for what to revoke (RFC 8555 7.6 wants the certificate compared).
+ * Only what the CA made counts: nobody can forge a serial number away from its owner.
+ */
+static aw_result
+serial_own(struct ledger_check *check)
+{
+    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_free) char *by = NULL;
+    const struct ledger_request *request = check->request;
+
+    if (check->entry->serial == NULL)
+        return AW_OK;
+    AW_TRY(ledger_db_find(check->db, LEDGER_SQL_CERTIFICATE_FIRST,
+        LEDGER_VALUES(LEDGER_TEXT(request->account), LEDGER_TEXT(check->entry->serial),
+            LEDGER_INTEGER(LEDGER_VERIFIED)),
+        &row));
+    if (row != NULL)
+        AW_TRY(ledger_row_text(row, 0, &by));
+    if (by == NULL || strcmp(by, request->application) == 0)
+        return AW_OK;
+    return ledger_refuse(check, LEDGER_SERIAL_FOREIGN,
+        "the certificate with the serial %.80s was issued to another application",
+        check->entry->serial);
+}
+
 /* Whether the CA went wrong or the client lies; the client is not told. */
 static const char *
 issued_by(const struct ledger_check *check)
@@ -335,7 +362,8 @@ static const struct operation {
         {order_known, order_young, ledger_claims_held, polls_left}},
     [SIGN_ANSWER_CHALLENGE] = {true, AUDIT_DECISION, NEEDS_ORDER | NEEDS_URL,
         {order_known, order_young, ledger_claims_held, polls_left}},
-    [SIGN_REVOKE] = {true, AUDIT_DECISION, NEEDS_KEY, {key_own, ledger_quota_revocations}},
+    [SIGN_REVOKE] = {true, AUDIT_DECISION, NEEDS_KEY,
+        {key_own, serial_own, ledger_quota_revocations}},
     [SIGN_RECORD_CERTIFICATE] = {true, AUDIT_CERTIFICATE, NEEDS_ORDER | NEEDS_KEY | NEEDS_NAMES,
         {order_known, certificate_names, certificate_key, certificate_known, certificates_left,
             certificate_odd}},

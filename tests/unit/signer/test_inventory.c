@@ -325,6 +325,29 @@ attack_88d_a_forger_does_not_take_the_right_to_replace(void **state)
         ask("bin", "NewOrder", ORDER_FOR("b.example.edu", REPLACES_B), rule), SIGN_OUTCOME_DONE);
 }
 
+/* app-a makes one up with its own key and app-b's serial, for the CA to revoke app-b's. */
+static void
+attack_126_anothers_serial_on_the_own_key(void **state)
+{
+    const struct wish forged = {.san = SAN_A, .serial = "\x0d\xdd", .serial_size = 2};
+    const struct wish real = {.san = SAN_B, .serial = "\x0d\xdd", .serial_size = 2};
+    const char *revoke = "{\"nonce\":\"$N\",\"certificate\":\"$CERT\"}";
+    char rule[64];
+
+    (void)state;
+    pin(&t.root);
+    finalize("bin", "b.example.edu", "real-126", KEY_RSA_2048);
+    make_certificate(&t.intermediate, &real, KEY_RSA_2048);
+    assert_int_equal(hand_back("bin"), SIGN_OUTCOME_DONE);
+    finalize("daemon", "a.example.edu", "own-126", KEY_P256);
+    make_certificate(&t.forger, &forged, KEY_P256);
+    assert_int_equal(ask("daemon", "Revoke", revoke, rule), SIGN_OUTCOME_LEDGER_REFUSED);
+    assert_string_equal(rule, "revoke.serial");
+    make_certificate(
+        &t.forger, &(struct wish){.san = SAN_A, .serial = "\x0d\xde", .serial_size = 2}, KEY_P256);
+    assert_int_equal(ask("daemon", "Revoke", revoke, rule), SIGN_OUTCOME_DONE);
+}
+
 static void
 without_issuers_nothing_is_said(void **state)
 {
@@ -403,6 +426,7 @@ main(void)
         cmocka_unit_test(attacks_88d_109_what_a_certificate_becomes),
         cmocka_unit_test(a_record_holds_what_an_inventory_needs),
         cmocka_unit_test(attack_88d_a_forger_does_not_take_the_right_to_replace),
+        cmocka_unit_test(attack_126_anothers_serial_on_the_own_key),
         cmocka_unit_test(without_issuers_nothing_is_said),
         cmocka_unit_test(status_and_record_tell_what_is_pinned),
         cmocka_unit_test(a_bad_file_changes_nothing),

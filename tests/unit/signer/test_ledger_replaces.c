@@ -133,11 +133,46 @@ attacks_46_88d_a_forged_certificate_takes_and_gives_nothing(void **state)
     scene_end(&scene);
 }
 
+/* Keys are the applications' own throughout; 01ab was verified for app-a, 03 for nobody. */
+static void
+attack_126_anothers_serial_on_the_own_key(void **state)
+{
+    static const struct {
+        const char *name;
+        struct ask ask;
+        enum ledger_rule rule;
+    } rows[] = {
+        {"attack 126: the other's serial",
+            {SIGN_REVOKE, .application = "app-b", .key = DIGEST_C, .serial = "01ab"},
+            LEDGER_SERIAL_FOREIGN},
+        {"the own one", {SIGN_REVOKE, .key = DIGEST_B, .serial = "01ab"}, LEDGER_NONE},
+        {"attack 126: a forger takes no serial away",
+            {SIGN_REVOKE, .key = DIGEST_B, .serial = "03"}, LEDGER_NONE},
+        {"one that nobody handed back", {SIGN_REVOKE, .key = DIGEST_B, .serial = "04"},
+            LEDGER_NONE},
+        {"the same serial of another account's CA",
+            {SIGN_REVOKE, .application = "app-b", .account = "other", .key = DIGEST_C,
+                .serial = "01ab"},
+            LEDGER_NONE},
+    };
+    struct ledger_scene scene;
+
+    (void)state;
+    scene_start(&scene);
+    issue_as(&scene, "app-b", "acct", DIGEST_C, "01ab", -1);
+    issue_as(&scene, "app-a", "acct", DIGEST_B, "01ab", 1);
+    issue_as(&scene, "app-b", "acct", DIGEST_C, "03", -1);
+    for (size_t i = 0; i < AW_COUNT(rows); i++)
+        scene_expect(&scene, rows[i].name, &rows[i].ask, rows[i].rule);
+    scene_end(&scene);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attack_46_replaces_what_is_ones_own),
+        cmocka_unit_test(attack_126_anothers_serial_on_the_own_key),
         cmocka_unit_test(attacks_46_88d_a_forged_certificate_takes_and_gives_nothing),
     };
 
