@@ -1,7 +1,7 @@
 /*
- * Names that applications gain and lose. Every entry that differs stands for a few questions, each
- * for many names: the name itself, its wildcard, what is below it. A question is put to both
- * policies, for all who have an entry that could allow it.
+ * Names that applications gain and lose. Every entry that differs stands for a few questions, which
+ * are collected first. Then each is put to both policies, for all who have an entry that could
+ * allow what is asked about.
  */
 #include "policy/reach.h"
 
@@ -9,38 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/decide.h"
+#include "policy/question.h"
 
 enum { WORDS_SIZE = 640 };
 
-/* What is asked about a text. */
-enum form { ASK_NAME, ASK_WILDCARD, ASK_BELOW, ASK_ONE_BELOW, ASK_NETWORK };
-
-static const char *const form_words[] = {
-    [ASK_NAME] = "name",
-    [ASK_WILDCARD] = "name",
-    [ASK_BELOW] = "names below",
-    [ASK_ONE_BELOW] = "names one label below",
-    [ASK_NETWORK] = "addresses",
-};
-
-struct question {
-    enum form form;
-    const char *text; /* of one of the two policies */
-};
-
 struct reach {
     const struct comparison *all;
-    struct question *items;
-    size_t count;
-    size_t capacity;
+    struct questions questions;
     bool *cut[2]; /* accounts of either side whose ceiling is another on the other */
 };
 
 static void
 reach_free(struct reach *reach)
 {
-    free(reach->items);
+    policy_questions_free(&reach->questions);
     free(reach->cut[0]);
     free(reach->cut[1]);
 }
@@ -51,95 +33,7 @@ side_of(const struct reach *reach, int side)
     return side == 0 ? reach->all->before : reach->all->after;
 }
 
-/* Questions. */
-
-static aw_result
-add_question(struct reach *reach, enum form form, const char *text)
-{
-    if (reach->count == reach->capacity) {
-        size_t capacity = reach->capacity == 0 ? 256 : 2 * reach->capacity;
-        struct question *items = realloc(reach->items, capacity * sizeof(*items));
-
-        if (items == NULL)
-            return aw_fail_memory();
-        reach->items = items;
-        reach->capacity = capacity;
-    }
-    reach->items[reach->count++] = (struct question){form, text};
-    return AW_OK;
-}
-
-static aw_result
-add_around(struct reach *reach, const char *text)
-{
-    AW_TRY(add_question(reach, ASK_BELOW, text));
-    AW_TRY(add_question(reach, ASK_ONE_BELOW, text));
-    return add_question(reach, ASK_WILDCARD, text);
-}
-
-/* The wildcard that stands for a name, which others may have. */
-static aw_result
-add_wildcard_over(struct reach *reach, const char *text)
-{
-    const char *dot = strchr(text, '.');
-
-    return dot == NULL ? AW_OK : add_question(reach, ASK_WILDCARD, dot + 1);
-}
-
-/* All that an entry decides, of its own application and of others. */
-static aw_result
-add_entry(struct reach *reach, enum claim_kind kind, const char *text)
-{
-    if (kind == CLAIM_ADDRESSES)
-        return add_question(reach, ASK_NETWORK, text);
-    if (kind == CLAIM_EXACT || kind == CLAIM_DENY) {
-        AW_TRY(add_question(reach, ASK_NAME, text));
-        AW_TRY(add_wildcard_over(reach, text));
-    }
-    return kind == CLAIM_EXACT ? AW_OK : add_around(reach, text);
-}
-
-static aw_result
-add_all_entries(
-    struct reach *reach, const policy_snapshot *snapshot, const struct application *application)
-{
-    uint32_t claim = application == NULL ? 0 : application->first;
-
-    for (unsigned kind = 0; kind < CLAIM_NAMES && application != NULL; kind++)
-        for (uint32_t end = claim + application->list_count[kind]; claim < end; claim++)
-            AW_TRY(add_entry(reach, (enum claim_kind)kind, snapshot->index.texts[claim]));
-    return AW_OK;
-}
-
 /* Verdicts. */
-
-static struct finding
-decide(const policy_snapshot *snapshot, const struct application *application,
-    const struct question *question)
-{
-    struct finding refused = {.rule = POLICY_RULE_NAMES_NONE, .claim = CLAIM_NONE};
-    bool wildcard = question->form == ASK_WILDCARD;
-    struct aw_name name = {.form = wildcard ? AW_NAME_WILDCARD : AW_NAME_HOST};
-    int length;
-
-    switch (question->form) {
-    case ASK_NAME:
-    case ASK_WILDCARD:
-        length =
-            snprintf(name.text, sizeof(name.text), "%s%s", wildcard ? "*." : "", question->text);
-        name.length = (uint8_t)length;
-        /* The wildcard of the longest name does not fit: nobody can have it. */
-        return length > AW_NAME_MAX ? refused : policy_decide_name(snapshot, application, &name);
-    case ASK_BELOW:
-        return policy_decide_below(snapshot, application, question->text, BELOW_ANY);
-    case ASK_ONE_BELOW:
-        return policy_decide_below(snapshot, application, question->text, BELOW_ONE);
-    case ASK_NETWORK:
-        break;
-    }
-    struct policy_network network = policy_index_network_of(question->text);
-    return policy_decide_network(snapshot, application, &network);
-}
 
 /* How an application's question is decided by both policies. */
 struct answer {
@@ -159,7 +53,7 @@ ask(const struct reach *reach, const char *name, const struct question *question
         answer.applications[side] = policy_application_of(snapshot, name);
         if (answer.applications[side] == NULL)
             continue;
-        answer.found[side] = decide(snapshot, answer.applications[side], question);
+        answer.found[side] = policy_question_decide(snapshot, answer.applications[side], question);
         answer.allowed[side] = answer.found[side].allowed;
     }
     return answer;
@@ -212,7 +106,7 @@ tell(const struct reach *reach, const char *name, const struct question *questio
     return policy_changes_add(
         reach->all->changes, &(struct policy_change){.subject = name,
                                  .effect = answer.allowed[1] ? POLICY_GAINS : POLICY_LOSES,
-                                 .what = form_words[question->form],
+                                 .what = policy_question_words(question->form),
                                  .text = text,
                                  .before = finding_words(reach, 0, &answer, words[0]),
                                  .after = finding_words(reach, 1, &answer, words[1])});
@@ -270,7 +164,7 @@ tell_side(const struct reach *reach, int side, const struct question *question)
 
 /* Entries that differ. */
 
-static const enum form own_forms[CLAIM_NAMES] = {
+static const enum question_form own_forms[CLAIM_NAMES] = {
     [CLAIM_EXACT] = ASK_NAME,
     [CLAIM_SUBDOMAINS] = ASK_BELOW,
     [CLAIM_WILDCARDS] = ASK_WILDCARD,
@@ -309,81 +203,66 @@ struct pair {
     const struct application *theirs;
 };
 
-static aw_result
-collect_list(struct reach *reach, const struct pair *pair, enum claim_kind kind)
+/* The next entry of a list, from a claim on, that only this side's application has. */
+static uint32_t
+next_only_here(
+    const struct reach *reach, const struct pair *pair, enum claim_kind kind, uint32_t from)
 {
     const struct policy_index *index = &side_of(reach, pair->side)->index;
-    const policy_snapshot *other = side_of(reach, !pair->side);
     uint32_t first = policy_first_of(pair->mine, kind);
+    uint32_t end = first + pair->mine->list_count[kind];
 
-    for (uint32_t i = first; i < first + pair->mine->list_count[kind]; i++) {
+    for (uint32_t i = from < first ? first : from; i < end; i++) {
         struct policy_index_key key = policy_index_key_of_claim(index, i);
 
-        if (policy_lists(other, pair->theirs, kind, &key))
-            continue;
-        AW_TRY(add_entry(reach, kind, index->texts[i]));
-        if (pair->theirs != NULL)
-            AW_TRY(tell_entry(reach, pair->side, pair->mine, kind, index->texts[i]));
+        if (!policy_lists(side_of(reach, !pair->side), pair->theirs, kind, &key))
+            return i;
     }
-    return AW_OK;
+    return CLAIM_NONE;
 }
 
 static bool
 lists_more(const struct reach *reach, const struct pair *pair, enum claim_kind kind)
 {
-    const struct policy_index *index = &side_of(reach, pair->side)->index;
-    uint32_t first = policy_first_of(pair->mine, kind);
+    return next_only_here(reach, pair, kind, 0) != CLAIM_NONE;
+}
 
-    for (uint32_t i = first; i < first + pair->mine->list_count[kind]; i++) {
-        struct policy_index_key key = policy_index_key_of_claim(index, i);
+static aw_result
+collect_list(struct reach *reach, const struct pair *pair, enum claim_kind kind)
+{
+    const char **texts = side_of(reach, pair->side)->index.texts;
+    uint32_t i = next_only_here(reach, pair, kind, 0);
 
-        if (!policy_lists(side_of(reach, !pair->side), pair->theirs, kind, &key))
-            return true;
+    for (; i != CLAIM_NONE; i = next_only_here(reach, pair, kind, i + 1)) {
+        AW_TRY(policy_questions_add(&reach->questions, kind, texts[i]));
+        if (pair->theirs != NULL)
+            AW_TRY(tell_entry(reach, pair->side, pair->mine, kind, texts[i]));
     }
-    return false;
+    return AW_OK;
+}
+
+/* All entries of both sides' application of that name. */
+static aw_result
+collect_both(struct reach *reach, const char *name)
+{
+    for (int side = 0; side < 2; side++) {
+        const policy_snapshot *snapshot = side_of(reach, side);
+
+        AW_TRY(policy_questions_add_all(
+            &reach->questions, snapshot, policy_application_of(snapshot, name)));
+    }
+    return AW_OK;
 }
 
 /* What belongs to an application that is shared with on one side only. */
 static aw_result
 collect_shared(struct reach *reach, const struct pair *pair)
 {
-    const struct policy_index *index = &side_of(reach, pair->side)->index;
-    uint32_t first = policy_first_of(pair->mine, CLAIM_SHARES);
+    const char **texts = side_of(reach, pair->side)->index.texts;
+    uint32_t i = next_only_here(reach, pair, CLAIM_SHARES, 0);
 
-    for (uint32_t i = first; i < first + pair->mine->list_count[CLAIM_SHARES]; i++) {
-        struct policy_index_key key = policy_index_key_of_claim(index, i);
-
-        if (policy_lists(side_of(reach, !pair->side), pair->theirs, CLAIM_SHARES, &key))
-            continue;
-        for (int side = 0; side < 2; side++)
-            AW_TRY(add_all_entries(reach, side_of(reach, side),
-                policy_application_of(side_of(reach, side), index->texts[i])));
-    }
-    return AW_OK;
-}
-
-/* The ceiling. */
-
-/* What an entry of a ceiling cuts or lets through may be in the midst of what is listed. */
-static aw_result
-add_ceiling(struct reach *reach, enum claim_kind kind, const char *text)
-{
-    if (kind == CLAIM_CEILING_NETWORK)
-        return add_question(reach, ASK_NETWORK, text);
-    if (kind == CLAIM_ACCOUNT)
-        return AW_OK;
-    AW_TRY(add_question(reach, ASK_NAME, text));
-    return add_around(reach, text);
-}
-
-/* A ceiling may lie below an entry that differs: then the entry alone says too little. */
-static aw_result
-add_all_ceilings(struct reach *reach, const policy_snapshot *snapshot)
-{
-    const struct policy_index *index = &snapshot->index;
-
-    for (uint32_t i = 0; i < index->count && claim_is_of_account(policy_index_kind(index, i)); i++)
-        AW_TRY(add_ceiling(reach, policy_index_kind(index, i), index->texts[i]));
+    for (; i != CLAIM_NONE; i = next_only_here(reach, pair, CLAIM_SHARES, i + 1))
+        AW_TRY(collect_both(reach, texts[i]));
     return AW_OK;
 }
 
@@ -421,15 +300,12 @@ is_affected(const struct reach *reach, const struct pair *pair)
 static aw_result
 collect_application(struct reach *reach, const struct pair *pair)
 {
-    const policy_snapshot *mine = side_of(reach, pair->side);
-
     for (unsigned kind = 0; kind < CLAIM_NAMES; kind++)
         AW_TRY(collect_list(reach, pair, (enum claim_kind)kind));
     AW_TRY(collect_shared(reach, pair));
     if (pair->theirs == NULL || !is_affected(reach, pair))
         return AW_OK;
-    AW_TRY(add_all_entries(reach, mine, pair->mine));
-    return add_all_entries(reach, side_of(reach, !pair->side), pair->theirs);
+    return collect_both(reach, pair->mine->shown.name);
 }
 
 static aw_result
@@ -447,27 +323,15 @@ collect_side(struct reach *reach, int side)
     return AW_OK;
 }
 
-/* Questions in order, each once. */
-
-static int
-by_question(const void *a, const void *b)
-{
-    const struct question *x = a, *y = b;
-
-    return x->form != y->form ? (int)x->form - (int)y->form : strcmp(x->text, y->text);
-}
-
+/* A ceiling may lie below an entry that differs: then the entry alone says too little. */
 static aw_result
-tell_all(struct reach *reach)
+collect(struct reach *reach)
 {
-    if (reach->count > 0)
-        qsort(reach->items, reach->count, sizeof(*reach->items), by_question);
-    for (size_t i = 0; i < reach->count; i++) {
-        if (i > 0 && by_question(&reach->items[i - 1], &reach->items[i]) == 0)
-            continue;
-        AW_TRY(tell_side(reach, 0, &reach->items[i]));
-        AW_TRY(tell_side(reach, 1, &reach->items[i]));
-    }
+    AW_TRY(collect_side(reach, 0));
+    AW_TRY(collect_side(reach, 1));
+    for (int side = 0; side < 2 && reach->questions.count > 0; side++)
+        AW_TRY(policy_questions_add_ceilings(&reach->questions, side_of(reach, side)));
+    policy_questions_finish(&reach->questions);
     return AW_OK;
 }
 
@@ -483,9 +347,9 @@ policy_reach_compare(const struct comparison *comparison)
     }
     compare_ceilings(&reach, 0);
     compare_ceilings(&reach, 1);
-    AW_TRY(collect_side(&reach, 0));
-    AW_TRY(collect_side(&reach, 1));
-    for (int side = 0; side < 2 && reach.count > 0; side++)
-        AW_TRY(add_all_ceilings(&reach, side_of(&reach, side)));
-    return tell_all(&reach);
+    AW_TRY(collect(&reach));
+    for (size_t i = 0; i < reach.questions.count; i++)
+        for (int side = 0; side < 2; side++)
+            AW_TRY(tell_side(&reach, side, &reach.questions.items[i]));
+    return AW_OK;
 }
