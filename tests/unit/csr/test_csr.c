@@ -421,6 +421,24 @@ attack_71_over_32_kib(void **state)
     assert_true(verdict_is("32 KiB of a larger one", edge, "csr.structure"));
 }
 
+/* Each signature algorithm that clients use, and the ends of what a PrintableString may hold. */
+static void
+every_allowed_signature_is_accepted(void **state)
+{
+    static const enum test_key keys[] = {KEY_P256, KEY_P384, KEY_RSA_2048};
+    static const char *const digests[] = {"SHA256", "SHA384", "SHA512"};
+
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(keys) * AW_COUNT(digests); i++) {
+        octets der = csr_of(&(struct csr_parts){.key = keys[i / 3],
+            .digest = digests[i % 3],
+            .subject = subject(0x13, LITERAL("az09.example.edu")),
+            .names = dns("az09.example.edu")});
+
+        assert_true(verdict_is(digests[i % 3], der, ""));
+    }
+}
+
 /* What is accepted holds exactly the CSR's names: neither one fewer, nor one more, nor another. */
 static void
 attack_71a_names_are_those_of_the_csr(void **state)
@@ -478,6 +496,7 @@ main(void)
         cmocka_unit_test_teardown(attributes_and_version, csr_reset),
         cmocka_unit_test_teardown(encodings, csr_reset),
         cmocka_unit_test_teardown(attack_71_over_32_kib, csr_reset),
+        cmocka_unit_test_teardown(every_allowed_signature_is_accepted, csr_reset),
         cmocka_unit_test_teardown(attack_71a_names_are_those_of_the_csr, csr_reset),
         cmocka_unit_test_teardown(missing_provider_is_no_refusal, csr_reset),
     };
