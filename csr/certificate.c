@@ -300,9 +300,8 @@ read_digests(const X509 *x509, const uint8_t *der, size_t size, struct certifica
     return digest(der, size, out->digest);
 }
 
-aw_result
-certificate_parse(
-    const uint8_t *der, size_t size, char rule[CSR_RULE_SIZE], struct certificate **out)
+static aw_result
+parse(const uint8_t *der, size_t size, char rule[CSR_RULE_SIZE], struct certificate **out)
 {
     AW_CLEANUP(certificate_free) struct certificate *certificate = calloc(1, sizeof(*certificate));
     AW_CLEANUP(release_x509) X509 *x509 = NULL;
@@ -319,6 +318,17 @@ certificate_parse(
     AW_TRY(read_digests(x509, der, size, certificate));
     *out = AW_MOVE(certificate);
     return AW_OK;
+}
+
+/* As with a CSR's key: a refusal counts when it is given twice. OpenSSL may read no certificate for
+ * want of memory, and its error queue does not always tell. */
+aw_result
+certificate_parse(
+    const uint8_t *der, size_t size, char rule[CSR_RULE_SIZE], struct certificate **out)
+{
+    aw_result r = parse(der, size, rule, out);
+
+    return r.code == AW_CODE_SYNTAX ? parse(der, size, rule, out) : r;
 }
 
 void

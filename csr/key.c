@@ -188,6 +188,49 @@ release_key(EVP_PKEY **key)
     EVP_PKEY_free(*key);
 }
 
+static bool
+has_digest(OSSL_LIB_CTX *libctx, const char *name, const char *properties)
+{
+    EVP_MD *digest = EVP_MD_fetch(libctx, name, properties);
+
+    EVP_MD_free(digest);
+    return digest != NULL;
+}
+
+static bool
+has_key(OSSL_LIB_CTX *libctx, const char *name, const char *properties)
+{
+    EVP_KEYMGMT *key = EVP_KEYMGMT_fetch(libctx, name, properties);
+
+    EVP_KEYMGMT_free(key);
+    return key != NULL;
+}
+
+static bool
+has_signature(OSSL_LIB_CTX *libctx, const char *name, const char *properties)
+{
+    EVP_SIGNATURE *signature = EVP_SIGNATURE_fetch(libctx, name, properties);
+
+    EVP_SIGNATURE_free(signature);
+    return signature != NULL;
+}
+
+aw_result
+csr_prepare(OSSL_LIB_CTX *libctx, const char *properties)
+{
+    static const struct {
+        bool (*has)(OSSL_LIB_CTX *libctx, const char *name, const char *properties);
+        const char *name;
+    } needed[] = {{has_digest, "SHA256"}, {has_digest, "SHA384"}, {has_digest, "SHA512"},
+        {has_key, "EC"}, {has_key, "RSA"}, {has_signature, "ECDSA"}, {has_signature, "RSA"}};
+
+    for (size_t i = 0; i < AW_COUNT(needed); i++)
+        if (!needed[i].has(libctx, needed[i].name, properties))
+            return aw_hint(aw_fail_openssl("OpenSSL offers no %s to verify CSRs", needed[i].name),
+                "load a provider that has it in OpenSSL's configuration file");
+    return AW_OK;
+}
+
 /* OpenSSL's parameters of the key; the numbers in them are copies. */
 static OSSL_PARAM *
 make_parameters(const struct csr_fields *f)
@@ -253,13 +296,25 @@ verify(struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties, EVP_P
     return csr_refuse(f, CSR_BAD_SIGNATURE, "the signature is not one of its own key");
 }
 
-aw_result
-csr_key_verify(struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties)
+static aw_result
+load_and_verify(struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties)
 {
     AW_CLEANUP(release_key) EVP_PKEY *key = NULL;
 
-    if (keys[f->key].bits != 0)
-        AW_TRY(csr_rsa_check(f));
     AW_TRY(load_key(f, libctx, properties, &key));
     return verify(f, libctx, properties, key);
+}
+
+/* A refusal counts when OpenSSL gives it twice. When it lacks memory for a moment, it says of a
+ * good point that it is on no curve, and its error queue does not always tell. */
+aw_result
+csr_key_verify(struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties)
+{
+    if (keys[f->key].bits != 0)
+        AW_TRY(csr_rsa_check(f));
+    aw_result r = load_and_verify(f, libctx, properties);
+    if (r.code != AW_CODE_SYNTAX)
+        return r;
+    f->rule = NULL;
+    return load_and_verify(f, libctx, properties);
 }

@@ -14,6 +14,7 @@
 #include "common/io.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "csr/csr.h"
 #include "signer/alarm.h"
 #include "signer/files.h"
 #include "signer/held_keys.h"
@@ -52,14 +53,14 @@ open_crypto(struct core *core)
     if (core->libctx == NULL)
         return aw_fail_openssl("can't make an OpenSSL library context");
     if (core->config->openssl_properties == NULL)
-        return AW_OK;
+        return csr_prepare(core->libctx, NULL);
     AW_CLEANUP(aw_free) char *file = CONF_get1_default_config_file();
     if (file == NULL || OSSL_LIB_CTX_load_config(core->libctx, file) != 1 ||
         EVP_set_default_properties(core->libctx, core->config->openssl_properties) != 1)
         return aw_hint(
             aw_fail_openssl("openssl_properties: \"%s\"", core->config->openssl_properties),
             "load the provider that has these properties in OpenSSL's configuration file");
-    return AW_OK;
+    return csr_prepare(core->libctx, NULL);
 }
 
 /* A freeze survives restarts: the file's presence is the freeze, its content says since when. */

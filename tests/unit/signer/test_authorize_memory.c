@@ -1,0 +1,278 @@
+/* Out of memory at every single allocation of a call: parsing it, deciding, ledger, log, JWS,
+ * reply. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/io.h"
+#include "signer/application.h"
+#include "signer_world.h"
+#include "tests/faults/memory.h"
+
+/* A finalize may be signed eight times: each call has its order a few times only. Where all that
+ * follow fail too, the first to fail is one in a few. */
+enum { ALLOCATIONS_MAX = 20000, TRIES_OF_AN_ORDER = 5, FOR_GOOD_STEP = 5, CHECK_EVERY = 50 };
+
+#define NAMES "a.example.edu www.a.example.edu"
+#define SERIAL LITERAL("\x01\xab\xcd")
+#define ORDERED \
+    "[{\"type\":\"dns\",\"value\":\"a.example.edu\"},{\"type\":\"ip\",\"value\":\"192.0.2.17\"}]"
+
+/* SoftHSM ends the process for want of memory, so the token is asked with enough. That a signature
+ * was made is counted. */
+static unsigned signatures;
+
+aw_result __real_token_key_sign(
+    token_key *key, const void *input, size_t size, uint8_t *signature, size_t *signature_size);
+aw_result __wrap_token_key_sign(
+    token_key *key, const void *input, size_t size, uint8_t *signature, size_t *signature_size);
+
+aw_result __real_token_key_find(token *t, const char *label, token_key **out);
+aw_result __wrap_token_key_find(token *t, const char *label, token_key **out);
+
+aw_result
+__wrap_token_key_find(token *t, const char *label, token_key **out)
+{
+    memory_fail_pause();
+    aw_result r = __real_token_key_find(t, label, out);
+    memory_fail_resume();
+    return r;
+}
+
+aw_result
+__wrap_token_key_sign(
+    token_key *key, const void *input, size_t size, uint8_t *signature, size_t *signature_size)
+{
+    memory_fail_pause();
+    aw_result r = __real_token_key_sign(key, input, size, signature, signature_size);
+    memory_fail_resume();
+    signatures++;
+    return r;
+}
+
+static const char app_a[] =
+    "application: app-a\nowner: team@example.edu\naccount: main\nprincipals: [{user: daemon}]\n"
+    "names: {exact: [a.example.edu, www.a.example.edu], addresses: [192.0.2.16/28]}\n"
+    "operations: [order, revoke]\nprofiles: [classic]\n"
+    "limits: {names_per_certificate: 4, orders_per_day: 100000}\n";
+
+static int
+setup(void **state)
+{
+    struct world *w = calloc(1, sizeof(*w));
+
+    assert_non_null(w);
+    world_make(w);
+    world_write(w, "policy.d/app-a.yaml", app_a);
+    world_reload(w);
+    world_set_octets(w, "CSR", world_csr(KEY_P256, NAMES));
+    world_set_octets(w, "CERT", world_certificate(KEY_P256, NAMES, SERIAL));
+    *state = w;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct world *w = *state;
+
+    world_remove(w);
+    free(w);
+    return 0;
+}
+
+static const struct operation {
+    const char *name, *method, *parameters;
+    bool of_order;     /* an order is used up by it */
+    const char *error; /* what is answered with enough memory; "" for success */
+} operations[] = {
+    {"new-order", "NewOrder",
+        "{\"nonce\":\"$N\",\"identifiers\":" ORDERED ",\"profile\":\"classic\"}", false, ""},
+    {"new-order, refused by the policy", "NewOrder",
+        "{\"nonce\":\"$N\",\"identifiers\":[{\"type\":\"dns\",\"value\":\"b.example.edu\"}]}",
+        false, "PolicyRefused"},
+    {"new-order, refused as a call", "NewOrder",
+        "{\"nonce\":\"$N\",\"identifiers\":[{\"type\":\"dns\",\"value\":\"a..edu\"}]}", false,
+        "InvalidRequest"},
+    {"claim", "ClaimUrls",
+        "{\"order\":$ORDER,\"urls\":[{\"kind\":\"order\",\"url\":\"$BASE/order\"},"
+        "{\"kind\":\"challenge\",\"url\":\"$BASE/chall2\"}]}",
+        true, ""},
+    {"poll", "PostAsGet", "{\"nonce\":\"$N\",\"order\":$ORDER,\"url\":\"$BASE/order\"}", true, ""},
+    {"poll, refused by the ledger", "PostAsGet",
+        "{\"nonce\":\"$N\",\"order\":$ORDER,\"url\":\"$BASE/unknown\"}", true, "LedgerRefused"},
+    {"challenge", "AnswerChallenge", "{\"nonce\":\"$N\",\"order\":$ORDER,\"url\":\"$BASE/chall\"}",
+        true, ""},
+    {"finalize", "Finalize",
+        "{\"nonce\":\"$N\",\"order\":$ORDER,\"url\":\"$BASE/finalize\",\"csr\":\"$CSR\"}", true,
+        ""},
+    {"finalize, refused for its CSR", "Finalize",
+        "{\"nonce\":\"$N\",\"order\":$ORDER,\"url\":\"$BASE/finalize\",\"csr\":\"$CERT\"}", true,
+        "CsrRefused"},
+    {"record-certificate", "RecordCertificate",
+        "{\"order\":$ORDER,\"certificate\":\"$CERT\",\"chain\":[]}", true, ""},
+    {"revoke", "Revoke", "{\"nonce\":\"$N\",\"certificate\":\"$CERT\",\"reason\":4}", false, ""},
+    {"check", "Check",
+        "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example.edu\"}],\"key\":\"ec-p256\"}",
+        false, ""},
+    {"whoami", "WhoAmI", "{}", false, ""},
+};
+
+/* An order that is finalized and whose certificate may be handed back and revoked. */
+static void
+open_order(struct world *w, unsigned number)
+{
+    AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
+    struct peer peer = world_peer("daemon", NULL);
+    char base[32];
+
+    snprintf(base, sizeof(base), "o/%u", number);
+    world_order(w, "daemon", NAMES, base);
+    assert_int_equal(world_ask(w, &peer, "Finalize",
+                         "{\"nonce\":\"$N\",\"order\":$ORDER,\"url\":\"$BASE/finalize\","
+                         "\"csr\":\"$CSR\"}",
+                         &reply),
+        SIGN_OUTCOME_DONE);
+}
+
+/* One call as the gate makes it; what is answered is parsed when there is memory again. */
+struct attempt {
+    struct aw_varlink_call call;
+    aw_result result;
+    bool failed; /* an allocation did */
+    struct world_answer answer;
+};
+
+static void
+end_attempt(struct attempt *attempt)
+{
+    aw_varlink_call_free(&attempt->call);
+    world_answer_free(&attempt->answer);
+}
+
+static void
+ask(struct world *w, const struct operation *row, long n, enum memory_failure failure,
+    struct attempt *out)
+{
+    AW_CLEANUP(aw_free) char *parameters = world_expand(w, row->parameters);
+    AW_CLEANUP(aw_free) char *text = NULL, *reply = NULL;
+    struct peer peer = world_peer("daemon", NULL);
+
+    assert_ok(aw_format(&text, "{\"method\":\"org.acmeward.Signer.%s\",\"parameters\":%s}",
+        row->method, parameters));
+    memory_fail_at(n, failure);
+    out->result = aw_varlink_call_parse(text, strlen(text), &out->call);
+    if (aw_ok(out->result))
+        out->result = application_service.answer(w->core, &peer, &out->call, &reply);
+    out->failed = memory_fail_end();
+    out->answer.error = "";
+    if (!aw_ok(out->result))
+        return;
+    if (!aw_ok(aw_json_parse(reply, strlen(reply), AW_JSON_STRICT, &out->answer.json)))
+        fail_msg("%s, allocation %ld: %s", row->name, n, reply);
+    const cJSON *error = aw_json_member(out->answer.json, "error");
+    if (error != NULL)
+        out->answer.error = strrchr(error->valuestring, '.') + 1;
+    assert_ok(aw_json_object(out->answer.json, "parameters", &out->answer.parameters));
+}
+
+/* A JWS that came out is the account's signature of what the last record has the digest of. */
+static void
+check_signed(struct world *w, const struct operation *row, const struct attempt *attempt)
+{
+    AW_CLEANUP(aw_free) char *jws = NULL, *url = NULL;
+    AW_CLEANUP(world_record_free) struct world_record last = {0};
+    const cJSON *signed_request = aw_json_member(attempt->answer.parameters, "request");
+
+    if (signed_request == NULL)
+        signed_request = attempt->answer.parameters;
+    const cJSON *member = aw_json_member(signed_request, "jws");
+    if (member == NULL)
+        return;
+    jws = cJSON_IsString(member) ? strdup(member->valuestring) : cJSON_PrintUnformatted(member);
+    url = strdup(aw_json_member(signed_request, "url")->valuestring);
+    world_last(w, &last);
+    world_check_jws(
+        w, row->name, &(struct sign_reply){.jws = jws, .url = url}, "nonce-1", NULL, last.entry);
+}
+
+/* True when no allocation failed any more. */
+static bool
+try_call(struct world *w, const struct operation *row, long n, enum memory_failure failure)
+{
+    AW_CLEANUP(end_attempt) struct attempt attempt = {0};
+    int64_t before = world_position(w);
+
+    signatures = 0;
+    ask(w, row, n, failure, &attempt);
+    if (signatures > 0 && world_position(w) <= before)
+        fail_msg("%s, allocation %ld: signed, and nothing is on record", row->name, n);
+    if (!aw_ok(attempt.result)) {
+        if (!attempt.failed || attempt.result.code != AW_CODE_MEMORY)
+            fail_msg("%s, allocation %ld: %s", row->name, n, aw_error_last()->message);
+        return false;
+    }
+    /* Want of memory is never told as a refusal. */
+    if (strcmp(attempt.answer.error, row->error) != 0 &&
+        !(attempt.failed && strcmp(attempt.answer.error, "Unavailable") == 0))
+        fail_msg("%s, allocation %ld: %s %s %s", row->name, n, attempt.answer.error,
+            world_text(&attempt.answer, "rule"), world_text(&attempt.answer, "message"));
+    /* Reading the record walks the log: at the end, and now and then. */
+    if (attempt.answer.error[0] == '\0' && (!attempt.failed || n % CHECK_EVERY == 0))
+        check_signed(w, row, &attempt);
+    return !attempt.failed;
+}
+
+/* A database that has failed decides nothing more: the process ends, and the service manager starts
+ * it anew, which brings the ledger up from the log. True if that was so. */
+static bool
+begin_anew(struct world *w)
+{
+    if (aw_ok(core_housekeep(w->core)))
+        return false;
+    world_restart(w);
+    return true;
+}
+
+static void
+a_call_without_memory_signs_nothing_off_the_record(void **state)
+{
+    static const enum memory_failure failures[] = {MEMORY_FAILS_ONCE, MEMORY_FAILS_FOR_GOOD};
+    struct world *w = *state;
+    unsigned orders = 0, restarts = 0;
+
+    for (size_t i = 0; i < AW_COUNT(operations) * AW_COUNT(failures); i++) {
+        const struct operation *row = &operations[i / 2];
+        bool whole = false;
+        long n = 1;
+
+        for (int tries = 0; !whole; tries++) {
+            assert_true(n < ALLOCATIONS_MAX);
+            if (tries % TRIES_OF_AN_ORDER == 0 && (tries == 0 || row->of_order))
+                open_order(w, orders++);
+            whole = try_call(w, row, n, failures[i % 2]);
+            restarts += begin_anew(w);
+            n += failures[i % 2] == MEMORY_FAILS_ONCE ? 1 : FOR_GOOD_STEP;
+        }
+        assert_true(n > 10);
+    }
+    assert_true(restarts > 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            a_call_without_memory_signs_nothing_off_the_record, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
