@@ -296,35 +296,6 @@ attack_88d_certificates_must_fit_their_order(void **state)
     end(&f);
 }
 
-/* A certificate that comes again is on record already; its alarm does not come again either. */
-static void
-attack_88d_a_certificate_counts_once(void **state)
-{
-    struct fixture f;
-    int64_t first, again;
-
-    (void)state;
-    begin(&f);
-    struct ask ask = finalize_of(&f);
-    scene_expect(&f.scene, "finalize", &ask, LEDGER_NONE);
-    ask = (struct ask){SIGN_RECORD_CERTIFICATE, .order = f.order, .key = DIGEST_B, .names = TWO,
-        .certificate = DIGEST_C, .verified = -1, .alarm = "forged"};
-    first = scene_expect(&f.scene, "forged", &ask, LEDGER_NONE);
-    scene_expect_record(&f.scene, "forged", AUDIT_ALARM, NULL, "certificate.unverified");
-    for (int i = 0; i < 2 * LEDGER_RECORDED_MAX; i++) {
-        again = scene_expect(&f.scene, "again", &ask, LEDGER_NONE);
-        assert_int_equal(again, first);
-    }
-    ask.verified = 1; /* once issuers are pinned that it chains to */
-    ask.alarm = NULL;
-    again = scene_expect(&f.scene, "verified now", &ask, LEDGER_NONE);
-    assert_int_equal(again, first + 1);
-    scene_expect_record(&f.scene, "verified now", AUDIT_CERTIFICATE, "permit", "names.exact");
-    ask.certificate = DIGEST_D;
-    assert_int_equal(scene_expect(&f.scene, "another", &ask, LEDGER_NONE), again + 1);
-    end(&f);
-}
-
 /* Quotas. */
 
 static void
@@ -593,7 +564,6 @@ main(void)
         cmocka_unit_test(polls_end),
         cmocka_unit_test(attack_40_keys_belong_to_one_application),
         cmocka_unit_test(attack_88d_certificates_must_fit_their_order),
-        cmocka_unit_test(attack_88d_a_certificate_counts_once),
         cmocka_unit_test(attacks_89_90_quotas_count_signatures),
         cmocka_unit_test(attack_48_revocations_have_a_quota_of_their_own),
         cmocka_unit_test(the_window_moves_and_says_when),

@@ -1,4 +1,4 @@
-/* Attack 46: which certificate an order may say that it replaces (RFC 9773 5). */
+/* Attacks 46, 88d: certificates handed back, and which an order may replace (RFC 9773 5). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,15 +13,15 @@
 
 #define U "https://ca.example.net/"
 
-/* An order of an application, finalized with a key, and its certificate handed back. */
-static void
-issue_as(struct ledger_scene *scene, const char *application, const char *account, const char *key,
-    const char *serial, int verified)
+/* An order of an application, finalized with a key. */
+static int64_t
+finalize(struct ledger_scene *scene, const struct ask *by, const char *key, const char *name)
 {
     char url[96];
-    struct ask ask = {SIGN_NEW_ORDER, .application = application, .account = account};
+    struct ask ask = *by;
 
-    snprintf(url, sizeof(url), U "%s/%s/finalize", application, serial);
+    ask.operation = SIGN_NEW_ORDER;
+    snprintf(url, sizeof(url), U "%s/%s/finalize", by->application, name);
     ask.order = scene_expect(scene, url, &ask, LEDGER_NONE);
     ask.url = url;
     scene_claim(scene, url, &ask, SIGN_URL_FINALIZE, LEDGER_NONE);
@@ -29,11 +29,20 @@ issue_as(struct ledger_scene *scene, const char *application, const char *accoun
     ask.csr = DIGEST_A;
     ask.key = key;
     scene_expect(scene, url, &ask, LEDGER_NONE);
-    ask.operation = SIGN_RECORD_CERTIFICATE;
-    ask.url = NULL;
-    ask.serial = serial;
-    ask.verified = verified;
-    scene_expect(scene, url, &ask, LEDGER_NONE);
+    return ask.order;
+}
+
+/* The same, and its certificate handed back. */
+static void
+issue_as(struct ledger_scene *scene, const char *application, const char *account, const char *key,
+    const char *serial, int verified)
+{
+    const struct ask by = {.application = application, .account = account};
+    const struct ask ask = {SIGN_RECORD_CERTIFICATE, .application = application, .account = account,
+        .order = finalize(scene, &by, key, serial), .key = key, .serial = serial,
+        .verified = verified};
+
+    scene_expect(scene, serial, &ask, LEDGER_NONE);
 }
 
 static void
@@ -167,12 +176,41 @@ attack_126_anothers_serial_on_the_own_key(void **state)
     scene_end(&scene);
 }
 
+/* A certificate that comes again is on record already; its alarm does not come again either. */
+static void
+attack_88d_a_certificate_counts_once(void **state)
+{
+    const struct ask by = {.application = "app-a", .account = "acct"};
+    struct ledger_scene scene;
+    int64_t first, again;
+
+    (void)state;
+    scene_start(&scene);
+    struct ask ask = {SIGN_RECORD_CERTIFICATE, .order = finalize(&scene, &by, DIGEST_B, "once"),
+        .key = DIGEST_B, .certificate = DIGEST_C, .verified = -1, .alarm = "forged"};
+    first = scene_expect(&scene, "forged", &ask, LEDGER_NONE);
+    scene_expect_record(&scene, "forged", AUDIT_ALARM, NULL, "certificate.unverified");
+    for (int i = 0; i < 2 * LEDGER_RECORDED_MAX; i++) {
+        again = scene_expect(&scene, "again", &ask, LEDGER_NONE);
+        assert_int_equal(again, first);
+    }
+    ask.verified = 1; /* once issuers are pinned that it chains to */
+    ask.alarm = NULL;
+    again = scene_expect(&scene, "verified now", &ask, LEDGER_NONE);
+    assert_int_equal(again, first + 1);
+    scene_expect_record(&scene, "verified now", AUDIT_CERTIFICATE, "permit", "names.exact");
+    ask.certificate = DIGEST_D;
+    assert_int_equal(scene_expect(&scene, "another", &ask, LEDGER_NONE), again + 1);
+    scene_end(&scene);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attack_46_replaces_what_is_ones_own),
         cmocka_unit_test(attack_126_anothers_serial_on_the_own_key),
+        cmocka_unit_test(attack_88d_a_certificate_counts_once),
         cmocka_unit_test(attacks_46_88d_a_forged_certificate_takes_and_gives_nothing),
     };
 
