@@ -290,18 +290,18 @@ bind_externally(struct admin_call *call, const struct account *account, const ch
     const char *kid, char **out)
 {
     AW_CLEANUP(token_mac_free) token_mac *mac = NULL;
-    AW_CLEANUP(jws_free) struct jws jws = {0};
+    AW_CLEANUP(aw_jws_free) struct aw_jws jws = {0};
     enum token_mac_algorithm algorithm = TOKEN_HS256;
     uint8_t value[TOKEN_MAC_MAX];
     size_t size = 0;
 
     AW_TRY(find_mac(call, account->ca, kid, &algorithm, &mac));
-    AW_TRY(jws_build(&(struct jws_header){.algorithm = token_mac_algorithm_name(algorithm),
-                         .kid = kid,
-                         .url = account->ca->pin.new_account},
+    AW_TRY(aw_jws_build(&(struct aw_jws_header){.algorithm = token_mac_algorithm_name(algorithm),
+                            .kid = kid,
+                            .url = account->ca->pin.new_account},
         jwk, &jws));
     AW_TRY(token_mac_compute(mac, jws.input, jws.input_size, value, &size));
-    return jws_serialize(&jws, value, size, out);
+    return aw_jws_serialize(&jws, value, size, out);
 }
 
 static aw_result
@@ -333,7 +333,7 @@ check_ready(const struct account *account, const struct new_account *asked)
 
 static aw_result
 build_new_account(struct admin_call *call, const struct account *account, token_key *key,
-    const struct new_account *asked, struct jws *jws)
+    const struct new_account *asked, struct aw_jws *jws)
 {
     AW_CLEANUP(aw_free) char *binding = NULL;
     AW_CLEANUP(aw_free) char *payload = NULL;
@@ -346,21 +346,21 @@ build_new_account(struct admin_call *call, const struct account *account, token_
                                        .only_existing = asked->only_existing,
                                        .binding = binding},
         &payload));
-    return jws_build(&(struct jws_header){.algorithm = token_key_algorithm(key),
-                         .jwk = token_key_jwk(key),
-                         .nonce = asked->nonce,
-                         .url = account->ca->pin.new_account},
+    return aw_jws_build(&(struct aw_jws_header){.algorithm = token_key_algorithm(key),
+                            .jwk = token_key_jwk(key),
+                            .nonce = asked->nonce,
+                            .url = account->ca->pin.new_account},
         payload, jws);
 }
 
 static aw_result
-sign_jws(token_key *key, const struct jws *jws, char **out)
+sign_jws(token_key *key, const struct aw_jws *jws, char **out)
 {
     uint8_t signature[TOKEN_SIGNATURE_MAX];
     size_t size = 0;
 
     AW_TRY(token_key_sign(key, jws->input, jws->input_size, signature, &size));
-    return jws_serialize(jws, signature, size, out);
+    return aw_jws_serialize(jws, signature, size, out);
 }
 
 /* The attempt is durable before the signature leaves; a token that fails has attempted nothing. */
@@ -378,7 +378,7 @@ note_attempt(struct admin_call *call, struct account *account, struct account *d
 
 static void
 describe_new_account(
-    struct admin_call *call, const struct new_account *asked, const struct jws *jws)
+    struct admin_call *call, const struct new_account *asked, const struct aw_jws *jws)
 {
     aw_hex(jws->digest, sizeof(jws->digest), call->input);
     snprintf(call->message, sizeof(call->message), "%s%.200s",
@@ -391,7 +391,7 @@ describe_new_account(
 static aw_result
 sign_new_account(struct admin_call *call, struct account *account, struct account *draft)
 {
-    AW_CLEANUP(jws_free) struct jws jws = {0};
+    AW_CLEANUP(aw_jws_free) struct aw_jws jws = {0};
     AW_CLEANUP(aw_free) char *text = NULL;
     struct new_account asked = {0};
     token_key *key = NULL;

@@ -62,7 +62,7 @@ payload_revoke(struct work *work, char **out)
 {
     const struct sign_request *request = work->request;
 
-    return jws_payload_revoke(request->certificate.data, request->certificate.size,
+    return aw_jws_payload_revoke(request->certificate.data, request->certificate.size,
         request->has_reason ? request->reason : -1, out);
 }
 
@@ -198,10 +198,10 @@ write_jws(struct work *work)
     work->reply->url = strdup(url);
     if (work->reply->url == NULL)
         return aw_fail_memory();
-    return jws_build(&(struct jws_header){.algorithm = token_key_algorithm(work->key),
-                         .kid = work->account->url,
-                         .nonce = work->request->nonce,
-                         .url = url},
+    return aw_jws_build(&(struct aw_jws_header){.algorithm = token_key_algorithm(work->key),
+                            .kid = work->account->url,
+                            .nonce = work->request->nonce,
+                            .url = url},
         payload, &work->jws);
 }
 
@@ -237,7 +237,7 @@ sign(struct work *work)
         return AW_OK;
     if (core_frozen(work->core, &work->reply->since, NULL))
         return withhold(work);
-    return jws_serialize(&work->jws, signature, size, &work->reply->jws);
+    return aw_jws_serialize(&work->jws, signature, size, &work->reply->jws);
 }
 
 aw_result

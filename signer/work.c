@@ -413,7 +413,7 @@ work_end(struct work *work)
 {
     if (work->locked)
         accounts_read_end(work->core->accounts);
-    jws_free(&work->jws);
+    aw_jws_free(&work->jws);
     csr_free(&work->csr);
     certificate_free(&work->certificate);
     issuers_release(&work->issuers);

@@ -27,7 +27,7 @@ struct work {
     issuers *issuers;                /**< pinned for the account's CA; NULL: none */
     bool verified;                   /**< the certificate chains to them */
     char doubt[ISSUERS_REASON_SIZE]; /**< why it does not */
-    struct jws jws;
+    struct aw_jws jws;
     int64_t seq; /**< of the record */
 };
 

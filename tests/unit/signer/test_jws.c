@@ -49,7 +49,7 @@ struct parts {
 };
 
 static struct parts
-take_apart(struct jws *jws)
+take_apart(struct aw_jws *jws)
 {
     const char *dot = strchr(jws->input, '.');
     uint8_t digest[32];
@@ -61,9 +61,9 @@ take_apart(struct jws *jws)
     SHA256((const unsigned char *)jws->input, jws->input_size, digest);
     assert_memory_equal(jws->digest, digest, sizeof(digest));
     struct parts parts = {decode(jws->input, jws->header_size), decode(dot + 1, strlen(dot + 1))};
-    jws_free(jws);
+    aw_jws_free(jws);
     assert_null(jws->input);
-    jws_free(jws);
+    aw_jws_free(jws);
     return parts;
 }
 
@@ -75,11 +75,11 @@ free_parts(struct parts *parts)
 }
 
 static void
-expect(const struct jws_header *header, const char *payload, const char *expected)
+expect(const struct aw_jws_header *header, const char *payload, const char *expected)
 {
-    struct jws jws;
+    struct aw_jws jws;
 
-    assert_true(aw_ok(jws_build(header, payload, &jws)));
+    assert_true(aw_ok(aw_jws_build(header, payload, &jws)));
     struct parts parts = take_apart(&jws);
     assert_string_equal(parts.header, expected);
     assert_string_equal(parts.payload, payload);
@@ -91,13 +91,13 @@ static void
 headers(void **state)
 {
     (void)state;
-    expect(&(struct jws_header){"ES256", KID, NULL, NONCE, URL}, "",
+    expect(&(struct aw_jws_header){"ES256", KID, NULL, NONCE, URL}, "",
         "{\"alg\":\"ES256\",\"kid\":\"" KID "\",\"nonce\":\"" NONCE "\",\"url\":\"" URL "\"}");
-    expect(&(struct jws_header){"RS256", KID, NULL, NONCE, URL}, "{\"a\":1}",
+    expect(&(struct aw_jws_header){"RS256", KID, NULL, NONCE, URL}, "{\"a\":1}",
         "{\"alg\":\"RS256\",\"kid\":\"" KID "\",\"nonce\":\"" NONCE "\",\"url\":\"" URL "\"}");
-    expect(&(struct jws_header){"ES384", NULL, "{\"kty\":\"EC\"}", NONCE, URL}, "{}",
+    expect(&(struct aw_jws_header){"ES384", NULL, "{\"kty\":\"EC\"}", NONCE, URL}, "{}",
         "{\"alg\":\"ES384\",\"jwk\":{\"kty\":\"EC\"},\"nonce\":\"" NONCE "\",\"url\":\"" URL "\"}");
-    expect(&(struct jws_header){"HS256", "kid-1", NULL, NULL, URL}, "{\"kty\":\"EC\"}",
+    expect(&(struct aw_jws_header){"HS256", "kid-1", NULL, NULL, URL}, "{\"kty\":\"EC\"}",
         "{\"alg\":\"HS256\",\"kid\":\"kid-1\",\"url\":\"" URL "\"}");
 }
 
@@ -105,14 +105,14 @@ headers(void **state)
 static void
 encoding_is_that_of_rfc_7515(void **state)
 {
-    const struct jws_header header = {"HS256", "a", NULL, NULL, "https://a/b"};
-    struct jws jws;
+    const struct aw_jws_header header = {"HS256", "a", NULL, NULL, "https://a/b"};
+    struct aw_jws jws;
 
     (void)state;
-    assert_true(aw_ok(jws_build(&header, "{\"iss\":\"joe\"}", &jws)));
+    assert_true(aw_ok(aw_jws_build(&header, "{\"iss\":\"joe\"}", &jws)));
     assert_string_equal(jws.input,
         "eyJhbGciOiJIUzI1NiIsImtpZCI6ImEiLCJ1cmwiOiJodHRwczovL2EvYiJ9.eyJpc3MiOiJqb2UifQ");
-    jws_free(&jws);
+    aw_jws_free(&jws);
 }
 
 static void
@@ -120,7 +120,7 @@ headers_that_are_never_written(void **state)
 {
     static const struct {
         const char *name;
-        struct jws_header header;
+        struct aw_jws_header header;
     } rows[] = {
         {"attack 28: kid and jwk", {"ES256", KID, "{}", NONCE, URL}},
         {"neither kid nor jwk", {"ES256", NULL, NULL, NONCE, URL}},
@@ -133,11 +133,11 @@ headers_that_are_never_written(void **state)
         {"attack 33: a binding with a signature", {"ES256", "kid-1", NULL, NULL, URL}},
         {"no URL", {"ES256", KID, NULL, NONCE, NULL}},
     };
-    struct jws jws;
+    struct aw_jws jws;
 
     (void)state;
     for (size_t i = 0; i < AW_COUNT(rows); i++) {
-        aw_result r = jws_build(&rows[i].header, "", &jws);
+        aw_result r = aw_jws_build(&rows[i].header, "", &jws);
         if (r.code != AW_CODE_INTERNAL || jws.input != NULL)
             fail_msg("row \"%s\" was built", rows[i].name);
     }
@@ -159,9 +159,9 @@ attack_30_and_31_no_string_ends_early(void **state)
 
     (void)state;
     for (size_t i = 0; i < AW_COUNT(hostile); i++) {
-        struct jws jws;
-        const struct jws_header header = {"ES256", KID, NULL, hostile[i], hostile[i]};
-        assert_true(aw_ok(jws_build(&header, "", &jws)));
+        struct aw_jws jws;
+        const struct aw_jws_header header = {"ES256", KID, NULL, hostile[i], hostile[i]};
+        assert_true(aw_ok(aw_jws_build(&header, "", &jws)));
         struct parts parts = take_apart(&jws);
         cJSON *json = cJSON_ParseWithOpts(parts.header, NULL, true);
         assert_int_equal(cJSON_GetArraySize(json), 4);
@@ -178,34 +178,34 @@ static void
 attack_34_serialization(void **state)
 {
     static const uint8_t signature[] = {0xfb, 0xff, 0x00};
-    const struct jws_header header = {"HS256", "a", NULL, NULL, "https://a/b"};
-    struct jws jws;
+    const struct aw_jws_header header = {"HS256", "a", NULL, NULL, "https://a/b"};
+    struct aw_jws jws;
     char *text;
 
     (void)state;
-    assert_true(aw_ok(jws_build(&header, "{\"iss\":\"joe\"}", &jws)));
-    assert_true(aw_ok(jws_serialize(&jws, signature, sizeof(signature), &text)));
+    assert_true(aw_ok(aw_jws_build(&header, "{\"iss\":\"joe\"}", &jws)));
+    assert_true(aw_ok(aw_jws_serialize(&jws, signature, sizeof(signature), &text)));
     assert_string_equal(text,
         "{\"protected\":\"eyJhbGciOiJIUzI1NiIsImtpZCI6ImEiLCJ1cmwiOiJodHRwczovL2EvYiJ9\","
         "\"payload\":\"eyJpc3MiOiJqb2UifQ\",\"signature\":\"-_8A\"}");
     free(text);
-    jws_free(&jws);
+    aw_jws_free(&jws);
 }
 
 static void
 post_as_get_has_an_empty_payload(void **state)
 {
-    const struct jws_header header = {"ES256", KID, NULL, NONCE, URL};
-    struct jws jws;
+    const struct aw_jws_header header = {"ES256", KID, NULL, NONCE, URL};
+    struct aw_jws jws;
     char *text;
 
     (void)state;
-    assert_true(aw_ok(jws_build(&header, "", &jws)));
+    assert_true(aw_ok(aw_jws_build(&header, "", &jws)));
     assert_int_equal(jws.input_size, jws.header_size + 1);
-    assert_true(aw_ok(jws_serialize(&jws, (const uint8_t *)"x", 1, &text)));
+    assert_true(aw_ok(aw_jws_serialize(&jws, (const uint8_t *)"x", 1, &text)));
     assert_non_null(strstr(text, ",\"payload\":\"\",\"signature\":\"eA\"}"));
     free(text);
-    jws_free(&jws);
+    aw_jws_free(&jws);
 }
 
 /* Payloads. */
@@ -256,11 +256,11 @@ finalize_and_revoke(void **state)
     (void)state;
     r = jws_payload_finalize(der, sizeof(der), &text);
     is_payload(r, text, "{\"csr\":\"MPv_\"}");
-    r = jws_payload_revoke(der, sizeof(der), -1, &text);
+    r = aw_jws_payload_revoke(der, sizeof(der), -1, &text);
     is_payload(r, text, "{\"certificate\":\"MPv_\"}");
-    r = jws_payload_revoke(der, sizeof(der), 0, &text);
+    r = aw_jws_payload_revoke(der, sizeof(der), 0, &text);
     is_payload(r, text, "{\"certificate\":\"MPv_\",\"reason\":0}");
-    r = jws_payload_revoke(der, sizeof(der), 4, &text);
+    r = aw_jws_payload_revoke(der, sizeof(der), 4, &text);
     is_payload(r, text, "{\"certificate\":\"MPv_\",\"reason\":4}");
 }
 
