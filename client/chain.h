@@ -40,6 +40,12 @@ void chain_key_free(EVP_PKEY **key);
 /** The key as PKCS#8 PEM in secret memory. */
 AW_MUST_USE aw_result chain_key_pem(EVP_PKEY *key, aw_secret **out);
 
+/**
+ * Reads a private key in PEM that is not encrypted. A file that everybody may read is refused
+ * (AW_CODE_PERMISSION). @param name what messages call it
+ */
+AW_MUST_USE aw_result chain_key_read(const char *path, const char *name, EVP_PKEY **out);
+
 /** A CSR in the signer's grammar: empty subject, SANs in order, self-signed with SHA-2. DER;
  * release with free(). */
 AW_MUST_USE aw_result chain_csr(OSSL_LIB_CTX *libctx, EVP_PKEY *key, const struct aw_name *names,

@@ -1,5 +1,7 @@
 /* Keys of certificates; they are made here and leave this process only for the disk. */
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>
@@ -7,6 +9,10 @@
 #include <openssl/rsa.h>
 
 #include "client/chain.h"
+#include "common/io.h"
+
+/* Octets of a private key's file; RSA-4096 takes 3,300. */
+enum { KEY_FILE_MAX = 32 * 1024 };
 
 const char *const chain_key_types[] = {
     "ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096", NULL};
@@ -90,4 +96,34 @@ chain_key_pem(EVP_PKEY *key, aw_secret **out)
     AW_TRY(aw_secret_append(secret, text, (size_t)size));
     *out = AW_MOVE(secret);
     return AW_OK;
+}
+
+/* An encrypted key is a fault, not a question on the terminal. */
+static int
+no_password(char *out, int size, int writing, void *context)
+{
+    (void)out;
+    (void)size;
+    (void)writing;
+    (void)context;
+    return -1;
+}
+
+aw_result
+chain_key_read(const char *path, const char *name, EVP_PKEY **out)
+{
+    AW_CLEANUP(aw_secret_free) aw_secret *secret = NULL;
+    struct stat st;
+
+    AW_CLEANUP(aw_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't open %s", name);
+    if ((st.st_mode & 0007) != 0)
+        return aw_fail(AW_CODE_PERMISSION, "%s has mode %04o: everybody may use it", name,
+            (unsigned)st.st_mode & 07777);
+    AW_TRY(aw_secret_new(KEY_FILE_MAX, &secret));
+    AW_TRY(aw_fd_read_secret(fd, secret));
+    AW_CLEANUP(free_bio) BIO *bio = BIO_new_mem_buf(secret->data, (int)secret->size);
+    *out = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+    return *out == NULL ? aw_fail_openssl("%s holds no readable key", name) : AW_OK;
 }

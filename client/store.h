@@ -46,6 +46,12 @@ AW_MUST_USE aw_result store_open(const char *root, const char *name, store **out
 /** Adds a version and makes it the live one. @param[out] version its number */
 AW_MUST_USE aw_result store_add(store *s, const struct store_version *content, unsigned *version);
 
+/**
+ * Removes the certificate: links, versions, keys, and the folders where nothing else is in them.
+ * The store is to be closed then.
+ */
+AW_MUST_USE aw_result store_remove(store *s);
+
 /** The folder with the links, live/NAME. */
 const char *store_live(const store *s);
 

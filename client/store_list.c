@@ -1,7 +1,6 @@
 /* Reading what is stored; nothing is changed, and a damaged certificate is told, not skipped. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,15 +9,11 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #include "client/chain.h"
 #include "client/store_steps.h"
 #include "common/io.h"
-
-/* Octets of a private key's file; RSA-4096 takes 3,300. */
-enum { KEY_FILE_MAX = 32 * 1024 };
 
 static void
 free_bio(BIO **bio)
@@ -105,36 +100,13 @@ read_pem(const struct store_entry *entry, enum store_kind kind, struct chain *ou
     return aw_context(chain_read(text, size, out), "%s.pem", store_kind_names[kind]);
 }
 
-/* An encrypted key is a fault, not a question on the terminal. */
-static int
-no_password(char *out, int size, int writing, void *context)
-{
-    (void)out;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
-}
-
 static aw_result
 read_key(const struct store_entry *entry, EVP_PKEY **out)
 {
     AW_CLEANUP(aw_free) char *path = NULL;
-    AW_CLEANUP(aw_secret_free) aw_secret *secret = NULL;
-    struct stat st;
 
     AW_TRY(aw_format(&path, "%s/privkey.pem", entry->live));
-    AW_CLEANUP(aw_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return aw_fail_errno(AW_CODE_IO, "can't open privkey.pem");
-    if ((st.st_mode & 0007) != 0)
-        return aw_fail(AW_CODE_PERMISSION, "privkey.pem has mode %04o: everybody may use it",
-            (unsigned)st.st_mode & 07777);
-    AW_TRY(aw_secret_new(KEY_FILE_MAX, &secret));
-    AW_TRY(aw_fd_read_secret(fd, secret));
-    AW_CLEANUP(free_bio) BIO *bio = BIO_new_mem_buf(secret->data, (int)secret->size);
-    *out = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
-    return *out == NULL ? aw_fail_openssl("privkey.pem holds no readable key") : AW_OK;
+    return chain_key_read(path, "privkey.pem", out);
 }
 
 /* The three files of certificates say the same, and the key is the leaf's. */

@@ -415,6 +415,35 @@ test_root_that_is_none(void **state)
     open_fails(&below, AW_CODE_NOT_FOUND, "can't make folder");
 }
 
+/* What is removed is gone, keys too; what is not ours stays; the name can be used again. */
+static void
+test_remove(void **state)
+{
+    struct place *place = *state;
+    static const char *const gone[] = {"live/web", "archive/web/privkey1.pem",
+        "archive/web/privkey2.pem", "archive/web/cert1.pem", "archive/web/fullchain2.pem"};
+    struct stat st;
+    store *s = NULL;
+
+    write_marked(place, "one");
+    write_marked(place, "two");
+    put(place, "archive/web/notes.txt", "mine", 0644);
+    assert_true(aw_ok(store_open(place->root, NAME, &s)));
+    assert_true(aw_ok(store_remove(s)));
+    store_close(&s);
+    for (size_t i = 0; i < AW_COUNT(gone); i++)
+        if (lstat(at(place, gone[i]), &st) == 0)
+            fail_msg("%s is still there", gone[i]);
+    assert_text(place, "archive/web/notes.txt", "mine");
+    assert_int_equal(unlink(at(place, "archive/web/notes.txt")), 0);
+    assert_int_equal(write_marked(place, "three"), 1);
+    assert_live(place, "three");
+    assert_true(aw_ok(store_open(place->root, NAME, &s)));
+    assert_true(aw_ok(store_remove(s)));
+    store_close(&s);
+    assert_int_equal(lstat(at(place, "archive/web"), &st), -1);
+}
+
 int
 main(void)
 {
@@ -425,6 +454,7 @@ main(void)
         IN_PLACE(test_crash_of_the_first_version),
         IN_PLACE(test_kill_at_any_moment),
         IN_PLACE(test_lock),
+        IN_PLACE(test_remove),
         IN_PLACE(test_nothing_left),
         IN_PLACE(test_no_space),
         IN_PLACE(test_leftovers),
