@@ -117,17 +117,17 @@ certonly_begin(const struct options *options, struct output *out, struct certonl
 }
 
 /* The CA follows from the account; a command carried over from elsewhere may name it anyway. */
-static aw_result
-check_server(const struct certonly *c)
+aw_result
+certonly_server_check(const char *asked, const struct whoami_application *application)
 {
-    const char *asked = c->options->server, *is = c->application->directory;
+    const char *is = application->directory;
 
     if (asked == NULL || (is != NULL && strcmp(asked, is) == 0))
         return AW_OK;
     return aw_hint(
         aw_fail(AW_CODE_USAGE, "--server %.200s: application %s orders from %s, with account %s",
-            asked, c->application->name, is == NULL ? "a CA that is not pinned yet" : is,
-            c->application->account),
+            asked, application->name, is == NULL ? "a CA that is not pinned yet" : is,
+            application->account),
         "leave --server out, or name the application of an account of that CA with --application; "
         "accounts and CAs are in the signer's signer.yaml");
 }
@@ -165,7 +165,7 @@ certonly_connect(struct certonly *c)
     AW_TRY(signer_link_open(c->config->signer, c->config->signer_uid, &c->link));
     AW_TRY(whoami_ask(c->link, &c->whoami));
     AW_TRY(whoami_find(&c->whoami, c->config->application, &c->application));
-    AW_TRY(check_server(c));
+    AW_TRY(certonly_server_check(c->options->server, c->application));
     return choose_key(c);
 }
 

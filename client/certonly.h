@@ -46,6 +46,10 @@ AW_MUST_USE aw_result certonly_config(
 AW_MUST_USE aw_result certonly_begin(
     const struct options *options, struct output *out, struct certonly *c);
 
+/** Refuses a --server (NULL: none) that is not the directory of the application's account. */
+AW_MUST_USE aw_result certonly_server_check(
+    const char *asked, const struct whoami_application *application);
+
 /** Asks the signer who we are and chooses application and key type. */
 AW_MUST_USE aw_result certonly_connect(struct certonly *c);
 

@@ -14,6 +14,9 @@ AW_MUST_USE aw_result cmd_certonly(const struct options *options, struct output 
 /** Shows what this user may ask for. */
 AW_MUST_USE aw_result cmd_whoami(const struct options *options, struct output *out);
 
+/** Revokes a certificate. */
+AW_MUST_USE aw_result cmd_revoke(const struct options *options, struct output *out);
+
 /** Lists what is stored. */
 AW_MUST_USE aw_result cmd_certificates(const struct options *options, struct output *out);
 

@@ -24,9 +24,11 @@ enum {
     OPTIONS_CERTONLY = 1,
     OPTIONS_WHOAMI = 2,
     OPTIONS_CERTIFICATES = 4,
-    OPTIONS_SIGNER = OPTIONS_CERTONLY | OPTIONS_WHOAMI,
-    OPTIONS_STORE = OPTIONS_CERTONLY | OPTIONS_CERTIFICATES,
-    OPTIONS_ALL = OPTIONS_CERTONLY | OPTIONS_WHOAMI | OPTIONS_CERTIFICATES,
+    OPTIONS_REVOKE = 8,
+    OPTIONS_SIGNER = OPTIONS_CERTONLY | OPTIONS_WHOAMI | OPTIONS_REVOKE,
+    OPTIONS_STORE = OPTIONS_CERTONLY | OPTIONS_CERTIFICATES | OPTIONS_REVOKE,
+    OPTIONS_CA = OPTIONS_CERTONLY | OPTIONS_REVOKE,
+    OPTIONS_ALL = OPTIONS_CERTONLY | OPTIONS_WHOAMI | OPTIONS_CERTIFICATES | OPTIONS_REVOKE,
 };
 
 /** A name with the web root that stood before it. */
@@ -41,6 +43,9 @@ struct options {
     size_t name_count;
     const char *webroot_path; /**< the last one */
     const char *cert_name;
+    const char *cert_path; /**< revoke */
+    const char *key_path;  /**< revoke */
+    const char *reason;    /**< revoke */
     const char *application;
     const char *key_type; /**< as chain_key_types; certbot's forms are translated */
     const char *elliptic_curve;
@@ -56,6 +61,8 @@ struct options {
     const char *server;
     const char *http_01_port;
     const char *http_01_address;
+    bool delete_after_revoke;
+    bool no_delete_after_revoke;
     bool webroot;
     bool standalone;
     bool check;

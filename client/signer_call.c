@@ -226,6 +226,25 @@ signer_post_url(signer_link *link, const char *method, const struct signer_targe
 }
 
 aw_result
+signer_revoke(signer_link *link, const struct signer_revoke *asked, const char *nonce,
+    struct signer_signed *out)
+{
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+
+    memset(out, 0, sizeof(*out));
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "application", asked->application);
+    aw_json_pair(&w, "nonce", nonce);
+    AW_TRY(write_bytes(&w, "certificate", asked->certificate, asked->size));
+    if (asked->reason >= 0)
+        aw_json_pair_integer(&w, "reason", asked->reason);
+    aw_json_end_object(&w);
+    AW_TRY(call(link, "Revoke", &w, &reply));
+    return take_signed(reply, NULL, out);
+}
+
+aw_result
 signer_record_certificate(signer_link *link, const struct signer_order *order,
     const uint8_t *const *certificates, const size_t *sizes, size_t count)
 {

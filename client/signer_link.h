@@ -109,6 +109,18 @@ AW_MUST_USE aw_result signer_finalize(signer_link *link, const struct signer_tar
 AW_MUST_USE aw_result signer_post_url(signer_link *link, const char *method,
     const struct signer_target *target, struct signer_signed *out);
 
+/** What is to be revoked with the account's key. */
+struct signer_revoke {
+    const char *application;
+    const uint8_t *certificate; /**< DER */
+    size_t size;
+    int reason; /**< RFC 5280 5.3.1; -1: none */
+};
+
+/** Signs revokeCert (RFC 8555 7.6). */
+AW_MUST_USE aw_result signer_revoke(signer_link *link, const struct signer_revoke *asked,
+    const char *nonce, struct signer_signed *out);
+
 /** Hands an issued certificate back: DER of leaf and chain. */
 AW_MUST_USE aw_result signer_record_certificate(signer_link *link, const struct signer_order *order,
     const uint8_t *const *certificates, const size_t *sizes, size_t count);

@@ -87,7 +87,8 @@ read_directory(struct whoami_application *a)
         return AW_OK;
     AW_TRY(aw_json_string(directory, "ca", WHOAMI_TEXT_MAX, &a->ca));
     AW_TRY(aw_json_string(directory, "directory", WHOAMI_TEXT_MAX, &a->directory));
-    return aw_json_string(directory, "newNonce", WHOAMI_TEXT_MAX, &a->new_nonce);
+    AW_TRY(aw_json_string(directory, "newNonce", WHOAMI_TEXT_MAX, &a->new_nonce));
+    return aw_json_optional_string(directory, "revokeCert", WHOAMI_TEXT_MAX, &a->revoke_cert);
 }
 
 static aw_result

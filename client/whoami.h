@@ -25,8 +25,9 @@ struct whoami_application {
     const char *account_url;
     const char *thumbprint;
     const char *ca;
-    const char *directory; /**< URL */
-    const char *new_nonce; /**< URL */
+    const char *directory;   /**< URL */
+    const char *new_nonce;   /**< URL */
+    const char *revoke_cert; /**< URL */
     int64_t names_per_certificate, orders_per_day, orders_today;
     int64_t revocations_per_day, revocations_today;
     int64_t expires;    /**< 0: never */

@@ -118,6 +118,7 @@ class World:
         self.token = {}
         self.orders_per_day = 0
         self.signer_environment = {}
+        self.issuers = None     # file of what the CA's certificates must chain to
         self.http_port = free_ports(1)[0]
 
     def __enter__(self):
@@ -178,6 +179,7 @@ class World:
     def write_config(self, extra_accounts="", administrators=None, directory=None):
         ceiling = ", ".join(self.ceiling)
         limit = f"\n    orders_per_day: {self.orders_per_day}" if self.orders_per_day else ""
+        issuers = f"\n    issuers: {self.issuers}" if self.issuers else ""
         administrators = administrators or f"  officers:\n    - user: {self.user}\n"
         with open(self.config, "w", encoding="ascii") as file:
             file.write(f"""token:
@@ -193,7 +195,7 @@ paths:
 cas:
   - name: loopback
     directory: {directory or self.ca.directory}
-    ca_file: {self.ca.ca_file}
+    ca_file: {self.ca.ca_file}{issuers}
 accounts:
   - name: loopback-ov
     ca: loopback
