@@ -44,6 +44,7 @@ class Order:
                      "challenge": f"{origin}/chall/{request}",
                      "certificate": f"{origin}/cert/{request}"}
         self.csr = encode(csrs.Parts(self.key, listed).write())
+        self.odd = None         # a URL that is none of its own, which it tried to claim
         self.stage = 0          # 1: claimed, 2: finalized, 3: its certificate handed back
         self.serial = request * 2654435761 + 1
 
@@ -248,12 +249,12 @@ class Hostile:
         urls = [{"kind": kind, "url": order.urls[kind]} for kind in kinds]
         parameters = {"order": order.opened, "urls": urls}
         if twist:
-            self.twist_claim(rules, parameters, urls)
+            self.twist_claim(order, parameters, urls)
         else:
             order.stage = max(order.stage, 1)
         return self.finish(rules, "ClaimUrls", parameters, twist)
 
-    def twist_claim(self, rules, parameters, urls):
+    def twist_claim(self, order, parameters, urls):
         chance = self.chance
         other = self.any_order()
         what = chance.randrange(5)
@@ -263,7 +264,7 @@ class Hostile:
             urls[0] = {"kind": chance.choice(list(other.urls)),
                        "url": chance.choice(list(other.urls.values()))}
         elif what == 2:
-            urls[0]["url"] = self.odd_url(urls[0]["url"])
+            urls[0]["url"] = order.odd = self.odd_url(urls[0]["url"])
         elif what == 3:
             urls[0]["kind"] = chance.choice(("order", "finalize", "challenge", "account", "Order"))
         else:
@@ -337,7 +338,7 @@ class Hostile:
             elif what == 1:
                 parameters["url"] = self.chance.choice(list(other.urls.values()))
             elif what == 2:
-                parameters["url"] = self.odd_url(order.urls[kind])
+                parameters["url"] = order.odd or self.odd_url(order.urls[kind])
             elif what == 3:
                 parameters["url"] = self.chance.choice(list(order.urls.values()))
         return self.finish(rules, "AnswerChallenge" if answer else "PostAsGet", parameters, twist)
