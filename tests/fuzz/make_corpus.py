@@ -489,6 +489,25 @@ def checkpoint_seeds():
     })
 
 
+def proof_seeds():
+    digest = base64.b64encode(bytes(32)).decode()
+    line = record(3, "0" * 64, kind="start").rstrip("\n")
+    good = {"seq": 3, "record": line, "proof": [digest, digest], "checkpoint": note(4)}
+    from_note = {"from": note(3), "proof": [digest] * 3, "checkpoint": note(7)}
+    put_all("audit_proof", {
+        "good-inclusion": compact(good),
+        "good-consistency": compact(from_note),
+        "good-long": compact({**good, "proof": [digest] * 64}),
+        "good-newline": compact(good) + "\n",
+        "bad-too-long": compact({**good, "proof": [digest] * 65}),
+        "bad-both": compact({**good, **from_note}),
+        "bad-zero": compact({**good, "seq": 0}),
+        "bad-hash": compact({**good, "proof": [digest[:-4]]}),
+        "bad-unknown": compact({**good, "more": 1}),
+        "bad-empty": "",
+    })
+
+
 def acme_seeds():
     directory = {name: BASE + name for name in
                  ("newNonce", "newAccount", "newOrder", "revokeCert", "keyChange", "renewalInfo")}
@@ -696,7 +715,7 @@ def make_certificates(folder):
 SEEDS = {"json": json_seeds, "request": request_seeds, "names": name_seeds, "url": url_seeds,
          "b64url": b64url_seeds, "config": config_seeds, "policy": policy_seeds,
          "yaml": yaml_seeds, "uri": uri_seeds, "audit": audit_seeds, "ledger": ledger_seeds,
-         "checkpoint": checkpoint_seeds, "acme": acme_seeds, "http_fields": http_seeds, "csr": csr_seeds,
+         "checkpoint": checkpoint_seeds, "audit_proof": proof_seeds, "acme": acme_seeds, "http_fields": http_seeds, "csr": csr_seeds,
          "certificate": certificate_seeds}
 
 

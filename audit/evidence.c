@@ -1,0 +1,163 @@
+#include "audit/evidence.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/base64.h"
+#include "common/io.h"
+
+/* Largest integer of JSON that every reader takes exactly. */
+#define SEQ_MAX ((INT64_C(1) << 53) - 1)
+
+void
+audit_evidence_free(struct audit_evidence *evidence)
+{
+    free(evidence->record);
+    free(evidence->from);
+    free(evidence->checkpoint);
+    *evidence = (struct audit_evidence){.seq = 0};
+}
+
+/* Writing. */
+
+static aw_result
+write_proof(struct aw_json_writer *w, const struct audit_proof *proof)
+{
+    aw_json_name(w, "proof");
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < proof->count; i++) {
+        AW_CLEANUP(aw_free) char *text = NULL;
+
+        AW_TRY(audit_base64_encode(proof->hashes[i].bytes, sizeof(proof->hashes[i].bytes), &text));
+        aw_json_write_string(w, text);
+    }
+    aw_json_end_array(w);
+    return AW_OK;
+}
+
+aw_result
+audit_evidence_write(const struct audit_evidence *evidence, char **out)
+{
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {.failed = false};
+
+    aw_json_begin_object(&w);
+    if (evidence->seq != 0) {
+        aw_json_pair_integer(&w, "seq", evidence->seq);
+        aw_json_pair(&w, "record", evidence->record);
+    } else {
+        aw_json_pair(&w, "from", evidence->from);
+    }
+    AW_TRY(write_proof(&w, &evidence->proof));
+    aw_json_pair(&w, "checkpoint", evidence->checkpoint);
+    aw_json_end_object(&w);
+    return aw_json_writer_finish(&w, out);
+}
+
+/* Reading. */
+
+static aw_result
+copy_string(const cJSON *json, const char *name, size_t max, char **out)
+{
+    const char *text = NULL;
+
+    AW_TRY(aw_json_string(json, name, max, &text));
+    *out = strdup(text);
+    return *out == NULL ? aw_fail_memory() : AW_OK;
+}
+
+static aw_result
+read_hash(const cJSON *item, struct audit_hash *out)
+{
+    AW_CLEANUP(aw_free) uint8_t *bytes = NULL;
+    const char *text = cJSON_GetStringValue(item);
+    size_t size = 0;
+
+    if (text == NULL || !aw_ok(audit_base64_decode(text, strlen(text), &bytes, &size)) ||
+        size != sizeof(out->bytes))
+        return aw_fail(AW_CODE_SYNTAX, "proof: expected base64 of 32 octets in each element");
+    memcpy(out->bytes, bytes, sizeof(out->bytes));
+    return AW_OK;
+}
+
+static aw_result
+read_proof(const cJSON *json, struct audit_proof *out)
+{
+    const cJSON *array = NULL;
+    const cJSON *item = NULL;
+
+    AW_TRY(aw_json_array(json, "proof", 0, AUDIT_PROOF_MAX, &array));
+    cJSON_ArrayForEach(item, array) AW_TRY(read_hash(item, &out->hashes[out->count++]));
+    return AW_OK;
+}
+
+static aw_result
+read_members(const cJSON *json, struct audit_evidence *out)
+{
+    static const char *const inclusion[] = {"seq", "record", "proof", "checkpoint"};
+    static const char *const consistency[] = {"from", "proof", "checkpoint"};
+
+    if (aw_json_member(json, "from") == NULL) {
+        AW_TRY(aw_json_only(json, inclusion, AW_COUNT(inclusion)));
+        AW_TRY(aw_json_integer(json, "seq", 1, SEQ_MAX, &out->seq));
+        AW_TRY(copy_string(json, "record", AUDIT_RECORD_MAX - 1, &out->record));
+    } else {
+        AW_TRY(aw_json_only(json, consistency, AW_COUNT(consistency)));
+        AW_TRY(copy_string(json, "from", AUDIT_NOTE_MAX, &out->from));
+    }
+    AW_TRY(read_proof(json, &out->proof));
+    return copy_string(json, "checkpoint", AUDIT_NOTE_MAX, &out->checkpoint);
+}
+
+aw_result
+audit_evidence_parse(const char *text, size_t length, struct audit_evidence *out)
+{
+    AW_CLEANUP(aw_json_free) cJSON *json = NULL;
+    AW_CLEANUP(audit_evidence_free) struct audit_evidence evidence = {.seq = 0};
+
+    *out = (struct audit_evidence){.seq = 0};
+    AW_TRY(aw_json_parse(text, length, AW_JSON_STRICT, &json));
+    AW_TRY(read_members(json, &evidence));
+    *out = evidence;
+    evidence = (struct audit_evidence){.seq = 0};
+    return AW_OK;
+}
+
+/* Verifying. */
+
+/* The line itself says which record it is; the tree says that it stands there. */
+static aw_result
+verify_record(const struct audit_evidence *evidence, const struct audit_head *head)
+{
+    AW_CLEANUP(audit_record_free) struct audit_record record = {.json = NULL};
+    size_t length = strlen(evidence->record);
+
+    if (strchr(evidence->record, '\n') != NULL)
+        return aw_fail(AW_CODE_SYNTAX, "record: expected one line without its newline");
+    AW_TRY(aw_context(audit_record_parse(evidence->record, length, &record), "record"));
+    if (record.seq != evidence->seq)
+        return aw_fail(AW_CODE_MISMATCH, "seq is %lld, the record says %lld",
+            (long long)evidence->seq, (long long)record.seq);
+    return audit_proof_inclusion(&evidence->proof, evidence->seq, evidence->record, length, head);
+}
+
+aw_result
+audit_evidence_verify(const struct audit_evidence *evidence, const struct audit_keys *keys,
+    struct audit_checkpoint *checkpoint)
+{
+    struct audit_checkpoint found, from;
+
+    AW_TRY(
+        audit_checkpoint_verify(evidence->checkpoint, strlen(evidence->checkpoint), keys, &found));
+    if (evidence->from == NULL) {
+        AW_TRY(verify_record(evidence, &found.head));
+    } else {
+        AW_TRY(aw_context(
+            audit_checkpoint_verify(evidence->from, strlen(evidence->from), keys, &from), "from"));
+        if (strcmp(from.origin, found.origin) != 0)
+            return aw_fail(AW_CODE_MISMATCH, "the checkpoints are of two logs: %s and %s",
+                from.origin, found.origin);
+        AW_TRY(audit_proof_consistency(&evidence->proof, &from.head, &found.head));
+    }
+    *checkpoint = found;
+    return AW_OK;
+}
