@@ -68,6 +68,32 @@ static const struct aw_yaml_field paths_fields[] = {
     {.name = NULL},
 };
 
+static const struct aw_yaml_field audit_fields[] = {
+    {.name = "key",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(raw_config, config.audit.key),
+        .required = true,
+        .place = FIELD(raw_config, config.audit.place)},
+    {.name = "origin",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(raw_config, config.audit.origin),
+        .required = true},
+    {.name = "every_records",
+        .kind = AW_YAML_INTEGER,
+        .offset = FIELD(raw_config, config.audit.every_records),
+        .min = 1,
+        .max = 1000000},
+    {.name = "every_minutes",
+        .kind = AW_YAML_INTEGER,
+        .offset = FIELD(raw_config, config.audit.every_minutes),
+        .min = 1,
+        .max = 1440},
+    {.name = "export",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(raw_config, config.audit.export_folder)},
+    {.name = NULL},
+};
+
 static const struct aw_yaml_field administrators_fields[] = {
     {.name = "officers",
         .kind = AW_YAML_LIST,
@@ -87,6 +113,7 @@ static const struct aw_yaml_field root_fields[] = {
     {.name = "openssl_properties",
         .kind = AW_YAML_STRING,
         .offset = FIELD(raw_config, config.openssl_properties)},
+    {.name = "audit", .kind = AW_YAML_MAPPING, .fields = audit_fields},
     {.name = "cas",
         .kind = AW_YAML_LIST,
         .offset = FIELD(raw_config, cas),
@@ -386,6 +413,32 @@ check_paths(const struct aw_config *config, aw_yaml_node root, struct aw_faults 
             "paths.admin_socket: \"%.200s\" is the application_socket too", admin);
 }
 
+/* What stands in each checkpoint, and as the name of its key (C2SP signed-note). */
+static bool
+origin_ok(const char *text)
+{
+    size_t length = strlen(text);
+
+    for (size_t i = 0; i < length; i++)
+        if (text[i] <= ' ' || text[i] > '~' || text[i] == '+')
+            return false;
+    return length > 0 && length <= AW_CONFIG_ORIGIN_MAX;
+}
+
+static void
+check_audit(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults)
+{
+    aw_yaml_node audit = place_of(root, "audit");
+
+    check_label("audit.key", config->audit.key, config->audit.place, faults);
+    if (config->audit.origin != NULL && !origin_ok(config->audit.origin))
+        aw_yaml_fault(place_of(audit, "origin"), faults,
+            "audit.origin: found \"%.140s\", expected 1 to %d printable ASCII characters without "
+            "space and plus, such as acmeward.example.edu/audit",
+            config->audit.origin, AW_CONFIG_ORIGIN_MAX);
+    check_absolute(audit, "audit.export", "export", config->audit.export_folder, faults);
+}
+
 static aw_result
 allocate_lists(const struct raw_config *raw, struct aw_config *config)
 {
@@ -424,7 +477,9 @@ raw_release_lists(struct raw_config *raw)
 static aw_result
 read_config(aw_yaml *yaml, enum scope scope, struct aw_faults *faults, struct aw_config *config)
 {
-    struct raw_config raw = {.scope = scope, .config.token = {.sessions = 8, .timeout_ms = 10000}};
+    struct raw_config raw = {.scope = scope,
+        .config.token = {.sessions = 8, .timeout_ms = 10000},
+        .config.audit = {.every_records = 1000, .every_minutes = 60}};
     struct aw_yaml_field relaxed[TABLE_SIZE];
     const struct aw_yaml_field *fields = root_fields;
 
@@ -442,6 +497,7 @@ read_config(aw_yaml *yaml, enum scope scope, struct aw_faults *faults, struct aw
         read_role(&raw.administrators.officers, &config->officers, faults);
         read_role(&raw.administrators.operators, &config->operators, faults);
         check_paths(config, aw_yaml_root(yaml), faults);
+        check_audit(config, aw_yaml_root(yaml), faults);
     }
     raw_release_lists(&raw);
     return r;
@@ -492,7 +548,8 @@ aw_config_free(struct aw_config **slot)
     struct aw_config *config = *slot;
     char *strings[] = {config->file, config->token.module, config->token.uri,
         config->token.pin_source, config->paths.state, config->paths.policies,
-        config->paths.application_socket, config->paths.admin_socket, config->openssl_properties};
+        config->paths.application_socket, config->paths.admin_socket, config->openssl_properties,
+        config->audit.key, config->audit.origin, config->audit.export_folder};
 
     for (size_t i = 0; i < AW_COUNT(strings); i++)
         free(strings[i]);

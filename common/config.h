@@ -17,7 +17,10 @@
 #define AW_CONFIG_PATH "/etc/acmeward/signer.yaml"
 
 /** Limits. */
-enum { AW_CONFIG_LABEL_MAX = 64 }; /**< octets of a CA's or account's name: a-z 0-9 _ . - */
+enum {
+    AW_CONFIG_LABEL_MAX = 64,   /**< octets of a CA's, account's or key's name: a-z 0-9 _ . - */
+    AW_CONFIG_ORIGIN_MAX = 128, /**< octets of an audit log's origin */
+};
 
 /** A CA. */
 struct aw_config_ca {
@@ -71,6 +74,14 @@ struct aw_config {
         char *admin_socket;
     } paths;
     char *openssl_properties;
+    struct {
+        char *key;    /**< name of the audit key; NULL: no checkpoints are made */
+        char *origin; /**< identity of the log in its checkpoints */
+        int64_t every_records;
+        int64_t every_minutes;
+        char *export_folder; /**< where checkpoints are dropped too; NULL: nowhere */
+        aw_yaml_node place;  /**< line and column only: the document is gone */
+    } audit;
     struct aw_config_ca *cas;
     size_t ca_count;
     struct aw_config_account *accounts;

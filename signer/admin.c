@@ -30,6 +30,9 @@ static const struct method {
     {"NewAccount", "new-account", PEER_OFFICER, admin_new_account},
     {"ForgetAttempt", "forget-attempt", PEER_OFFICER, admin_forget_attempt},
     {"RegisterAccount", "account-register", PEER_OFFICER, admin_register_account},
+    {"CreateAuditKey", "audit-key-create", PEER_OFFICER, admin_create_audit_key},
+    {"GetAuditKey", NULL, PEER_OPERATOR, admin_get_audit_key},
+    {"MakeCheckpoint", NULL, PEER_OPERATOR, admin_make_checkpoint}, /* stored, so not recorded */
     {"ExamineToken", NULL, PEER_OPERATOR, admin_examine_token},
 };
 

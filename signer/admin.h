@@ -40,6 +40,11 @@ aw_result admin_freeze(struct admin_call *call);
 aw_result admin_unfreeze(struct admin_call *call);
 aw_result admin_examine_token(struct admin_call *call);
 
+/* admin_audit.c */
+aw_result admin_create_audit_key(struct admin_call *call);
+aw_result admin_get_audit_key(struct admin_call *call);
+aw_result admin_make_checkpoint(struct admin_call *call);
+
 /* admin_ca.c */
 aw_result admin_list_cas(struct admin_call *call);
 aw_result admin_pin_ca(struct admin_call *call);

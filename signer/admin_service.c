@@ -171,6 +171,21 @@ write_unverified(struct admin_call *call)
     aw_json_end_array(&call->reply);
 }
 
+static void
+write_checkpoints(struct admin_call *call)
+{
+    struct checkpoints_state state = {.size = 0};
+
+    if (call->core->checkpoints == NULL)
+        return;
+    checkpoints_state(call->core->checkpoints, &state);
+    aw_json_pair_integer(&call->reply, "checkpoint_size", state.size);
+    if (state.at != 0)
+        aw_json_pair_integer(&call->reply, "checkpoint_at", state.at);
+    if (state.message[0] != '\0')
+        aw_json_pair(&call->reply, "checkpoint_message", state.message);
+}
+
 aw_result
 admin_get_status(struct admin_call *call)
 {
@@ -186,6 +201,7 @@ admin_get_status(struct admin_call *call)
     write_policy(call);
     write_health(call);
     write_unverified(call);
+    write_checkpoints(call);
     aw_json_pair_integer(w, "permits", atomic_load(&core->permits));
     aw_json_pair_integer(w, "refusals", atomic_load(&core->refusals));
     aw_json_pair_integer(w, "failures", atomic_load(&core->failures));

@@ -213,6 +213,7 @@ core_open(const char *config_path, struct aw_faults *faults, struct core **out)
     AW_TRY(record_start(core));
     AW_TRY(alarm_inert(core, NULL));
     AW_TRY(record_issuers(core));
+    AW_TRY(checkpoints_open(core, &core->checkpoints));
     *out = AW_MOVE(core);
     return AW_OK;
 }
@@ -231,6 +232,7 @@ core_close(struct core **slot)
         if (!aw_ok(core_record(core, &entry)))
             aw_log_failure(AW_LOG_ERROR, "the end could not be recorded");
     }
+    checkpoints_close(&core->checkpoints);
     accounts_free(&core->accounts);
     ledger_close(&core->ledger);
     audit_log_close(&core->audit);

@@ -21,6 +21,7 @@
 #include "pkcs11/token.h"
 #include "policy/policy.h"
 #include "signer/accounts.h"
+#include "signer/checkpoints.h"
 #include "signer/clock.h"
 #include "signer/ledger.h"
 #include "signer/peer.h"
@@ -37,6 +38,7 @@ struct core {
     token *token;
     accounts *accounts;
     audit_log *audit;
+    checkpoints *checkpoints; /**< NULL: none are configured */
     ledger *ledger;
     char *freeze_path;
     int64_t started_at;

@@ -80,6 +80,9 @@ files_check_unchanged(
         {"paths.application_socket", old->paths.application_socket, new->paths.application_socket},
         {"paths.admin_socket", old->paths.admin_socket, new->paths.admin_socket},
         {"openssl_properties", old->openssl_properties, new->openssl_properties},
+        {"audit.key", old->audit.key, new->audit.key},
+        {"audit.origin", old->audit.origin, new->audit.origin},
+        {"audit.export", old->audit.export_folder, new->audit.export_folder},
     };
 
     for (size_t i = 0; i < AW_COUNT(rows); i++)
@@ -94,5 +97,10 @@ files_check_unchanged(
         aw_faults_add(faults, new->file, 0, 0,
             "token: sessions or timeout_ms changed; they are taken at the start only: restart the "
             "signer");
+    if (old->audit.every_records != new->audit.every_records ||
+        old->audit.every_minutes != new->audit.every_minutes)
+        aw_faults_add(faults, new->file, 0, 0,
+            "audit: every_records or every_minutes changed; they are taken at the start only: "
+            "restart the signer");
     return aw_faults_result(faults);
 }

@@ -102,6 +102,7 @@ a_small_file_gets_defaults(void **state)
     assert_int_equal(config->accounts[0].key, 0);
     assert_int_equal(config->accounts[0].orders_per_day, 0);
     assert_int_equal(config->operators.count, 0);
+    assert_null(config->audit.key);
 }
 
 static void
@@ -113,6 +114,8 @@ a_whole_file(void **state)
         "token: {module: /m.so, uri: \"pkcs11:\", pin_source: /p, sessions: 64, timeout_ms: 100}\n"
         "paths: {state: /s, policies: /p.d, application_socket: /a.sock, admin_socket: /b.sock}\n"
         "openssl_properties: fips=yes\n"
+        "audit: {key: audit-1, origin: log.example/1, every_records: 7, every_minutes: 1440,"
+        " export: /e}\n"
         "cas:\n"
         "  - {name: ca-1, directory: \"https://ca.example.net/d\", ca_file: /roots.pem}\n"
         "  - {name: ca.2_x, directory: \"https://ca.example.org/d\"}\n"
@@ -142,6 +145,11 @@ a_whole_file(void **state)
     assert_string_equal(config->officers.items[0].user, "root");
     assert_string_equal(config->officers.items[1].group, "crypto");
     assert_string_equal(config->operators.items[0].user, "watch");
+    assert_string_equal(config->audit.key, "audit-1");
+    assert_string_equal(config->audit.origin, "log.example/1");
+    assert_int_equal(config->audit.every_records, 7);
+    assert_int_equal(config->audit.every_minutes, 1440);
+    assert_string_equal(config->audit.export_folder, "/e");
 }
 
 /* Faults. */
@@ -170,6 +178,23 @@ static const struct row {
         15, "token.pin_source"},
     {"no session", "token:\n  uri: x\n  module: /m\n  sessions: 0\n" CAS ACCOUNTS ADMINISTRATORS, 4,
         13, "sessions"},
+    {"audit without a key", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  origin: a\n", 15, 3,
+        "key"},
+    {"audit without an origin", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  key: a\n", 15, 3,
+        "origin"},
+    {"an audit key's name", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  key: A b\n  origin: a\n",
+        15, 8, "audit.key"},
+    {"an origin with a space",
+        TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  key: a\n  origin: a b\n", 16, 11,
+        "audit.origin"},
+    {"an origin with a plus", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  key: a\n  origin: a+b\n",
+        16, 11, "audit.origin"},
+    {"a relative export folder",
+        TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  key: a\n  origin: b\n  export: c\n", 17, 11,
+        "audit.export"},
+    {"no records",
+        TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  key: a\n  origin: b\n  every_records: 0\n", 17,
+        18, "every_records"},
     {"a fraction",
         "token:\n  uri: x\n  module: /m\n  timeout_ms: 1.5e3\n" CAS ACCOUNTS ADMINISTRATORS, 4, 15,
         "timeout_ms"},

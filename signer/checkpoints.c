@@ -1,0 +1,399 @@
+#include "signer/checkpoints.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "audit/stored.h"
+#include "common/io.h"
+#include "common/log.h"
+#include "signer/core.h"
+
+enum {
+    LOOK_SECONDS = 1,     /* how often the schedule is looked at */
+    RETRY_MS = 60 * 1000, /* after a failure */
+    MINUTE_MS = 60 * 1000,
+    EXPORT_MODE = 0644, /* a checkpoint is made to be handed around */
+};
+
+struct checkpoints {
+    struct core *core;
+    char *folder; /* of the log */
+    char *label;  /* of the key in the token */
+    char *origin;
+    char *export_folder; /* NULL: none */
+    int64_t every_records, every_ms;
+
+    pthread_mutex_t lock; /* guards all below; one checkpoint at a time */
+    pthread_cond_t wake;
+    pthread_t thread;
+    bool closing;
+    token_key *key; /* NULL: not made yet */
+    audit_verifier *verifier;
+    struct audit_stored stored;
+    char *note; /* the last one; NULL: none */
+    struct audit_checkpoint last;
+    int64_t next_ms; /* not before then, by time alone */
+    int64_t at;
+    char failure[AW_ERROR_MESSAGE_SIZE];
+};
+
+static void
+unlock(pthread_mutex_t **lock)
+{
+    pthread_mutex_unlock(*lock);
+}
+
+#define HOLD(maker)                                             \
+    AW_CLEANUP(unlock) pthread_mutex_t *held_ = &(maker)->lock; \
+    pthread_mutex_lock(held_)
+
+aw_result
+checkpoints_key_label(const char *key, char **out)
+{
+    return aw_format(out, "acmeward-audit:%s", key);
+}
+
+/* The key. */
+
+static aw_result
+take_key(checkpoints *maker, token_key **key)
+{
+    AW_CLEANUP(audit_verifier_free) audit_verifier *verifier = NULL;
+    const uint8_t *der = NULL;
+    size_t size = 0;
+
+    if (token_key_kind(*key) != TOKEN_KEY_EC_P256)
+        return aw_hint(aw_fail(AW_CODE_CONFIG, "the token's key \"%s\" is of type %s, not ec-p256",
+                           maker->label, token_key_type_name(token_key_kind(*key))),
+            "name another key under audit in signer.yaml");
+    token_key_spki(*key, &der, &size);
+    AW_TRY(audit_verifier_of_spki(maker->origin, der, size, &verifier));
+    maker->key = AW_MOVE(*key);
+    maker->verifier = AW_MOVE(verifier);
+    return AW_OK;
+}
+
+static aw_result
+find_key(checkpoints *maker)
+{
+    AW_CLEANUP(token_key_free) token_key *key = NULL;
+    aw_result r = token_key_find(maker->core->token, maker->label, &key);
+
+    if (r.code == AW_CODE_TOKEN_KEY_MISSING) {
+        aw_log(AW_LOG_WARNING,
+            "there is no audit key in the token, so no checkpoints are made: acmeward-admin audit "
+            "key create");
+        return AW_OK;
+    }
+    AW_TRY(r);
+    return take_key(maker, &key);
+}
+
+static aw_result
+no_key(const checkpoints *maker)
+{
+    return aw_hint(
+        aw_fail(AW_CODE_TOKEN_KEY_MISSING, "the token has no audit key \"%s\" yet", maker->label),
+        "an officer makes it: acmeward-admin audit key create");
+}
+
+aw_result
+checkpoints_create_key(checkpoints *maker, struct token_key_report *report)
+{
+    AW_CLEANUP(token_key_free) token_key *key = NULL;
+
+    HOLD(maker);
+    if (maker->key != NULL)
+        return aw_hint(aw_fail(AW_CODE_EXISTS, "the audit key \"%s\" is there", maker->label),
+            "to rotate it, give a new name to key under audit in signer.yaml, restart the signer, "
+            "and make that one");
+    AW_TRY(token_key_generate(maker->core->token, maker->label, TOKEN_KEY_EC_P256, report, &key));
+    AW_TRY(take_key(maker, &key));
+    maker->next_ms = 0;
+    pthread_cond_signal(&maker->wake);
+    return AW_OK;
+}
+
+aw_result
+checkpoints_key_text(checkpoints *maker, char **line, char **pem)
+{
+    HOLD(maker);
+    if (maker->key == NULL)
+        return no_key(maker);
+    AW_TRY(audit_verifier_line(maker->verifier, line));
+    return audit_verifier_pem(maker->verifier, pem);
+}
+
+/* Export. */
+
+/* One line holds all of it: origin, size, root, key name, signature, in their order in the note. */
+static aw_result
+export_line(const char *note)
+{
+    AW_CLEANUP(aw_free) char *line = strdup(note);
+    size_t used = 0;
+
+    if (line == NULL)
+        return aw_fail_memory();
+    for (const char *at = note; *at != '\0'; at++) {
+        if (strncmp(at, "\xe2\x80\x94 ", 4) == 0)
+            at += 3; /* the dash; nothing else of a note is beyond ASCII */
+        else if (*at != '\n')
+            line[used++] = *at;
+        else if (used > 0 && line[used - 1] != ' ')
+            line[used++] = ' ';
+    }
+    line[used] = '\0';
+    aw_log(AW_LOG_NOTICE, "audit checkpoint: %s", line);
+    return AW_OK;
+}
+
+/* A name a size, so that whoever fetches them misses none; the file appears whole. */
+static aw_result
+export_file(const checkpoints *maker, const char *note)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+
+    if (maker->export_folder == NULL)
+        return AW_OK;
+    AW_TRY(aw_format(
+        &path, "%s/checkpoint-%019lld", maker->export_folder, (long long)maker->last.head.size));
+    return aw_hint(aw_context(aw_file_replace(path, note, strlen(note), EXPORT_MODE), "export"),
+        "the signer's user must be able to write to the folder (export under audit in "
+        "signer.yaml); the checkpoint is stored beside the log");
+}
+
+/* Signing. Everything here is under the lock. */
+
+static aw_result
+sign_head(checkpoints *maker, const struct audit_checkpoint *checkpoint, char **note)
+{
+    AW_CLEANUP(aw_free) char *body = NULL;
+    uint8_t raw[TOKEN_SIGNATURE_MAX];
+    size_t size = 0;
+
+    AW_TRY(audit_checkpoint_body(checkpoint, &body));
+    AW_TRY(token_key_sign(maker->key, body, strlen(body), raw, &size));
+    if (size != AUDIT_RAW_SIGNATURE_SIZE)
+        return aw_fail(AW_CODE_TOKEN, "the token gave a signature of %zu octets", size);
+    return audit_checkpoint_seal(checkpoint, maker->verifier, raw, note);
+}
+
+/* The head is durable before it is signed, the checkpoint before anybody sees it. */
+static aw_result
+make_new(checkpoints *maker, const struct audit_head *head)
+{
+    struct audit_checkpoint checkpoint = {.head = *head};
+    AW_CLEANUP(aw_free) char *note = NULL;
+
+    memcpy(checkpoint.origin, maker->origin, strlen(maker->origin) + 1);
+    AW_TRY(sign_head(maker, &checkpoint, &note));
+    AW_TRY(audit_stored_append(maker->folder, note, &maker->stored));
+    free(maker->note);
+    maker->note = AW_MOVE(note);
+    maker->last = checkpoint;
+    maker->at = core_now();
+    AW_TRY(export_line(maker->note));
+    return export_file(maker, maker->note);
+}
+
+static aw_result
+make(checkpoints *maker)
+{
+    struct audit_head head;
+
+    if (maker->key == NULL)
+        return no_key(maker);
+    AW_TRY(audit_log_head(maker->core->audit, &head));
+    if (maker->note != NULL && head.size == maker->last.head.size)
+        return AW_OK;
+    return make_new(maker, &head);
+}
+
+/* Notes how it went, for the schedule and for `status`. */
+static aw_result
+make_and_note(checkpoints *maker)
+{
+    aw_result r = make(maker);
+
+    maker->next_ms = aw_now_ms() + (aw_ok(r) ? maker->every_ms : RETRY_MS);
+    snprintf(
+        maker->failure, sizeof(maker->failure), "%s", aw_ok(r) ? "" : aw_error_last()->message);
+    core_note_failure(maker->core, r.code);
+    return r;
+}
+
+aw_result
+checkpoints_make(checkpoints *maker, char **note, int64_t *size)
+{
+    *note = NULL;
+    HOLD(maker);
+    AW_TRY(make_and_note(maker));
+    *note = strdup(maker->note);
+    *size = maker->last.head.size;
+    return *note == NULL ? aw_fail_memory() : AW_OK;
+}
+
+void
+checkpoints_state(checkpoints *maker, struct checkpoints_state *out)
+{
+    HOLD(maker);
+    out->size = maker->last.head.size;
+    out->at = maker->at;
+    memcpy(out->message, maker->failure, sizeof(out->message));
+    if (maker->key == NULL)
+        snprintf(out->message, sizeof(out->message), "there is no audit key in the token yet");
+}
+
+/* The schedule. */
+
+static bool
+is_due(const checkpoints *maker)
+{
+    int64_t appended = 0, durable = 0;
+
+    audit_log_position(maker->core->audit, &appended, &durable);
+    if (maker->key == NULL || durable <= maker->last.head.size)
+        return false;
+    if (aw_now_ms() >= maker->next_ms)
+        return true;
+    return maker->failure[0] == '\0' && durable - maker->last.head.size >= maker->every_records;
+}
+
+static void
+make_scheduled(checkpoints *maker)
+{
+    if (is_due(maker) && !aw_ok(make_and_note(maker)))
+        aw_log_failure(AW_LOG_ERROR, "no checkpoint of the audit log could be made");
+}
+
+static void *
+thread_main(void *context)
+{
+    checkpoints *maker = context;
+
+    HOLD(maker);
+    while (!maker->closing) {
+        struct timespec until;
+
+        make_scheduled(maker);
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += LOOK_SECONDS;
+        pthread_cond_timedwait(&maker->wake, &maker->lock, &until);
+    }
+    make_scheduled(maker);
+    return NULL;
+}
+
+/* Opening and closing. */
+
+static void
+release(checkpoints **slot)
+{
+    checkpoints *maker = *slot;
+
+    if (maker == NULL)
+        return;
+    token_key_free(&maker->key);
+    audit_verifier_free(&maker->verifier);
+    free(maker->folder);
+    free(maker->label);
+    free(maker->origin);
+    free(maker->export_folder);
+    free(maker->note);
+    pthread_cond_destroy(&maker->wake);
+    pthread_mutex_destroy(&maker->lock);
+    free(maker);
+    *slot = NULL;
+}
+
+static aw_result
+prepare(struct core *core, checkpoints **out)
+{
+    const struct aw_config *config = core->config;
+    checkpoints *maker = calloc(1, sizeof(*maker));
+    pthread_condattr_t monotonic;
+
+    if (maker == NULL)
+        return aw_fail_memory();
+    *out = maker;
+    pthread_mutex_init(&maker->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&maker->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    maker->core = core;
+    maker->every_records = config->audit.every_records;
+    maker->every_ms = config->audit.every_minutes * MINUTE_MS;
+    AW_TRY(aw_path_join(config->paths.state, "audit", &maker->folder));
+    AW_TRY(checkpoints_key_label(config->audit.key, &maker->label));
+    AW_TRY(aw_format(&maker->origin, "%s", config->audit.origin));
+    if (config->audit.export_folder == NULL)
+        return AW_OK;
+    return aw_format(&maker->export_folder, "%s", config->audit.export_folder);
+}
+
+static aw_result
+keep_last(const char *note, const struct audit_checkpoint *checkpoint, void *context)
+{
+    checkpoints *maker = context;
+
+    free(maker->note);
+    maker->note = strdup(note);
+    maker->last = *checkpoint;
+    return maker->note == NULL ? aw_fail_memory() : AW_OK;
+}
+
+static aw_result
+read_stored(checkpoints *maker)
+{
+    AW_TRY(audit_stored_read(maker->folder, keep_last, maker, &maker->stored));
+    if (maker->stored.torn > 0)
+        aw_log(AW_LOG_WARNING,
+            "the stored checkpoints ended in half a one: the next one takes the place of its %zu "
+            "octets",
+            maker->stored.torn);
+    if (maker->note == NULL || strcmp(maker->last.origin, maker->origin) == 0)
+        return AW_OK;
+    return aw_hint(aw_fail(AW_CODE_CONFIG,
+                       "audit: origin: found \"%s\", the stored checkpoints of this log are of "
+                       "\"%s\"",
+                       maker->origin, maker->last.origin),
+        "the origin is the log's identity: keep it, or begin a new log");
+}
+
+aw_result
+checkpoints_open(struct core *core, checkpoints **out)
+{
+    AW_CLEANUP(release) checkpoints *maker = NULL;
+
+    *out = NULL;
+    if (core->config->audit.key == NULL)
+        return AW_OK;
+    AW_TRY(prepare(core, &maker));
+    AW_TRY(read_stored(maker));
+    AW_TRY(find_key(maker));
+    if (pthread_create(&maker->thread, NULL, thread_main, maker) != 0)
+        return aw_fail(AW_CODE_MEMORY, "cannot start the thread that makes checkpoints");
+    *out = AW_MOVE(maker);
+    return AW_OK;
+}
+
+void
+checkpoints_close(checkpoints **slot)
+{
+    checkpoints *maker = *slot;
+
+    if (maker == NULL)
+        return;
+    pthread_mutex_lock(&maker->lock);
+    maker->closing = true;
+    maker->next_ms = 0;
+    pthread_cond_signal(&maker->wake);
+    pthread_mutex_unlock(&maker->lock);
+    pthread_join(maker->thread, NULL);
+    release(slot);
+}
