@@ -49,6 +49,10 @@ aw_result admin_policy_explain(const struct admin_options *options, int argc, ch
 aw_result admin_policy_test(const struct admin_options *options, int argc, char **argv);
 aw_result admin_policy_diff(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_show(const struct admin_options *options, int argc, char **argv);
+aw_result admin_audit_key(const struct admin_options *options, int argc, char **argv);
+aw_result admin_audit_checkpoint(const struct admin_options *options, int argc, char **argv);
+aw_result admin_audit_prove(const struct admin_options *options, int argc, char **argv);
+aw_result admin_audit_verify_proof(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_verify(const struct admin_options *options, int argc, char **argv);
 aw_result admin_certificates(const struct admin_options *options, int argc, char **argv);
 aw_result admin_status(const struct admin_options *options, int argc, char **argv);

@@ -1,28 +1,16 @@
-/* audit show, verify: read from the files, without signer or token. */
+/* audit show: read from the files, without signer or token. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "admin/admin_cli.h"
+#include "admin/audit_files.h"
 #include "audit/audit.h"
 #include "common/io.h"
 #include "common/log.h"
+#include "common/names.h"
 
 enum { LAST_MAX = 1000000 };
-
-aw_result
-admin_audit_folder(const struct admin_options *options, const char *given, char **out)
-{
-    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
-
-    if (given != NULL) {
-        *out = strdup(given);
-        return *out == NULL ? aw_fail_memory() : AW_OK;
-    }
-    AW_TRY(admin_config(options, &config));
-    return aw_path_join(config->paths.state, "audit", out);
-}
 
 /* What is shown, and how much of it has gone by. */
 struct view {
@@ -30,6 +18,8 @@ struct view {
     const char *application, *name, *verdict, *kind;
     int64_t since, until;
     int64_t seen, matching, skip;
+    bool known; /* the application is named by some record */
+    struct aw_name canonical;
 };
 
 static bool
@@ -114,6 +104,7 @@ count_record(const struct audit_record *record, void *context)
     struct view *view = context;
 
     view->seen++;
+    view->known |= same_or_any(view->application, record->entry.application);
     if (matches(view, &record->entry))
         view->matching++;
     return AW_OK;
@@ -144,6 +135,30 @@ check_verdict(const char *verdict)
         AW_CODE_USAGE, "--verdict: found \"%s\", expected permit, refuse or warn", verdict);
 }
 
+/* In the form that records have; a misspelt name would look like one that nobody asked for. */
+static aw_result
+check_name(struct view *view)
+{
+    size_t length = view->name == NULL ? 0 : strlen(view->name);
+
+    if (view->name == NULL)
+        return AW_OK;
+    if (!aw_ok(aw_name_parse_address(view->name, length, &view->canonical)) &&
+        !aw_ok(aw_name_parse_file(view->name, length, &view->canonical)))
+        return aw_fail(AW_CODE_USAGE, "--name: %s", aw_error_last()->message);
+    view->name = view->canonical.text;
+    return AW_OK;
+}
+
+static aw_result
+check_application(const char *application)
+{
+    if (application == NULL || aw_config_label_ok(application))
+        return AW_OK;
+    return aw_fail(
+        AW_CODE_USAGE, "--application: found \"%s\", no application has such a name", application);
+}
+
 static aw_result
 check_kind(const char *kind)
 {
@@ -166,7 +181,14 @@ show(const char *folder, const struct view *asked, long last)
     struct view counted = *asked;
     struct view view = *asked;
 
+    counted.known = asked->application == NULL;
     AW_TRY(audit_read(folder, 1, count_record, &counted));
+    if (!counted.known)
+        return aw_hint(
+            aw_fail(AW_CODE_NOT_FOUND, "--application: none of the %lld records is of \"%s\"",
+                (long long)counted.seen, view.application),
+            "acmeward-admin policy show lists the applications; this one is misspelt, or never "
+            "asked for anything");
     if (last > 0 && counted.matching > last)
         view.skip = counted.matching - last;
     AW_TRY(audit_read(folder, 1, show_record, &view));
@@ -197,32 +219,11 @@ admin_audit_show(const struct admin_options *options, int argc, char **argv)
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
     AW_TRY(check_verdict(view.verdict));
     AW_TRY(check_kind(view.kind));
+    AW_TRY(check_application(view.application));
+    AW_TRY(check_name(&view));
     AW_TRY(admin_parse_time("since", since, INT64_MIN, &view.since));
     AW_TRY(admin_parse_time("until", until, INT64_MAX, &view.until));
     AW_TRY(parse_last(last, &count));
     AW_TRY(admin_audit_folder(options, given, &folder));
     return show(folder, &view, count);
-}
-
-aw_result
-admin_audit_verify(const struct admin_options *options, int argc, char **argv)
-{
-    AW_CLEANUP(aw_free) char *folder = NULL;
-    const char *given = NULL;
-    const struct admin_option table[] = {{.name = "folder", .value = &given}};
-    struct audit_verdict found;
-    char first[32], last[32];
-
-    AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
-    AW_TRY(admin_audit_folder(options, given, &folder));
-    AW_TRY(audit_verify(folder, &found));
-    aw_time_text(found.first_time, first);
-    aw_time_text(found.last_time, last);
-    printf("%lld records, from %s to %s: the chain is whole\nhead %s\n", (long long)found.records,
-        first, last, found.head);
-    if (found.torn > 0)
-        printf("%zu octets behind the last record: one is being written, or the signer was cut "
-               "off; its next start sets them aside\n",
-            found.torn);
-    return AW_OK;
 }

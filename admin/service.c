@@ -65,6 +65,16 @@ print_roll_outs(const cJSON *s)
 }
 
 static void
+print_checkpoints(const cJSON *s)
+{
+    if (aw_json_member(s, "checkpoint_size") != NULL)
+        printf("        checkpoint of %lld records at %s\n", admin_number(s, "checkpoint_size"),
+            admin_time(s, "checkpoint_at"));
+    if (aw_json_member(s, "checkpoint_message") != NULL)
+        printf("        NO CHECKPOINTS: %s\n", admin_text(s, "checkpoint_message"));
+}
+
+static void
 print_status(const cJSON *s)
 {
     printf("acmeward-signer %s  pid %lld  up since %s  you are %s\n", admin_text(s, "version"),
@@ -81,6 +91,7 @@ print_status(const cJSON *s)
         printf(
             "        LOW: %lld octets are left for records, refusals are only counted: make room\n",
             admin_number(s, "audit_free"));
+    print_checkpoints(s);
     if (admin_number(s, "clock_ahead") != 0)
         printf("clock   OFF by %lld seconds from the time of the records: see docs/operations.md\n",
             admin_number(s, "clock_ahead"));

@@ -1,0 +1,42 @@
+/**
+ * @file audit_files.h
+ * @brief What the audit commands read: the log's folder, keys, checkpoints. No signer, no token.
+ */
+#ifndef AW_ADMIN_AUDIT_FILES_H
+#define AW_ADMIN_AUDIT_FILES_H
+
+#include "admin/admin_cli.h"
+#include "audit/checkpoint.h"
+
+/** Limits. */
+enum { ADMIN_AUDIT_FILES_MAX = 64 }; /**< times that an option may be repeated */
+
+/** Keys of --public-key. Release: admin_audit_keys_free. */
+struct admin_audit_keys {
+    audit_verifier *items[ADMIN_AUDIT_FILES_MAX];
+    size_t count;
+};
+
+/** Reads each file: PEM or a verifier key line. */
+AW_MUST_USE aw_result admin_audit_keys_read(
+    const char *const *files, size_t count, struct admin_audit_keys *out);
+
+void admin_audit_keys_free(struct admin_audit_keys *keys);
+
+/** A checkpoint from a file. Release: admin_audit_note_free. */
+struct admin_audit_note {
+    char *text;
+    struct audit_checkpoint checkpoint;
+};
+
+/** Reads a note; verifies it where there are keys. */
+AW_MUST_USE aw_result admin_audit_note_read(
+    const char *file, const struct admin_audit_keys *keys, struct admin_audit_note *out);
+
+/** The form of a note that is in memory already; verified where there are keys. */
+AW_MUST_USE aw_result admin_audit_note_check(
+    const char *text, const struct admin_audit_keys *keys, struct audit_checkpoint *out);
+
+void admin_audit_note_free(struct admin_audit_note *note);
+
+#endif

@@ -1,0 +1,147 @@
+/* audit prove, verify-proof: from the files alone, for somebody who has not the log. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/audit_files.h"
+#include "audit/evidence.h"
+#include "audit/stored.h"
+#include "common/io.h"
+
+static aw_result
+keep_note(const char *note, const struct audit_checkpoint *checkpoint, void *context)
+{
+    struct admin_audit_note *last = context;
+
+    admin_audit_note_free(last);
+    last->text = strdup(note);
+    last->checkpoint = *checkpoint;
+    return last->text == NULL ? aw_fail_memory() : AW_OK;
+}
+
+/* The checkpoint of that file, or the last one stored beside the log. */
+static aw_result
+choose_note(const char *folder, const char *file, struct admin_audit_note *out)
+{
+    const struct admin_audit_keys none = {.count = 0};
+    struct audit_stored stored;
+
+    if (file != NULL)
+        return admin_audit_note_read(file, &none, out);
+    AW_TRY(audit_stored_read(folder, keep_note, out, &stored));
+    if (out->text != NULL)
+        return AW_OK;
+    return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "no checkpoint is stored beside the log"),
+        "make one (acmeward-admin audit checkpoint), or give one with --checkpoint");
+}
+
+static aw_result
+parse_seq(const char *text, int64_t *out)
+{
+    char *end = NULL;
+    long long value = strtoll(text, &end, 10);
+
+    if (end == text || *end != '\0' || value < 1)
+        return aw_fail(AW_CODE_USAGE, "found \"%s\", expected the number of a record", text);
+    *out = value;
+    return AW_OK;
+}
+
+/* What was proved is looked at before it is shown: the file may not be the checkpoint's log. */
+static aw_result
+prove_record(const char *folder, int64_t seq, const struct admin_audit_note *note,
+    struct audit_evidence *out)
+{
+    const struct audit_head *head = &note->checkpoint.head;
+
+    if (seq > head->size)
+        return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "the checkpoint covers %lld records, not %lld",
+                           (long long)head->size, (long long)seq),
+            "make a newer one: acmeward-admin audit checkpoint");
+    out->seq = seq;
+    AW_TRY(audit_prove_inclusion(folder, seq, head->size, &out->proof, &out->record));
+    return aw_hint(audit_proof_inclusion(&out->proof, seq, out->record, strlen(out->record), head),
+        "the log does not continue this checkpoint; acmeward-admin audit verify says more");
+}
+
+static aw_result
+prove_from(const char *folder, const char *file, const struct admin_audit_note *note,
+    struct audit_evidence *out)
+{
+    AW_CLEANUP(admin_audit_note_free) struct admin_audit_note from = {.text = NULL};
+    const struct admin_audit_keys none = {.count = 0};
+
+    AW_TRY(admin_audit_note_read(file, &none, &from));
+    const struct audit_head *old = &from.checkpoint.head, *head = &note->checkpoint.head;
+    AW_TRY(audit_prove_consistency(folder, old->size, head->size, &out->proof));
+    AW_TRY(aw_hint(audit_proof_consistency(&out->proof, old, head),
+        "the log does not continue these checkpoints; acmeward-admin audit verify says more"));
+    out->from = AW_MOVE(from.text);
+    return AW_OK;
+}
+
+aw_result
+admin_audit_prove(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_free) char *folder = NULL;
+    AW_CLEANUP(aw_free) char *text = NULL;
+    AW_CLEANUP(admin_audit_note_free) struct admin_audit_note note = {.text = NULL};
+    AW_CLEANUP(audit_evidence_free) struct audit_evidence evidence = {.seq = 0};
+    const char *given = NULL, *file = NULL, *from = NULL, *word = NULL;
+    const struct admin_option table[] = {{.name = "folder", .value = &given},
+        {.name = "checkpoint", .value = &file}, {.name = "from", .value = &from}};
+    size_t count = 0;
+    int64_t seq = 0;
+
+    AW_TRY(admin_parse_words(argc, argv, table, AW_COUNT(table),
+        &(struct admin_words){.items = &word, .count = &count, .max = 1}));
+    if ((word == NULL) == (from == NULL))
+        return aw_fail(AW_CODE_USAGE, "expected the number of a record, or --from CHECKPOINT");
+    if (word != NULL)
+        AW_TRY(parse_seq(word, &seq));
+    AW_TRY(admin_audit_folder(options, given, &folder));
+    AW_TRY(choose_note(folder, file, &note));
+    AW_TRY(word != NULL ? prove_record(folder, seq, &note, &evidence)
+                        : prove_from(folder, from, &note, &evidence));
+    evidence.checkpoint = AW_MOVE(note.text);
+    AW_TRY(audit_evidence_write(&evidence, &text));
+    puts(text);
+    return AW_OK;
+}
+
+aw_result
+admin_audit_verify_proof(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    AW_CLEANUP(audit_evidence_free) struct audit_evidence evidence = {.seq = 0};
+    AW_CLEANUP(admin_audit_keys_free) struct admin_audit_keys keys = {.count = 0};
+    const audit_verifier *trusted[ADMIN_AUDIT_FILES_MAX];
+    const char *files[ADMIN_AUDIT_FILES_MAX], *file = NULL;
+    struct audit_checkpoint checkpoint;
+    size_t count = 0, size = 0;
+    const struct admin_option table[] = {{.name = "public-key",
+        .list = files,
+        .list_count = &count,
+        .list_max = ADMIN_AUDIT_FILES_MAX}};
+
+    (void)options;
+    AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), &file, 1));
+    if (count == 0)
+        return aw_fail(AW_CODE_USAGE, "--public-key: expected the audit key to verify with");
+    AW_TRY(admin_audit_keys_read(files, count, &keys));
+    for (size_t i = 0; i < count; i++)
+        trusted[i] = keys.items[i];
+    AW_TRY(aw_file_read(file, AW_JSON_MAX_SIZE, &text, &size));
+    AW_TRY(aw_context(audit_evidence_parse(text, size, &evidence), "%s", file));
+    AW_TRY(aw_context(audit_evidence_verify(&evidence,
+                          &(struct audit_keys){.items = trusted, .count = count}, &checkpoint),
+        "%s", file));
+    if (evidence.seq != 0)
+        printf("record %lld is in the log %s, by its checkpoint of %lld records\n%s\n",
+            (long long)evidence.seq, checkpoint.origin, (long long)checkpoint.head.size,
+            evidence.record);
+    else
+        printf("the checkpoint of %lld records of %s continues the older one\n",
+            (long long)checkpoint.head.size, checkpoint.origin);
+    return AW_OK;
+}

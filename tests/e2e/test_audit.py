@@ -1,0 +1,263 @@
+#!/usr/bin/python3
+"""The audit log proves itself: checkpoints, proofs, and what is found when the log was changed, all
+by the programs, without signer and token where that is promised."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import subprocess
+import unittest
+
+from world import World, run, ADMIN
+
+ORIGIN = "acmeward.dept.example.edu/audit"
+PUBLIC_KEY = "audit.pem"
+
+
+class Audit(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.world = cls.enterClassContext(World())
+        world = cls.world
+        world.application("app", exact=["app.dept.example.edu"])
+        world.write_config()
+        os.mkdir(world.path("export"), 0o755)
+        with open(world.config, "a", encoding="ascii") as file:
+            file.write(f"audit:\n  key: audit-1\n  origin: {ORIGIN}\n"
+                       f"  export: {world.path('export')}\n")
+        world.start_signer()
+        world.admin("ca", "pin", "loopback", "--yes")
+        world.import_eab()
+        world.register()
+        cls.key = world.admin("audit", "key", "create").out
+        cls.line, cls.pem = cls.key.split("\n", 1)
+        cls.save(PUBLIC_KEY, cls.pem)
+        cls.save("audit.line", cls.line + "\n")
+        cls.first = world.admin("audit", "checkpoint").out
+        cls.save("first", cls.first)
+        for _ in range(5):
+            world.admin("freeze", "--reason", "test")
+        cls.second = world.admin("audit", "checkpoint").out
+        cls.save("second", cls.second)
+
+    @classmethod
+    def save(cls, name, text):
+        with open(cls.world.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return cls.world.path(name)
+
+    def audit(self, *words, status=0):
+        """A command that reads files only: it is not told where the signer is."""
+        return run([ADMIN, "--config", "/nonexistent", "--socket", "/nonexistent", "audit", *words],
+                   status=status)
+
+    def verify(self, *words, status=0, folder=None):
+        return self.audit("verify", "--folder", folder or self.world.path("state", "audit"),
+                          "--public-key", self.world.path(PUBLIC_KEY), *words, status=status)
+
+    def copy(self):
+        """The log's folder as it could be restored or changed."""
+        folder = self.world.path("copy")
+        run(["rm", "-rf", folder])
+        run(["cp", "-r", self.world.path("state", "audit"), folder])
+        return folder
+
+    def test_01_openssl_verifies_a_checkpoint(self):
+        body, _, signature = self.first.partition("\n\n")
+        blob = base64.b64decode(signature.split(" ")[2])
+        with open(self.world.path("signature"), "wb") as file:
+            file.write(blob[4:])
+        body_file = self.save("body", body + "\n")
+        run(["openssl", "dgst", "-sha256", "-verify", self.world.path(PUBLIC_KEY), "-signature",
+             self.world.path("signature"), body_file])
+        spki = base64.b64decode("".join(self.pem.split("\n")[1:-2]))
+        self.assertEqual(blob[:4], hashlib.sha256(spki).digest()[:4])
+        name, key_id, material = self.line.split("+", 2)
+        self.assertEqual((name, key_id), (ORIGIN, blob[:4].hex()))
+        self.assertEqual(base64.b64decode(material), b"\x02" + spki)
+
+    def test_02_the_root_is_that_of_the_rfc(self):
+        origin, size, root = self.second.split("\n")[:3]
+        self.assertEqual(origin, ORIGIN)
+        with open(self.world.path("state", "audit", "audit.jsonl"), "rb") as file:
+            leaves = file.readlines()[:int(size)]
+
+        def mth(lines):
+            if len(lines) == 1:
+                return hashlib.sha256(b"\0" + lines[0]).digest()
+            k = 1 << (len(lines) - 1).bit_length() - 1
+            return hashlib.sha256(b"\1" + mth(lines[:k]) + mth(lines[k:])).digest()
+
+        self.assertEqual(base64.b64decode(root), mth(leaves))
+
+    def test_03_verified_without_signer_and_token(self):
+        done = self.verify("--checkpoint", self.world.path("first"), "--checkpoint",
+                           self.world.path("second"))
+        self.assertIn("the chain is whole", done.out)
+        self.assertEqual(done.out.count("the log continues"), 3)
+        self.assertIn(", signed", done.out)
+        done = self.audit("verify", "--folder", self.world.path("state", "audit"))
+        self.assertIn("signatures not checked", done.out)
+
+    def test_04_attack_101_cut_back_behind_a_checkpoint_kept_elsewhere(self):
+        folder = self.copy()
+        size = int(self.second.split("\n")[1])
+        path = os.path.join(folder, "audit.jsonl")
+        with open(path, "rb") as file:
+            lines = file.readlines()
+        with open(path, "wb") as file:
+            file.writelines(lines[:size - 1])
+        os.unlink(os.path.join(folder, "checkpoints"))    # whoever cuts the log cuts these too
+        self.verify(folder=folder)                        # the chain alone is whole
+        self.verify("--checkpoint", self.world.path("first"), folder=folder)
+        done = self.verify("--checkpoint", self.world.path("second"), folder=folder, status=1)
+        self.assertIn("cut back", done.err)
+        self.assertIn(f"covers {size}", done.err)
+
+    def test_05_attack_101_rewritten_with_a_whole_chain(self):
+        folder = self.copy()
+        os.unlink(os.path.join(folder, "checkpoints"))
+        path = os.path.join(folder, "audit.jsonl")
+        previous = "0" * 64
+        with open(path, encoding="utf-8") as file:
+            records = [json.loads(line) for line in file]
+        records[0]["user"] = "mallory"
+        order = ("seq", "time", "kind", "uid", "user")
+        with open(path, "w", encoding="utf-8") as file:
+            for record in records:
+                record["prev"] = previous
+                names = [n for n in order if n in record] + [n for n in record if n not in order]
+                line = json.dumps({n: record[n] for n in names}, separators=(",", ":"),
+                                  ensure_ascii=False) + "\n"
+                previous = hashlib.sha256(line.encode()).hexdigest()
+                file.write(line)
+        self.verify(folder=folder)
+        done = self.verify("--checkpoint", self.world.path("first"), folder=folder, status=1)
+        self.assertIn("the log was rewritten", done.err)
+        self.assertIn(self.world.path("first"), done.err)
+
+    def test_06_a_forged_checkpoint_is_refused(self):
+        forged = self.save("forged", self.second.replace(self.second.split("\n")[2],
+                                                         self.first.split("\n")[2]))
+        done = self.verify("--checkpoint", forged, status=1)
+        self.assertIn("not one of this key's", done.err)
+
+    def test_07_another_key_verifies_nothing(self):
+        run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out",
+             self.world.path("other.key")])
+        run(["openssl", "ec", "-in", self.world.path("other.key"), "-pubout", "-out",
+             self.world.path("other.pem")])
+        done = self.audit("verify", "--folder", self.world.path("state", "audit"), "--public-key",
+                          self.world.path("other.pem"), status=1)
+        self.assertIn("not signed by a key that was given", done.err)
+
+    def test_08_every_record_is_proved(self):
+        size = int(self.second.split("\n")[1])
+        for seq in range(1, size + 1):
+            proof = self.audit("prove", str(seq), "--folder", self.world.path("state", "audit"),
+                               "--checkpoint", self.world.path("second")).out
+            self.assertEqual(json.loads(json.loads(proof)["record"])["seq"], seq)
+            done = self.audit("verify-proof", self.save("proof", proof), "--public-key",
+                              self.world.path("audit.line"))
+            self.assertIn(f"record {seq} is in the log", done.out)
+            changed = json.loads(proof)
+            changed["record"] = changed["record"].replace('"kind":"', '"kind":"admin', 1)
+            self.audit("verify-proof", self.save("proof", json.dumps(changed)), "--public-key",
+                       self.world.path("audit.line"), status=1)
+
+    def test_09_a_record_stands_where_it_stands(self):
+        proof = json.loads(self.audit("prove", "2", "--folder", self.world.path("state", "audit"),
+                                      "--checkpoint", self.world.path("second")).out)
+        proof["record"] = proof["record"].replace('"seq":2', '"seq":3')
+        proof["seq"] = 3
+        done = self.audit("verify-proof", self.save("proof", json.dumps(proof)), "--public-key",
+                          self.world.path(PUBLIC_KEY), status=1)
+        self.assertIn("does not show record 3", done.err)
+
+    def test_10_one_checkpoint_continues_another(self):
+        proof = self.audit("prove", "--from", self.world.path("first"), "--checkpoint",
+                           self.world.path("second"), "--folder",
+                           self.world.path("state", "audit")).out
+        done = self.audit("verify-proof", self.save("proof", proof), "--public-key",
+                          self.world.path(PUBLIC_KEY))
+        self.assertIn("continues the older one", done.out)
+        backwards = json.loads(proof)
+        backwards["from"], backwards["checkpoint"] = backwards["checkpoint"], backwards["from"]
+        self.audit("verify-proof", self.save("proof", json.dumps(backwards)), "--public-key",
+                   self.world.path(PUBLIC_KEY), status=1)
+
+    def test_11_a_record_is_proved_by_the_last_stored_checkpoint(self):
+        proof = self.audit("prove", "1", "--folder", self.world.path("state", "audit")).out
+        self.assertEqual(json.loads(proof)["seq"], 1)
+
+    def test_12_exported_and_logged(self):
+        name = f"checkpoint-{int(self.second.split(chr(10))[1]):019d}"
+        with open(self.world.path("export", name), encoding="utf-8") as file:
+            self.assertEqual(file.read(), self.second)
+        origin, size, root, _, signature = self.second.rstrip("\n").split("\n")
+        line = f"audit checkpoint: {origin} {size} {root} {signature.split(' ', 1)[1]}"
+        self.assertIn(line, self.world.log())
+        fields = line.split(" ")[2:]
+        again = subprocess.run(["printf", "%s\\n%s\\n%s\\n\\n— %s %s\\n", *fields],
+                               capture_output=True, check=True).stdout
+        self.assertEqual(again.decode(), self.second)    # the recipe of docs/operations.md
+
+    def test_13_status_and_usage(self):
+        self.assertIn("checkpoint of ", self.world.admin("status").out)
+        self.assertEqual(self.world.admin("audit", "key", "show").out, self.key)
+        for words in (["prove"], ["prove", "1", "--from", "x"], ["prove", "x"], ["prove", "0"],
+                      ["key", "destroy"], ["verify-proof", "x"]):
+            self.world.admin("audit", *words, status=2)
+        self.world.admin("audit", "prove", "1000000", status=1)
+
+    def test_14_show_counts_and_refuses_what_it_does_not_know(self):
+        world = self.world
+        world.admin("unfreeze")
+        world.certonly("app.dept.example.edu", "other.dept.example.edu", status=3)
+        everything = len(world.records())
+        asked = len(world.records("--application", "app"))
+        self.assertEqual(len([r for r in world.records() if r.get("application") == "app"]), asked)
+        for words, count in ((["--verdict", "permit", "--last", "2"], 2),
+                             (["--application", "app"], asked),
+                             (["--application=app", "--verdict=permit"], 0),
+                             (["--name", "APP.dept.example.edu"], asked),
+                             (["--name", "b\u00fccher.example"], 0),
+                             (["--name", "192.0.2.1"], 0),
+                             (["--since", "2020-01-01"], everything),
+                             (["--until", "2020-01-01T00:00:00Z"], 0)):
+            done = world.admin("audit", "show", *words)
+            self.assertRegex(done.out, rf"(?m)^{count} of {everything} records$", words)
+            self.assertEqual(len(re.findall(r"(?m)^ *\d+  20", done.out)), count, words)
+        done = world.admin("audit", "show", "--application", "nobody", status=1)
+        self.assertIn(f'none of the {everything} records is of "nobody"', done.err)
+        for words, text in ((["--verdict", "maybe"], "permit, refuse or warn"),
+                            (["--since", "yesterday"], "--since"),
+                            (["--until", "2026-02-30"], "--until"),
+                            (["--last", "0"], "--last"), (["--last", "x"], "--last"),
+                            (["--application", "No Body"], "--application"),
+                            (["--name", "a b"], "--name"),
+                            (["--kind", "x"], "no kind of record"),
+                            (["--user", "x"], "unknown option")):
+            done = world.admin("audit", "show", *words, status=2)
+            self.assertIn(text, done.err)
+
+    def test_15_attack_101_the_log_lost_under_the_running_signer(self):
+        """Signing stops; the rows of unlink, rename, truncate and append are unit.audit_faults."""
+        world = self.world
+        path = world.path("state", "audit", "audit.jsonl")
+        run(["cp", path, path + ".copy"])
+        os.truncate(path, 0)          # copytruncate, as logrotate does it
+        world.signer.wait(20)
+        self.assertNotEqual(world.signer.returncode, 0)
+        self.assertIn("was cut while it was open", world.log())
+        world.signer = None
+        world.spawn_signer()          # the empty log is not that of the checkpoints beside it
+        self.assertNotEqual(world.signer.wait(20), 0)
+        self.assertIn("cut back", world.log())
+        world.signer = None
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
