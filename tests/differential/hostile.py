@@ -86,6 +86,7 @@ class Hostile:
         self.count = 0
         self.orders = {rules["application"]: [] for rules in applications}
         self.coming = []        # orders of this wave
+        self.tried = {}         # orders of an application that have an odd URL
 
     def wave(self, size):
         requests = [self.request() for _ in range(size)]
@@ -265,6 +266,7 @@ class Hostile:
                        "url": chance.choice(list(other.urls.values()))}
         elif what == 2:
             urls[0]["url"] = order.odd = self.odd_url(urls[0]["url"])
+            self.tried.setdefault(order.rules["application"], []).append(order)
         elif what == 3:
             urls[0]["kind"] = chance.choice(("order", "finalize", "challenge", "account", "Order"))
         else:
@@ -282,6 +284,15 @@ class Hostile:
             self.origin + path + "#x", url.replace("https", "http", 1), self.origin, "",
             self.origin + "/%2e%2e" + path, self.origin + path + "\n", self.origin + path + "\0",
             self.origin + path.replace("/", "\\"), self.origin + path + "/", url + "x"))
+
+    def put_odd_url(self, rules, parameters, url):
+        """Asks with a URL that is none of the order's; most often one that it tried to claim."""
+        tried = self.tried.get(rules["application"])
+        if not tried or self.chance.random() < 0.2:
+            parameters["url"] = self.odd_url(url)
+            return
+        order = tried.pop()
+        parameters["order"], parameters["url"] = order.opened, order.odd
 
     def finalize(self, rules, twist):
         order = self.order(rules, 1)
@@ -304,8 +315,9 @@ class Hostile:
         if what == 0:
             parameters["order"] = other.opened
         elif what == 1:
-            parameters["url"] = chance.choice((other.urls["finalize"], order.urls["order"],
-                                               self.odd_url(order.urls["finalize"])))
+            parameters["url"] = chance.choice((other.urls["finalize"], order.urls["order"]))
+            if chance.random() < 0.3:
+                self.put_odd_url(rules, parameters, order.urls["finalize"])
         elif what == 2:
             parameters["csr"] = other.csr
         elif what == 3:
@@ -338,7 +350,7 @@ class Hostile:
             elif what == 1:
                 parameters["url"] = self.chance.choice(list(other.urls.values()))
             elif what == 2:
-                parameters["url"] = order.odd or self.odd_url(order.urls[kind])
+                self.put_odd_url(rules, parameters, order.urls[kind])
             elif what == 3:
                 parameters["url"] = self.chance.choice(list(order.urls.values()))
         return self.finish(rules, "AnswerChallenge" if answer else "PostAsGet", parameters, twist)
