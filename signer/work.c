@@ -122,12 +122,15 @@ is_fixed_url(const struct account *account, const char *url)
     return false;
 }
 
-/* RFC 8555 7.1.2.1: the orders list lies where the CA says, most often below the account. */
+/* RFC 8555 7.1.2.1: the orders list lies where the CA says, most often below the account. The
+ * account's URL may end in a slash itself. */
 static bool
 is_below_account(const struct account *account, const char *url)
 {
     size_t length = strlen(account->url);
 
+    while (length > 0 && account->url[length - 1] == '/')
+        length--;
     return strncmp(url, account->url, length) == 0 && url[length] == '/';
 }
 

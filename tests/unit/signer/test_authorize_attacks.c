@@ -492,6 +492,31 @@ a_quota_says_when_to_come_back(void **state)
     assert_string_equal(reply.rule, "quota.orders_per_day");
 }
 
+/* CAs differ in whether their URLs end in a slash. */
+static void
+attack_151_below_an_account_with_a_slash(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(aw_free) char *before = NULL;
+    AW_CLEANUP(aw_free) char *after = NULL;
+    char path[256];
+    size_t size;
+
+    world_path(w, "state/accounts/main.json", path);
+    assert_true(aw_ok(aw_file_read(path, 4096, &before, &size)));
+    char *end = strstr(before, ACCOUNT_URL "\"");
+    assert_non_null(end);
+    end += strlen(ACCOUNT_URL);
+    assert_true(aw_ok(aw_format(&after, "%.*s/%s", (int)(end - before), before, end)));
+    world_write(w, "state/accounts/main.json", after);
+    world_restart(w);
+    expect(w, "the account", "PostAsGet", POLL(ACCOUNT_URL "/"), LEDGER, "url.fixed");
+    expect(
+        w, "below it", "ClaimUrls", CLAIM("order", ACCOUNT_URL "/orders/2"), LEDGER, "url.fixed");
+    world_write(w, "state/accounts/main.json", before);
+    world_restart(w);
+}
+
 int
 main(void)
 {
@@ -503,6 +528,7 @@ main(void)
         cmocka_unit_test(attack_88d_a_forged_certificate),
         cmocka_unit_test(attack_46_a_forged_serial),
         cmocka_unit_test(a_quota_says_when_to_come_back),
+        cmocka_unit_test(attack_151_below_an_account_with_a_slash),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
