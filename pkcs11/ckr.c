@@ -76,7 +76,7 @@
     X(CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, FATAL) \
     X(CKR_USER_ALREADY_LOGGED_IN, FATAL)           \
     X(CKR_USER_NOT_LOGGED_IN, LOGIN)               \
-    X(CKR_USER_PIN_NOT_INITIALIZED, FATAL)         \
+    X(CKR_USER_PIN_NOT_INITIALIZED, PIN)           \
     X(CKR_USER_TYPE_INVALID, FATAL)                \
     X(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, BUSY)    \
     X(CKR_USER_TOO_MANY_TYPES, BUSY)               \
@@ -97,7 +97,14 @@
     X(CKR_CRYPTOKI_ALREADY_INITIALIZED, FATAL)     \
     X(CKR_MUTEX_BAD, FATAL)                        \
     X(CKR_MUTEX_NOT_LOCKED, FATAL)                 \
-    X(CKR_FUNCTION_REJECTED, FATAL)
+    X(CKR_FUNCTION_REJECTED, FATAL)                \
+    X(CKR_NEW_PIN_MODE, PIN)                       \
+    X(CKR_NEXT_OTP, PIN)                           \
+    X(CKR_EXCEEDED_MAX_ITERATIONS, UNSUPPORTED)    \
+    X(CKR_FIPS_SELF_TEST_FAILED, FATAL)            \
+    X(CKR_LIBRARY_LOAD_FAILED, FATAL)              \
+    X(CKR_PIN_TOO_WEAK, PIN)                       \
+    X(CKR_PUBLIC_KEY_INVALID, FATAL)
 
 static const struct {
     CK_RV rv;
@@ -113,21 +120,30 @@ static const struct {
  * Session, login and handle can each be lost once in a call, and once more while it recovers. In
  * doubt: SoftHSM answers CKR_GENERAL_ERROR when a logout overtakes a call.
  */
+#define KEEPS_LOSING                                                                            \
+    "see whether another program closes the token's sessions or logs it out; else restart the " \
+    "signer"
+#define LOOK_THERE \
+    "the log of the token or of its driver may say more; if it stays, restart the signer"
+
 static const struct token_ckr_rule rules[] = {
     [TOKEN_CKR_GOOD] = {AW_CODE_OK, 0, ""},
-    [TOKEN_CKR_SESSION] = {AW_CODE_TOKEN, 4, ""},
-    [TOKEN_CKR_HANDLE] = {AW_CODE_TOKEN, 4, ""},
-    [TOKEN_CKR_LOGIN] = {AW_CODE_TOKEN, 4, ""},
+    [TOKEN_CKR_SESSION] = {AW_CODE_TOKEN, 4, KEEPS_LOSING},
+    [TOKEN_CKR_HANDLE] = {AW_CODE_TOKEN, 4, KEEPS_LOSING},
+    [TOKEN_CKR_LOGIN] = {AW_CODE_TOKEN, 4, KEEPS_LOSING},
     [TOKEN_CKR_GONE] = {AW_CODE_TOKEN_GONE, 0,
         "look whether the token and its driver or service are there, then start again"},
-    [TOKEN_CKR_PIN] = {AW_CODE_TOKEN_PIN, 0, ""},
+    [TOKEN_CKR_PIN] = {AW_CODE_TOKEN_PIN, 0,
+        "see with the token's own tools what it wants to be done about the PIN"},
     [TOKEN_CKR_BUSY] = {AW_CODE_BUSY, 0,
         "try again later; another program may hold all sessions of the token"},
-    [TOKEN_CKR_ATTRIBUTE] = {AW_CODE_UNSUPPORTED, 0, ""},
+    [TOKEN_CKR_ATTRIBUTE] = {AW_CODE_UNSUPPORTED, 0,
+        "the token does not keep or tell what acmeward asks of a key; \"acmeward-signer "
+        "--probe-token\" shows what it does"},
     [TOKEN_CKR_UNSUPPORTED] = {AW_CODE_UNSUPPORTED, 0,
         "\"acmeward-admin token doctor\" lists what this token offers"},
-    [TOKEN_CKR_DOUBT] = {AW_CODE_TOKEN, 3, ""},
-    [TOKEN_CKR_FATAL] = {AW_CODE_TOKEN, 0, ""},
+    [TOKEN_CKR_DOUBT] = {AW_CODE_TOKEN, 3, LOOK_THERE},
+    [TOKEN_CKR_FATAL] = {AW_CODE_TOKEN, 0, LOOK_THERE},
 };
 
 static size_t
@@ -174,5 +190,5 @@ token_ckr_fail(CK_RV rv, const char *function)
         return aw_fail(AW_CODE_INTERNAL, "%s succeeded and was taken for a failure", function);
     aw_result r = aw_fail_cause(rule->code, AW_CAUSE_CKR, rv, "the token answered %s with %s",
         function, token_ckr_name(rv));
-    return rule->hint[0] == '\0' ? r : aw_hint(r, "%s", rule->hint);
+    return aw_hint(r, "%s", rule->hint);
 }

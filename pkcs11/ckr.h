@@ -32,7 +32,7 @@ enum token_ckr_class {
 struct token_ckr_rule {
     enum aw_code code; /**< what the failure is called when it stays */
     unsigned rungs;    /**< how far a call may have recovered already and still go on; 0: never */
-    const char *hint;  /**< may be empty */
+    const char *hint;  /**< what a person can do */
 };
 
 /** Class of an answer; unknown and vendor-defined ones are TOKEN_CKR_FATAL. */

@@ -54,6 +54,20 @@ initialize(struct token_module *module, const char *path)
     return aw_context(token_ckr_fail(rv, "C_Initialize"), "%s", path);
 }
 
+/* libp11 hides which answer of Cryptoki it was; its text is all there is. */
+static aw_result
+fail_libp11(const char *what, const char *path)
+{
+    aw_result r = aw_fail_openssl("libp11 can't %s", what);
+    struct aw_error error;
+
+    aw_error_save(&error);
+    error.code = AW_CODE_TOKEN;
+    (void)r;
+    return aw_hint(aw_context(aw_error_restore(&error), "%s", path),
+        "the log of the token's driver or service may say more; then start again");
+}
+
 static aw_result
 load_libp11(struct token_module *module, const char *path)
 {
@@ -63,7 +77,7 @@ load_libp11(struct token_module *module, const char *path)
         return aw_fail_memory();
     if (PKCS11_CTX_load(context, path) != 0) {
         PKCS11_CTX_free(context); /* not to be unloaded: 0.4.12 crashes on one that is not loaded */
-        return aw_context(aw_fail_openssl("libp11 can't load the module"), "%s", path);
+        return fail_libp11("load the module", path);
     }
     module->context = context;
     return AW_OK;
@@ -80,7 +94,7 @@ list_slots(struct token_module *module, const char *path)
     if (PKCS11_enumerate_slots(module->context, NULL, &count) == 0 && count == 0)
         return AW_OK;
     if (PKCS11_enumerate_slots(module->context, &module->slots, &module->slot_count) != 0)
-        return aw_context(aw_fail_openssl("libp11 can't list the slots"), "%s", path);
+        return fail_libp11("list the slots", path);
     return AW_OK;
 }
 
