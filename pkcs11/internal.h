@@ -9,6 +9,7 @@
 
 #include <openssl/evp.h>
 
+#include "pkcs11/lock.h"
 #include "pkcs11/module.h"
 #include "pkcs11/session.h"
 #include "pkcs11/token.h"
@@ -18,6 +19,7 @@ struct token {
     struct token_module module;
     CK_SLOT_ID slot;
     bool login_required; /**< private objects are there for the logged-in only */
+    char serial[17];     /**< of the token that was opened; empty until it is known */
     char *pin_source;    /**< NULL: none */
     char *latch;
     OSSL_LIB_CTX *libctx;
@@ -25,10 +27,14 @@ struct token {
     EVP_MD *sha256;
     EVP_MD *sha384;
     struct token_pool pool;
-    pthread_mutex_t login_lock;
+    unsigned stuck_ms; /**< a call that takes longer will not come back */
+    struct token_lock login_lock;
     struct token_session anchor; /**< under login_lock; keeps the login alive */
-    pthread_mutex_t write_lock;  /**< one writer at a time */
-    pthread_mutex_t store_lock;  /**< a search, or a call that adds or removes objects */
+    struct token_lock write_lock;
+    struct token_session writer;  /**< under write_lock: one writer at a time */
+    struct token_lock store_lock; /**< a search, or a call that adds or removes objects */
+    struct token_lock ask_lock;
+    struct token_session asker; /**< under ask_lock; never open: for questions about the token */
 };
 
 /** Room for a list of names in a report or a finding. */

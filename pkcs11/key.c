@@ -29,18 +29,18 @@ find_private(struct token_session *s, const char *label, CK_OBJECT_HANDLE *out)
     return token_object_find_one(s, &name, out);
 }
 
-static token_key *
-new_key(token *t, const char *label)
+static aw_result
+new_key(token *t, const char *label, token_key **out)
 {
     token_key *key = calloc(1, sizeof(*key));
 
     if (key == NULL)
-        return NULL;
+        return aw_fail_memory();
     key->t = t;
     memcpy(key->label, label, strlen(label));
-    pthread_mutex_init(&key->handle.lock, NULL);
     pthread_mutex_init(&key->verifiers_lock, NULL);
-    return key;
+    *out = key;
+    return token_handle_init(&key->handle);
 }
 
 static aw_result
@@ -57,10 +57,9 @@ aw_result
 token_key_take(
     struct token_session *s, token *t, const char *label, CK_OBJECT_HANDLE object, token_key **out)
 {
-    AW_CLEANUP(token_key_free) token_key *key = new_key(t, label);
+    AW_CLEANUP(token_key_free) token_key *key = NULL;
 
-    if (key == NULL)
-        return aw_fail_memory();
+    AW_TRY(new_key(t, label, &key));
     AW_TRY(read_id(s, object, key->id, &key->id_size));
     AW_TRY(token_public_read(s, object, key->id, key->id_size, &key->public_key));
     key->handle.value = object;
@@ -107,7 +106,7 @@ token_key_free(token_key **key)
     for (unsigned i = 0; i < (*key)->verifier_count; i++)
         EVP_PKEY_CTX_free((*key)->verifiers[i]);
     token_public_free(&(*key)->public_key);
-    pthread_mutex_destroy(&(*key)->handle.lock);
+    token_handle_destroy(&(*key)->handle);
     pthread_mutex_destroy(&(*key)->verifiers_lock);
     free(*key);
     *key = NULL;

@@ -96,13 +96,13 @@ latch_refuse_if_set(const token *t)
 }
 
 static aw_result
-latch_set(const token *t, const struct token_info *info)
+latch_set(const token *t, const struct token_info *info, const char *answer)
 {
     char now[32];
     AW_CLEANUP(aw_free) char *text = NULL;
 
     aw_time_text((int64_t)time(NULL), now);
-    AW_TRY(aw_format(&text, "%s, token serial %s\n", now, info->serial));
+    AW_TRY(aw_format(&text, "%s, token serial %s, %s\n", now, info->serial, answer));
     return aw_hint(aw_context(aw_file_replace(t->latch, text, strlen(text), 0600),
                        "no login without a marker that keeps a wrong PIN from being tried again"),
         "the folder of %s must be there and writable for this user", t->latch);
@@ -136,44 +136,125 @@ refuse_by_flags(const struct token_info *info)
     return AW_OK;
 }
 
-/* A logged-in token answers CKR_USER_ALREADY_LOGGED_IN whatever the PIN: as good as success. */
-static aw_result
-login_outcome(token *t, aw_result r)
-{
-    CK_RV answer = t->anchor.answer;
-    struct aw_error error;
+/*
+ * Answers that by their definitions (PKCS#11 v2.40, 5.1 and 5.6.8) come before the PIN is looked
+ * at. Whatever else fails may have come after the token counted a wrong try, or instead of that
+ * answer: a device error, a removed device, no memory, a vendor's own code. A restart loop must not
+ * try on.
+ */
+static const CK_RV before_the_pin[] = {CKR_CRYPTOKI_NOT_INITIALIZED, CKR_SLOT_ID_INVALID,
+    CKR_TOKEN_NOT_PRESENT, CKR_SESSION_HANDLE_INVALID, CKR_SESSION_READ_ONLY_EXISTS,
+    CKR_OPERATION_ACTIVE, CKR_OPERATION_NOT_INITIALIZED, CKR_FUNCTION_NOT_SUPPORTED,
+    CKR_USER_PIN_NOT_INITIALIZED, CKR_USER_TYPE_INVALID, CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
+    CKR_USER_TOO_MANY_TYPES};
 
-    token_session_forgive(&t->anchor);
-    if (answer == CKR_OK || answer == CKR_USER_ALREADY_LOGGED_IN)
-        return latch_remove(t);
-    if (token_ckr_class(answer) == TOKEN_CKR_PIN)
+static bool
+came_before_the_pin(CK_RV answer)
+{
+    for (size_t i = 0; i < AW_COUNT(before_the_pin); i++)
+        if (before_the_pin[i] == answer)
+            return true;
+    return false;
+}
+
+/* The marker stays. Gone stays gone: the process ends, and its successor reads the marker. */
+static aw_result
+keep_latched(const token *t, CK_RV answer)
+{
+    enum token_ckr_class class = token_ckr_class(answer);
+
+    if (class == TOKEN_CKR_PIN)
         return aw_hint(
             aw_fail_cause(AW_CODE_TOKEN_PIN, AW_CAUSE_CKR, answer,
                 "the token refused the PIN of %s (%s)", t->pin_source, token_ckr_name(answer)),
             "correct the PIN in %s, then remove %s; until then it is not tried again",
             t->pin_source, t->latch);
-    aw_error_save(&error); /* proves nothing about the PIN: no marker stays */
+    return aw_hint(
+        aw_fail_cause(class == TOKEN_CKR_GONE ? AW_CODE_TOKEN_GONE : AW_CODE_TOKEN_PIN,
+            AW_CAUSE_CKR, answer,
+            "the token answered the login with %s, which leaves open whether it counted a try",
+            token_ckr_name(answer)),
+        "see that the token is well and that the PIN in %s is right, then remove %s; until then it "
+        "is not tried again",
+        t->pin_source, t->latch);
+}
+
+static aw_result
+login_failed(const token *t, const struct token_info *info, CK_RV answer, aw_result r)
+{
+    struct aw_error error;
+
+    if (!came_before_the_pin(answer)) {
+        aw_ignore(latch_set(t, info, token_ckr_name(answer)), "the marker before it is as good");
+        return keep_latched(t, answer);
+    }
+    aw_error_save(&error);
     aw_ignore(latch_remove(t), "the failed login is what the caller must hear of");
     (void)r;
-    return aw_error_restore(&error);
+    return aw_hint(aw_error_restore(&error),
+        "the PIN was not looked at and will be tried again; see who else uses the token, and how");
+}
+
+/* A token that takes a login and forgets it would have us log in for every signature. */
+static aw_result
+confirm(token *t)
+{
+    CK_SESSION_INFO info = {.state = CKS_RO_PUBLIC_SESSION};
+
+    AW_TRY(TOKEN_CALL(&t->anchor, C_GetSessionInfo, t->anchor.handle, &info));
+    if (info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS)
+        return AW_OK;
+    return aw_hint(aw_fail(AW_CODE_TOKEN,
+                       "the token took the login, but its session says that nobody is logged in"),
+        "see whether another program logs the token out; if not, its PKCS#11 module is faulty");
+}
+
+/* The slot may hold another token by now. It must not be given this one's PIN. */
+static aw_result
+refuse_another_token(const token *t, const struct token_info *info)
+{
+    if (strcmp(t->serial, info->serial) == 0)
+        return AW_OK;
+    return aw_hint(
+        aw_fail(AW_CODE_TOKEN_GONE, "another token is in the slot: its serial is %s, it was %s",
+            info->serial, t->serial),
+        "put the token back, or name the new one in the configuration");
+}
+
+static aw_result
+call_login(token *t, const struct token_info *info)
+{
+    AW_CLEANUP(aw_secret_free) aw_secret *pin = NULL;
+
+    AW_TRY(token_pin_read(t->pin_source, &pin));
+    aw_result r = latch_set(t, info, "no answer yet");
+    if (!aw_ok(r)) {
+        (void)unlink(t->latch); /* nothing was tried; it may be there for all that */
+        return r;
+    }
+    r = TOKEN_CALL(&t->anchor, C_Login, t->anchor.handle, CKU_USER, pin->data, pin->size);
+    aw_secret_free(&pin);
+    CK_RV answer = t->anchor.answer;
+    token_session_forgive(&t->anchor);
+    /* A logged-in token answers CKR_USER_ALREADY_LOGGED_IN whatever the PIN. */
+    if (!aw_ok(r) && answer != CKR_USER_ALREADY_LOGGED_IN)
+        return login_failed(t, info, answer, r);
+    AW_TRY(latch_remove(t));
+    return confirm(t);
 }
 
 static aw_result
 login_now(token *t)
 {
-    AW_CLEANUP(aw_secret_free) aw_secret *pin = NULL;
     struct token_info info;
 
     AW_TRY(latch_refuse_if_set(t));
     AW_TRY(token_info_get(t, &info));
+    AW_TRY(refuse_another_token(t, &info));
     if ((info.flags & CKF_LOGIN_REQUIRED) == 0)
         return AW_OK;
     AW_TRY(refuse_by_flags(&info));
-    AW_TRY(token_pin_read(t->pin_source, &pin));
-    AW_TRY(latch_set(t, &info));
-    aw_result r = TOKEN_CALL(&t->anchor, C_Login, t->anchor.handle, CKU_USER, pin->data, pin->size);
-    aw_secret_free(&pin);
-    return login_outcome(t, r);
+    return call_login(t, &info);
 }
 
 /* All sessions of the slot may have been closed behind our back, the anchor too. */
@@ -201,10 +282,18 @@ login_locked(token *t)
 }
 
 aw_result
+token_login_by(token *t, const struct timespec *deadline)
+{
+    AW_TRY(token_lock_take(&t->login_lock, deadline));
+    aw_result r = login_locked(t);
+    token_lock_release(&t->login_lock);
+    return r;
+}
+
+aw_result
 token_login(token *t)
 {
-    pthread_mutex_lock(&t->login_lock);
-    aw_result r = login_locked(t);
-    pthread_mutex_unlock(&t->login_lock);
-    return r;
+    const struct timespec deadline = token_deadline(t->pool.timeout_ms);
+
+    return token_login_by(t, &deadline);
 }

@@ -2,14 +2,16 @@
  * @file login.h
  * @brief Login with the latch, and the PIN's file.
  *
- * A marker file is written durably before C_Login and removed after it proved nothing against the
- * PIN; while it is there nobody logs in. So a wrong PIN costs one try, however often the service
+ * A marker file is written durably before C_Login. It is removed after a success, and after an
+ * answer that by its definition comes before the PIN is looked at; while it is there nobody logs
+ * in. So a wrong PIN costs one try, however often the service
  * manager starts us again.
  */
 #ifndef AW_PKCS11_LOGIN_H
 #define AW_PKCS11_LOGIN_H
 
 #include <sys/types.h>
+#include <time.h>
 
 #include "common/result.h"
 #include "common/secret.h"
@@ -29,5 +31,8 @@ AW_MUST_USE aw_result token_pin_read(const char *path, aw_secret **out);
  * each other. AW_CODE_TOKEN_PIN when there is no login to be had.
  */
 AW_MUST_USE aw_result token_login(token *t);
+
+/** The same with a deadline for the wait; a login itself may take longer. AW_CODE_BUSY. */
+AW_MUST_USE aw_result token_login_by(token *t, const struct timespec *deadline);
 
 #endif

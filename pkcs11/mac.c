@@ -80,8 +80,9 @@ compute(struct token_session *s, CK_OBJECT_HANDLE object, struct maccing *m)
     AW_TRY(TOKEN_CALL(s, C_SignInit, s->handle, &mechanism, object));
     AW_TRY(TOKEN_CALL(s, C_Sign, s->handle, input.pValue, input.ulValueLen, m->out, &size));
     if (size != algorithms[m->mac->algorithm].size)
-        return aw_fail(AW_CODE_TOKEN, "the token gave a MAC of %lu octets instead of %zu", size,
-            algorithms[m->mac->algorithm].size);
+        return aw_hint(aw_fail(AW_CODE_TOKEN, "the token gave a MAC of %lu octets instead of %zu",
+                           size, algorithms[m->mac->algorithm].size),
+            "the token is faulty; run \"acmeward-admin token doctor\"");
     return AW_OK;
 }
 
@@ -279,7 +280,7 @@ token_mac_find(token *t, const char *label, enum token_mac_algorithm algorithm, 
 
     if (mac == NULL)
         return aw_fail_memory();
-    pthread_mutex_init(&mac->handle.lock, NULL);
+    AW_TRY(token_handle_init(&mac->handle));
     mac->t = t;
     mac->algorithm = algorithm;
     AW_TRY(token_label_check(label));
@@ -296,7 +297,7 @@ token_mac_free(token_mac **mac)
 {
     if (mac == NULL || *mac == NULL)
         return;
-    pthread_mutex_destroy(&(*mac)->handle.lock);
+    token_handle_destroy(&(*mac)->handle);
     free(*mac);
     *mac = NULL;
 }

@@ -43,6 +43,15 @@ token_attribute_bool(CK_ATTRIBUTE_TYPE type, bool value)
     return token_attribute(type, &values[value ? 1 : 0], sizeof(CK_BBOOL));
 }
 
+/* What a module says of a room is not to be believed: we would read or write past it. */
+static aw_result
+fail_of_room(const char *what, CK_ULONG told, CK_ULONG room)
+{
+    return aw_hint(aw_fail(AW_CODE_TOKEN, "the token told of %lu %s where there was room for %lu",
+                       told, what, room),
+        "its PKCS#11 module is faulty: look for a newer one, and do not use this one");
+}
+
 static aw_result
 run_search(struct token_session *s, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *out,
     size_t *found)
@@ -54,6 +63,8 @@ run_search(struct token_session *s, CK_ATTRIBUTE *template, CK_ULONG count, CK_O
     AW_TRY(TOKEN_CALL(s, C_FindObjectsInit, s->handle, template, count));
     do { /* a token may give fewer at a time than there are */
         AW_TRY(TOKEN_CALL(s, C_FindObjects, s->handle, out + *found, max - *found, &got));
+        if (got > max - *found)
+            return fail_of_room("objects", got, max - *found);
         *found += got;
     } while (got > 0 && *found < max);
     return TOKEN_CALL(s, C_FindObjectsFinal, s->handle);
@@ -69,7 +80,7 @@ token_objects_find(struct token_session *s, const CK_ATTRIBUTE *template, size_t
         return aw_fail(AW_CODE_INTERNAL, "a search template of %zu attributes", count);
     if (count > 0)
         memcpy(copy, template, count * sizeof(copy[0]));
-    token_store_lock(s->owner);
+    AW_TRY(token_store_lock(s));
     aw_result r = run_search(s, copy, count, out, found);
     token_store_unlock(s->owner);
     return r;
@@ -165,23 +176,32 @@ token_objects_discard(struct token_session *s, const uint8_t *id, size_t id_size
     aw_ignore(aw_error_restore(&error), "the failure before is the one to report");
 }
 
+/* Refusals that are answers. CKR_BUFFER_TOO_SMALL: the value is longer than any of ours. */
+static bool
+is_answer(CK_RV rv)
+{
+    return token_ckr_class(rv) == TOKEN_CKR_ATTRIBUTE || rv == CKR_BUFFER_TOO_SMALL;
+}
+
 aw_result
 token_attribute_ask(
     struct token_session *s, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *attribute, CK_RV *answer)
 {
+    CK_ULONG room = attribute->ulValueLen;
     aw_result r = TOKEN_CALL(s, C_GetAttributeValue, s->handle, object, attribute, 1);
 
     *answer = s->answer;
-    /* Objects of others may be larger than any of ours: that, too, is the object's answer. */
-    if (!aw_ok(r) &&
-        (token_ckr_class(s->answer) == TOKEN_CKR_ATTRIBUTE || s->answer == CKR_BUFFER_TOO_SMALL)) {
+    if (!aw_ok(r) && is_answer(s->answer)) {
         token_session_forgive(s);
         return AW_OK;
     }
+    AW_TRY(r);
     /* Some tokens say CKR_OK and mark the attribute (PKCS#11 v2.40, C_GetAttributeValue). */
-    if (aw_ok(r) && attribute->ulValueLen == CK_UNAVAILABLE_INFORMATION)
+    if (attribute->ulValueLen == CK_UNAVAILABLE_INFORMATION)
         *answer = CKR_ATTRIBUTE_TYPE_INVALID;
-    return r;
+    else if (attribute->ulValueLen > room)
+        return fail_of_room("octets", attribute->ulValueLen, room);
+    return AW_OK;
 }
 
 aw_result
@@ -192,8 +212,11 @@ token_attribute_read(struct token_session *s, CK_OBJECT_HANDLE object, CK_ATTRIB
     AW_TRY(token_attribute_ask(s, object, attribute, &answer));
     if (answer == CKR_OK)
         return AW_OK;
-    return aw_fail_cause(AW_CODE_TOKEN, AW_CAUSE_CKR, answer, "the token does not tell %s (%s)",
-        token_attribute_name(attribute->type), token_ckr_name(answer));
+    return aw_hint(
+        aw_fail_cause(AW_CODE_TOKEN, AW_CAUSE_CKR, answer, "the token does not tell %s (%s)",
+            token_attribute_name(attribute->type), token_ckr_name(answer)),
+        "acmeward can't use a key of which the token does not tell that; see what \"acmeward-admin "
+        "token doctor\" says of it");
 }
 
 aw_result
@@ -212,6 +235,22 @@ token_flag_read(
     return AW_OK;
 }
 
+aw_result
+token_handle_init(struct token_handle *handle)
+{
+    handle->value = CK_INVALID_HANDLE;
+    handle->generation = 0;
+    pthread_mutex_init(&handle->lock, NULL);
+    return token_lock_init(&handle->renewing);
+}
+
+void
+token_handle_destroy(struct token_handle *handle)
+{
+    pthread_mutex_destroy(&handle->lock);
+    token_lock_destroy(&handle->renewing);
+}
+
 CK_OBJECT_HANDLE
 token_handle_get(struct token_handle *handle, uint64_t *generation)
 {
@@ -222,6 +261,15 @@ token_handle_get(struct token_handle *handle, uint64_t *generation)
     return value;
 }
 
+static void
+handle_set(struct token_handle *handle, CK_OBJECT_HANDLE value)
+{
+    pthread_mutex_lock(&handle->lock);
+    handle->value = value;
+    handle->generation++;
+    pthread_mutex_unlock(&handle->lock);
+}
+
 aw_result
 token_handle_renew(struct token_handle *handle, uint64_t used,
     aw_result (*search)(void *context, struct token_session *s, CK_OBJECT_HANDLE *out),
@@ -229,15 +277,16 @@ token_handle_renew(struct token_handle *handle, uint64_t used,
 {
     aw_result r = AW_OK;
     CK_OBJECT_HANDLE found = CK_INVALID_HANDLE;
+    const struct timespec deadline = token_session_deadline(s);
+    uint64_t generation;
 
-    pthread_mutex_lock(&handle->lock);
-    if (handle->generation == used) {
+    AW_TRY(token_lock_take(&handle->renewing, &deadline));
+    (void)token_handle_get(handle, &generation);
+    if (generation == used) {
         r = search(context, s, &found);
-        if (aw_ok(r)) {
-            handle->value = found;
-            handle->generation++;
-        }
+        if (aw_ok(r))
+            handle_set(handle, found);
     }
-    pthread_mutex_unlock(&handle->lock);
+    token_lock_release(&handle->renewing);
     return r;
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "pkcs11/lock.h"
 #include "pkcs11/session.h"
 
 /** Octets of a CKA_ID that is kept; ours have 16. */
@@ -83,17 +84,23 @@ AW_MUST_USE aw_result token_flag_read(
 
 /** A handle that threads share; each new finding is a new generation. */
 struct token_handle {
-    pthread_mutex_t lock;
+    struct token_lock renewing; /**< one search at a time */
+    pthread_mutex_t lock;       /**< held for moments only */
     CK_OBJECT_HANDLE value;
     uint64_t generation;
 };
+
+/** Makes an empty handle; release: token_handle_destroy. */
+AW_MUST_USE aw_result token_handle_init(struct token_handle *handle);
+void token_handle_destroy(struct token_handle *handle);
 
 /** Yields the present handle and its generation. */
 CK_OBJECT_HANDLE token_handle_get(struct token_handle *handle, uint64_t *generation);
 
 /**
  * Replaces a handle that proved stale. `search` runs unless another thread has replaced generation
- * `used` meanwhile; it finds the object and checks that it is the same.
+ * `used` meanwhile; it finds the object and checks that it is the same. AW_CODE_BUSY when
+ * another search does not end before the session's deadline.
  */
 AW_MUST_USE aw_result token_handle_renew(struct token_handle *handle, uint64_t used,
     aw_result (*search)(void *context, struct token_session *s, CK_OBJECT_HANDLE *out),

@@ -1,7 +1,6 @@
 #include "pkcs11/session.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "pkcs11/ckr.h"
 #include "pkcs11/internal.h"
@@ -13,21 +12,30 @@ token_functions(const token *t)
     return t->module.functions;
 }
 
-void
-token_store_lock(token *t)
+struct timespec
+token_session_deadline(const struct token_session *s)
 {
-    pthread_mutex_lock(&t->store_lock);
+    return s->deadline.tv_sec != 0 ? s->deadline : token_deadline(s->owner->pool.timeout_ms);
+}
+
+aw_result
+token_store_lock(struct token_session *s)
+{
+    const struct timespec deadline = token_session_deadline(s);
+
+    return token_lock_take(&s->owner->store_lock, &deadline);
 }
 
 void
 token_store_unlock(token *t)
 {
-    pthread_mutex_unlock(&t->store_lock);
+    token_lock_release(&t->store_lock);
 }
 
 aw_result
 token_session_note(struct token_session *s, const char *function, CK_RV answer)
 {
+    atomic_store_explicit(&s->function, NULL, memory_order_release);
     if (__builtin_expect(answer == CKR_OK, 1))
         return AW_OK;
     if (s->answer == CKR_OK)
@@ -40,8 +48,10 @@ token_session_close(struct token_session *s)
 {
     if (s->handle == CK_INVALID_HANDLE)
         return;
+    token_session_enter(s, "C_CloseSession");
     /* It may be invalid already; there is nothing to do about it either way. */
     (void)token_functions(s->owner)->C_CloseSession(s->handle);
+    atomic_store_explicit(&s->function, NULL, memory_order_release);
     s->handle = CK_INVALID_HANDLE;
 }
 
@@ -59,20 +69,6 @@ token_session_open(struct token_session *s, CK_FLAGS flags)
 }
 
 /* The pool. */
-
-static aw_result
-pool_init(struct token_pool *pool)
-{
-    pthread_condattr_t attributes;
-
-    if (pthread_condattr_init(&attributes) != 0)
-        return aw_fail_memory();
-    /* Deadlines are monotonic: a clock step must not look like a busy token. */
-    bool good = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
-                pthread_cond_init(&pool->returned, &attributes) == 0;
-    pthread_condattr_destroy(&attributes);
-    return good ? AW_OK : aw_fail_memory();
-}
 
 static aw_result
 pool_fill(token *t, unsigned size)
@@ -98,7 +94,7 @@ token_pool_open(token *t, unsigned size, unsigned timeout_ms)
     if (size == 0 || size > TOKEN_SESSIONS_MAX)
         return aw_fail(AW_CODE_CONFIG, "a pool of %u sessions is not possible (1 to %d)", size,
             TOKEN_SESSIONS_MAX);
-    AW_TRY(pool_init(&t->pool));
+    AW_TRY(token_condition_init(&t->pool.returned));
     t->pool.timeout_ms = timeout_ms;
     t->anchor.owner = t;
     AW_TRY(token_session_open(&t->anchor, 0));
@@ -117,37 +113,21 @@ token_pool_close(token *t)
     }
 }
 
-static struct timespec
-deadline_in(unsigned milliseconds)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += milliseconds / 1000;
-    at.tv_nsec += (long)(milliseconds % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 /* NULL: none came free in time. */
 static struct token_session *
-pool_pop(struct token_pool *pool)
+pool_pop(struct token_pool *pool, const struct timespec *deadline)
 {
     struct token_session *s = NULL;
 
     pthread_mutex_lock(&pool->lock);
-    if (pool->idle_count == 0) {
-        struct timespec deadline = deadline_in(pool->timeout_ms);
-        while (pool->idle_count == 0 &&
-               pthread_cond_timedwait(&pool->returned, &pool->lock, &deadline) != ETIMEDOUT)
-            continue;
-    }
+    while (pool->idle_count == 0 &&
+           pthread_cond_timedwait(&pool->returned, &pool->lock, deadline) != ETIMEDOUT)
+        continue;
     if (pool->idle_count > 0)
         s = pool->idle[--pool->idle_count];
     pthread_mutex_unlock(&pool->lock);
+    if (s != NULL)
+        s->deadline = *deadline;
     return s;
 }
 
@@ -179,7 +159,7 @@ static aw_result
 recover(struct token_session *s, const struct token_work *work)
 {
     AW_TRY(token_session_open(s, 0));
-    AW_TRY(token_login(s->owner));
+    AW_TRY(token_login_by(s->owner, &s->deadline));
     return work->find == NULL ? AW_OK : work->find(s, work->context);
 }
 
@@ -192,7 +172,8 @@ rungs(const struct token_session *s)
 aw_result
 token_run(token *t, const struct token_work *work)
 {
-    AW_CLEANUP(pool_push) struct token_session *s = pool_pop(&t->pool);
+    const struct timespec deadline = token_deadline(t->pool.timeout_ms);
+    AW_CLEANUP(pool_push) struct token_session *s = pool_pop(&t->pool, &deadline);
 
     if (s == NULL)
         return aw_hint(aw_fail(AW_CODE_BUSY, "all %u sessions of the token stayed busy for %u ms",
@@ -211,22 +192,24 @@ token_run(token *t, const struct token_work *work)
 }
 
 static aw_result
-run_write_locked(
-    token *t, aw_result (*run)(struct token_session *session, void *context), void *context)
+write_steps(token *t, aw_result (*run)(struct token_session *session, void *context), void *context)
 {
-    AW_CLEANUP(token_session_close) struct token_session s = {.owner = t};
-
-    AW_TRY(token_login(t));
-    AW_TRY(token_session_open(&s, CKF_RW_SESSION));
-    return run(&s, context);
+    AW_TRY(token_login_by(t, &t->writer.deadline));
+    AW_TRY(token_session_open(&t->writer, CKF_RW_SESSION));
+    return run(&t->writer, context);
 }
 
 aw_result
 token_run_write(
     token *t, aw_result (*run)(struct token_session *session, void *context), void *context)
 {
-    pthread_mutex_lock(&t->write_lock);
-    aw_result r = run_write_locked(t, run, context);
-    pthread_mutex_unlock(&t->write_lock);
+    const struct timespec deadline = token_deadline(t->pool.timeout_ms);
+
+    AW_TRY(token_lock_take(&t->write_lock, &deadline));
+    t->writer.owner = t;
+    t->writer.deadline = deadline;
+    aw_result r = write_steps(t, run, context);
+    token_session_close(&t->writer);
+    token_lock_release(&t->write_lock);
     return r;
 }

@@ -11,6 +11,9 @@
 #define AW_PKCS11_SESSION_H
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <time.h>
 
 #include <p11-kit/pkcs11.h>
 
@@ -22,6 +25,9 @@ struct token_session {
     token *owner;
     CK_SESSION_HANDLE handle; /**< CK_INVALID_HANDLE: not open */
     CK_RV answer;             /**< first failing answer since it was taken; CKR_OK: none */
+    struct timespec deadline; /**< for locks that others hold; zero: the token's timeout from now */
+    _Atomic(const char *) function; /**< the call that it is in; NULL: none */
+    atomic_llong since;             /**< monotonic milliseconds at which that began */
 };
 
 /** The sessions that threads share. */
@@ -47,29 +53,35 @@ struct token_work {
  * Every call but those of module.c goes through here. Yields an aw_result; an answer other than
  * CKR_OK is in s->answer.
  */
-#define TOKEN_CALL(s, function, ...) \
-    token_session_note((s), #function, token_functions((s)->owner)->function(__VA_ARGS__))
+#define TOKEN_CALL(s, function, ...)   \
+    token_session_note((s), #function, \
+        (token_session_enter((s), #function), token_functions((s)->owner)->function(__VA_ARGS__)))
 
 /**
  * Calls a function that adds or removes objects, with no search beside it: SoftHSM 2.6 fails a
  * creation (CKR_GENERAL_ERROR, one of five) when another thread searches meanwhile.
  */
-#define TOKEN_CALL_ALONE(s, function, ...)                          \
-    __extension__({                                                 \
-        token_store_lock((s)->owner);                               \
-        aw_result aw_alone_ = TOKEN_CALL(s, function, __VA_ARGS__); \
-        token_store_unlock((s)->owner);                             \
-        aw_alone_;                                                  \
+#define TOKEN_CALL_ALONE(s, function, ...)                    \
+    __extension__({                                           \
+        aw_result aw_alone_ = token_store_lock((s));          \
+        if (aw_ok(aw_alone_)) {                               \
+            aw_alone_ = TOKEN_CALL(s, function, __VA_ARGS__); \
+            token_store_unlock((s)->owner);                   \
+        }                                                     \
+        aw_alone_;                                            \
     })
 
-/** Keeps searches and changes apart. Not recursive. */
-void token_store_lock(token *t);
+/** Keeps searches and changes apart. Not recursive. AW_CODE_BUSY after the session's deadline. */
+AW_MUST_USE aw_result token_store_lock(struct token_session *s);
 void token_store_unlock(token *t);
 
 /** The module's functions. */
 CK_FUNCTION_LIST *token_functions(const token *t);
 
-/** Takes down an answer; for TOKEN_CALL. */
+/** Takes down that a call begins; for TOKEN_CALL. */
+void token_session_enter(struct token_session *s, const char *function);
+
+/** Takes down that it ended, and its answer; for TOKEN_CALL. */
 AW_MUST_USE aw_result token_session_note(
     struct token_session *s, const char *function, CK_RV answer);
 
@@ -85,6 +97,9 @@ AW_MUST_USE aw_result token_pool_open(token *t, unsigned size, unsigned timeout_
 
 /** Closes all sessions; none may be in use. */
 void token_pool_close(token *t);
+
+/** Until when a lock is waited for on behalf of the session. */
+struct timespec token_session_deadline(const struct token_session *s);
 
 /** Opens a session (closes the old one first); flags are CKF_RW_SESSION or 0. */
 AW_MUST_USE aw_result token_session_open(struct token_session *s, CK_FLAGS flags);

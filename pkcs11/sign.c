@@ -18,10 +18,10 @@ enum { ECDSA_DER_MAX = 112 };
 /* One signature in the making. */
 struct signing {
     token_key *key;
+    uint8_t digest[EVP_MAX_MD_SIZE]; /* what is verified: no module gets at it */
+    size_t digest_size;
     uint8_t data[sizeof(digest_info_sha256) + EVP_MAX_MD_SIZE]; /* what the token signs */
     size_t data_size;
-    const uint8_t *digest; /* in data */
-    size_t digest_size;
     uint8_t *signature;
     size_t signature_size;
     uint64_t generation; /* of the handle that was used */
@@ -44,10 +44,10 @@ prepare(struct signing *g, const void *input, size_t size)
         prefix = sizeof(digest_info_sha256);
         memcpy(g->data, digest_info_sha256, prefix);
     }
-    if (EVP_Digest(input, size, g->data + prefix, &digest_size,
+    if (EVP_Digest(input, size, g->digest, &digest_size,
             token_public_digest(key->t, key->public_key->type), NULL) != 1)
         return aw_fail_openssl("can't hash what is to be signed");
-    g->digest = g->data + prefix;
+    memcpy(g->data + prefix, g->digest, digest_size);
     g->digest_size = digest_size;
     g->data_size = prefix + digest_size;
     return AW_OK;
@@ -67,8 +67,10 @@ sign_run(struct token_session *s, void *context)
     AW_TRY(TOKEN_CALL(s, C_SignInit, s->handle, &mechanism, object));
     AW_TRY(TOKEN_CALL(s, C_Sign, s->handle, g->data, g->data_size, g->signature, &size));
     if (size != expected_size(form))
-        return aw_fail(AW_CODE_TOKEN, "the token gave a signature of %lu octets instead of %zu",
-            size, expected_size(form));
+        return aw_hint(
+            aw_fail(AW_CODE_TOKEN, "the token gave a signature of %lu octets instead of %zu", size,
+                expected_size(form)),
+            "the token is faulty; run \"acmeward-admin token doctor\"");
     g->signature_size = size;
     return AW_OK;
 }

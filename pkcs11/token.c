@@ -10,6 +10,9 @@
 #include "pkcs11/login.h"
 #include "pkcs11/uri.h"
 
+/* A call that takes longer than the first, or than so many waits for a session, hangs. */
+enum { STUCK_MS_LEAST = 30000, STUCK_FACTOR = 6 };
+
 /* Between two looks for the token at start. */
 static const struct timespec retry_pause = {.tv_nsec = 100000000};
 
@@ -46,6 +49,11 @@ take_config(token *t, const struct token_config *config, const token_uri *uri)
     AW_TRY(copy_text(config->latch, &t->latch));
     AW_TRY(copy_text(config->properties, &t->properties));
     t->libctx = config->libctx;
+    t->stuck_ms = config->stuck_ms;
+    if (t->stuck_ms == 0)
+        t->stuck_ms = config->timeout_ms > STUCK_MS_LEAST / STUCK_FACTOR
+                          ? config->timeout_ms * STUCK_FACTOR
+                          : STUCK_MS_LEAST;
     return fetch_digests(t);
 }
 
@@ -76,10 +84,21 @@ open_steps(token *t, const struct token_config *config)
     AW_TRY(take_config(t, config, uri));
     AW_TRY(find_token(t, config, uri));
     AW_TRY(token_pool_open(t, config->sessions, config->timeout_ms));
-    AW_TRY(token_login(t));
     AW_TRY(token_info_get(t, &info));
     t->login_required = (info.flags & CKF_LOGIN_REQUIRED) != 0;
-    return AW_OK;
+    memcpy(t->serial, info.serial, sizeof(t->serial));
+    return token_login(t);
+}
+
+static aw_result
+init_locks(token *t)
+{
+    t->asker.owner = t;
+    pthread_mutex_init(&t->pool.lock, NULL);
+    AW_TRY(token_lock_init(&t->login_lock));
+    AW_TRY(token_lock_init(&t->write_lock));
+    AW_TRY(token_lock_init(&t->store_lock));
+    return token_lock_init(&t->ask_lock);
 }
 
 aw_result
@@ -89,10 +108,7 @@ token_open(const struct token_config *config, token **out)
 
     if (t == NULL)
         return aw_fail_memory();
-    pthread_mutex_init(&t->login_lock, NULL);
-    pthread_mutex_init(&t->write_lock, NULL);
-    pthread_mutex_init(&t->store_lock, NULL);
-    pthread_mutex_init(&t->pool.lock, NULL);
+    AW_TRY(init_locks(t));
     AW_TRY(open_steps(t, config));
     *out = AW_MOVE(t);
     return AW_OK;
@@ -109,9 +125,10 @@ token_close(token **pointer)
     token_module_close(&t->module);
     EVP_MD_free(t->sha256);
     EVP_MD_free(t->sha384);
-    pthread_mutex_destroy(&t->login_lock);
-    pthread_mutex_destroy(&t->write_lock);
-    pthread_mutex_destroy(&t->store_lock);
+    token_lock_destroy(&t->login_lock);
+    token_lock_destroy(&t->write_lock);
+    token_lock_destroy(&t->store_lock);
+    token_lock_destroy(&t->ask_lock);
     pthread_mutex_destroy(&t->pool.lock);
     free(t->pin_source);
     free(t->latch);
@@ -131,13 +148,24 @@ copy_padded(const unsigned char *text, size_t size, char *out)
     out[size] = '\0';
 }
 
+static aw_result
+ask_info(token *t, CK_TOKEN_INFO *out)
+{
+    const struct timespec deadline = token_deadline(t->pool.timeout_ms);
+
+    AW_TRY(token_lock_take(&t->ask_lock, &deadline));
+    token_session_forgive(&t->asker);
+    aw_result r = TOKEN_CALL(&t->asker, C_GetTokenInfo, t->slot, out);
+    token_lock_release(&t->ask_lock);
+    return r;
+}
+
 aw_result
 token_info_get(token *t, struct token_info *out)
 {
-    struct token_session unused = {.owner = t};
     CK_TOKEN_INFO info;
 
-    AW_TRY(TOKEN_CALL(&unused, C_GetTokenInfo, t->slot, &info));
+    AW_TRY(ask_info(t, &info));
     memset(out, 0, sizeof(*out));
     copy_padded(info.label, sizeof(info.label), out->label);
     copy_padded(info.manufacturerID, sizeof(info.manufacturerID), out->manufacturer);

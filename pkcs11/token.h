@@ -38,7 +38,10 @@ struct token_config {
     const char *pin_source; /**< path of a file that holds the PIN; NULL: the URI's pin-source */
     const char *latch;      /**< path of the PIN latch marker (see token_open) */
     unsigned sessions;      /**< pool size, 1 to TOKEN_SESSIONS_MAX */
-    unsigned timeout_ms;    /**< longest wait for a free session; AW_CODE_BUSY after it */
+    unsigned timeout_ms;    /**< longest wait for a free session or for another's call;
+                               AW_CODE_BUSY after it */
+    unsigned stuck_ms;      /**< a call that takes longer will not come back (token_watch); 0: six
+                               times timeout_ms, 30 s at least */
     unsigned
         start_retries;    /**< how often a start-up that sees no token looks again (100 ms apart) */
     OSSL_LIB_CTX *libctx; /**< for digests, verification and random; NULL: the default context */
@@ -65,6 +68,14 @@ AW_MUST_USE aw_result token_open(const struct token_config *config, token **out)
 
 /** Closes sessions, finalizes the module, releases, nulls; NULL is allowed. */
 void token_close(token **t);
+
+/**
+ * Looks for a call to the token that will not come back: one that takes longer than stuck_ms, or
+ * ten times that where it makes a key pair. Takes no lock. While a call hangs, others are told
+ * AW_CODE_BUSY; nothing mends it but a new process. token_close would wait for it: end without.
+ * @return AW_CODE_TOKEN_GONE
+ */
+AW_MUST_USE aw_result token_watch(token *t);
 
 /** What the token says of itself. */
 struct token_info {

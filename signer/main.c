@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -26,7 +27,7 @@
 #include "signer/sockets.h"
 
 /* Descriptors: both gates full, and room for log, ledger, token and files. */
-enum { HOUSEKEEPING_MS = 200, DESCRIPTORS = 2 * GATE_CONNECTIONS_MAX + 512 };
+enum { HOUSEKEEPING_MS = 200, WATCH_MS = 500, DESCRIPTORS = 2 * GATE_CONNECTIONS_MAX + 512 };
 
 static const char usage[] =
     "usage: acmeward-signer [--config FILE] [--check-config | --probe-token [--json]] [--verbose]\n"
@@ -234,6 +235,56 @@ wait_for_end(struct core *core, int signals)
     }
 }
 
+/* A call to the token that hangs: a thread of its own, since housekeeping may wait for the token.
+ */
+struct guard {
+    struct core *core;
+    int stop_fd;
+    pthread_t thread;
+};
+
+/* Ends the process at once: closing in order would wait for the call. Log and ledger bear it. */
+static void *
+guard_token(void *context)
+{
+    const struct guard *guard = context;
+    struct pollfd stop = {.fd = guard->stop_fd, .events = POLLIN};
+
+    while (poll(&stop, 1, WATCH_MS) <= 0) {
+        aw_result r = token_watch(guard->core->token);
+        if (aw_ok(r))
+            continue;
+        aw_log_failure(AW_LOG_ERROR, "ended at once");
+        _exit(aw_code_exit(r.code));
+    }
+    return NULL;
+}
+
+static aw_result
+guard_start(struct core *core, struct guard *guard)
+{
+    guard->core = core;
+    guard->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (guard->stop_fd < 0)
+        return aw_fail_errno(AW_CODE_INTERNAL, "can't watch the token");
+    errno = pthread_create(&guard->thread, NULL, guard_token, guard);
+    if (errno == 0)
+        return AW_OK;
+    aw_result r = aw_fail_errno(AW_CODE_INTERNAL, "can't watch the token");
+    aw_close(&guard->stop_fd);
+    return r;
+}
+
+static void
+guard_stop(struct guard *guard)
+{
+    if (guard->stop_fd < 0)
+        return;
+    eventfd_write(guard->stop_fd, 1);
+    pthread_join(guard->thread, NULL);
+    aw_close(&guard->stop_fd);
+}
+
 static aw_result
 block_signals(int *fd)
 {
@@ -257,6 +308,7 @@ serve(const char *config)
     AW_CLEANUP(aw_close) int signals = -1;
     AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
     struct gates gates = {.sockets = {.application = -1, .admin = -1}};
+    struct guard guard = {.stop_fd = -1};
 
     AW_TRY(harden_process());
     raise_descriptors();
@@ -266,7 +318,9 @@ serve(const char *config)
         aw_log(AW_LOG_ERROR, "%s:%u:%u: %s", faults.items[i].file, faults.items[i].line,
             faults.items[i].column, faults.items[i].message);
     AW_TRY(r);
-    r = open_gates(core, &gates);
+    r = guard_start(core, &guard);
+    if (aw_ok(r))
+        r = open_gates(core, &gates);
     if (aw_ok(r)) {
         sd_notify(0, "READY=1");
         aw_log(AW_LOG_NOTICE, "ready");
@@ -274,6 +328,7 @@ serve(const char *config)
     }
     sd_notify(0, "STOPPING=1");
     close_gates(&gates);
+    guard_stop(&guard);
     return r;
 }
 

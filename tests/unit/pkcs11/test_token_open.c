@@ -355,11 +355,19 @@ static const struct {
     {"locked", CKR_PIN_LOCKED, AW_CODE_TOKEN_PIN, true},
     {"expired", CKR_PIN_EXPIRED, AW_CODE_TOKEN_PIN, true},
     {"length", CKR_PIN_LEN_RANGE, AW_CODE_TOKEN_PIN, true},
-    {"device error", CKR_DEVICE_ERROR, AW_CODE_TOKEN_GONE, false},
-    {"general error", CKR_GENERAL_ERROR, AW_CODE_TOKEN, false},
+    /* It may have counted. */
+    {"device error", CKR_DEVICE_ERROR, AW_CODE_TOKEN_GONE, true},
+    {"device removed", CKR_DEVICE_REMOVED, AW_CODE_TOKEN_GONE, true},
+    {"general error", CKR_GENERAL_ERROR, AW_CODE_TOKEN_PIN, true},
+    {"no memory", CKR_HOST_MEMORY, AW_CODE_TOKEN_PIN, true},
+    {"a vendor's own", CKR_VENDOR_DEFINED + 1, AW_CODE_TOKEN_PIN, true},
+    /* It can't have. */
     {"SO logged in", CKR_USER_ANOTHER_ALREADY_LOGGED_IN, AW_CODE_BUSY, false},
-    {"already logged in", CKR_USER_ALREADY_LOGGED_IN, AW_CODE_OK, false},
-    {"fine", CKR_OK, AW_CODE_OK, false},
+    {"no token", CKR_TOKEN_NOT_PRESENT, AW_CODE_TOKEN_GONE, false},
+    {"no session", CKR_SESSION_HANDLE_INVALID, AW_CODE_TOKEN, false},
+    /* A login that nobody sees afterwards. */
+    {"already logged in", CKR_USER_ALREADY_LOGGED_IN, AW_CODE_TOKEN, false},
+    {"fine", CKR_OK, AW_CODE_TOKEN, false},
 };
 
 static void
