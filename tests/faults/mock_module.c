@@ -14,7 +14,7 @@
 
 #define MODULE "/usr/lib/softhsm/libsofthsm2.so"
 
-enum { TEMPLATE_MAX = 64 };
+enum { TEMPLATE_MAX = 64, DATA_MAX = 512 };
 
 static CK_FUNCTION_LIST *real;
 
@@ -203,27 +203,76 @@ mock_C_GetAttributeValue(
             rv = rule->answer;
         }
     }
+    rule = mock_call_find(&call, MOCK_TELL);
+    if (rule != NULL && count > 0)
+        template[0].ulValueLen = rule->type;
     return conclude(&call, rv);
 }
 
 /* The others that do more than pass on. */
+
+/* The data as the rules want it; in place where the module is to scribble. */
+static CK_BYTE *
+take_data(const struct mock_call *call, CK_BYTE *data, CK_ULONG size, CK_BYTE copy[DATA_MAX])
+{
+    bool scribble = mock_call_find(call, MOCK_SCRIBBLE) != NULL;
+
+    if (size == 0 || size > DATA_MAX || (!scribble && mock_call_find(call, MOCK_OTHER) == NULL))
+        return data;
+    memcpy(copy, data, size);
+    CK_BYTE *used = scribble ? data : copy;
+    used[size - 1] ^= 1;
+    return used;
+}
+
+static void
+spoil(const struct mock_call *call, CK_BYTE *signature, CK_ULONG *size)
+{
+    CK_ULONG half = *size / 2;
+
+    if (mock_call_find(call, MOCK_WRONG) != NULL)
+        signature[half] ^= 1;
+    if (mock_call_find(call, MOCK_HIGH) != NULL)
+        signature[0] ^= 0x80;
+    if (mock_call_find(call, MOCK_ZERO_FIRST) != NULL)
+        memset(signature, 0, half);
+    if (mock_call_find(call, MOCK_ZERO_SECOND) != NULL)
+        memset(signature + half, 0, half);
+    if (mock_call_find(call, MOCK_SHORT) != NULL)
+        --*size;
+    if (mock_call_find(call, MOCK_TELL) != NULL)
+        *size = mock_call_find(call, MOCK_TELL)->type;
+}
 
 static CK_RV
 mock_C_Sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG size, CK_BYTE *signature,
     CK_ULONG *signature_size)
 {
     struct mock_call call;
+    CK_BYTE copy[DATA_MAX];
     CK_RV rv;
 
     if (answered(&call, "C_Sign", &rv))
         return rv;
+    data = take_data(&call, data, size, copy);
     rv = real->C_Sign(session, data, size, signature, signature_size);
-    if (rv == CKR_OK && signature != NULL && *signature_size > 0) {
-        if (mock_call_find(&call, MOCK_WRONG) != NULL)
-            signature[*signature_size / 2] ^= 1;
-        if (mock_call_find(&call, MOCK_SHORT) != NULL)
-            --*signature_size;
-    }
+    if (rv == CKR_OK && signature != NULL && *signature_size > 0)
+        spoil(&call, signature, signature_size);
+    return conclude(&call, rv);
+}
+
+static CK_RV
+mock_C_FindObjects(
+    CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *objects, CK_ULONG max, CK_ULONG *count)
+{
+    struct mock_call call;
+    CK_RV rv;
+
+    if (answered(&call, "C_FindObjects", &rv))
+        return rv;
+    rv = real->C_FindObjects(session, objects, max, count);
+    if (mock_call_find(&call, MOCK_TELL) != NULL)
+        *count = mock_call_find(&call, MOCK_TELL)->type;
     return conclude(&call, rv);
 }
 
@@ -236,6 +285,8 @@ mock_C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
     if (answered(&call, "C_GetTokenInfo", &rv))
         return rv;
     rv = real->C_GetTokenInfo(slot, info);
+    if (mock_call_find(&call, MOCK_SERIAL) != NULL)
+        info->serialNumber[0] ^= 1;
     for (unsigned i = 0; i < call.count; i++) {
         if (call.hits[i].action != MOCK_FLAGS)
             continue;
@@ -261,6 +312,7 @@ static CK_FUNCTION_LIST mock = {
     .C_GenerateKeyPair = mock_C_GenerateKeyPair,
     .C_UnwrapKey = mock_C_UnwrapKey,
     .C_GetAttributeValue = mock_C_GetAttributeValue,
+    .C_FindObjects = mock_C_FindObjects,
     .C_Sign = mock_C_Sign,
     .C_GetTokenInfo = mock_C_GetTokenInfo,
 };
@@ -284,8 +336,12 @@ CK_RV
 C_GetFunctionList(CK_FUNCTION_LIST **list)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct mock_call call;
+    CK_RV rv;
 
     pthread_once(&once, load);
+    if (answered(&call, "C_GetFunctionList", &rv))
+        return rv;
     if (real == NULL)
         return CKR_GENERAL_ERROR;
     *list = &mock;

@@ -21,6 +21,13 @@
  *     leak CKA_X [CKR_Y]       hand out octets as the attribute's value, and answer CKR_Y
  *     wrong                    change one bit of the signature or MAC (C_Sign)
  *     short                    give one octet less of it (C_Sign)
+ *     zero-first, zero-second  zeros for that half of it, r or s (C_Sign)
+ *     high                     change its highest bit (C_Sign)
+ *     other                    sign other data (C_Sign)
+ *     scribble                 sign other data, and write it where the data was (C_Sign)
+ *     tell N                   tell N as length or count (C_Sign, C_FindObjects,
+ *                              C_GetAttributeValue)
+ *     serial                   tell another serial number (C_GetTokenInfo)
  *     flags +CKF_X | -CKF_X    tell other flags (C_GetTokenInfo)
  *
  * Names of constants or numbers (0x...). A rule that does not parse kills the process with a
@@ -53,6 +60,13 @@ enum mock_action {
     MOCK_WRONG,
     MOCK_SHORT,
     MOCK_FLAGS,
+    MOCK_ZERO_FIRST,
+    MOCK_ZERO_SECOND,
+    MOCK_HIGH,
+    MOCK_OTHER,
+    MOCK_SCRIBBLE,
+    MOCK_TELL,
+    MOCK_SERIAL,
 };
 
 /** One rule. */
@@ -61,7 +75,7 @@ struct mock_rule {
     unsigned long first, last; /**< calls that it is for, from 1 on */
     unsigned long seen;        /**< calls of the function since the rules were read */
     enum mock_action action;
-    unsigned long type; /**< CKA_X, CKF_X or milliseconds */
+    unsigned long type; /**< CKA_X, CKF_X, milliseconds or a number */
     CK_RV answer;
     int value; /**< 0 false, 1 true, -1 absent */
 };

@@ -86,7 +86,8 @@ mock_forget_calls(const struct softhsm *h)
     char path[128];
 
     path_of(h, "calls", path);
-    unlink(path);
+    if (truncate(path, 0) != 0)
+        return; /* nothing was called yet */
 }
 
 unsigned

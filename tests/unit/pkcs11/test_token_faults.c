@@ -15,85 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/rand.h>
-
-#include "mock.h"
+#include "mock_world.h"
 
 enum { THREADS = 8, TRIES_MAX = 5 };
-
-static const char message[] = "what is to be signed";
-
-static struct softhsm h;
-static token *t;
-static token_key *keys[2]; /* EC P-256, RSA 2048 */
-static token_mac *mac;
-
-static void
-make_mac(void)
-{
-    struct token_key_report report;
-    aw_secret *value = NULL;
-
-    assert_ok(aw_secret_new(32, &value));
-    value->size = 32;
-    RAND_bytes(value->data, 32);
-    assert_ok(token_mac_import(t, "eab", TOKEN_HS256, value, false, &report));
-    aw_secret_free(&value);
-    assert_ok(token_mac_find(t, "eab", TOKEN_HS256, &mac));
-}
-
-static int
-setup(void **state)
-{
-    struct token_key_report report;
-
-    (void)state;
-    mock_make(&h);
-    t = softhsm_open(&h);
-    assert_ok(token_key_generate(t, "ec", TOKEN_KEY_EC_P256, &report, &keys[0]));
-    assert_ok(token_key_generate(t, "rsa", TOKEN_KEY_RSA_2048, &report, &keys[1]));
-    make_mac();
-    return 0;
-}
-
-static int
-setup_closed(void **state)
-{
-    (void)state;
-    mock_make(&h);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    mock_rules(&h, "%s", "");
-    token_key_free(&keys[0]);
-    token_key_free(&keys[1]);
-    token_mac_free(&mac);
-    token_close(&t);
-    softhsm_remove(&h);
-    return 0;
-}
-
-/* Signs with key 0 or 1, or computes the MAC (2). What comes out of a failure is nothing. */
-static aw_result
-use(int what, const char *name)
-{
-    uint8_t out[TOKEN_SIGNATURE_MAX], untouched[TOKEN_SIGNATURE_MAX];
-    size_t size = 1;
-
-    memset(out, 0xa5, sizeof(out));
-    memset(untouched, 0xa5, sizeof(untouched));
-    aw_result r = what == 2 ? token_mac_compute(mac, message, sizeof(message), out, &size)
-                            : token_key_sign(keys[what], message, sizeof(message), out, &size);
-    if (!aw_ok(r) && (size != 0 || memcmp(out, untouched, sizeof(out)) != 0))
-        fail_msg("%s: failed, and gave %zu octets", name, size);
-    if (aw_ok(r) && what < 2 && !mock_verifies(keys[what], message, sizeof(message), out, size))
-        fail_msg("%s: the signature does not verify", name);
-    return r;
-}
 
 /* The ladder of recovery, answer by answer. */
 static const struct {
@@ -136,19 +60,20 @@ check_row(size_t i, const char *rule, int what, enum aw_code code)
     static const char *const used[] = {"EC key", "RSA key", "MAC"};
 
     snprintf(name, sizeof(name), "%s, %s", used[what], rule);
-    mock_forget_calls(&h);
-    mock_rules(&h, "%s", rule);
-    aw_result r = use(what, name);
+    mock_forget_calls(&world.h);
+    mock_rules(&world.h, "%s", rule);
+    aw_result r = mock_world_use(what, name);
     if (r.code != code)
         fail_msg("%s: %s", name, aw_code_tag(r.code));
-    if (mock_calls(&h, "C_Login") != 0)
-        fail_msg("%s: %u logins, though somebody is logged in", name, mock_calls(&h, "C_Login"));
-    if (mock_calls(&h, "C_SignInit") > TRIES_MAX)
-        fail_msg("%s: %u tries", name, mock_calls(&h, "C_SignInit"));
-    if (rows[i].once == AW_CODE_TOKEN_GONE && mock_calls(&h, "C_SignInit") != 1)
+    if (mock_calls(&world.h, "C_Login") != 0)
+        fail_msg(
+            "%s: %u logins, though somebody is logged in", name, mock_calls(&world.h, "C_Login"));
+    if (mock_calls(&world.h, "C_SignInit") > TRIES_MAX)
+        fail_msg("%s: %u tries", name, mock_calls(&world.h, "C_SignInit"));
+    if (rows[i].once == AW_CODE_TOKEN_GONE && mock_calls(&world.h, "C_SignInit") != 1)
         fail_msg("%s: it was tried again on a token that is gone", name);
-    mock_rules(&h, "%s", "");
-    if (!aw_ok(use(what, name))) /* nothing sticks, once the token is well again */
+    mock_rules(&world.h, "%s", "");
+    if (!aw_ok(mock_world_use(what, name))) /* nothing sticks, once the token is well again */
         fail_msg("%s: and then %s", name, aw_error_last()->message);
 }
 
@@ -202,36 +127,104 @@ test_failing_recovery(void **state)
         for (int what = 0; what < 3; what++) {
             snprintf(rule, sizeof(rule), "C_SignInit:1:CKR_KEY_HANDLE_INVALID;%s:1:%s",
                 functions[row % AW_COUNT(functions)], answer);
-            mock_forget_calls(&h);
-            mock_rules(&h, "%s", rule);
-            aw_ignore(use(what, rule), "it looks at what comes out; both are right");
-            assert_int_equal(mock_calls(&h, "C_Login"), 0);
-            assert_in_range(mock_calls(&h, "C_SignInit"), 1, TRIES_MAX);
-            mock_rules(&h, "%s", "");
-            if (!aw_ok(use(what, rule)))
+            mock_forget_calls(&world.h);
+            mock_rules(&world.h, "%s", rule);
+            aw_ignore(mock_world_use(what, rule), "it looks at what comes out; both are right");
+            assert_int_equal(mock_calls(&world.h, "C_Login"), 0);
+            assert_in_range(mock_calls(&world.h, "C_SignInit"), 1, TRIES_MAX);
+            mock_rules(&world.h, "%s", "");
+            if (!aw_ok(mock_world_use(what, rule)))
                 fail_msg("%s: and then %s", rule, aw_error_last()->message);
         }
     }
 }
 
-/* Nothing that does not verify leaves. */
+/* What the token gives in place of a signature, and what is said. Nothing of it leaves. */
+static const struct {
+    const char *rule;
+    const char *part;
+    bool mac; /* seen in a MAC too, which nobody but the CA can verify */
+} false_rows[] = {
+    {"wrong", "does not verify", false},
+    {"other", "does not verify", false},
+    {"scribble", "does not verify", false},
+    {"zero-first", "does not verify", false},
+    {"zero-second", "does not verify", false},
+    {"high", "does not verify", false},
+    {"CKR_OK", "", false}, /* it did nothing, and says that it did */
+    {"short", "octets instead of", true},
+    {"tell 0", "0 octets instead of", true},
+    {"tell 1", "1 octets instead of", true},
+    {"tell 63", "63 octets instead of", true},
+    {"tell 65", "65 octets instead of", true},
+    {"tell 257", "257 octets instead of", true},
+    {"tell 513", "513 octets instead of", true},
+    {"tell 0xffffffffffffffff", "octets instead of", true},
+};
+
 static void
 test_wrong_signatures_do_not_leave(void **state)
 {
     (void)state;
-    for (int what = 0; what < 2; what++) {
-        mock_rules(&h, "C_Sign:*:wrong");
-        assert_fails(use(what, "wrong"), AW_CODE_TOKEN, "does not verify");
-        mock_rules(&h, "C_Sign:1:wrong");
-        assert_fails(use(what, "wrong once"), AW_CODE_TOKEN, "does not verify");
-        assert_ok(use(what, "right again"));
-        mock_rules(&h, "C_Sign:*:short");
-        assert_fails(use(what, "short"), AW_CODE_TOKEN, "octets instead of");
-        mock_rules(&h, "C_Sign:*:CKR_OK"); /* it did nothing, and says that it did */
-        assert_fails(use(what, "pretended"), AW_CODE_TOKEN, "");
+    for (size_t i = 0; i < AW_COUNT(false_rows); i++) {
+        for (enum mock_use what = 0; what < USES; what++) {
+            if (what == USE_MAC && !false_rows[i].mac)
+                continue;
+            mock_rules(&world.h, "C_Sign:*:%s", false_rows[i].rule);
+            assert_fails(
+                mock_world_use(what, false_rows[i].rule), AW_CODE_TOKEN, false_rows[i].part);
+            if (aw_error_last()->hint[0] == '\0')
+                fail_msg("%s: no hint", false_rows[i].rule);
+            mock_rules(&world.h, "C_Sign:1:%s", false_rows[i].rule);
+            assert_int_equal(mock_world_use(what, false_rows[i].rule).code, AW_CODE_TOKEN);
+            assert_ok(mock_world_use(what, "right again"));
+        }
     }
-    mock_rules(&h, "C_Sign:*:short");
-    assert_fails(use(2, "short"), AW_CODE_TOKEN, "octets instead of");
+}
+
+/* Counts and lengths that are longer than the room for them: nothing is read or written there. */
+static void
+test_lengths_are_not_believed(void **state)
+{
+    static const char *const rules[] = {"C_FindObjects:*:tell 3", "C_FindObjects:*:tell 100000",
+        "C_GetAttributeValue:*:tell 65", "C_GetAttributeValue:*:tell 100000",
+        "C_GetAttributeValue:*:tell 0x7fffffffffffffff"};
+    token_key *key = NULL;
+    struct token_examination *e = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(rules); i++) {
+        mock_rules(&world.h, "%s", rules[i]);
+        assert_fails(token_key_find(world.t, "ec", &key), AW_CODE_TOKEN, "room for");
+        assert_non_null(strstr(aw_error_last()->hint, "faulty"));
+    }
+    assert_fails(token_examine(world.t, &e), AW_CODE_TOKEN, "room for");
+    mock_rules(&world.h, "%s", "C_FindObjects:*:tell 100000");
+    assert_fails(token_examine(world.t, &e), AW_CODE_TOKEN, "room for");
+    mock_rules(&world.h, "%s", "");
+    assert_ok(token_key_find(world.t, "ec", &key));
+    token_key_free(&key);
+}
+
+/* A label that is longer than any of ours belongs to somebody else's object: it is listed. */
+static void
+test_long_labels_of_others(void **state)
+{
+    CK_SESSION_HANDLE session = softhsm_session();
+    CK_OBJECT_CLASS class = CKO_DATA;
+    CK_BBOOL yes = CK_TRUE;
+    char label[300];
+    struct token_examination *e = NULL;
+    CK_OBJECT_HANDLE object;
+
+    (void)state;
+    memset(label, 'x', sizeof(label));
+    CK_ATTRIBUTE template[] = {{CKA_CLASS, &class, sizeof(class)}, {CKA_TOKEN, &yes, sizeof(yes)},
+        {CKA_LABEL, label, sizeof(label)}};
+    assert_int_equal(softhsm_functions()->C_CreateObject(session, template, 3, &object), CKR_OK);
+    assert_ok(token_examine(world.t, &e));
+    assert_int_equal(e->object_count, 6);
+    token_examination_free(&e);
 }
 
 /* A MAC key is known again by what it computes: a token that computes another is not believed. */
@@ -239,30 +232,11 @@ static void
 test_a_mac_key_that_changed_is_refused(void **state)
 {
     (void)state;
-    mock_rules(&h, "C_SignInit:1:CKR_KEY_HANDLE_INVALID;C_Sign:1:wrong");
-    assert_fails(use(2, "another key"), AW_CODE_MISMATCH, "another one");
+    mock_rules(&world.h, "C_SignInit:1:CKR_KEY_HANDLE_INVALID;C_Sign:1:wrong");
+    assert_fails(mock_world_use(2, "another key"), AW_CODE_MISMATCH, "another one");
 }
 
 /* Login. */
-
-static void
-logout(void)
-{
-    CK_SESSION_HANDLE session = softhsm_session();
-
-    assert_int_equal(softhsm_functions()->C_Logout(session), CKR_OK);
-    assert_int_equal(softhsm_functions()->C_CloseSession(session), CKR_OK);
-}
-
-static aw_result
-try_open(void)
-{
-    token *opened = NULL;
-    aw_result r = token_open(&h.config, &opened);
-
-    token_close(&opened);
-    return r;
-}
 
 /* Attack 96c: the token refuses the PIN; however often we are started, it is not tried again. */
 static void
@@ -273,16 +247,16 @@ attack_96c_a_refused_pin_is_tried_once(void **state)
 
     (void)state;
     for (size_t i = 0; i < AW_COUNT(answers); i++) {
-        mock_forget_calls(&h);
-        mock_rules(&h, "C_Login:*:%s", answers[i]);
-        assert_fails(try_open(), AW_CODE_TOKEN_PIN, answers[i]);
+        mock_forget_calls(&world.h);
+        mock_rules(&world.h, "C_Login:*:%s", answers[i]);
+        assert_fails(mock_world_try_open(), AW_CODE_TOKEN_PIN, answers[i]);
         for (int restart = 0; restart < 5; restart++)
-            assert_fails(try_open(), AW_CODE_TOKEN_PIN, "no login");
-        assert_int_equal(mock_calls(&h, "C_Login"), 1);
-        assert_int_equal(unlink(h.latch), 0);
-        mock_rules(&h, "%s", "");
-        assert_ok(try_open());
-        assert_int_equal(mock_calls(&h, "C_Login"), 2);
+            assert_fails(mock_world_try_open(), AW_CODE_TOKEN_PIN, "no login");
+        assert_int_equal(mock_calls(&world.h, "C_Login"), 1);
+        assert_int_equal(unlink(world.h.latch), 0);
+        mock_rules(&world.h, "%s", "");
+        assert_ok(mock_world_try_open());
+        assert_int_equal(mock_calls(&world.h, "C_Login"), 2);
     }
 }
 
@@ -303,15 +277,15 @@ test_flags_are_read_before_a_login(void **state)
 {
     (void)state;
     for (size_t i = 0; i < AW_COUNT(flag_rows); i++) {
-        mock_forget_calls(&h);
-        mock_rules(&h, "C_GetTokenInfo:*:flags %s", flag_rows[i].flags);
-        aw_result r = try_open();
+        mock_forget_calls(&world.h);
+        mock_rules(&world.h, "C_GetTokenInfo:*:flags %s", flag_rows[i].flags);
+        aw_result r = mock_world_try_open();
         if (flag_rows[i].part == NULL)
             assert_ok(r);
         else
             assert_fails(r, AW_CODE_TOKEN_PIN, flag_rows[i].part);
-        assert_int_equal(mock_calls(&h, "C_Login"), flag_rows[i].logins);
-        assert_int_equal(access(h.latch, F_OK), -1); /* nothing was tried, or it was right */
+        assert_int_equal(mock_calls(&world.h, "C_Login"), flag_rows[i].logins);
+        assert_int_equal(access(world.h.latch, F_OK), -1); /* nothing was tried, or it was right */
     }
 }
 
@@ -321,18 +295,32 @@ test_flags_are_read_before_a_login_again(void **state)
 {
     (void)state;
     for (size_t i = 0; i < AW_COUNT(flag_rows); i++) {
-        mock_forget_calls(&h);
-        mock_rules(&h, "C_GetTokenInfo:*:flags %s", flag_rows[i].flags);
-        logout();
-        aw_result r = use(0, flag_rows[i].flags);
+        mock_forget_calls(&world.h);
+        mock_rules(&world.h, "C_GetTokenInfo:*:flags %s", flag_rows[i].flags);
+        mock_world_logout();
+        aw_result r = mock_world_use(0, flag_rows[i].flags);
         if (flag_rows[i].part == NULL)
             assert_ok(r);
         else
             assert_fails(r, AW_CODE_TOKEN_PIN, flag_rows[i].part);
-        assert_int_equal(mock_calls(&h, "C_Login"), flag_rows[i].logins);
+        assert_int_equal(mock_calls(&world.h, "C_Login"), flag_rows[i].logins);
     }
-    mock_rules(&h, "%s", "");
-    assert_ok(use(0, "the flags are gone"));
+    mock_rules(&world.h, "%s", "");
+    assert_ok(mock_world_use(0, "the flags are gone"));
+}
+
+/* Another token in the slot does not get this one's PIN. */
+static void
+test_another_token_gets_no_pin(void **state)
+{
+    (void)state;
+    mock_rules(&world.h, "C_GetTokenInfo:*:serial");
+    mock_world_logout();
+    mock_forget_calls(&world.h);
+    assert_fails(mock_world_use(USE_EC, "swapped"), AW_CODE_TOKEN_GONE, "another token");
+    assert_int_equal(mock_calls(&world.h, "C_Login"), 0);
+    mock_rules(&world.h, "%s", "");
+    assert_ok(mock_world_use(USE_EC, "put back"));
 }
 
 /* Threads. */
@@ -348,7 +336,7 @@ work(void *context)
 {
     struct worker *w = context;
 
-    w->code = use(w->what, "thread").code;
+    w->code = mock_world_use(w->what, "thread").code;
     return NULL;
 }
 
@@ -369,13 +357,13 @@ test_one_login_for_all_threads(void **state)
     struct worker workers[THREADS];
 
     (void)state;
-    mock_rules(&h, "C_Login:*:delay 20");
-    logout();
-    mock_forget_calls(&h);
+    mock_rules(&world.h, "C_Login:*:delay 20");
+    mock_world_logout();
+    mock_forget_calls(&world.h);
     run_threads(workers);
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(workers[i].code, AW_CODE_OK);
-    assert_int_equal(mock_calls(&h, "C_Login"), 1);
+    assert_int_equal(mock_calls(&world.h, "C_Login"), 1);
 }
 
 /* Attack 96c: not one try for each thread. */
@@ -385,14 +373,14 @@ attack_96c_one_wrong_pin_for_all_threads(void **state)
     struct worker workers[THREADS];
 
     (void)state;
-    mock_rules(&h, "C_Login:*:delay 20");
-    softhsm_write_pin(&h, "another\n", 0400);
-    logout();
-    mock_forget_calls(&h);
+    mock_rules(&world.h, "C_Login:*:delay 20");
+    softhsm_write_pin(&world.h, "another\n", 0400);
+    mock_world_logout();
+    mock_forget_calls(&world.h);
     run_threads(workers);
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(workers[i].code, AW_CODE_TOKEN_PIN);
-    assert_int_equal(mock_calls(&h, "C_Login"), 1);
+    assert_int_equal(mock_calls(&world.h, "C_Login"), 1);
 }
 
 /* A token that does not come back is busy for the others, and no more. */
@@ -402,25 +390,26 @@ test_a_stuck_token_is_busy(void **state)
     struct worker worker = {.what = 0};
 
     (void)state;
-    h.config.sessions = 1;
-    h.config.timeout_ms = 50;
-    t = softhsm_open(&h);
+    world.h.config.sessions = 1;
+    world.h.config.timeout_ms = 50;
+    world.t = softhsm_open(&world.h);
     struct token_key_report report;
-    assert_ok(token_key_generate(t, "ec", TOKEN_KEY_EC_P256, &report, &keys[0]));
-    mock_forget_calls(&h);
-    mock_rules(&h, "C_Sign:1:wait");
+    assert_ok(token_key_generate(world.t, "ec", TOKEN_KEY_EC_P256, &report, &world.keys[USE_EC]));
+    mock_forget_calls(&world.h);
+    mock_rules(&world.h, "C_Sign:1:wait");
     assert_int_equal(pthread_create(&worker.thread, NULL, work, &worker), 0);
-    while (mock_calls(&h, "C_Sign") == 0)
+    while (mock_calls(&world.h, "C_Sign") == 0)
         usleep(1000);
-    assert_fails(use(0, "stuck"), AW_CODE_BUSY, "stayed busy");
-    mock_rules(&h, "%s", "");
+    assert_fails(mock_world_use(0, "stuck"), AW_CODE_BUSY, "stayed busy");
+    mock_rules(&world.h, "%s", "");
     pthread_join(worker.thread, NULL);
     assert_int_equal(worker.code, AW_CODE_OK);
-    assert_ok(use(0, "free again"));
+    assert_ok(mock_world_use(0, "free again"));
 }
 
-#define test_row(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-#define test_closed(test) cmocka_unit_test_setup_teardown(test, setup_closed, teardown)
+#define test_row(test) cmocka_unit_test_setup_teardown(test, mock_world_setup, mock_world_teardown)
+#define test_closed(test) \
+    cmocka_unit_test_setup_teardown(test, mock_world_setup_closed, mock_world_teardown)
 
 int
 main(void)
@@ -430,10 +419,13 @@ main(void)
         test_row(test_recovery_from_lost_answers),
         test_row(test_failing_recovery),
         test_row(test_wrong_signatures_do_not_leave),
+        test_row(test_lengths_are_not_believed),
+        test_row(test_long_labels_of_others),
         test_row(test_a_mac_key_that_changed_is_refused),
         test_closed(attack_96c_a_refused_pin_is_tried_once),
         test_closed(test_flags_are_read_before_a_login),
         test_row(test_flags_are_read_before_a_login_again),
+        test_row(test_another_token_gets_no_pin),
         test_row(test_one_login_for_all_threads),
         test_row(attack_96c_one_wrong_pin_for_all_threads),
         test_closed(test_a_stuck_token_is_busy),
