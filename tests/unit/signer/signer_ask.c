@@ -18,6 +18,8 @@
 #include "common/b64url.h"
 #include "common/hex.h"
 #include "common/io.h"
+#include "signer/admin.h"
+#include "signer/application.h"
 
 /* Variables. */
 
@@ -144,6 +146,26 @@ world_call(struct world *w, const struct gate_service *service, const char *user
 }
 
 void
+world_call_signer(struct world *w, const char *user, const char *method, const char *parameters,
+    struct world_answer *out)
+{
+    char full[64];
+
+    snprintf(full, sizeof(full), "org.acmeward.Signer.%s", method);
+    world_call(w, &application_service, user, full, parameters, out);
+}
+
+void
+world_call_admin(struct world *w, const char *user, const char *method, const char *parameters,
+    struct world_answer *out)
+{
+    char full[64];
+
+    snprintf(full, sizeof(full), "org.acmeward.Admin.%s", method);
+    world_call(w, &admin_service, user, full, parameters, out);
+}
+
+void
 world_answer_free(struct world_answer *answer)
 {
     aw_json_free(&answer->json);
@@ -239,6 +261,27 @@ world_refuses(struct world *w, const struct world_row *row)
     return !decided || record_is(w, row, &peer);
 }
 
+static bool
+signs(const char *method)
+{
+    return strcmp(method, "ClaimUrls") != 0 && strcmp(method, "RecordCertificate") != 0;
+}
+
+void
+world_expect(struct world *w, const struct world_row *row)
+{
+    AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
+    struct peer peer = world_peer(row->user, NULL);
+    int outcome = world_ask(w, &peer, row->method, row->parameters, &reply);
+
+    if (outcome != row->outcome ||
+        (row->rule != NULL && (reply.rule == NULL || strcmp(reply.rule, row->rule) != 0)))
+        fail_msg("%s: %s of %s: outcome %d %s %s", row->name, row->method, row->user, outcome,
+            reply.rule ? reply.rule : "", reply.message ? reply.message : aw_error_last()->message);
+    if ((outcome == SIGN_OUTCOME_DONE && signs(row->method)) != (reply.jws != NULL))
+        fail_msg("%s: %s of %s: signed?", row->name, row->method, row->user);
+}
+
 /* Signatures. */
 
 static EVP_PKEY *
@@ -277,14 +320,17 @@ verify(EVP_PKEY *key, const char *input, const uint8_t *signature, size_t size)
     return good;
 }
 
-static char *
-decode(const char *text, size_t *size)
+char *
+world_decode(const cJSON *object, const char *name)
 {
+    const char *text = NULL;
     uint8_t *raw = NULL;
     char *out = NULL;
+    size_t size = 0;
 
-    assert_ok(aw_b64url_decode_new(text, strlen(text), &raw, size));
-    assert_true(asprintf(&out, "%.*s", (int)*size, (const char *)raw) >= 0);
+    assert_ok(aw_json_string(object, name, 65536, &text));
+    assert_ok(aw_b64url_decode_new(text, strlen(text), &raw, &size));
+    assert_ok(aw_format(&out, "%.*s", (int)size, (const char *)raw));
     free(raw);
     return out;
 }
@@ -306,12 +352,12 @@ world_check_jws(struct world *w, const char *row, const struct sign_reply *reply
     assert_ok(aw_json_string(jws, "protected", 8192, &protected));
     assert_ok(aw_json_string(jws, "payload", 65536, &text));
     assert_ok(aw_json_string(jws, "signature", 1024, &signature));
-    header = decode(protected, &size);
+    header = world_decode(jws, "protected");
     assert_ok(aw_format(&wanted,
         "{\"alg\":\"ES256\",\"kid\":\"" ACCOUNT_URL "\",\"nonce\":\"%s\",\"url\":\"%s\"}", nonce,
         reply->url));
     assert_string_equal(header, wanted);
-    body = decode(text, &size);
+    body = world_decode(jws, "payload");
     if (payload != NULL && strcmp(body, payload) != 0)
         fail_msg("%s: the payload is %s, expected %s", row, body, payload);
     assert_ok(aw_format(&input, "%s.%s", protected, text));

@@ -214,6 +214,39 @@ world_remove(struct world *w)
     builder_end();
 }
 
+static int
+set_up(void **state, void (*make)(struct world *))
+{
+    struct world *w = calloc(1, sizeof(*w));
+
+    assert_non_null(w);
+    *state = w;
+    make(w);
+    return 0;
+}
+
+int
+world_setup(void **state)
+{
+    return set_up(state, world_make);
+}
+
+int
+world_setup_bare(void **state)
+{
+    return set_up(state, world_make_bare);
+}
+
+int
+world_teardown(void **state)
+{
+    struct world *w = *state;
+
+    world_remove(w);
+    free(w);
+    return 0;
+}
+
 void
 world_restart(struct world *w)
 {

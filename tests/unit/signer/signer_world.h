@@ -20,6 +20,10 @@
 #define CA "https://ca.example.net/acme/"
 #define ACCOUNT_URL CA "acct/1"
 
+/** Administrators. */
+#define OFFICER "sys"
+#define OPERATOR "games"
+
 struct world {
     struct softhsm h;
     char folder[128]; /**< of everything */
@@ -38,6 +42,11 @@ void world_make(struct world *w);
 void world_make_bare(struct world *w);
 /** Closes, removes everything. */
 void world_remove(struct world *w);
+/** cmocka's set-up: *state becomes a new world of world_make(), of world_make_bare(). */
+int world_setup(void **state);
+int world_setup_bare(void **state);
+/** Its tear-down. */
+int world_teardown(void **state);
 /** Opens the core; must succeed. */
 void world_open(struct world *w);
 /** Closes the core, opens it anew. */
@@ -67,7 +76,7 @@ enum { WORLD_INVALID = 100, WORLD_UNAVAILABLE };
 int world_ask(struct world *w, const struct peer *peer, const char *method, const char *parameters,
     struct sign_reply *reply);
 
-/** A row of requests that are to be refused. */
+/** A row of requests, and what is to become of them. */
 struct world_row {
     const char *name, *user, *method, *parameters;
     int outcome;
@@ -78,6 +87,10 @@ struct world_row {
  * parse is no decision, and not recorded. */
 bool world_refuses(struct world *w, const struct world_row *row);
 
+/** Fails the test unless the row comes out so (rule NULL: by any or none), and a JWS is there just
+ * when it is to be. */
+void world_expect(struct world *w, const struct world_row *row);
+
 /** A call on one of the two sockets' services, by its full name, and what is answered. */
 struct world_answer {
     cJSON *json;
@@ -86,6 +99,11 @@ struct world_answer {
 };
 void world_call(struct world *w, const struct gate_service *service, const char *user,
     const char *method, const char *parameters, struct world_answer *out);
+/** The same on the applications', on the administrators' socket, by the method's own name. */
+void world_call_signer(struct world *w, const char *user, const char *method,
+    const char *parameters, struct world_answer *out);
+void world_call_admin(struct world *w, const char *user, const char *method, const char *parameters,
+    struct world_answer *out);
 void world_answer_free(struct world_answer *answer);
 /** A string of the answer's parameters; "" for none. */
 const char *world_text(const struct world_answer *answer, const char *name);
@@ -104,6 +122,9 @@ int64_t world_position(struct world *w);
  * has its digest. */
 void world_check_jws(struct world *w, const char *row, const struct sign_reply *reply,
     const char *nonce, const char *payload, const struct audit_entry *record);
+
+/** Text of a member in base64url, as the parts of a JWS are; release with free(). */
+char *world_decode(const cJSON *object, const char *name);
 
 /** Opens an order for that user and names ("a b"), claims BASE order, finalize, authz, chall, cert;
  * sets $ORDER to its ticket and $BASE. */

@@ -17,9 +17,6 @@
 #include "signer/admin.h"
 #include "signer_world.h"
 
-#define OFFICER "sys"
-#define OPERATOR "games"
-
 #define URLS(rest)                                                                             \
     "\"newNonce\":\"" CA "new-nonce\",\"newAccount\":\"" CA "new-account\",\"newOrder\":\"" CA \
     "new-order\",\"revokeCert\":\"" CA "revoke-cert\",\"keyChange\":\"" CA "key-change\"," rest
@@ -33,16 +30,6 @@
 #define WITH_KID NEW_ACCOUNT("\"kid\":\"kid-1\",\"only_existing\":false,\"unprocessed\":false")
 #define REGISTER "{\"account\":\"main\",\"url\":\"" ACCOUNT_URL "\",\"orders\":null}"
 
-static void
-call(struct world *w, const char *user, const char *method, const char *parameters,
-    struct world_answer *out)
-{
-    char full[64];
-
-    snprintf(full, sizeof(full), "org.acmeward.Admin.%s", method);
-    world_call(w, &admin_service, user, full, parameters, out);
-}
-
 /* Calls as an officer and expects an error ("" for success), and its tag or field. */
 static void
 expect(struct world *w, const char *row, const char *method, const char *parameters,
@@ -50,7 +37,7 @@ expect(struct world *w, const char *row, const char *method, const char *paramet
 {
     AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
 
-    call(w, OFFICER, method, parameters, &answer);
+    world_call_admin(w, OFFICER, method, parameters, &answer);
     const char *found = strcmp(answer.error, "InvalidRequest") == 0 ? world_text(&answer, "field")
                                                                     : world_text(&answer, "tag");
     if (strcmp(answer.error, error) != 0 || strcmp(found, detail) != 0)
@@ -82,22 +69,9 @@ set_key(struct world *w, const char *name, size_t size)
 static int
 setup(void **state)
 {
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
-    world_make_bare(w);
-    set_key(w, "KEY", 32);
-    *state = w;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
+    (void)world_setup_bare(state);
     struct world *w = *state;
-
-    world_remove(w);
-    free(w);
+    set_key(w, "KEY", 32);
     return 0;
 }
 
@@ -135,7 +109,7 @@ check_role(struct world *w, size_t i, const char *user, enum peer_role role)
     int64_t before = world_position(w);
 
     /* No method has this member: who may call it is told so, and nothing is done. */
-    call(w, user, methods[i].method, "{\"x\":1}", &answer);
+    world_call_admin(w, user, methods[i].method, "{\"x\":1}", &answer);
     if (strcmp(answer.error, refused ? "NotPermitted" : "InvalidRequest") != 0)
         fail_msg("%s by %s: %s", methods[i].method, user, answer.error);
     if (refused)
@@ -275,7 +249,7 @@ list(struct world *w, const char *method, char **out)
 {
     AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
 
-    call(w, OPERATOR, method, "{}", &answer);
+    world_call_admin(w, OPERATOR, method, "{}", &answer);
     assert_string_equal(answer.error, "");
     *out = cJSON_PrintUnformatted(answer.parameters);
 }
@@ -298,7 +272,7 @@ eab_keys_come_and_go(void **state)
     AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
     int64_t bits = 0;
 
-    call(w, OFFICER, "ImportEab", IMPORT("kid-1", "$KEY"), &answer);
+    world_call_admin(w, OFFICER, "ImportEab", IMPORT("kid-1", "$KEY"), &answer);
     assert_string_equal(answer.error, "");
     assert_ok(aw_json_integer(answer.parameters, "bits", 256, 256, &bits));
     expect_record(w, "import", "eab-import", "permit");
@@ -429,21 +403,6 @@ an_accounts_way_to_registration(void **state)
 
 /* The binding (RFC 8555 7.3.4): its MAC by the imported key, over this account's public key. */
 
-static char *
-decode(const cJSON *object, const char *name)
-{
-    const char *text = NULL;
-    uint8_t *raw = NULL;
-    char *out = NULL;
-    size_t size;
-
-    assert_ok(aw_json_string(object, name, 65536, &text));
-    assert_ok(aw_b64url_decode_new(text, strlen(text), &raw, &size));
-    assert_ok(aw_format(&out, "%.*s", (int)size, (const char *)raw));
-    free(raw);
-    return out;
-}
-
 static void
 check_mac(struct world *w, const cJSON *binding)
 {
@@ -476,23 +435,23 @@ new_account_is_bound_by_the_imported_key(void **state)
 
     expect(w, "pin", "PinCa", PIN, "", "");
     expect(w, "import", "ImportEab", IMPORT("kid-1", "$KEY"), "", "");
-    call(w, OFFICER, "CreateAccount", "{\"account\":\"main\"}", &created);
+    world_call_admin(w, OFFICER, "CreateAccount", "{\"account\":\"main\"}", &created);
     assert_ok(aw_json_object(created.parameters, "state", &account));
     const struct world_answer made = {.parameters = account};
-    call(w, OFFICER, "NewAccount", WITH_KID, &answer);
+    world_call_admin(w, OFFICER, "NewAccount", WITH_KID, &answer);
     assert_string_equal(world_text(&answer, "url"), CA "new-account");
     assert_ok(aw_json_object(answer.parameters, "jws", &jws));
-    payload = decode(jws, "payload");
+    payload = world_decode(jws, "payload");
     assert_ok(aw_json_parse(payload, strlen(payload), AW_JSON_STRICT, &body));
     assert_true(cJSON_IsTrue(aw_json_member(body, "termsOfServiceAgreed")));
     assert_ok(aw_json_object(body, "externalAccountBinding", &binding));
-    inner = decode(binding, "protected");
+    inner = world_decode(binding, "protected");
     assert_string_equal(
         inner, "{\"alg\":\"HS256\",\"kid\":\"kid-1\",\"url\":\"" CA "new-account\"}");
-    bound = decode(binding, "payload");
+    bound = world_decode(binding, "payload");
     assert_string_equal(bound, world_text(&made, "jwk"));
     check_mac(w, binding);
-    header = decode(jws, "protected");
+    header = world_decode(jws, "protected");
     assert_ok(aw_format(&wanted,
         "{\"alg\":\"ES256\",\"jwk\":%s,\"nonce\":\"n-1\",\"url\":\"" CA "new-account\"}", bound));
     assert_string_equal(header, wanted);
@@ -506,14 +465,14 @@ operators_stop_and_officers_go_on(void **state)
     struct world *w = *state;
     AW_CLEANUP(world_answer_free) struct world_answer stop = {0}, on = {0}, go = {0};
 
-    call(w, OPERATOR, "Freeze", "{\"reason\":\"line\\nbreak\\u001b[2J\"}", &stop);
+    world_call_admin(w, OPERATOR, "Freeze", "{\"reason\":\"line\\nbreak\\u001b[2J\"}", &stop);
     assert_string_equal(stop.error, "");
     expect_record(w, "freeze", "freeze", "permit");
     assert_true(core_frozen(w->core, NULL, NULL));
-    call(w, OPERATOR, "Unfreeze", "{}", &on);
+    world_call_admin(w, OPERATOR, "Unfreeze", "{}", &on);
     assert_string_equal(on.error, "NotPermitted");
     assert_true(core_frozen(w->core, NULL, NULL));
-    call(w, OFFICER, "Unfreeze", "{}", &go);
+    world_call_admin(w, OFFICER, "Unfreeze", "{}", &go);
     assert_string_equal(go.error, "");
     assert_false(core_frozen(w->core, NULL, NULL));
 }
@@ -525,13 +484,13 @@ a_reload_says_who_asked(void **state)
     AW_CLEANUP(world_answer_free) struct world_answer answer = {0}, bad = {0};
     AW_CLEANUP(world_record_free) struct world_record last = {0};
 
-    call(w, OPERATOR, "Reload", "{}", &answer);
+    world_call_admin(w, OPERATOR, "Reload", "{}", &answer);
     assert_string_equal(answer.error, "");
     world_last(w, &last);
     assert_int_equal(last.entry->kind, AUDIT_RELOAD);
     assert_string_equal(last.entry->user, OPERATOR);
     world_write(w, "policy.d/app-b.yaml", "application: [");
-    call(w, OPERATOR, "Reload", "{}", &bad);
+    world_call_admin(w, OPERATOR, "Reload", "{}", &bad);
     assert_string_equal(bad.error, "Failed");
     assert_string_equal(world_text(&bad, "tag"), "config");
 }
@@ -551,7 +510,7 @@ a_role_ends_with_a_reload(void **state)
     memcpy(at, "user: lp ", 9);
     world_write(w, "signer.yaml", text);
     world_reload(w);
-    call(w, OFFICER, "Unfreeze", "{}", &answer);
+    world_call_admin(w, OFFICER, "Unfreeze", "{}", &answer);
     assert_string_equal(answer.error, "NotPermitted");
 }
 
@@ -563,18 +522,18 @@ status_and_doctor_answer(void **state)
 
     expect(w, "pin", "PinCa", PIN, "", "");
     expect(w, "create", "CreateAccount", "{\"account\":\"main\"}", "", "");
-    call(w, OPERATOR, "GetStatus", "{}", &status);
+    world_call_admin(w, OPERATOR, "GetStatus", "{}", &status);
     assert_true(cJSON_IsTrue(aw_json_member(status.parameters, "token_healthy")));
     assert_true(cJSON_IsTrue(aw_json_member(status.parameters, "audit_healthy")));
     assert_string_equal(world_text(&status, "role"), "operator");
-    call(w, OPERATOR, "ExamineToken", "{}", &found);
+    world_call_admin(w, OPERATOR, "ExamineToken", "{}", &found);
     assert_string_equal(found.error, "");
     AW_CLEANUP(aw_free) char *text = cJSON_PrintUnformatted(found.parameters);
     assert_non_null(strstr(text, "acmeward-account:main"));
     assert_null(strstr(text, "\"value_readable\":true"));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
 
 int
 main(void)

@@ -7,16 +7,11 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/b64url.h"
 #include "common/io.h"
-#include "signer/admin.h"
 #include "signer_world.h"
 
-#define OFFICER "sys"
 #define URLS                                                                                   \
     "\"newNonce\":\"" CA "new-nonce\",\"newAccount\":\"" CA "new-account\",\"newOrder\":\"" CA \
     "new-order\",\"revokeCert\":\"" CA "revoke-cert\",\"keyChange\":\"" CA "key-change\","     \
@@ -26,20 +21,11 @@
     "\"kid\":\"kid-1\"" more "}"
 
 static void
-call(struct world *w, const char *method, const char *parameters, struct world_answer *out)
-{
-    char full[64];
-
-    snprintf(full, sizeof(full), "org.acmeward.Admin.%s", method);
-    world_call(w, &admin_service, OFFICER, full, parameters, out);
-}
-
-static void
 must(struct world *w, const char *method, const char *parameters)
 {
     AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
 
-    call(w, method, parameters, &answer);
+    world_call_admin(w, OFFICER, method, parameters, &answer);
     if (answer.error[0] != '\0')
         fail_msg("%s: %s %s", method, answer.error, world_text(&answer, "message"));
 }
@@ -48,12 +34,10 @@ must(struct world *w, const char *method, const char *parameters)
 static int
 setup(void **state)
 {
-    struct world *w = calloc(1, sizeof(*w));
     uint8_t key[32];
 
-    assert_non_null(w);
-    world_make_bare(w);
-    *state = w;
+    (void)world_setup_bare(state);
+    struct world *w = *state;
     memset(key, 0x5a, sizeof(key));
     world_set_octets(w, "KEY", octets_of(key, sizeof(key)));
     must(w, "PinCa", "{\"ca\":\"ca1\",\"replace\":false,\"pin\":{" URLS "}}");
@@ -61,16 +45,6 @@ setup(void **state)
     must(w, "ImportEab",
         "{\"ca\":\"ca1\",\"kid\":\"kid-1\",\"algorithm\":\"HS256\",\"key\":\"$KEY\",\"force\":"
         "false}");
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-
-    world_remove(w);
-    free(w);
     return 0;
 }
 
@@ -113,26 +87,11 @@ attacks_84_to_87_cannot_be_said(void **state)
     for (size_t i = 0; i < AW_COUNT(rows); i++) {
         AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
 
-        call(w, rows[i].method, rows[i].parameters, &answer);
+        world_call_admin(w, OFFICER, rows[i].method, rows[i].parameters, &answer);
         if (strcmp(answer.error, rows[i].error) != 0 ||
             aw_json_member(answer.parameters, "jws") != NULL)
             fail_msg("%s: %s %s", rows[i].name, answer.error, world_text(&answer, "message"));
     }
-}
-
-static char *
-decode(const cJSON *object, const char *name)
-{
-    const char *text = NULL;
-    uint8_t *raw = NULL;
-    char *out = NULL;
-    size_t size;
-
-    assert_ok(aw_json_string(object, name, 65536, &text));
-    assert_ok(aw_b64url_decode_new(text, strlen(text), &raw, &size));
-    assert_ok(aw_format(&out, "%.*s", (int)size, (const char *)raw));
-    free(raw);
-    return out;
 }
 
 /* What the HMAC key does sign: this account's key, this kid, the pinned URL, the whole MAC. */
@@ -147,16 +106,16 @@ attacks_84_to_87_the_binding_is_of_this_account(void **state)
     const char *mac = NULL;
     token_key *key = NULL;
 
-    call(w, "NewAccount", NEW_ACCOUNT(""), &answer);
+    world_call_admin(w, OFFICER, "NewAccount", NEW_ACCOUNT(""), &answer);
     assert_string_equal(answer.error, "");
     assert_ok(aw_json_object(answer.parameters, "jws", &jws));
-    payload = decode(jws, "payload");
+    payload = world_decode(jws, "payload");
     assert_ok(aw_json_parse(payload, strlen(payload), AW_JSON_STRICT, &body));
     assert_ok(aw_json_object(body, "externalAccountBinding", &binding));
-    header = decode(binding, "protected");
+    header = world_decode(binding, "protected");
     assert_string_equal(
         header, "{\"alg\":\"HS256\",\"kid\":\"kid-1\",\"url\":\"" CA "new-account\"}");
-    bound = decode(binding, "payload");
+    bound = world_decode(binding, "payload");
     accounts_read(w->core->accounts);
     assert_ok(accounts_key(w->core->accounts, accounts_find(w->core->accounts, "main"), &key));
     assert_string_equal(bound, token_key_jwk(key));
@@ -187,13 +146,13 @@ attack_84_another_key_under_the_label(void **state)
     CK_SESSION_HANDLE session = softhsm_session();
     destroy(session, CKO_PRIVATE_KEY);
     destroy(session, CKO_PUBLIC_KEY);
-    call(w, "NewAccount", NEW_ACCOUNT(""), &gone);
+    world_call_admin(w, OFFICER, "NewAccount", NEW_ACCOUNT(""), &gone);
     assert_string_equal(gone.error, "Failed");
     assert_string_equal(world_text(&gone, "tag"), "token-key-missing");
     assert_ok(token_key_generate(
         w->core->token, "acmeward-account:main", TOKEN_KEY_EC_P256, &report, &key));
     token_key_free(&key);
-    call(w, "NewAccount", NEW_ACCOUNT(""), &other);
+    world_call_admin(w, OFFICER, "NewAccount", NEW_ACCOUNT(""), &other);
     assert_string_equal(other.error, "Failed");
     assert_string_equal(world_text(&other, "tag"), "mismatch");
 }
@@ -202,10 +161,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(attacks_84_to_87_cannot_be_said, setup, teardown),
+        cmocka_unit_test_setup_teardown(attacks_84_to_87_cannot_be_said, setup, world_teardown),
         cmocka_unit_test_setup_teardown(
-            attacks_84_to_87_the_binding_is_of_this_account, setup, teardown),
-        cmocka_unit_test_setup_teardown(attack_84_another_key_under_the_label, setup, teardown),
+            attacks_84_to_87_the_binding_is_of_this_account, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(
+            attack_84_another_key_under_the_label, setup, world_teardown),
     };
 
     return cmocka_run_group_tests_name("admin_attacks", tests, NULL, NULL);

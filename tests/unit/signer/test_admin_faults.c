@@ -16,10 +16,7 @@
 #include <unistd.h>
 
 #include "common/io.h"
-#include "signer/admin.h"
 #include "signer_world.h"
-
-#define OFFICER "sys"
 
 #define PIN_OF(name)                                                           \
     "{\"ca\":\"ca1\",\"replace\":true,\"pin\":{\"newNonce\":\"" CA             \
@@ -36,21 +33,12 @@
 #define REGISTER "{\"account\":\"main\",\"url\":\"" ACCOUNT_URL "\"}"
 
 static void
-call(struct world *w, const char *method, const char *parameters, struct world_answer *out)
-{
-    char full[64];
-
-    snprintf(full, sizeof(full), "org.acmeward.Admin.%s", method);
-    world_call(w, &admin_service, OFFICER, full, parameters, out);
-}
-
-static void
 expect(
     struct world *w, const char *row, const char *method, const char *parameters, const char *error)
 {
     AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
 
-    call(w, method, parameters, &answer);
+    world_call_admin(w, OFFICER, method, parameters, &answer);
     if (strcmp(answer.error, error) != 0)
         fail_msg("%s: %s %s %s", row, answer.error, world_text(&answer, "tag"),
             world_text(&answer, "message"));
@@ -67,32 +55,11 @@ see(struct world *w)
         AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
         AW_CLEANUP(aw_free) char *before = text, *part = NULL;
 
-        call(w, methods[i], "{}", &answer);
+        world_call_admin(w, OFFICER, methods[i], "{}", &answer);
         part = cJSON_PrintUnformatted(answer.parameters);
         assert_ok(aw_format(&text, "%s%s\n", before, part));
     }
     return text;
-}
-
-static int
-setup(void **state)
-{
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
-    world_make_bare(w);
-    *state = w;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-
-    world_remove(w);
-    free(w);
-    return 0;
 }
 
 /* Nothing can be written below `folder`: not even root writes into what is a file. */
@@ -213,7 +180,7 @@ run_and_die(struct world *w, const struct step *step)
         AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
 
         world_open(w);
-        call(w, step->method, step->parameters, &answer);
+        world_call_admin(w, OFFICER, step->method, step->parameters, &answer);
         if (answer.error[0] != '\0')
             _exit(1);
         kill(getpid(), SIGKILL);
@@ -337,7 +304,7 @@ changes_while_requests_are_signed(void **state)
     world_remove(w);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup_bare, world_teardown)
 
 int
 main(void)

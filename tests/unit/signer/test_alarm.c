@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -15,27 +14,6 @@
 #include "signer/admin.h"
 #include "signer/alarm.h"
 #include "signer_world.h"
-
-static int
-setup(void **state)
-{
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
-    world_make_bare(w);
-    *state = w;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-
-    world_remove(w);
-    free(w);
-    return 0;
-}
 
 /* Alarms from a record on: how many, the last one's application and message. */
 struct alarms {
@@ -167,7 +145,7 @@ more_than_a_hundred_are_counted(void **state)
         cJSON_GetNumberValue(aw_json_member(status.parameters, "inert")), ALARM_INERT_MAX + 8);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup_bare, world_teardown)
 
 int
 main(void)

@@ -6,44 +6,12 @@
 
 #include <cmocka.h>
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/io.h"
 #include "signer/application.h"
 #include "signer_world.h"
-
-static int
-setup(void **state)
-{
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
-    world_make(w);
-    *state = w;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-
-    world_remove(w);
-    free(w);
-    return 0;
-}
-
-static void
-call(struct world *w, const char *user, const char *method, const char *parameters,
-    struct world_answer *out)
-{
-    char full[64];
-
-    snprintf(full, sizeof(full), "org.acmeward.Signer.%s", method);
-    world_call(w, &application_service, user, full, parameters, out);
-}
 
 /* WhoAmI. */
 
@@ -66,7 +34,7 @@ everybody_sees_own_applications_alone(void **state)
         AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
         const cJSON *list = NULL;
 
-        call(*state, rows[i].user, "WhoAmI", "{}", &answer);
+        world_call_signer(*state, rows[i].user, "WhoAmI", "{}", &answer);
         assert_string_equal(answer.error, "");
         assert_string_equal(world_text(&answer, "user"), rows[i].user);
         assert_ok(aw_json_array(answer.parameters, "applications", 0, 100, &list));
@@ -89,7 +57,7 @@ whoami_says_what_may_be_asked_for(void **state)
     int64_t today = -1;
 
     world_order(w, "daemon", "a.example.edu", "whoami");
-    call(w, "daemon", "WhoAmI", "{}", &answer);
+    world_call_signer(w, "daemon", "WhoAmI", "{}", &answer);
     assert_ok(aw_json_array(answer.parameters, "applications", 1, 1, &list));
     const struct world_answer item = {.parameters = list->child};
     assert_string_equal(world_text(&item, "account_url"), ACCOUNT_URL);
@@ -178,7 +146,7 @@ check_tells_every_fault_and_changes_nothing(void **state)
         const cJSON *findings = NULL;
         char rules[512];
 
-        call(w, checks[i].user, "Check", checks[i].parameters, &answer);
+        world_call_signer(w, checks[i].user, "Check", checks[i].parameters, &answer);
         if (strcmp(answer.error, checks[i].error) != 0)
             fail_msg("%s: error %s", checks[i].name, answer.error);
         if (checks[i].error[0] != '\0') {
@@ -230,7 +198,7 @@ each_outcome_has_its_error(void **state)
     for (size_t i = 0; i < AW_COUNT(rows); i++) {
         AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
 
-        call(w, rows[i].user, rows[i].method, rows[i].parameters, &answer);
+        world_call_signer(w, rows[i].user, rows[i].method, rows[i].parameters, &answer);
         if (strcmp(answer.error, rows[i].error) != 0 ||
             strcmp(world_text(&answer, rows[i].member), rows[i].value) != 0)
             fail_msg("%s: %s, %s %s", rows[i].name, answer.error, rows[i].member,
@@ -248,7 +216,7 @@ no_administrators_method_on_this_socket(void **state)
     for (size_t i = 0; i < AW_COUNT(methods); i++) {
         AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
 
-        call(*state, "sys", methods[i], "{}", &answer);
+        world_call_signer(*state, "sys", methods[i], "{}", &answer);
         assert_string_equal(answer.error, "MethodNotFound");
     }
     world_call(*state, &application_service, "sys", "org.acmeward.Admin.GetStatus", "{}", &foreign);
@@ -263,10 +231,11 @@ a_freeze_says_since_when(void **state)
     int64_t since = 0;
 
     assert_ok(core_freeze(w->core, "drill"));
-    call(w, "daemon", "NewOrder", "{\"nonce\":\"$N\"," NAMES(DNS("a.example.edu")) "}", &answer);
+    world_call_signer(
+        w, "daemon", "NewOrder", "{\"nonce\":\"$N\"," NAMES(DNS("a.example.edu")) "}", &answer);
     assert_string_equal(answer.error, "Frozen");
     assert_ok(aw_json_integer(answer.parameters, "since", 1, INT64_MAX >> 11, &since));
-    call(w, "daemon", "WhoAmI", "{}", &who);
+    world_call_signer(w, "daemon", "WhoAmI", "{}", &who);
     assert_true(cJSON_IsTrue(aw_json_member(who.parameters, "frozen")));
     assert_ok(core_unfreeze(w->core));
 }
@@ -299,7 +268,8 @@ a_broken_log_is_unavailable(void **state)
 
     world_path(w, "state/audit/audit.jsonl", path);
     assert_int_equal(unlink(path), 0);
-    call(w, "daemon", "NewOrder", "{\"nonce\":\"$N\"," NAMES(DNS("a.example.edu")) "}", &answer);
+    world_call_signer(
+        w, "daemon", "NewOrder", "{\"nonce\":\"$N\"," NAMES(DNS("a.example.edu")) "}", &answer);
     assert_string_equal(answer.error, "Unavailable");
     assert_null(aw_json_member(answer.parameters, "jws"));
 }
@@ -318,5 +288,5 @@ main(void)
         cmocka_unit_test(a_broken_log_is_unavailable),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/io.h"
@@ -16,27 +15,6 @@
 #define SERIAL LITERAL("\x01\xab\xcd")
 /* Key identifier of an issuer, and SERIAL, as RFC 9773 4.1 writes them. */
 #define CERTIFICATE_ID "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AavN"
-
-static int
-setup(void **state)
-{
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
-    world_make(w);
-    *state = w;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-
-    world_remove(w);
-    free(w);
-    return 0;
-}
 
 /* What an operation that is permitted signs and records. */
 static const struct operation {
@@ -297,5 +275,5 @@ main(void)
         cmocka_unit_test(an_order_outlives_a_restart),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

@@ -73,39 +73,16 @@ __wrap_token_key_sign(
 static int
 setup(void **state)
 {
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
     room_free = INT64_C(1) << 40;
     real_ahead = boot_ahead = 0;
     token_ms = 0;
-    world_make(w);
-    *state = w;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-
-    world_remove(w);
-    free(w);
-    return 0;
+    return world_setup(state);
 }
 
 static void
 expect(struct world *w, const char *user, const char *parameters, int outcome, const char *rule)
 {
-    AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
-    struct peer peer = world_peer(user, NULL);
-    int got = world_ask(w, &peer, "NewOrder", parameters, &reply);
-
-    if (got != outcome || (rule != NULL && (reply.rule == NULL || strcmp(reply.rule, rule) != 0)))
-        fail_msg("%s %s: outcome %d %s %s", user, parameters, got, reply.rule ? reply.rule : "",
-            reply.message ? reply.message : aw_error_last()->message);
-    if ((got == SIGN_OUTCOME_DONE) != (reply.jws != NULL))
-        fail_msg("%s %s: signed?", user, parameters);
+    world_expect(w, &(struct world_row){parameters, user, "NewOrder", parameters, outcome, rule});
 }
 
 static void
@@ -568,7 +545,7 @@ attack_107_a_slow_token_starves_nobody(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
     const struct CMUnitTest tests[] = {
         TEST(attack_96b_a_flood_of_refusals_does_not_fill_the_log),
         TEST(attack_96b_counts_are_recorded_meanwhile),

@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/io.h"
@@ -288,23 +287,18 @@ set_csrs(struct world *w)
 static void
 must(struct world *w, const char *user, const char *method, const char *parameters)
 {
-    AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
-    struct peer peer = world_peer(user, NULL);
-
-    if (world_ask(w, &peer, method, parameters, &reply) != SIGN_OUTCOME_DONE)
-        fail_msg("%s %s: %s", method, parameters, reply.message ? reply.message : "unavailable");
+    world_expect(
+        w, &(struct world_row){parameters, user, method, parameters, SIGN_OUTCOME_DONE, NULL});
 }
 
 /* app-b has issued; app-a has an order of two names. */
 static int
 setup(void **state)
 {
-    struct world *w = calloc(1, sizeof(*w));
     char longest[10001];
 
-    assert_non_null(w);
-    world_make(w);
-    *state = w;
+    (void)world_setup(state);
+    struct world *w = *state;
     memset(longest, 'n', 10000);
     longest[10000] = '\0';
     world_set(w, "LONG", "%s", longest);
@@ -324,16 +318,6 @@ setup(void **state)
     world_set_octets(w, "CERT",
         world_certificate(KEY_P256, "a.example.edu www.a.example.edu", LITERAL("\x01\x02")));
     world_set_octets(w, "CERT_NAMELESS", world_certificate(KEY_P256, "", LITERAL("\x01\x03")));
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-
-    world_remove(w);
-    free(w);
     return 0;
 }
 
@@ -405,13 +389,7 @@ static void
 expect(struct world *w, const char *row, const char *method, const char *parameters, int outcome,
     const char *rule)
 {
-    AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
-    struct peer peer = world_peer("daemon", NULL);
-    int got = world_ask(w, &peer, method, parameters, &reply);
-
-    if (got != outcome || (rule != NULL && strcmp(reply.rule, rule) != 0))
-        fail_msg("%s: outcome %d %s %s", row, got, reply.rule ? reply.rule : "",
-            reply.message ? reply.message : "");
+    world_expect(w, &(struct world_row){row, "daemon", method, parameters, outcome, rule});
 }
 
 static void
@@ -531,5 +509,5 @@ main(void)
         cmocka_unit_test(attack_151_below_an_account_with_a_slash),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, world_teardown);
 }

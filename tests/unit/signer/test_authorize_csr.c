@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/io.h"
@@ -246,22 +245,9 @@ static const struct {
 static int
 setup(void **state)
 {
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
-    world_make(w);
-    *state = w;
-    world_order(w, "daemon", "a.example.edu", "a");
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
+    (void)world_setup(state);
     struct world *w = *state;
-
-    world_remove(w);
-    free(w);
+    world_order(w, "daemon", "a.example.edu", "a");
     return 0;
 }
 
@@ -319,5 +305,5 @@ main(void)
         cmocka_unit_test(a_good_one_is_signed),
     };
 
-    return cmocka_run_group_tests_name("authorize_csr", tests, setup, teardown);
+    return cmocka_run_group_tests_name("authorize_csr", tests, setup, world_teardown);
 }

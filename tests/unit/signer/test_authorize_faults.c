@@ -8,7 +8,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -73,38 +72,16 @@ __wrap_token_key_find(token *t, const char *label, token_key **out)
 static int
 setup(void **state)
 {
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
     signal(SIGXFSZ, SIG_IGN);
     after_decision = while_signing = NULL;
     sign_fails = find_fails = AW_CODE_OK;
-    world_make(w);
-    *state = w;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-
-    world_remove(w);
-    free(w);
-    return 0;
+    return world_setup(state);
 }
 
 static void
 expect(struct world *w, const char *row, int outcome, const char *rule)
 {
-    AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
-    struct peer peer = world_peer("daemon", NULL);
-    int got = world_ask(w, &peer, "NewOrder", NEW_ORDER, &reply);
-
-    if (got != outcome || (rule != NULL && (reply.rule == NULL || strcmp(reply.rule, rule) != 0)))
-        fail_msg("%s: outcome %d %s %s", row, got, reply.rule ? reply.rule : "",
-            reply.message ? reply.message : aw_error_last()->message);
-    assert_int_equal(got == SIGN_OUTCOME_DONE, reply.jws != NULL);
+    world_expect(w, &(struct world_row){row, "daemon", "NewOrder", NEW_ORDER, outcome, rule});
 }
 
 /* No record, no signature. */
@@ -569,7 +546,7 @@ attack_91_a_race_for_the_last_unit(void **state)
     assert_int_equal(refusals, THREADS * ROUNDS - 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
 
 int
 main(void)

@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/ecdsa.h>
@@ -256,11 +255,8 @@ static const struct world_row rows[] = {
 static int
 setup(void **state)
 {
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
-    world_make(w);
-    *state = w;
+    (void)world_setup(state);
+    struct world *w = *state;
     world_order(w, "daemon", "a.example.edu", "a");
     octets certificate = world_certificate(KEY_P256, "a.example.edu", LITERAL("\x01\x02"));
     assert_int_equal(certificate.data[1], 0x81);
@@ -270,16 +266,6 @@ setup(void **state)
     world_set_octets(w, "CERT_BER",
         JOIN(LITERAL("\x30\x82\0"), (octets){certificate.data + 2, certificate.size - 2}));
     world_set_octets(w, "CERT_NAMELESS", world_certificate(KEY_P256, "", LITERAL("\x01\x03")));
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-
-    world_remove(w);
-    free(w);
     return 0;
 }
 
@@ -353,5 +339,5 @@ main(void)
         cmocka_unit_test(attack_150_the_same_csr_signed_otherwise),
     };
 
-    return cmocka_run_group_tests_name("authorize_forms", tests, setup, teardown);
+    return cmocka_run_group_tests_name("authorize_forms", tests, setup, world_teardown);
 }

@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/io.h"
@@ -16,27 +15,6 @@
 #define LEDGER SIGN_OUTCOME_LEDGER_REFUSED
 #define CSR SIGN_OUTCOME_CSR_REFUSED
 #define DONE SIGN_OUTCOME_DONE
-
-static int
-setup(void **state)
-{
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
-    world_make(w);
-    *state = w;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-
-    world_remove(w);
-    free(w);
-    return 0;
-}
 
 /* An order of that user for one name is finalized with the key; the outcome and rule are these. */
 static void
@@ -203,12 +181,13 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
-            attacks_111_and_112_a_key_that_was_in_the_token, setup, teardown),
+            attacks_111_and_112_a_key_that_was_in_the_token, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(
-            attacks_110_and_112_a_key_that_was_an_accounts, setup, teardown),
-        cmocka_unit_test_setup_teardown(attack_112_a_key_called_compromised, setup, teardown),
+            attacks_110_and_112_a_key_that_was_an_accounts, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(
-            attack_112_another_cannot_have_a_key_refused, setup, teardown),
+            attack_112_a_key_called_compromised, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(
+            attack_112_another_cannot_have_a_key_refused, world_setup, world_teardown),
     };
 
     return cmocka_run_group_tests_name("authorize_keys", tests, NULL, NULL);

@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/io.h"
@@ -72,25 +71,12 @@ static const char app_a[] =
 static int
 setup(void **state)
 {
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
-    world_make(w);
+    (void)world_setup(state);
+    struct world *w = *state;
     world_write(w, "policy.d/app-a.yaml", app_a);
     world_reload(w);
     world_set_octets(w, "CSR", world_csr(KEY_P256, NAMES));
     world_set_octets(w, "CERT", world_certificate(KEY_P256, NAMES, SERIAL));
-    *state = w;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-
-    world_remove(w);
-    free(w);
     return 0;
 }
 
@@ -277,7 +263,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
-            a_call_without_memory_signs_nothing_off_the_record, setup, teardown),
+            a_call_without_memory_signs_nothing_off_the_record, setup, world_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

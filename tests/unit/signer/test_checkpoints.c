@@ -24,8 +24,6 @@
 #include "signer/held_keys.h"
 #include "signer_world.h"
 
-#define OFFICER "sys"
-#define OPERATOR "games"
 #define ORIGIN "acmeward.example.edu/audit"
 #define SECTION "audit: {key: audit-1, origin: " ORIGIN ", every_records: 5, every_minutes: 1440}\n"
 
@@ -62,20 +60,11 @@ __wrap_token_key_sign(
 }
 
 static void
-call(struct world *w, const char *user, const char *method, struct world_answer *out)
-{
-    char full[64];
-
-    snprintf(full, sizeof(full), "org.acmeward.Admin.%s", method);
-    world_call(w, &admin_service, user, full, "{}", out);
-}
-
-static void
 expect(struct world *w, const char *user, const char *method, const char *error, const char *tag)
 {
     AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
 
-    call(w, user, method, &answer);
+    world_call_admin(w, user, method, "{}", &answer);
     if (strcmp(answer.error, error) != 0 || strcmp(world_text(&answer, "tag"), tag) != 0)
         fail_msg("%s by %s: %s %s: %s", method, user, answer.error, world_text(&answer, "tag"),
             world_text(&answer, "message"));
@@ -99,11 +88,9 @@ configure(struct world *w, const char *section)
 static int
 setup(void **state)
 {
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
     memset(&seen, 0, sizeof(seen));
-    world_make(w);
+    (void)world_setup(state);
+    struct world *w = *state;
     token_key *key = NULL;
     assert_ok(token_key_find(w->core->token, "acmeward-account:main", &key));
     snprintf(account_thumbprint, sizeof(account_thumbprint), "%s", token_key_thumbprint(key));
@@ -111,17 +98,6 @@ setup(void **state)
     core_close(&w->core);
     configure(w, SECTION);
     world_open(w);
-    *state = w;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-
-    world_remove(w);
-    free(w);
     return 0;
 }
 
@@ -137,7 +113,7 @@ verifier_of(struct world *w)
     AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
     audit_verifier *key = NULL;
 
-    call(w, OPERATOR, "GetAuditKey", &answer);
+    world_call_admin(w, OPERATOR, "GetAuditKey", "{}", &answer);
     const char *line = world_text(&answer, "verifier");
     assert_ok(audit_verifier_parse(line, strlen(line), &key));
     return key;
@@ -155,7 +131,7 @@ checkpoint(struct world *w, char **note)
     struct audit_verdict verdict;
     char folder[256];
 
-    call(w, OPERATOR, "MakeCheckpoint", &answer);
+    world_call_admin(w, OPERATOR, "MakeCheckpoint", "{}", &answer);
     *note = strdup(world_text(&answer, "checkpoint"));
     assert_ok(audit_checkpoint_verify(*note, strlen(*note), &keys, &out));
     assert_string_equal(out.origin, ORIGIN);
@@ -206,7 +182,7 @@ nothing_without_a_key(void **state)
 
     expect(w, OPERATOR, "MakeCheckpoint", "Failed", "token-key-missing");
     expect(w, OPERATOR, "GetAuditKey", "Failed", "token-key-missing");
-    call(w, OPERATOR, "GetStatus", &answer);
+    world_call_admin(w, OPERATOR, "GetStatus", "{}", &answer);
     assert_non_null(strstr(world_text(&answer, "checkpoint_message"), "no audit key"));
     assert_int_equal(stored(w).count, 0);
 }
@@ -284,7 +260,7 @@ the_audit_key_signs_nothing_but_checkpoints(void **state)
     assert_true(before >= 1);
     for (size_t i = 0; i < AW_COUNT(methods); i++) {
         AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
-        call(w, OFFICER, methods[i], &answer);
+        world_call_admin(w, OFFICER, methods[i], "{}", &answer);
         assert_string_equal(answer.error, "");
     }
     world_order(w, "daemon", "a.example.edu", "o1");
@@ -479,10 +455,10 @@ each_is_exported_whole(void **state)
     add_record(w);
     int64_t before = stored(w).count;
     AW_CLEANUP(world_answer_free) struct world_answer answer = {0}, status = {0};
-    call(w, OPERATOR, "MakeCheckpoint", &answer);
+    world_call_admin(w, OPERATOR, "MakeCheckpoint", "{}", &answer);
     assert_string_equal(answer.error, "Failed");
     assert_int_equal(stored(w).count, before + 1);
-    call(w, OPERATOR, "GetStatus", &status);
+    world_call_admin(w, OPERATOR, "GetStatus", "{}", &status);
     assert_non_null(strstr(world_text(&status, "checkpoint_message"), "export"));
     world_order(w, "daemon", "a.example.edu", "o2");
 }
@@ -542,7 +518,7 @@ stored_checkpoints_are_not_written_over(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
     const struct CMUnitTest tests[] = {
         TEST(nothing_without_configuration),
         TEST(nothing_without_a_key),

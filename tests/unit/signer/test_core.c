@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,22 +16,9 @@
 static int
 setup(void **state)
 {
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
-    world_make(w);
-    core_close(&w->core);
-    *state = w;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
+    (void)world_setup(state);
     struct world *w = *state;
-
-    world_remove(w);
-    free(w);
+    core_close(&w->core);
     return 0;
 }
 
@@ -227,7 +213,7 @@ a_moved_directory_must_be_pinned_anew(void **state)
     assert_string_equal(reply.rule, "ca");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
 
 int
 main(void)

@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/io.h"
@@ -31,23 +30,8 @@ __wrap_core_now(void)
 static int
 setup(void **state)
 {
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
     now = 0;
-    world_make(w);
-    *state = w;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-
-    world_remove(w);
-    free(w);
-    return 0;
+    return world_setup(state);
 }
 
 #define OTHER "{\"type\":\"dns\",\"value\":\"other.example.edu\"}"
@@ -143,7 +127,7 @@ a_roll_out_is_seen_before_and_after(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
 
 int
 main(void)
