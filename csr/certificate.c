@@ -152,8 +152,9 @@ read_issuer(const X509 *x509, struct certificate *out)
 static bool
 has_other_purpose(const X509 *x509)
 {
-    EXTENDED_KEY_USAGE *purposes = X509_get_ext_d2i(x509, NID_ext_key_usage, NULL, NULL);
-    bool found = false;
+    int critical = -1;
+    EXTENDED_KEY_USAGE *purposes = X509_get_ext_d2i(x509, NID_ext_key_usage, &critical, NULL);
+    bool found = purposes == NULL && critical != -1; /* -1: it is not there; else not readable */
 
     for (int i = 0; i < sk_ASN1_OBJECT_num(purposes); i++) {
         int nid = OBJ_obj2nid(sk_ASN1_OBJECT_value(purposes, i));
@@ -321,14 +322,18 @@ parse(const uint8_t *der, size_t size, char rule[CSR_RULE_SIZE], struct certific
 }
 
 /* As with a CSR's key: a refusal counts when it is given twice. OpenSSL may read no certificate for
- * want of memory, and its error queue does not always tell. */
+ * want of memory, and its error queue does not always tell; or call its extensions odd. */
 aw_result
 certificate_parse(
     const uint8_t *der, size_t size, char rule[CSR_RULE_SIZE], struct certificate **out)
 {
     aw_result r = parse(der, size, rule, out);
 
-    return r.code == AW_CODE_SYNTAX ? parse(der, size, rule, out) : r;
+    if (aw_ok(r) && (*out)->odd[0] != '\0')
+        certificate_free(out);
+    else if (r.code != AW_CODE_SYNTAX)
+        return r;
+    return parse(der, size, rule, out);
 }
 
 void

@@ -152,8 +152,8 @@ verify(const struct parts *parts, OSSL_LIB_CTX *libctx, int64_t now, bool *verif
     return AW_OK;
 }
 
-aw_result
-issuers_verify(const issuers *list, const struct issuers_chain *chain, OSSL_LIB_CTX *libctx,
+static aw_result
+verify_once(const issuers *list, const struct issuers_chain *chain, OSSL_LIB_CTX *libctx,
     int64_t now, bool *verified, char reason[ISSUERS_REASON_SIZE])
 {
     AW_CLEANUP(release_parts) struct parts parts = {0};
@@ -167,4 +167,14 @@ issuers_verify(const issuers *list, const struct issuers_chain *chain, OSSL_LIB_
     }
     AW_TRY(r);
     return verify(&parts, libctx, now, verified, reason);
+}
+
+/* A doubt counts when OpenSSL has it twice: when it lacks memory for a moment it says of a good
+ * chain that it is none, and an alarm would say so of the CA. */
+aw_result
+issuers_verify(const issuers *list, const struct issuers_chain *chain, OSSL_LIB_CTX *libctx,
+    int64_t now, bool *verified, char reason[ISSUERS_REASON_SIZE])
+{
+    AW_TRY(verify_once(list, chain, libctx, now, verified, reason));
+    return *verified ? AW_OK : verify_once(list, chain, libctx, now, verified, reason);
 }

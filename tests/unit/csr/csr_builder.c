@@ -425,8 +425,8 @@ csr_info(const struct csr_parts *parts)
     octets attributes = or_else(parts->attributes, extension_request(extensions));
 
     return SEQUENCE(or_else(parts->version, integer(0)), or_else(parts->subject, SEQUENCE(NOTHING)),
-        or_else(parts->key_info, public_key(parts->key)), element(0xa0, attributes),
-        parts->more_info);
+        or_else(parts->key_info, public_key(parts->key)),
+        or_else(parts->whole_attributes, element(0xa0, attributes)), parts->more_info);
 }
 
 static octets

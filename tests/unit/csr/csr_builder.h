@@ -100,13 +100,14 @@ struct csr_parts {
     enum test_key key;  /**< also signs */
     const char *digest; /**< NULL: SHA256 */
     octets version, subject, key_info;
-    octets names;           /**< contents of subjectAltName */
-    octets more_extensions; /**< after it */
-    octets extensions;      /**< instead of both */
-    octets attributes;      /**< instead of all: contents of [0] */
-    octets more_info;       /**< after the attributes */
-    octets algorithm;       /**< AlgorithmIdentifier of the signature */
-    octets signature;       /**< contents of the BIT STRING, with its first octet */
+    octets names;            /**< contents of subjectAltName */
+    octets more_extensions;  /**< after it */
+    octets extensions;       /**< instead of both */
+    octets attributes;       /**< instead of all: contents of [0] */
+    octets whole_attributes; /**< instead of [0] with its contents */
+    octets more_info;        /**< after the attributes */
+    octets algorithm;        /**< AlgorithmIdentifier of the signature */
+    octets signature;        /**< contents of the BIT STRING, with its first octet */
 };
 
 /** The CSR, signed. */

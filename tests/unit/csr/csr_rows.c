@@ -56,6 +56,9 @@ row_csr(enum slot slot, octets part)
     case ATTRIBUTES:
         parts.attributes = part;
         break;
+    case WHOLE_ATTRIBUTES:
+        parts.whole_attributes = part;
+        break;
     case VERSION:
         parts.version = part;
         break;

@@ -20,6 +20,7 @@ enum slot {
     MORE_EXTENSIONS,
     EXTENSIONS,
     ATTRIBUTES,
+    WHOLE_ATTRIBUTES,
     VERSION,
     MORE_INFO,
     KEY_INFO,

@@ -350,6 +350,7 @@ static const struct row attribute_rows[] = {
     {"attack 135: Microsoft's alone", ATTRIBUTES, microsoft_request, "csr.attribute.unknown"},
     {"attack 135: no value", ATTRIBUTES, no_value, "csr.structure"},
     {"no attribute", ATTRIBUTES, no_attribute, "csr.attribute.missing"},
+    {"not even [0]", WHOLE_ATTRIBUTES, no_attribute, "csr.attribute.missing"},
     {"attack 65: challengePassword", ATTRIBUTES, challenge_password,
         "csr.attribute.challenge-password"},
     {"attack 65: challengePassword last", ATTRIBUTES, challenge_password_last,
