@@ -175,8 +175,7 @@ decide_beyond_policy(struct work *work)
     if (request->operation == SIGN_REVOKE && request->has_reason && request->reason == 1)
         return work_refuse(work, SIGN_OUTCOME_LEDGER_REFUSED, "revoke.reason",
             "keyCompromise is to be proved with the certificate's own key (RFC 8555 7.6); if it is "
-            "one "
-            "of this application, CSRs with that key are refused from now on");
+            "a key of this application, CSRs with it are refused from now on");
     if (request->url != NULL)
         AW_TRY(work_check_url(work, request->url));
     for (size_t i = 0; i < request->claim_count; i++)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/b64url.h"
+#include "common/io.h"
 #include "policy/system.h"
 
 #define FAR "2099-01-01"
@@ -70,6 +71,29 @@ write_config(struct world *w)
         "administrators:\n  officers: [{user: sys}]\n  operators: [{user: games}]\n",
         SOFTHSM_MODULE, w->h.uri, w->h.pin_path, w->folder, w->folder, w->folder, w->folder);
     world_write(w, "signer.yaml", text);
+}
+
+void
+world_pin_issuers(struct world *w, const char *name)
+{
+    static const char mark[] = "name: ca1, ";
+    AW_CLEANUP(aw_free) char *text = NULL;
+    AW_CLEANUP(aw_free) char *changed = NULL;
+    char setting[300] = "", path[256];
+    size_t size;
+
+    if (name != NULL) {
+        world_path(w, name, path);
+        snprintf(setting, sizeof(setting), "issuers: \"%s\", ", path);
+    }
+    assert_ok(aw_file_read(w->config, 8192, &text, &size));
+    const char *at = strstr(text, mark);
+    assert_non_null(at);
+    at += strlen(mark);
+    const char *rest = strstr(at, "directory");
+    assert_non_null(rest);
+    assert_ok(aw_format(&changed, "%.*s%s%s", (int)(at - text), text, setting, rest));
+    world_write(w, "signer.yaml", changed);
 }
 
 static const struct {

@@ -59,6 +59,10 @@ void world_write(struct world *w, const char *name, const char *text);
 /** Path of a file below the world's folder. */
 void world_path(const struct world *w, const char *name, char out[256]);
 
+/** Writes signer.yaml anew, with that file below the world's folder as the issuers of the CA of the
+ * account "main", or with none (NULL). To be loaded by the test. */
+void world_pin_issuers(struct world *w, const char *name);
+
 /** A peer as the kernel would say. `group`: a supplementary group, or NULL. */
 struct peer world_peer(const char *user, const char *group);
 

@@ -145,6 +145,8 @@ static const struct world_row rows[] = {
         "profiles"},
     {"attack 47: notAfter", "daemon", "NewOrder",
         ORDER_WITH("\"notAfter\":\"2027-01-01T00:00:00Z\""), POLICY, "validity"},
+    {"attack 47: notBefore alone", "daemon", "NewOrder",
+        ORDER_WITH("\"notBefore\":\"2027-01-01T00:00:00Z\""), POLICY, "validity"},
     {"attack 48: one order more than its share", "irc", "NewOrder", ORDER_FOR("one.example.edu"),
         LEDGER, "quota.orders_per_day"},
     {"attack 90: what was signed and never used has counted", "irc", "NewOrder",

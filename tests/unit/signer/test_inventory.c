@@ -50,42 +50,20 @@ teardown(void **state)
     return 0;
 }
 
-/* Writes signer.yaml anew, with or without issuers for the CA of the account "main". */
-static void
-configure(const char *setting)
-{
-    AW_CLEANUP(aw_free) char *text = NULL;
-    AW_CLEANUP(aw_free) char *changed = NULL;
-    static const char mark[] = "name: ca1, ";
-    size_t size;
-
-    assert_ok(aw_file_read(t.w.config, 8192, &text, &size));
-    char *at = strstr(text, mark);
-    assert_non_null(at);
-    at += strlen(mark);
-    char *rest = strstr(at, "directory");
-    assert_ok(aw_format(&changed, "%.*s%s%s", (int)(at - text), text, setting, rest));
-    world_write(&t.w, "signer.yaml", changed);
-}
-
 static void
 pin(const struct party *issuer)
 {
     AW_CLEANUP(aw_free) char *pem = authority_pem(issuer->certificate);
-    AW_CLEANUP(aw_free) char *setting = NULL;
-    char path[256];
 
-    world_path(&t.w, "issuers.pem", path);
     world_write(&t.w, "issuers.pem", pem);
-    assert_ok(aw_format(&setting, "issuers: \"%s\", ", path));
-    configure(setting);
+    world_pin_issuers(&t.w, "issuers.pem");
     world_reload(&t.w);
 }
 
 static void
 unpin(void)
 {
-    configure("");
+    world_pin_issuers(&t.w, NULL);
     world_reload(&t.w);
 }
 
