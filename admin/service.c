@@ -101,6 +101,8 @@ print_status(const cJSON *s)
     print_inert(s);
     print_roll_outs(s);
     print_unverified(aw_json_member(s, "unverified_cas"));
+    printf("turns   %lld requests at the token, %lld waiting\n", admin_number(s, "token_busy"),
+        admin_number(s, "token_waiting"));
     printf("since the start: %lld permits, %lld refusals, %lld failures\n",
         admin_number(s, "permits"), admin_number(s, "refusals"), admin_number(s, "failures"));
 }

@@ -114,6 +114,12 @@ token_open(const struct token_config *config, token **out)
     return AW_OK;
 }
 
+unsigned
+token_sessions(const token *t)
+{
+    return t->pool.size;
+}
+
 void
 token_close(token **pointer)
 {

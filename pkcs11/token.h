@@ -22,7 +22,7 @@
 
 /** Limits. */
 enum {
-    TOKEN_SESSIONS_MAX = 64,   /**< sessions in the pool */
+    TOKEN_SESSIONS_MAX = 65,   /**< sessions in the pool: 64 that may be configured, one spare */
     TOKEN_PIN_MAX = 255,       /**< octets of a PIN */
     TOKEN_LABEL_MAX = 128,     /**< octets of a CKA_LABEL of ours */
     TOKEN_SIGNATURE_MAX = 512, /**< octets of a signature (RSA-4096) */
@@ -68,6 +68,9 @@ AW_MUST_USE aw_result token_open(const struct token_config *config, token **out)
 
 /** Closes sessions, finalizes the module, releases, nulls; NULL is allowed. */
 void token_close(token **t);
+
+/** Sessions that the pool got: at most as many as asked. */
+unsigned token_sessions(const token *t);
 
 /**
  * Looks for a call to the token that will not come back: one that takes longer than stuck_ms, or

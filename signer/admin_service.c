@@ -191,6 +191,7 @@ admin_get_status(struct admin_call *call)
 {
     struct core *core = call->core;
     struct aw_json_writer *w = &call->reply;
+    unsigned waiting = 0, had = 0;
 
     AW_TRY(aw_json_only(call->parameters, NULL, 0));
     aw_json_pair(w, "version", ACMEWARD_VERSION);
@@ -202,6 +203,9 @@ admin_get_status(struct admin_call *call)
     write_health(call);
     write_unverified(call);
     write_checkpoints(call);
+    turns_count(core->turns, &waiting, &had);
+    aw_json_pair_integer(w, "token_waiting", waiting);
+    aw_json_pair_integer(w, "token_busy", had);
     aw_json_pair_integer(w, "permits", atomic_load(&core->permits));
     aw_json_pair_integer(w, "refusals", atomic_load(&core->refusals));
     aw_json_pair_integer(w, "failures", atomic_load(&core->failures));

@@ -226,6 +226,7 @@ sign(struct work *work)
     if (work->jws.input != NULL) {
         aw_result r =
             token_key_sign(work->key, work->jws.input, work->jws.input_size, signature, &size);
+        work_give_turn(work);
         if (!aw_ok(r)) {
             work_record_failure(work);
             return r;
@@ -254,6 +255,8 @@ authorize(struct core *core, const struct peer *peer, const struct sign_request 
     AW_TRY(parse(&work));
     if (!work_refused(&work))
         AW_TRY(decide(&work));
+    if (!work_refused(&work) && contracts[request->operation].payload != NULL)
+        AW_TRY(work_take_turn(&work)); /* before anything is on record: busy costs nothing */
     if (!work_refused(&work))
         AW_TRY(decide_beyond_policy(&work));
     if (!work_refused(&work))

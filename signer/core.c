@@ -115,6 +115,17 @@ open_log_and_ledger(struct core *core)
     return AW_OK;
 }
 
+/* Applications never have the last session: an administrator's call and the checkpoints come
+ * through when sixty-four connections wait. A token that has but one session shares it. */
+static aw_result
+open_turns(struct core *core)
+{
+    unsigned sessions = token_sessions(core->token);
+
+    return turns_new(
+        sessions > 1 ? sessions - 1 : 1, (unsigned)core->config->token.timeout_ms, &core->turns);
+}
+
 static aw_result
 open_token(struct core *core)
 {
@@ -126,12 +137,13 @@ open_token(struct core *core)
         .uri = core->config->token.uri,
         .pin_source = core->config->token.pin_source,
         .latch = latch,
-        .sessions = (unsigned)core->config->token.sessions,
+        .sessions = (unsigned)core->config->token.sessions + 1, /* see open_turns */
         .timeout_ms = (unsigned)core->config->token.timeout_ms,
         .start_retries = START_RETRIES,
         .libctx = core->libctx,
     };
-    return token_open(&how, &core->token);
+    AW_TRY(token_open(&how, &core->token));
+    return open_turns(core);
 }
 
 static aw_result
@@ -236,6 +248,7 @@ core_close(struct core **slot)
     accounts_free(&core->accounts);
     ledger_close(&core->ledger);
     audit_log_close(&core->audit);
+    turns_free(&core->turns);
     token_close(&core->token);
     policy_release(&core->snapshot);
     aw_config_free(&core->config);

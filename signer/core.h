@@ -26,6 +26,7 @@
 #include "signer/ledger.h"
 #include "signer/peer.h"
 #include "signer/teller.h"
+#include "signer/turns.h"
 #include "signer/watch.h"
 
 /** Limits. */
@@ -36,6 +37,7 @@ struct core {
     const char *config_path;
     OSSL_LIB_CTX *libctx;
     token *token;
+    turns *turns; /**< at the token, for the applications' requests */
     accounts *accounts;
     audit_log *audit;
     checkpoints *checkpoints; /**< NULL: none are configured */

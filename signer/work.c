@@ -71,6 +71,22 @@ work_take_verdict(struct work *work, const struct policy_request *asked)
 }
 
 aw_result
+work_take_turn(struct work *work)
+{
+    AW_TRY(turns_take(work->core->turns, work->verdict.application->name));
+    work->has_turn = true;
+    return AW_OK;
+}
+
+void
+work_give_turn(struct work *work)
+{
+    if (work->has_turn)
+        turns_give(work->core->turns);
+    work->has_turn = false;
+}
+
+aw_result
 work_bind_account(struct work *work)
 {
     struct core *core = work->core;
@@ -414,6 +430,7 @@ work_record_failure(struct work *work)
 void
 work_end(struct work *work)
 {
+    work_give_turn(work);
     if (work->locked)
         accounts_read_end(work->core->accounts);
     aw_jws_free(&work->jws);

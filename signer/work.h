@@ -23,6 +23,7 @@ struct work {
     struct policy_verdict verdict;
     struct account *account; /**< valid while `locked` */
     token_key *key;
+    bool has_turn;                   /**< at the token (turns.h) */
     bool locked;                     /**< the accounts' lock is held for reading */
     issuers *issuers;                /**< pinned for the account's CA; NULL: none */
     bool verified;                   /**< the certificate chains to them */
@@ -43,6 +44,12 @@ AW_MUST_USE aw_result work_refuse(struct work *work, enum sign_outcome outcome, 
 
 /** Notes what the policy's verdict says, for a refusal or a warning. */
 AW_MUST_USE aw_result work_take_verdict(struct work *work, const struct policy_request *asked);
+
+/** Waits for a turn at the token. AW_CODE_BUSY: nothing is on record yet, and nothing lost. */
+AW_MUST_USE aw_result work_take_turn(struct work *work);
+
+/** Gives the turn back, if there is one. */
+void work_give_turn(struct work *work);
 
 /** Takes the lock, finds account, CA and key of the application; NOT_READY where one is missing. */
 AW_MUST_USE aw_result work_bind_account(struct work *work);
