@@ -8,7 +8,7 @@
 #define AW_SIGNER_ADMIN_H
 
 #include "common/json.h"
-#include "signer/gate.h"
+#include "signer/connections.h"
 
 /** The service of the administrators' gate: admits whom the configuration names. */
 extern const struct gate_service admin_service;

@@ -6,7 +6,7 @@
 #define AW_SIGNER_APPLICATION_H
 
 #include "signer/authorize.h"
-#include "signer/gate.h"
+#include "signer/connections.h"
 
 /** The service of the applications' gate: admits whom a policy names. */
 extern const struct gate_service application_service;

@@ -34,8 +34,9 @@ aw_result
 core_check_config(const char *config_path, struct aw_faults *faults, struct aw_faults *warnings)
 {
     AW_CLEANUP(files_free) struct files files = {0};
+    const struct policy_resolver resolver = users_resolver(NULL);
 
-    return files_load(config_path, faults, warnings, &files);
+    return files_load(config_path, &resolver, faults, warnings, &files);
 }
 
 static void
@@ -151,7 +152,8 @@ load_first(struct core *core, struct aw_faults *faults)
 {
     AW_CLEANUP(files_free) struct files files = {0};
     AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
-    aw_result r = files_load(core->config_path, faults, &warnings, &files);
+    const struct policy_resolver resolver = users_resolver(core->users);
+    aw_result r = files_load(core->config_path, &resolver, faults, &warnings, &files);
 
     log_warnings(&warnings);
     AW_TRY(r);
@@ -202,7 +204,7 @@ record_start(struct core *core)
 }
 
 aw_result
-core_open(const char *config_path, struct aw_faults *faults, struct core **out)
+core_open(const char *config_path, users *who, struct aw_faults *faults, struct core **out)
 {
     AW_CLEANUP(core_close) struct core *core = calloc(1, sizeof(*core));
 
@@ -213,6 +215,7 @@ core_open(const char *config_path, struct aw_faults *faults, struct core **out)
     pthread_mutex_init(&core->lock, NULL);
     core->teller = (struct teller)TELLER_INIT;
     core->config_path = config_path;
+    core->users = who;
     core->started_at = core->loaded_at = core_now();
     AW_TRY(load_first(core, faults));
     AW_TRY(files_check_owners(core->config));
@@ -295,8 +298,9 @@ static aw_result
 reload_files(struct core *core, struct aw_faults *faults, struct aw_faults *warnings)
 {
     AW_CLEANUP(files_free) struct files files = {0};
+    const struct policy_resolver resolver = users_resolver(core->users);
 
-    AW_TRY(files_load(core->config_path, faults, warnings, &files));
+    AW_TRY(files_load(core->config_path, &resolver, faults, warnings, &files));
     AW_TRY(files_check_unchanged(core->config, files.config, faults));
     AW_TRY(files_check_owners(files.config));
     AW_TRY(accounts_reload(core->accounts, files.config));

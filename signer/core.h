@@ -27,6 +27,7 @@
 #include "signer/peer.h"
 #include "signer/teller.h"
 #include "signer/turns.h"
+#include "signer/users.h"
 #include "signer/watch.h"
 
 /** Limits. */
@@ -36,6 +37,7 @@ enum { CORE_REASON_MAX = 200 }; /**< characters of the reason for a freeze */
 struct core {
     const char *config_path;
     OSSL_LIB_CTX *libctx;
+    users *users; /**< main's; NULL: users are looked up in this process */
     token *token;
     turns *turns; /**< at the token, for the applications' requests */
     accounts *accounts;
@@ -70,10 +72,11 @@ struct core {
  * Opens everything in the order that fails cheapest first: configuration, policy, log, ledger,
  * token, accounts. Faults of files are added to `faults`. A start record is written, and an alarm
  * for each application that is inert.
+ * @param who outlives the core; NULL: users are looked up in this process
  * Release: core_close.
  */
 AW_MUST_USE aw_result core_open(
-    const char *config_path, struct aw_faults *faults, struct core **out);
+    const char *config_path, users *who, struct aw_faults *faults, struct core **out);
 
 /** Writes the stop record, closes everything in order, nulls; NULL is allowed. */
 void core_close(struct core **core);

@@ -5,7 +5,6 @@
 
 #include "common/io.h"
 #include "policy/accounts.h"
-#include "policy/system.h"
 #include "signer/url.h"
 
 void
@@ -30,8 +29,8 @@ check_directories(const struct aw_config *config, struct aw_faults *faults)
 
 /* Configuration and policies together, since policies name accounts. */
 aw_result
-files_load(
-    const char *path, struct aw_faults *faults, struct aw_faults *warnings, struct files *files)
+files_load(const char *path, const struct policy_resolver *resolver, struct aw_faults *faults,
+    struct aw_faults *warnings, struct files *files)
 {
     AW_CLEANUP(policy_accounts_free) struct policy_accounts list = {0};
 
@@ -41,9 +40,9 @@ files_load(
     if (!aw_ok(r) && r.code != AW_CODE_CONFIG)
         return r;
     AW_TRY(issuers_set_load(files->config, faults, warnings, &files->issuers));
-    AW_TRY(peer_roles_resolve(files->config, &policy_system_resolver, warnings, &files->roles));
-    r = policy_load(&(struct policy_source){files->config->paths.policies, list.items, list.count,
-                        &policy_system_resolver},
+    AW_TRY(peer_roles_resolve(files->config, resolver, warnings, &files->roles));
+    r = policy_load(
+        &(struct policy_source){files->config->paths.policies, list.items, list.count, resolver},
         faults, warnings, &files->snapshot);
     return aw_ok(r) ? aw_faults_result(faults) : r;
 }

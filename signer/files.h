@@ -21,8 +21,8 @@ struct files {
 };
 
 /** Reads and checks them; every fault is collected. */
-AW_MUST_USE aw_result files_load(
-    const char *path, struct aw_faults *faults, struct aw_faults *warnings, struct files *files);
+AW_MUST_USE aw_result files_load(const char *path, const struct policy_resolver *resolver,
+    struct aw_faults *faults, struct aw_faults *warnings, struct files *files);
 
 /**
  * The state folder holds what decides and what is on record, the others say what is allowed: nobody

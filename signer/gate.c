@@ -4,49 +4,40 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/io.h"
 #include "common/log.h"
-#include "signer/teller.h"
+#include "common/varlink.h"
+#include "signer/channel.h"
 
 /* A connection in the gate's table. Its thread ends by itself and is joined by the next that needs
- * a slot, or by gate_stop: when that returns, no thread is left that could use the core. */
+ * a slot, or at the end. */
 struct connection {
     struct gate *gate;
     enum { SLOT_FREE, SLOT_OPEN, SLOT_ENDED } state;
-    uid_t uid;
-    int fd; /* for shutdown by gate_stop; owned by the stream; -1: closed */
+    int fd; /* for shutdown at the end; the stream's; -1: closed */
+    int channel;
+    aw_varlink_stream *stream;
     pthread_t thread;
 };
 
 struct gate {
-    struct core *core;
-    const struct gate_service *service;
     int listen_fd;
-    int stop_fd; /* an eventfd that wakes the acceptor */
-    pthread_t acceptor;
+    int core_fd;
+    const struct gate_limits *limits;
     pthread_mutex_t lock; /* guards state and fd of the connections */
+    size_t count;
     struct connection *connections;
-    struct teller closed; /* connections closed at accept */
-    struct teller failed; /* connections and calls that failed */
 };
 
 static struct connection *
-find_slot(struct gate *gate, uid_t uid)
+find_slot(struct gate *gate)
 {
-    const struct gate_limits *limits = &gate->service->limits;
-    struct connection *found = NULL;
-    size_t of_uid = 0;
-
-    for (size_t i = 0; i < limits->connections; i++) {
+    for (size_t i = 0; i < gate->count; i++) {
         struct connection *slot = &gate->connections[i];
 
         if (slot->state == SLOT_ENDED) {
@@ -54,173 +45,139 @@ find_slot(struct gate *gate, uid_t uid)
             slot->state = SLOT_FREE;
         }
         if (slot->state == SLOT_FREE)
-            found = found == NULL ? slot : found;
-        else if (slot->uid == uid)
-            of_uid++;
+            return slot;
     }
-    return of_uid < limits->connections_per_uid ? found : NULL;
-}
-
-/* Finds a slot under the limits; NULL when one of them is reached. */
-static struct connection *
-enter(struct gate *gate, uid_t uid, int fd)
-{
-    pthread_mutex_lock(&gate->lock);
-    struct connection *slot = find_slot(gate, uid);
-    if (slot != NULL)
-        *slot = (struct connection){.gate = gate, .state = SLOT_OPEN, .uid = uid, .fd = fd};
-    pthread_mutex_unlock(&gate->lock);
-    return slot;
+    return NULL;
 }
 
 static void
-leave(struct connection *slot, int state)
-{
-    struct gate *gate = slot->gate;
-
-    pthread_mutex_lock(&gate->lock);
-    slot->state = state;
-    pthread_mutex_unlock(&gate->lock);
-}
-
-/* The descriptor's number may be another file's from now on. */
-static void
-forget_fd(struct connection *slot)
+set_state(struct connection *slot, int state)
 {
     pthread_mutex_lock(&slot->gate->lock);
-    slot->fd = -1;
+    slot->state = state;
+    if (state != SLOT_OPEN)
+        slot->fd = -1; /* the number may be another file's from now on */
     pthread_mutex_unlock(&slot->gate->lock);
 }
 
+/* What came, as a message for the core: a call, or why it is none. */
 static aw_result
-answer_message(
-    struct gate *gate, const struct peer *peer, const char *text, size_t length, char **reply)
+translate(const char *text, size_t length, struct channel_message *out)
 {
-    AW_CLEANUP(aw_varlink_call_free) struct aw_varlink_call call = {0};
+    AW_CLEANUP(aw_varlink_call_free) struct aw_varlink_call call = {.message = NULL};
     aw_result r = aw_varlink_call_parse(text, length, &call);
 
     if (aw_ok(r))
-        r = gate->service->answer(gate->core, peer, &call, reply);
-    else if (r.code != AW_CODE_MEMORY)
-        return gate->service->answer_garbage(gate->core, peer, reply);
-    if (aw_ok(r))
+        r = channel_encode(&call, out);
+    if (aw_ok(r) || r.code == AW_CODE_MEMORY)
         return r;
-    teller_failure(&gate->failed, AW_LOG_ERROR, peer->user);
-    return gate->service->answer_failure(reply);
+    channel_message_free(out);
+    return channel_encode_garbage(aw_error_last()->message, out);
 }
 
 static aw_result
-send_reply(struct gate *gate, aw_varlink_stream *stream, const char *reply)
+tell(struct connection *slot, const struct channel_message *message)
 {
-    AW_CLEANUP(aw_free) char *shorter = NULL;
-    aw_result r = aw_varlink_send(stream, reply, gate->service->limits.send_ms);
-
-    if (r.code != AW_CODE_LIMIT)
-        return r;
-    AW_TRY(gate->service->answer_failure(&shorter));
-    return aw_varlink_send(stream, shorter, gate->service->limits.send_ms);
+    return channel_send(slot->channel, message);
 }
 
 static aw_result
-serve_one(struct gate *gate, const struct peer *peer, aw_varlink_stream *stream)
+serve_one(struct connection *slot)
 {
-    const struct gate_limits *limits = &gate->service->limits;
-    AW_CLEANUP(aw_free) char *reply = NULL;
+    const struct gate_limits *limits = slot->gate->limits;
+    AW_CLEANUP(channel_message_free) struct channel_message message = {.data = NULL};
     const char *text = NULL;
     size_t length = 0;
-    aw_result r = aw_varlink_receive(stream, limits->idle_ms, limits->message_ms, &text, &length);
+    aw_result r =
+        aw_varlink_receive(slot->stream, limits->idle_ms, limits->message_ms, &text, &length);
 
     if (r.code == AW_CODE_LIMIT || r.code == AW_CODE_SYNTAX) {
-        /* Too long, or cut off: say so if the peer still listens, then close. */
-        AW_TRY(gate->service->answer_garbage(gate->core, peer, &reply));
-        aw_ignore(aw_varlink_send(stream, reply, limits->send_ms), "the connection ends anyway");
+        /* Too long, or cut off: the core says so if the peer still listens. */
+        AW_TRY(channel_encode_garbage(aw_error_last()->message, &message));
+        AW_TRY(tell(slot, &message));
         return (aw_result){AW_CODE_CLOSED};
     }
     AW_TRY(r);
-    AW_TRY(answer_message(gate, peer, text, length, &reply));
-    return send_reply(gate, stream, reply);
+    AW_TRY(translate(text, length, &message));
+    return tell(slot, &message);
 }
-
-/* What a connection's thread is given. */
-struct arrival {
-    struct connection *connection;
-    aw_varlink_stream *stream;
-    struct peer peer;
-};
 
 static void *
 serve(void *argument)
 {
-    struct arrival *arrival = argument;
-    struct connection *slot = arrival->connection;
+    struct connection *slot = argument;
     aw_result r = AW_OK;
 
-    peer_look_up(&arrival->peer);
     while (aw_ok(r))
-        r = serve_one(slot->gate, &arrival->peer, arrival->stream);
-    if (r.code != AW_CODE_CLOSED && r.code != AW_CODE_TIMEOUT)
-        teller_failure(&slot->gate->failed, AW_LOG_WARNING, arrival->peer.user);
-    forget_fd(slot);
-    aw_varlink_stream_free(&arrival->stream);
-    free(arrival);
-    leave(slot, SLOT_ENDED);
+        r = serve_one(slot);
+    pthread_mutex_lock(&slot->gate->lock);
+    slot->fd = -1;
+    pthread_mutex_unlock(&slot->gate->lock);
+    aw_varlink_stream_free(&slot->stream);
+    aw_close(&slot->channel);
+    set_state(slot, SLOT_ENDED);
     return NULL;
 }
 
 static aw_result
-start_thread(struct arrival *arrival)
+start_thread(struct connection *slot)
 {
     pthread_attr_t attributes;
 
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, GATE_STACK);
-    int error = pthread_create(&arrival->connection->thread, &attributes, serve, arrival);
+    int error = pthread_create(&slot->thread, &attributes, serve, slot);
     pthread_attr_destroy(&attributes);
     errno = error;
     return error == 0 ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't start a thread");
 }
 
-/* The peer has business here, so it is told that this is no refusal. Its socket is new and takes
- * the answer at once, or never. */
+/* The core gets the connection and the far end of its channel; the slot the near end. */
 static aw_result
-turn_away(struct gate *gate, struct arrival *arrival)
+introduce(struct connection *slot, int fd)
 {
-    AW_CLEANUP(aw_free) char *reply = NULL;
-    struct aw_error error;
+    AW_CLEANUP(aw_close) int far = -1;
+    AW_CLEANUP(aw_close) int near = -1;
+    int ends[2];
 
-    aw_ignore(aw_fail(AW_CODE_BUSY, "there are too many connections, in all or of uid %s",
-                  arrival->peer.user),
-        "it is the answer, and what is returned");
-    aw_error_save(&error);
-    if (aw_ok(gate->service->answer_failure(&reply)))
-        aw_ignore(aw_varlink_send(arrival->stream, reply, 0), "the connection ends anyway");
-    return aw_error_restore(&error);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't make a channel");
+    near = ends[0];
+    far = ends[1];
+    AW_TRY(channel_pass(slot->gate->core_fd, fd, far));
+    slot->channel = near;
+    near = -1;
+    return AW_OK;
+}
+
+static aw_result
+fill_slot(struct connection *slot, int *fd)
+{
+    AW_TRY(introduce(slot, *fd));
+    AW_TRY(aw_varlink_stream_new(*fd, &slot->stream));
+    slot->fd = *fd;
+    *fd = -1;
+    slot->state = SLOT_OPEN;
+    return start_thread(slot);
 }
 
 /* On any failure the descriptor is closed: the peer sees the end of the connection. */
 static aw_result
 admit(struct gate *gate, int *fd)
 {
-    AW_CLEANUP(aw_free) struct arrival *arrival = calloc(1, sizeof(*arrival));
-
-    if (arrival == NULL)
-        return aw_fail_memory();
-    AW_TRY(peer_from_fd(*fd, &arrival->peer));
-    if (!gate->service->admits(gate->core, &arrival->peer))
-        return aw_fail(AW_CODE_PERMISSION, "uid %u has no business with the socket for %s",
-            (unsigned)arrival->peer.uid, gate->service->name);
-    AW_TRY(aw_varlink_stream_new(*fd, &arrival->stream));
-    arrival->connection = enter(gate, arrival->peer.uid, *fd);
-    *fd = -1;
-    aw_result r = arrival->connection == NULL ? turn_away(gate, arrival) : start_thread(arrival);
+    pthread_mutex_lock(&gate->lock);
+    struct connection *slot = find_slot(gate);
+    pthread_mutex_unlock(&gate->lock);
+    if (slot == NULL)
+        return aw_fail(AW_CODE_BUSY, "all %zu connections are taken", gate->count);
+    *slot = (struct connection){.gate = gate, .fd = -1, .channel = -1};
+    aw_result r = fill_slot(slot, fd);
     if (!aw_ok(r)) {
-        if (arrival->connection != NULL)
-            leave(arrival->connection, SLOT_FREE);
-        aw_varlink_stream_free(&arrival->stream);
-        return r;
+        aw_varlink_stream_free(&slot->stream);
+        aw_close(&slot->channel);
+        set_state(slot, SLOT_FREE);
     }
-    arrival = NULL; /* the thread's now */
-    return AW_OK;
+    return r;
 }
 
 static void
@@ -235,7 +192,7 @@ accept_one(struct gate *gate)
         return;
     }
     if (!aw_ok(admit(gate, &fd)))
-        teller_failure(&gate->closed, AW_LOG_NOTICE, "connection closed at accept");
+        aw_log_failure(AW_LOG_DEBUG, "a connection was closed at once");
 }
 
 /* Who has connected before the end is still answered; bounded, for others may go on connecting. */
@@ -248,189 +205,34 @@ accept_last(struct gate *gate)
         accept_one(gate);
 }
 
-static void *
-accept_all(void *argument)
+static aw_result
+accept_all(struct gate *gate)
 {
-    struct gate *gate = argument;
-    struct pollfd waits[] = {
-        {.fd = gate->listen_fd, .events = POLLIN}, {.fd = gate->stop_fd, .events = POLLIN}};
+    struct pollfd waits[] = {{.fd = gate->listen_fd, .events = POLLIN},
+        {.fd = gate->core_fd, .events = POLLIN | POLLRDHUP}};
 
     for (;;) {
         if (poll(waits, AW_COUNT(waits), -1) < 0 && errno != EINTR)
-            return NULL;
+            return aw_fail_errno(AW_CODE_IO, "can't wait for connections");
         if (waits[1].revents != 0)
             break;
         if (waits[0].revents != 0)
             accept_one(gate);
     }
     accept_last(gate);
-    return NULL;
-}
-
-/* A socket that nobody listens on refuses connections; anything else is somebody's. */
-static aw_result
-refuse_live_socket(const struct sockaddr_un *address)
-{
-    AW_CLEANUP(aw_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    if (fd < 0)
-        return aw_fail_errno(AW_CODE_IO, "can't make a socket");
-    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 &&
-        errno == ECONNREFUSED)
-        return AW_OK;
-    return aw_hint(aw_fail(AW_CODE_EXISTS, "another process has the socket %s", address->sun_path),
-        "is another signer running? Stop it, or name another path in paths");
-}
-
-static aw_result
-remove_stale_socket(const struct sockaddr_un *address)
-{
-    const char *path = address->sun_path;
-    struct stat status;
-
-    if (lstat(path, &status) != 0)
-        return errno == ENOENT ? AW_OK : aw_fail_errno(AW_CODE_IO, "%s", path);
-    if (!S_ISSOCK(status.st_mode))
-        return aw_hint(aw_fail(AW_CODE_EXISTS, "%s is there and is not a socket", path),
-            "remove it, or name another path in paths");
-    AW_TRY(refuse_live_socket(address));
-    if (unlink(path) != 0)
-        return aw_fail_errno(AW_CODE_IO, "can't remove the stale socket %s", path);
     return AW_OK;
 }
 
-static aw_result
-check_folder(const char *path)
-{
-    AW_CLEANUP(aw_free) char *folder = strdup(path);
-
-    if (folder == NULL)
-        return aw_fail_memory();
-    char *slash = strrchr(folder, '/');
-    if (slash == NULL)
-        return aw_fail(AW_CODE_CONFIG, "the socket's path %s is not absolute", path);
-    slash[slash == folder ? 1 : 0] = '\0';
-    return aw_path_check(folder, geteuid(), 0022);
-}
-
-static aw_result
-address_of(const char *path, struct sockaddr_un *out)
-{
-    memset(out, 0, sizeof(*out));
-    out->sun_family = AF_UNIX;
-    if (strlen(path) >= sizeof(out->sun_path))
-        return aw_fail(AW_CODE_LIMIT, "%s is longer than the %zu octets of a socket's path", path,
-            sizeof(out->sun_path) - 1);
-    memcpy(out->sun_path, path, strlen(path) + 1);
-    return AW_OK;
-}
-
-aw_result
-gate_listen(const char *path, mode_t mode, int *fd)
-{
-    AW_CLEANUP(aw_close) int made = -1;
-    struct sockaddr_un address;
-
-    AW_TRY(address_of(path, &address));
-    AW_TRY(check_folder(path));
-    AW_TRY(remove_stale_socket(&address));
-    made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (made < 0)
-        return aw_fail_errno(AW_CODE_IO, "can't make a socket");
-    /* bind takes the mode from here, so there is no moment in which it is wider. */
-    if (fchmod(made, mode) != 0 ||
-        bind(made, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
-        chmod(path, mode) != 0 || listen(made, GATE_BACKLOG) != 0)
-        return aw_fail_errno(AW_CODE_IO, "can't listen at %s", path);
-    *fd = made;
-    made = -1;
-    return AW_OK;
-}
-
-aw_result
-gate_check_passed(int fd, const char *path)
-{
-    struct sockaddr_un address;
-    socklen_t size = sizeof(address);
-    int listening = 0, type = 0;
-    socklen_t int_size = sizeof(int);
-
-    memset(&address, 0, sizeof(address));
-    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_size) != 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_size) != 0)
-        return aw_fail_errno(AW_CODE_IO, "descriptor %d from the service manager", fd);
-    if (address.sun_family != AF_UNIX || type != SOCK_STREAM || listening == 0 ||
-        strncmp(address.sun_path, path, sizeof(address.sun_path)) != 0)
-        return aw_hint(aw_fail(AW_CODE_CONFIG,
-                           "the service manager's socket is not a stream listening at %s", path),
-            "make ListenStream= of the socket unit and paths in signer.yaml the same");
-    return check_folder(path);
-}
-
-static void
-gate_free(struct gate *gate)
-{
-    aw_close(&gate->listen_fd);
-    aw_close(&gate->stop_fd);
-    pthread_mutex_destroy(&gate->lock);
-    free(gate->connections);
-    free(gate);
-}
-
-static aw_result
-start_acceptor(struct gate *gate)
-{
-    int flags = fcntl(gate->listen_fd, F_GETFL);
-
-    gate->stop_fd = eventfd(0, EFD_CLOEXEC);
-    /* A peer that gives up between poll and accept must not hold the acceptor. */
-    if (gate->stop_fd < 0 || flags < 0 || fcntl(gate->listen_fd, F_SETFL, flags | O_NONBLOCK) != 0)
-        return aw_fail_errno(AW_CODE_IO, "can't start the gate for %s", gate->service->name);
-    errno = pthread_create(&gate->acceptor, NULL, accept_all, gate);
-    if (errno != 0)
-        return aw_fail_errno(AW_CODE_IO, "can't start the gate for %s", gate->service->name);
-    return AW_OK;
-}
-
-aw_result
-gate_start(struct core *core, const struct gate_service *service, int fd, struct gate **out)
-{
-    struct gate *gate = calloc(1, sizeof(*gate));
-
-    if (gate == NULL) {
-        close(fd);
-        return aw_fail_memory();
-    }
-    gate->core = core;
-    gate->service = service;
-    gate->closed = gate->failed = (struct teller)TELLER_INIT;
-    gate->listen_fd = fd;
-    gate->stop_fd = -1;
-    pthread_mutex_init(&gate->lock, NULL);
-    gate->connections = calloc(service->limits.connections, sizeof(*gate->connections));
-    aw_result r = gate->connections == NULL ? aw_fail_memory() : start_acceptor(gate);
-    if (!aw_ok(r)) {
-        gate_free(gate);
-        return r;
-    }
-    *out = gate;
-    return AW_OK;
-}
-
-/* Peers get no more calls in; a call in progress still gets its reply out. */
+/* Peers get no more calls in; what has come already is passed on. No slot is taken any more. */
 static void
 end_connections(struct gate *gate)
 {
-    size_t count = gate->service->limits.connections;
-
     pthread_mutex_lock(&gate->lock);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < gate->count; i++)
         if (gate->connections[i].state == SLOT_OPEN && gate->connections[i].fd >= 0)
             shutdown(gate->connections[i].fd, SHUT_RD);
     pthread_mutex_unlock(&gate->lock);
-    /* The acceptor is gone, so no slot is taken any more, and open ones end without our help. */
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < gate->count; i++) {
         pthread_mutex_lock(&gate->lock);
         bool taken = gate->connections[i].state != SLOT_FREE;
         pthread_mutex_unlock(&gate->lock);
@@ -439,18 +241,24 @@ end_connections(struct gate *gate)
     }
 }
 
-void
-gate_stop(struct gate **slot)
+aw_result
+gate_run(int listen_fd, int core_fd, const struct gate_limits *limits)
 {
-    if (slot == NULL || *slot == NULL)
-        return;
-    struct gate *gate = *slot;
-    uint64_t one = 1;
+    struct gate gate = {.listen_fd = listen_fd,
+        .core_fd = core_fd,
+        .limits = limits,
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+        .count = limits->connections + GATE_CONNECTIONS_SPARE};
+    int flags = fcntl(listen_fd, F_GETFL);
 
-    if (write(gate->stop_fd, &one, sizeof(one)) != sizeof(one))
-        aw_log(AW_LOG_ERROR, "can't wake the gate for %s", gate->service->name);
-    pthread_join(gate->acceptor, NULL);
-    end_connections(gate);
-    gate_free(gate);
-    *slot = NULL;
+    /* A peer that gives up between poll and accept must not hold the acceptor. */
+    if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't use the listening socket");
+    gate.connections = calloc(gate.count, sizeof(*gate.connections));
+    if (gate.connections == NULL)
+        return aw_fail_memory();
+    aw_result r = accept_all(&gate);
+    end_connections(&gate);
+    free(gate.connections);
+    return r;
 }

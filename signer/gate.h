@@ -1,22 +1,24 @@
 /**
  * @file gate.h
- * @brief The signer's door: accepts connections, takes identities, reads calls, sends replies.
+ * @brief The gate: a process that accepts connections and parses what comes, and nothing else.
  *
- * One thread per connection up to named limits. The gate knows framing, limits and identity; what a
- * call means is the handler's. There are two gates, one for applications, one for administrators.
+ * It has a listening socket and a socket to the core; no token, no policy, no files. Each accepted
+ * connection is passed to the core together with one end of a channel (channel.h), through which
+ * the connection's messages then go, parsed. The core takes identities and writes the answers, into
+ * the connection itself. There is one gate for applications and one for administrators.
  */
 #ifndef AW_SIGNER_GATE_H
 #define AW_SIGNER_GATE_H
 
+#include <stddef.h>
+
 #include "common/result.h"
-#include "common/varlink.h"
-#include "signer/core.h"
-#include "signer/peer.h"
 
 /** Limits. */
 enum {
     GATE_CONNECTIONS_MAX = 512,        /**< of one gate */
-    GATE_CONNECTIONS_PER_UID_MAX = 64, /**< of one uid; more are told so and closed at accept */
+    GATE_CONNECTIONS_SPARE = 64,       /**< more that a gate holds, for the core to turn away */
+    GATE_CONNECTIONS_PER_UID_MAX = 64, /**< of one uid; more are told so and closed */
     GATE_IDLE_MS = 60 * 1000,          /**< between two calls */
     GATE_MESSAGE_MS = 10 * 1000,       /**< for one whole call to arrive */
     GATE_SEND_MS = 10 * 1000,          /**< for one whole reply to leave */
@@ -24,10 +26,11 @@ enum {
     GATE_STACK = 512 * 1024,           /**< octets of a connection thread's stack */
 };
 
-/** The limits of a gate. */
+/** The limits of a gate, and of the core where it looks after a gate's connections. */
 struct gate_limits {
-    size_t connections, connections_per_uid;
-    int idle_ms, message_ms, send_ms;
+    size_t connections, connections_per_uid; /**< the core's */
+    int idle_ms, message_ms;                 /**< the gate's */
+    int send_ms;                             /**< the core's, which writes */
 };
 
 /** The limits that the signer's gates have. */
@@ -37,40 +40,12 @@ struct gate_limits {
         .idle_ms = GATE_IDLE_MS, .message_ms = GATE_MESSAGE_MS, .send_ms = GATE_SEND_MS           \
     }
 
-/** What a gate serves. */
-struct gate_service {
-    const char *name; /**< for the log: "applications", "administrators" */
-    /** False: the peer has no business here and is dropped at accept. Must not block. */
-    bool (*admits)(struct core *core, const struct peer *peer);
-    /** Answers one call. */
-    aw_result (*answer)(struct core *core, const struct peer *peer,
-        const struct aw_varlink_call *call, char **reply);
-    /** The error reply to a message that is no call. Uses the thread's last failure. */
-    aw_result (*answer_garbage)(struct core *core, const struct peer *peer, char **reply);
-    /** The error reply to a call whose answer failed, or is too long, and to a peer for which there
-     * is no connection left. Likewise. */
-    aw_result (*answer_failure)(char **reply);
-    struct gate_limits limits;
-};
-
-/** An open gate (struct gate). */
-struct gate;
-
 /**
- * Makes a Unix socket at `path`: the folder must be owned by root or us and not be writable by
- * others; a stale socket is replaced, anything else at the path is refused (attack 97), and so is a
- * socket that somebody listens on; the mode is set before anybody can connect.
+ * Serves until the core ends the conversation on `core_fd` (its end, or what it no longer writes):
+ * then who has connected before is still passed on, calls that have come are, and it returns. One
+ * thread per connection.
+ * @param listen_fd listening, Unix, stream; both descriptors stay the caller's
  */
-AW_MUST_USE aw_result gate_listen(const char *path, mode_t mode, int *fd);
-
-/** Checks a socket that the service manager passed: a listening Unix stream socket at `path`. */
-AW_MUST_USE aw_result gate_check_passed(int fd, const char *path);
-
-/** Starts to accept on `fd`, which it then owns. `service` must outlive it. Release: gate_stop. */
-AW_MUST_USE aw_result gate_start(
-    struct core *core, const struct gate_service *service, int fd, struct gate **out);
-
-/** Stops accepting, lets calls in progress finish, closes, nulls; NULL is allowed. */
-void gate_stop(struct gate **slot);
+AW_MUST_USE aw_result gate_run(int listen_fd, int core_fd, const struct gate_limits *limits);
 
 #endif

@@ -1,4 +1,5 @@
-/* acmeward-signer: opens the core, opens two gates, waits for signals, closes in order. */
+/* acmeward-signer: forks the processes that do what the core must not, opens the core, has the
+ * gates opened, waits for signals, closes in order. */
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
@@ -21,13 +22,15 @@
 #include "common/log.h"
 #include "signer/admin.h"
 #include "signer/application.h"
+#include "signer/connections.h"
 #include "signer/core.h"
-#include "signer/gate.h"
+#include "signer/keeper.h"
 #include "signer/probe.h"
 #include "signer/sockets.h"
+#include "signer/users.h"
 
-/* Descriptors: both gates full, and room for log, ledger, token and files. */
-enum { HOUSEKEEPING_MS = 200, WATCH_MS = 500, DESCRIPTORS = 2 * GATE_CONNECTIONS_MAX + 512 };
+/* Descriptors: two for each connection of both gates, and room for log, ledger, token and files. */
+enum { HOUSEKEEPING_MS = 200, WATCH_MS = 500, DESCRIPTORS = 4 * GATE_CONNECTIONS_MAX + 512 };
 
 static const char usage[] =
     "usage: acmeward-signer [--config FILE] [--check-config | --probe-token [--json]] [--verbose]\n"
@@ -130,54 +133,116 @@ harden_process(void)
     return AW_OK;
 }
 
-/* With the usual 1024, connections could use up what the log and the token need. */
-static void
+/* With the usual 1024, connections could use up what the log and the token need. False: there may
+ * not be as many. Nothing is logged here: children are still to be forked. */
+static bool
 raise_descriptors(void)
 {
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
-        return;
+        return true;
     limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < DESCRIPTORS)
-        aw_log(AW_LOG_WARNING, "at most %lu descriptors, %d would be enough: raise LimitNOFILE",
-            (unsigned long)limit.rlim_cur, DESCRIPTORS);
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == DESCRIPTORS;
 }
 
-struct gates {
-    struct sockets sockets;
-    struct gate *applications;
-    struct gate *administrators;
+/* The processes beside the core. */
+struct children {
+    users *users;
+    keeper *keeper;
 };
 
-/* A gate owns its descriptor from gate_start on. */
-static int
-take(int *fd)
-{
-    int taken = *fd;
-
-    *fd = -1;
-    return taken;
-}
-
+/* Before anything is opened and any thread is started. */
 static aw_result
-open_gates(struct core *core, struct gates *gates)
+start_children(struct children *children)
 {
-    /* Nothing reloads before the gates are open, so the configuration can't change here. */
-    AW_TRY(sockets_open(core->config, &gates->sockets));
-    aw_log(AW_LOG_NOTICE, "applications at %s, administrators at %s",
-        core->config->paths.application_socket, core->config->paths.admin_socket);
-    AW_TRY(gate_start(core, &admin_service, take(&gates->sockets.admin), &gates->administrators));
-    return gate_start(
-        core, &application_service, take(&gates->sockets.application), &gates->applications);
+    AW_TRY(users_start(&children->users));
+    return keeper_start(&children->keeper);
 }
 
 static void
-close_gates(struct gates *gates)
+stop_children(struct children *children)
 {
-    sockets_end(&gates->sockets);
-    gate_stop(&gates->applications);
-    gate_stop(&gates->administrators);
+    keeper_stop(&children->keeper);
+    users_stop(&children->users);
+}
+
+/* Without them nobody can connect, or is known: the service manager starts the signer anew. */
+static aw_result
+check_children(const struct children *children)
+{
+    if (users_gone(children->users) || keeper_gone(children->keeper))
+        return aw_fail(AW_CODE_INTERNAL, "a process of the signer's own has ended");
+    return AW_OK;
+}
+
+/* A gate, as its connections see it. */
+struct door {
+    keeper *keeper;
+    enum keeper_gate gate;
+    connections *connections;
+};
+
+static aw_result
+door_next(void *context, int stop_fd, int *out)
+{
+    const struct door *door = context;
+
+    return keeper_next(door->keeper, door->gate, stop_fd, out);
+}
+
+static void
+door_kill(void *context)
+{
+    const struct door *door = context;
+
+    keeper_kill_gate(door->keeper, door->gate);
+}
+
+/* Nothing reloads before the doors are open, so the configuration can't change here; the paths
+ * never do. */
+static aw_result
+open_door(struct core *core, struct door *door, int *listen_fd)
+{
+    bool applications = door->gate == KEEPER_APPLICATIONS;
+    struct connections_of of = {.core = core,
+        .service = applications ? &application_service : &admin_service,
+        .source = {.next = door_next, .kill = door_kill, .context = door},
+        .path = applications ? core->config->paths.application_socket
+                             : core->config->paths.admin_socket};
+
+    AW_TRY(keeper_open_gate(door->keeper, door->gate, listen_fd));
+    return connections_start(&of, &door->connections);
+}
+
+struct doors {
+    struct sockets sockets;
+    struct door items[KEEPER_GATES];
+};
+
+static aw_result
+open_doors(struct core *core, keeper *k, struct doors *doors)
+{
+    AW_TRY(sockets_open(core->config, &doors->sockets));
+    aw_log(AW_LOG_NOTICE, "applications at %s, administrators at %s",
+        core->config->paths.application_socket, core->config->paths.admin_socket);
+    int *const fds[] = {&doors->sockets.application, &doors->sockets.admin};
+    for (int i = 0; i < KEEPER_GATES; i++)
+        doors->items[i] = (struct door){.keeper = k, .gate = (enum keeper_gate)i};
+    for (int i = KEEPER_GATES; i-- > 0;)
+        AW_TRY(open_door(core, &doors->items[i], fds[i]));
+    return AW_OK;
+}
+
+static void
+close_doors(struct doors *doors)
+{
+    sockets_end(&doors->sockets);
+    for (int i = 0; i < KEEPER_GATES; i++) {
+        if (doors->items[i].keeper != NULL)
+            keeper_retire_gate(doors->items[i].keeper, doors->items[i].gate);
+        connections_stop(&doors->items[i].connections);
+    }
 }
 
 static void
@@ -217,7 +282,7 @@ take_signal(struct core *core, int fd)
 }
 
 static aw_result
-wait_for_end(struct core *core, int signals)
+wait_for_end(struct core *core, const struct children *children, int signals)
 {
     struct pollfd wait = {.fd = signals, .events = POLLIN};
 
@@ -231,6 +296,7 @@ wait_for_end(struct core *core, int signals)
         if (atomic_load(&core->token_gone))
             return aw_hint(aw_fail(AW_CODE_TOKEN_GONE, "the token is gone"),
                 "the service manager starts the signer anew; check the device");
+        AW_TRY(check_children(children));
         AW_TRY(core_housekeep(core));
     }
 }
@@ -302,32 +368,44 @@ block_signals(int *fd)
 }
 
 static aw_result
-serve(const char *config)
+open_core(const char *config, users *who, struct core **core)
 {
-    AW_CLEANUP(core_close) struct core *core = NULL;
-    AW_CLEANUP(aw_close) int signals = -1;
     AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
-    struct gates gates = {.sockets = {.application = -1, .admin = -1}};
-    struct guard guard = {.stop_fd = -1};
+    aw_result r = core_open(config, who, &faults, core);
 
-    AW_TRY(harden_process());
-    raise_descriptors();
-    AW_TRY(block_signals(&signals));
-    aw_result r = core_open(config, &faults, &core);
     for (size_t i = 0; i < faults.count; i++)
         aw_log(AW_LOG_ERROR, "%s:%u:%u: %s", faults.items[i].file, faults.items[i].line,
             faults.items[i].column, faults.items[i].message);
-    AW_TRY(r);
-    r = guard_start(core, &guard);
+    return r;
+}
+
+static aw_result
+serve(const char *config)
+{
+    AW_CLEANUP(stop_children) struct children children = {NULL, NULL};
+    AW_CLEANUP(core_close) struct core *core = NULL;
+    AW_CLEANUP(aw_close) int signals = -1;
+    struct doors doors = {.sockets = {.application = -1, .admin = -1}};
+    struct guard guard = {.stop_fd = -1};
+
+    AW_TRY(harden_process());
+    bool enough = raise_descriptors(); /* the gates need as many */
+    AW_TRY(start_children(&children));
+    if (!enough)
+        aw_log(AW_LOG_WARNING, "there may be fewer than %d descriptors: raise LimitNOFILE",
+            DESCRIPTORS);
+    AW_TRY(block_signals(&signals));
+    AW_TRY(open_core(config, children.users, &core));
+    aw_result r = guard_start(core, &guard);
     if (aw_ok(r))
-        r = open_gates(core, &gates);
+        r = open_doors(core, children.keeper, &doors);
     if (aw_ok(r)) {
         sd_notify(0, "READY=1");
         aw_log(AW_LOG_NOTICE, "ready");
-        r = wait_for_end(core, signals);
+        r = wait_for_end(core, &children, signals);
     }
     sd_notify(0, "STOPPING=1");
-    close_gates(&gates);
+    close_doors(&doors);
     guard_stop(&guard);
     return r;
 }

@@ -1,24 +1,13 @@
 #include "signer/peer.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 /* The kernel's overflow uid and gid: they stand for those that this namespace does not know. */
-enum { OVERFLOW_ID = 65534, LOOKUP_SIZE = 16384 };
-
-void
-peer_look_up(struct peer *peer)
-{
-    struct passwd entry, *found = NULL;
-    char buffer[LOOKUP_SIZE];
-
-    if (getpwuid_r(peer->uid, &entry, buffer, sizeof(buffer), &found) == 0 && found != NULL)
-        snprintf(peer->user, sizeof(peer->user), "%s", found->pw_name);
-}
+enum { OVERFLOW_ID = 65534 };
 
 aw_result
 peer_from_fd(int fd, struct peer *out)

@@ -24,7 +24,7 @@ struct peer {
     uid_t uid;
     gid_t groups[POLICY_SUBJECT_GROUPS_MAX]; /**< primary group first */
     size_t group_count;
-    char user[PEER_USER_SIZE]; /**< the uid's number until peer_look_up, then its name */
+    char user[PEER_USER_SIZE]; /**< the uid's number until its name is known (users.h) */
 };
 
 /** Administrators' roles, each with the powers of those before it. */
@@ -62,9 +62,6 @@ AW_MUST_USE aw_result peer_from_fd(int fd, struct peer *out);
 
 /** The peer as a policy's subject; it borrows from `peer`. */
 struct policy_subject peer_subject(const struct peer *peer);
-
-/** Puts the name of the uid into peer->user, if there is one. Asks NSS: may block. */
-void peer_look_up(struct peer *peer);
 
 /** The peer's highest role. */
 enum peer_role peer_role_of(const struct peer *peer, const struct peer_roles *roles);

@@ -5,8 +5,20 @@
 #ifndef AW_SIGNER_SOCKETS_H
 #define AW_SIGNER_SOCKETS_H
 
+#include <sys/types.h>
+
 #include "common/config.h"
 #include "common/result.h"
+
+/**
+ * Makes a Unix socket at `path`: the folder must be owned by root or us and not be writable by
+ * others; a stale socket is replaced, anything else at the path is refused (attack 97), and so is a
+ * socket that somebody listens on; the mode is set before anybody can connect.
+ */
+AW_MUST_USE aw_result sockets_listen(const char *path, mode_t mode, int *fd);
+
+/** Checks a socket that the service manager passed: a listening Unix stream socket at `path`. */
+AW_MUST_USE aw_result sockets_check_passed(int fd, const char *path);
 
 /** The sockets; -1 where there is none. */
 struct sockets {

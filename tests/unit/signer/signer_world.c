@@ -195,7 +195,7 @@ world_open(struct world *w)
 {
     struct aw_faults faults = {0};
 
-    aw_result r = core_open(w->config, &faults, &w->core);
+    aw_result r = core_open(w->config, NULL, &faults, &w->core);
     if (faults.total > 0)
         aw_faults_print(&faults, stderr);
     aw_faults_free(&faults);

@@ -12,7 +12,7 @@
 #define TESTS_SIGNER_WORLD_H
 
 #include "signer/authorize.h"
-#include "signer/gate.h"
+#include "signer/connections.h"
 #include "tests/unit/csr/csr_builder.h"
 #include "tests/unit/pkcs11/softhsm.h"
 

@@ -353,7 +353,7 @@ static void
 expect_start(struct world *w, const char *row, enum aw_code code, const char *text)
 {
     AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
-    aw_result r = core_open(w->config, &faults, &w->core);
+    aw_result r = core_open(w->config, NULL, &faults, &w->core);
 
     if (r.code != code || strstr(aw_error_last()->message, text) == NULL)
         fail_msg("%s: %s %s", row, aw_code_tag(r.code), aw_error_last()->message);

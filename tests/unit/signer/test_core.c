@@ -86,7 +86,7 @@ static void
 expect_no_start(struct world *w, const char *row, enum aw_code code, const char *part)
 {
     AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
-    aw_result r = core_open(w->config, &faults, &w->core);
+    aw_result r = core_open(w->config, NULL, &faults, &w->core);
 
     if (r.code != code || w->core != NULL || strstr(aw_error_last()->message, part) == NULL)
         fail_msg("%s: %s %s", row, aw_code_tag(r.code), aw_ok(r) ? "" : aw_error_last()->message);
@@ -167,7 +167,7 @@ there_is_one_signer(void **state)
     struct core *second = NULL;
 
     world_open(w);
-    assert_int_equal(core_open(w->config, &faults, &second).code, AW_CODE_BUSY);
+    assert_int_equal(core_open(w->config, NULL, &faults, &second).code, AW_CODE_BUSY);
     assert_null(second);
 }
 

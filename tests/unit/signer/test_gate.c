@@ -1,4 +1,5 @@
-/* The gate: who gets in, how many, for how long, and what is answered. */
+/* A gate and the core's side of it, in one process: who gets in, how many, for how long, and what
+ * is answered. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,163 +24,7 @@
 #include <unistd.h>
 
 #include "common/io.h"
-#include "signer/gate.h"
-
-/* Nobody waits longer than this for what must come. */
-enum { PATIENCE_MS = 20000, LONG_MS = 60000 };
-
-#define CALL "{\"method\":\"org.example.Test." /* and a name, "\"}" */
-
-/* A service whose methods are the cases. */
-
-static atomic_bool admitted = true;
-static atomic_int answered;
-static sem_t entered, released;
-static char user[PEER_USER_SIZE];
-
-static bool
-admits(struct core *core, const struct peer *peer)
-{
-    assert_null(core);
-    assert_int_equal(peer->uid == 65534, 0);
-    return admitted;
-}
-
-static aw_result
-answer(struct core *core, const struct peer *peer, const struct aw_varlink_call *call, char **reply)
-{
-    const char *name = strrchr(call->method, '.') + 1;
-
-    (void)core;
-    atomic_fetch_add(&answered, 1);
-    if (strcmp(name, "Fail") == 0)
-        return aw_fail(AW_CODE_MEMORY, "no memory");
-    if (strcmp(name, "Wait") == 0) {
-        sem_post(&entered);
-        sem_wait(&released);
-    }
-    if (strcmp(name, "Long") == 0)
-        return aw_format(reply, "{\"parameters\":{\"x\":\"%0*d\"}}", AW_VARLINK_MAX_MESSAGE, 1);
-    if (strcmp(name, "Large") == 0)
-        return aw_format(reply, "{\"parameters\":{\"x\":\"%0*d\"}}", 200000, 1);
-    if (strcmp(name, "Who") == 0)
-        snprintf(user, sizeof(user), "%s", peer->user);
-    return aw_format(reply, "{\"parameters\":{}}");
-}
-
-static aw_result
-answer_garbage(struct core *core, const struct peer *peer, char **reply)
-{
-    assert_null(core);
-    assert_non_null(peer);
-    return aw_format(reply, "{\"error\":\"garbage\"}");
-}
-
-static aw_result
-answer_failure(char **reply)
-{
-    return aw_format(reply, "{\"error\":\"failure\"}");
-}
-
-static const struct gate_service usual = {
-    .name = "tests",
-    .admits = admits,
-    .answer = answer,
-    .answer_garbage = answer_garbage,
-    .answer_failure = answer_failure,
-    .limits = {8, 8, LONG_MS, LONG_MS, LONG_MS},
-};
-
-struct fixture {
-    char folder[64], path[96];
-    struct gate_service service;
-    struct gate *gate;
-};
-
-static void
-start(struct fixture *f)
-{
-    int fd = -1;
-
-    if (!aw_ok(gate_listen(f->path, 0666, &fd)) ||
-        !aw_ok(gate_start(NULL, &f->service, fd, &f->gate)))
-        fail_msg("%s", aw_error_last()->message);
-}
-
-static int
-setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-
-    assert_non_null(f);
-    snprintf(f->folder, sizeof(f->folder), "/tmp/aw-gate-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
-    assert_int_equal(chmod(f->folder, 0755), 0);
-    snprintf(f->path, sizeof(f->path), "%s/sock", f->folder);
-    f->service = usual;
-    admitted = true;
-    answered = 0;
-    sem_init(&entered, 0, 0);
-    sem_init(&released, 0, 0);
-    signal(SIGPIPE, SIG_IGN);
-    *state = f;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    gate_stop(&f->gate);
-    unlink(f->path);
-    assert_int_equal(rmdir(f->folder), 0);
-    free(f);
-    return 0;
-}
-
-/* The other end. */
-
-static int
-dial(const struct fixture *f)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    memcpy(address.sun_path, f->path, strlen(f->path) + 1);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    return fd;
-}
-
-static void
-say(int fd, const char *text)
-{
-    assert_int_equal(send(fd, text, strlen(text) + 1, MSG_NOSIGNAL), strlen(text) + 1);
-}
-
-/* Reads to a NUL or the end; true when the message is `expected` ("" is the end). */
-static bool
-hears(int fd, const char *expected)
-{
-    char buffer[512] = "";
-    size_t size = 0;
-
-    for (;;) {
-        struct pollfd wait = {.fd = fd, .events = POLLIN};
-
-        assert_int_equal(poll(&wait, 1, PATIENCE_MS), 1);
-        ssize_t got = recv(fd, buffer + size, 1, 0);
-        if (got <= 0 || buffer[size] == '\0')
-            break;
-        if (size + 2 < sizeof(buffer))
-            size++;
-    }
-    buffer[size] = '\0';
-    return strcmp(buffer, expected) == 0;
-}
-
-#define GOOD "{\"parameters\":{}}"
+#include "gate_fixture.h"
 
 /* Answers. */
 
@@ -199,20 +44,20 @@ every_message_gets_its_answer(void **state)
         {"a handler that fails", CALL "Fail\"}", "{\"error\":\"failure\"}", false},
         {"a reply that is too long", CALL "Long\"}", "{\"error\":\"failure\"}", false},
     };
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
 
-    start(f);
-    int fd = dial(f);
+    gate_fixture_start(f);
+    int fd = gate_dial(f);
     for (size_t i = 0; i < AW_COUNT(rows); i++) {
-        say(fd, rows[i].message);
-        if (!hears(fd, rows[i].answer))
+        gate_say(fd, rows[i].message);
+        if (!gate_hears(fd, rows[i].answer))
             fail_msg("%s: another answer", rows[i].name);
     }
-    say(fd, CALL "Who\"}");
-    assert_true(hears(fd, GOOD));
+    gate_say(fd, CALL "Who\"}");
+    assert_true(gate_hears(fd, GOOD));
     const struct passwd *me = getpwuid(geteuid());
     if (me != NULL)
-        assert_string_equal(user, me->pw_name);
+        assert_string_equal(gate_user, me->pw_name);
     close(fd);
 }
 
@@ -220,18 +65,18 @@ every_message_gets_its_answer(void **state)
 static void
 attacks_15b_and_105_writes_are_no_messages(void **state)
 {
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
     const char call[] = CALL "Good\"}";
 
-    start(f);
-    int fd = dial(f);
+    gate_fixture_start(f);
+    int fd = gate_dial(f);
     assert_int_equal(
         send(fd, CALL "Good\"}\0" CALL "Good\"}", 2 * sizeof(call), 0), 2 * sizeof(call));
-    assert_true(hears(fd, GOOD));
-    assert_true(hears(fd, GOOD));
+    assert_true(gate_hears(fd, GOOD));
+    assert_true(gate_hears(fd, GOOD));
     for (size_t i = 0; i < sizeof(call); i++)
         assert_int_equal(send(fd, &call[i], 1, MSG_NOSIGNAL), 1);
-    assert_true(hears(fd, GOOD));
+    assert_true(gate_hears(fd, GOOD));
     close(fd);
 }
 
@@ -239,12 +84,12 @@ attacks_15b_and_105_writes_are_no_messages(void **state)
 static void
 attacks_15a_and_105_a_message_that_never_ends(void **state)
 {
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
     char block[4096];
     int sent = 0;
 
-    start(f);
-    int fd = dial(f);
+    gate_fixture_start(f);
+    int fd = gate_dial(f);
     memset(block, 'x', sizeof(block));
     while (sent <= AW_VARLINK_MAX_MESSAGE) {
         ssize_t size = send(fd, block, sizeof(block), MSG_NOSIGNAL);
@@ -252,23 +97,23 @@ attacks_15a_and_105_a_message_that_never_ends(void **state)
             break;
         sent += (int)size;
     }
-    assert_true(hears(fd, "{\"error\":\"garbage\"}"));
-    assert_true(hears(fd, ""));
+    assert_true(gate_hears(fd, "{\"error\":\"garbage\"}"));
+    assert_true(gate_hears(fd, ""));
     close(fd);
-    assert_int_equal(answered, 0);
+    assert_int_equal(gate_answered, 0);
 }
 
 static void
 a_message_that_is_cut_off(void **state)
 {
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
 
-    start(f);
-    int fd = dial(f);
+    gate_fixture_start(f);
+    int fd = gate_dial(f);
     assert_int_equal(send(fd, "{\"met", 5, MSG_NOSIGNAL), 5);
     assert_int_equal(shutdown(fd, SHUT_WR), 0);
-    assert_true(hears(fd, "{\"error\":\"garbage\"}"));
-    assert_true(hears(fd, ""));
+    assert_true(gate_hears(fd, "{\"error\":\"garbage\"}"));
+    assert_true(gate_hears(fd, ""));
     close(fd);
 }
 
@@ -277,32 +122,33 @@ a_message_that_is_cut_off(void **state)
 static void
 who_has_no_business_is_dropped_at_accept(void **state)
 {
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
 
-    admitted = false;
-    start(f);
-    int fd = dial(f);
+    gate_admits = false;
+    gate_fixture_start(f);
+    int fd = gate_dial(f);
     send(fd, CALL "Good\"}", sizeof(CALL "Good\"}"), MSG_NOSIGNAL);
-    assert_true(hears(fd, ""));
+    assert_true(gate_hears(fd, ""));
     close(fd);
-    assert_int_equal(answered, 0);
+    assert_int_equal(gate_answered, 0);
 }
 
 /* The gate may have closed it by now. */
 static bool
 is_served(int fd)
 {
-    return send(fd, CALL "Good\"}", sizeof(CALL "Good\"}"), MSG_NOSIGNAL) > 0 && hears(fd, GOOD);
+    return send(fd, CALL "Good\"}", sizeof(CALL "Good\"}"), MSG_NOSIGNAL) > 0 &&
+           gate_hears(fd, GOOD);
 }
 
 /* Takes connections until one is closed by the gate; gives how many stayed. */
 static int
-fill(const struct fixture *f, int *fds, int most)
+fill(const struct gate_fixture *f, int *fds, int most)
 {
     int count = 0;
 
     for (; count < most; count++) {
-        fds[count] = dial(f);
+        fds[count] = gate_dial(f);
         if (!is_served(fds[count]))
             break;
     }
@@ -317,13 +163,13 @@ limits_hold_and_what_is_closed_is_free_again(void **state)
         size_t connections, per_uid;
         int expected;
     } rows[] = {{"in all", 3, 64, 3}, {"of a uid", 64, 2, 2}};
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
     int fds[65];
 
     for (size_t i = 0; i < AW_COUNT(rows); i++) {
         f->service.limits.connections = rows[i].connections;
         f->service.limits.connections_per_uid = rows[i].per_uid;
-        start(f);
+        gate_fixture_start(f);
         if (fill(f, fds, 64) != rows[i].expected)
             fail_msg("%s: another number of connections", rows[i].name);
         close(fds[rows[i].expected]);
@@ -331,7 +177,7 @@ limits_hold_and_what_is_closed_is_free_again(void **state)
         /* The slot is free once its thread has seen the end. */
         bool again = false;
         for (int tries = 0; tries < 1000 && !again; tries++) {
-            fds[0] = dial(f);
+            fds[0] = gate_dial(f);
             again = is_served(fds[0]);
             if (!again)
                 close(fds[0]);
@@ -339,7 +185,7 @@ limits_hold_and_what_is_closed_is_free_again(void **state)
         assert_true(again);
         for (int j = 0; j < rows[i].expected; j++)
             close(fds[j]);
-        gate_stop(&f->gate);
+        gate_fixture_end(f);
     }
 }
 
@@ -347,18 +193,18 @@ limits_hold_and_what_is_closed_is_free_again(void **state)
 static void
 attack_106_who_is_turned_away_is_told(void **state)
 {
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
 
     f->service.limits.connections_per_uid = 0;
-    start(f);
-    int fd = dial(f);
-    assert_true(hears(fd, "{\"error\":\"failure\"}") && hears(fd, ""));
+    gate_fixture_start(f);
+    int fd = gate_dial(f);
+    assert_true(gate_hears(fd, "{\"error\":\"failure\"}") && gate_hears(fd, ""));
     close(fd);
 }
 
-/* In a child of another uid: 0 when a call is answered. */
+/* In a child of another uid: 0 when a call is gate_answered. */
 static int
-call_as(const struct fixture *f, uid_t uid)
+call_as(const struct gate_fixture *f, uid_t uid)
 {
     pid_t child = fork();
 
@@ -385,13 +231,13 @@ call_as(const struct fixture *f, uid_t uid)
 static void
 attack_106_one_uid_takes_all_connections(void **state)
 {
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
     int fds[65];
 
     if (geteuid() != 0)
         skip();
     f->service.limits.connections_per_uid = 4;
-    start(f);
+    gate_fixture_start(f);
     assert_int_equal(fill(f, fds, 64), 4);
     assert_int_equal(call_as(f, 1), 0);
     assert_int_equal(call_as(f, 2), 0);
@@ -406,17 +252,17 @@ attack_106_one_uid_takes_all_connections(void **state)
 static void
 an_idle_connection_is_closed(void **state)
 {
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
 
     f->service.limits.idle_ms = 30;
-    start(f);
-    int fd = dial(f);
-    assert_true(hears(fd, ""));
+    gate_fixture_start(f);
+    int fd = gate_dial(f);
+    assert_true(gate_hears(fd, ""));
     close(fd);
-    fd = dial(f);
-    say(fd, CALL "Good\"}");
-    assert_true(hears(fd, GOOD));
-    assert_true(hears(fd, ""));
+    fd = gate_dial(f);
+    gate_say(fd, CALL "Good\"}");
+    assert_true(gate_hears(fd, GOOD));
+    assert_true(gate_hears(fd, ""));
     close(fd);
 }
 
@@ -424,19 +270,19 @@ an_idle_connection_is_closed(void **state)
 static void
 attack_105_one_octet_at_a_time(void **state)
 {
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
     bool closed = false;
 
     f->service.limits.message_ms = 60;
-    start(f);
-    int fd = dial(f);
+    gate_fixture_start(f);
+    int fd = gate_dial(f);
     for (int i = 0; i < 2000 && !closed; i++) {
         struct pollfd wait = {.fd = fd, .events = POLLIN};
 
         closed = send(fd, " ", 1, MSG_NOSIGNAL) != 1 || poll(&wait, 1, 10) == 1;
     }
     assert_true(closed);
-    assert_int_equal(answered, 0);
+    assert_int_equal(gate_answered, 0);
     close(fd);
 }
 
@@ -444,13 +290,13 @@ attack_105_one_octet_at_a_time(void **state)
 static void
 a_peer_that_does_not_read_loses_its_slot(void **state)
 {
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
     int fds[9];
 
     f->service.limits.connections = 1;
     f->service.limits.send_ms = 50;
-    start(f);
-    int deaf = dial(f);
+    gate_fixture_start(f);
+    int deaf = gate_dial(f);
     for (int i = 0; i < 50; i++)
         if (send(deaf, CALL "Large\"}", sizeof(CALL "Large\"}"), MSG_NOSIGNAL) <= 0)
             break;
@@ -472,31 +318,31 @@ a_peer_that_does_not_read_loses_its_slot(void **state)
 static void *
 stop(void *context)
 {
-    struct fixture *f = context;
+    struct gate_fixture *f = context;
 
-    gate_stop(&f->gate);
+    gate_fixture_end(f);
     return NULL;
 }
 
 static void
 calls_in_progress_are_answered_at_the_end(void **state)
 {
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
     pthread_t stopper;
     int fds[4];
 
-    start(f);
+    gate_fixture_start(f);
     for (int i = 0; i < 4; i++) {
-        fds[i] = dial(f);
-        say(fds[i], CALL "Wait\"}");
-        sem_wait(&entered);
+        fds[i] = gate_dial(f);
+        gate_say(fds[i], CALL "Wait\"}");
+        sem_wait(&gate_entered);
     }
     assert_int_equal(pthread_create(&stopper, NULL, stop, f), 0);
     for (int i = 0; i < 4; i++)
-        sem_post(&released);
+        sem_post(&gate_released);
     for (int i = 0; i < 4; i++) {
-        assert_true(hears(fds[i], GOOD));
-        assert_true(hears(fds[i], ""));
+        assert_true(gate_hears(fds[i], GOOD));
+        assert_true(gate_hears(fds[i], ""));
         close(fds[i]);
     }
     pthread_join(stopper, NULL);
@@ -506,15 +352,15 @@ calls_in_progress_are_answered_at_the_end(void **state)
 static void
 who_called_before_the_end_is_answered(void **state)
 {
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
 
     for (int i = 0; i < 40; i++) {
-        start(f);
-        int fd = dial(f);
-        say(fd, CALL "Good\"}");
-        gate_stop(&f->gate);
-        assert_true(hears(fd, GOOD));
-        assert_true(hears(fd, ""));
+        gate_fixture_start(f);
+        int fd = gate_dial(f);
+        gate_say(fd, CALL "Good\"}");
+        gate_fixture_end(f);
+        assert_true(gate_hears(fd, GOOD));
+        assert_true(gate_hears(fd, ""));
         close(fd);
     }
 }
@@ -535,14 +381,14 @@ count_descriptors(void)
 static void *
 call_often(void *context)
 {
-    const struct fixture *f = context;
+    const struct gate_fixture *f = context;
 
     for (int i = 0; i < 30; i++) {
-        int fd = dial(f);
+        int fd = gate_dial(f);
 
         for (int j = 0; j < 3; j++) {
-            say(fd, CALL "Good\"}");
-            assert_true(hears(fd, GOOD));
+            gate_say(fd, CALL "Good\"}");
+            assert_true(gate_hears(fd, GOOD));
         }
         close(fd);
     }
@@ -552,28 +398,28 @@ call_often(void *context)
 static void
 no_descriptor_is_left_behind(void **state)
 {
-    struct fixture *f = *state;
+    struct gate_fixture *f = *state;
     pthread_t threads[8];
     int before = count_descriptors();
 
     f->service.limits = (struct gate_limits){64, 64, LONG_MS, LONG_MS, LONG_MS};
-    start(f);
+    gate_fixture_start(f);
     for (size_t i = 0; i < AW_COUNT(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, call_often, f), 0);
     for (size_t i = 0; i < AW_COUNT(threads); i++)
         pthread_join(threads[i], NULL);
-    admitted = false;
+    gate_admits = false;
     for (int i = 0; i < 20; i++) {
-        int fd = dial(f);
-        assert_true(hears(fd, ""));
+        int fd = gate_dial(f);
+        assert_true(gate_hears(fd, ""));
         close(fd);
     }
-    gate_stop(&f->gate);
+    gate_fixture_end(f);
     assert_int_equal(count_descriptors(), before);
-    assert_int_equal(answered, 8 * 30 * 3);
+    assert_int_equal(gate_answered, 8 * 30 * 3);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, gate_fixture_setup, gate_fixture_teardown)
 
 int
 main(void)

@@ -18,6 +18,7 @@
 
 #include "policy/system.h"
 #include "signer/peer.h"
+#include "signer/users.h"
 
 static void
 the_kernel_says_who_it_is(void **state)
@@ -38,7 +39,7 @@ the_kernel_says_who_it_is(void **state)
         assert_int_equal(peer.groups[1 + i], groups[i]);
     snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
     assert_string_equal(peer.user, number);
-    peer_look_up(&peer);
+    users_name_of(NULL, peer.uid, peer.user, sizeof(peer.user));
     const struct passwd *me = getpwuid(geteuid());
     assert_string_equal(peer.user, me == NULL ? number : me->pw_name);
     struct policy_subject subject = peer_subject(&peer);
@@ -54,7 +55,7 @@ a_uid_without_a_name_keeps_its_number(void **state)
     struct peer peer = {.uid = 3999999999u, .user = "3999999999"};
 
     (void)state;
-    peer_look_up(&peer);
+    users_name_of(NULL, peer.uid, peer.user, sizeof(peer.user));
     assert_string_equal(peer.user, "3999999999");
 }
 

@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "common/io.h"
-#include "signer/gate.h"
 #include "signer/sockets.h"
 
 struct fixture {
@@ -195,7 +194,7 @@ check_listen(const struct fixture *f, size_t i)
     int kept = rows[i].before(f), fd = -1;
 
     lstat(f->path, &before);
-    aw_result r = gate_listen(f->path, 0640, &fd);
+    aw_result r = sockets_listen(f->path, 0640, &fd);
     if (r.code != rows[i].code ||
         (rows[i].part != NULL && strstr(aw_error_last()->message, rows[i].part) == NULL))
         fail_msg("%s: %s %s", rows[i].name, aw_code_tag(r.code),
@@ -231,14 +230,14 @@ odd_paths(void **state)
     int fd = -1;
 
     snprintf(path, sizeof(path), "%s/%0150d", f->folder, 1);
-    assert_int_equal(gate_listen(path, 0600, &fd).code, AW_CODE_LIMIT);
-    assert_int_equal(gate_listen("sock", 0600, &fd).code, AW_CODE_CONFIG);
+    assert_int_equal(sockets_listen(path, 0600, &fd).code, AW_CODE_LIMIT);
+    assert_int_equal(sockets_listen("sock", 0600, &fd).code, AW_CODE_CONFIG);
     snprintf(path, sizeof(path), "%s/none/sock", f->folder);
-    assert_int_equal(gate_listen(path, 0600, &fd).code, AW_CODE_NOT_FOUND);
+    assert_int_equal(sockets_listen(path, 0600, &fd).code, AW_CODE_NOT_FOUND);
     snprintf(link, sizeof(link), "%s/link", f->folder);
     assert_int_equal(symlink(f->folder, link), 0);
     snprintf(path, sizeof(path), "%s/sock", link);
-    assert_int_equal(gate_listen(path, 0600, &fd).code, AW_CODE_PERMISSION);
+    assert_int_equal(sockets_listen(path, 0600, &fd).code, AW_CODE_PERMISSION);
     assert_int_equal(fd, -1);
 }
 
@@ -337,7 +336,7 @@ a_passed_socket_is_looked_at(void **state)
         setup(&own);
         const struct fixture *f = own;
         int fd = passed[i].make(f);
-        aw_result r = gate_check_passed(fd, f->path);
+        aw_result r = sockets_check_passed(fd, f->path);
         if (r.code != passed[i].code)
             fail_msg("%s: %s", passed[i].name, aw_code_tag(r.code));
         close(fd);
@@ -352,7 +351,7 @@ a_passed_socket_in_a_loose_folder(void **state)
     int fd = passed_right(f);
 
     assert_int_equal(chmod(f->folder, 0777), 0);
-    assert_int_equal(gate_check_passed(fd, f->path).code, AW_CODE_PERMISSION);
+    assert_int_equal(sockets_check_passed(fd, f->path).code, AW_CODE_PERMISSION);
     close(fd);
 }
 

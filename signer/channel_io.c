@@ -1,0 +1,219 @@
+/* Channels: how messages and descriptors are sent and taken. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "signer/channel.h"
+
+/* What stands before each body. */
+struct header {
+    uint32_t kind;
+    uint32_t size;
+};
+
+enum { PASSED = 2 }; /* descriptors of an arrival */
+
+static aw_result
+closed(void)
+{
+    return aw_fail(AW_CODE_CLOSED, "the other end of the channel is closed");
+}
+
+static bool
+is_closed(int error)
+{
+    return error == EPIPE || error == ECONNRESET || error == ENOTCONN;
+}
+
+/* Takes `sent` octets off the front. */
+static void
+advance(struct msghdr *what, size_t sent)
+{
+    for (; what->msg_iovlen > 0 && sent >= what->msg_iov->iov_len; what->msg_iovlen--)
+        sent -= (what->msg_iov++)->iov_len;
+    if (what->msg_iovlen > 0) {
+        what->msg_iov->iov_base = (char *)what->msg_iov->iov_base + sent;
+        what->msg_iov->iov_len -= sent;
+    }
+}
+
+aw_result
+channel_send(int fd, const struct channel_message *message)
+{
+    struct header header = {message->kind, (uint32_t)message->size};
+    struct iovec parts[] = {{&header, sizeof(header)}, {message->data, message->size}};
+    struct msghdr what = {.msg_iov = parts, .msg_iovlen = AW_COUNT(parts)};
+
+    while (what.msg_iovlen > 0) {
+        ssize_t sent = sendmsg(fd, &what, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0)
+            return is_closed(errno) ? closed() : aw_fail_errno(AW_CODE_IO, "can't tell the core");
+        advance(&what, (size_t)sent);
+    }
+    return AW_OK;
+}
+
+static aw_result
+late(void)
+{
+    return aw_fail(AW_CODE_MISMATCH, "a gate began a message and did not end it");
+}
+
+/* All of `size`; AW_CODE_CLOSED at an end before the first octet. */
+static aw_result
+receive_all(int fd, void *out, size_t size, int64_t deadline)
+{
+    for (size_t got = 0; got < size;) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+        ssize_t part = recv(fd, (char *)out + got, size - got, MSG_DONTWAIT);
+
+        if (part > 0) {
+            got += (size_t)part;
+            continue;
+        }
+        if (part == 0 || is_closed(errno))
+            return got == 0 ? closed() : late();
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN)
+            return aw_fail_errno(AW_CODE_MISMATCH, "a gate's channel can't be read");
+        int64_t left = deadline - aw_now_ms();
+        if (left <= 0 || (poll(&wait, 1, (int)left) < 0 && errno != EINTR))
+            return late();
+    }
+    return AW_OK;
+}
+
+static aw_result
+wait_for_message(int fd)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+    while (poll(&wait, 1, -1) < 0)
+        if (errno != EINTR)
+            return aw_fail_errno(AW_CODE_IO, "can't wait for a gate");
+    return AW_OK;
+}
+
+static aw_result
+receive_body(int fd, const struct header *header, int64_t deadline, struct channel_message *out)
+{
+    if ((header->kind != CHANNEL_CALL && header->kind != CHANNEL_GARBAGE) ||
+        header->size > CHANNEL_BODY_MAX)
+        return aw_fail(AW_CODE_MISMATCH, "a gate began what is no message");
+    out->kind = (enum channel_kind)header->kind;
+    out->size = header->size;
+    out->data = malloc(out->size + 1);
+    if (out->data == NULL)
+        return aw_fail_memory();
+    out->data[out->size] = '\0';
+    aw_result r = receive_all(fd, out->data, out->size, deadline);
+    return r.code == AW_CODE_CLOSED ? late() : r;
+}
+
+aw_result
+channel_receive(int fd, int message_ms, struct channel_message *out)
+{
+    struct header header = {0, 0};
+
+    *out = (struct channel_message){.data = NULL};
+    AW_TRY(wait_for_message(fd));
+    int64_t deadline = aw_now_ms() + message_ms;
+    AW_TRY(receive_all(fd, &header, sizeof(header), deadline));
+    aw_result r = receive_body(fd, &header, deadline, out);
+    if (!aw_ok(r))
+        channel_message_free(out);
+    return r;
+}
+
+/* Arrivals. */
+
+union control {
+    char octets[CMSG_SPACE(PASSED * sizeof(int))];
+    struct cmsghdr align;
+};
+
+aw_result
+channel_pass(int socket, int connection, int channel)
+{
+    const int fds[PASSED] = {connection, channel};
+    char octet = 'c';
+    union control control = {.octets = {0}};
+    struct iovec part = {&octet, 1};
+    struct msghdr what = {.msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = control.octets,
+        .msg_controllen = sizeof(control.octets)};
+    struct cmsghdr *passed = CMSG_FIRSTHDR(&what);
+
+    passed->cmsg_level = SOL_SOCKET;
+    passed->cmsg_type = SCM_RIGHTS;
+    passed->cmsg_len = CMSG_LEN(sizeof(fds));
+    memcpy(CMSG_DATA(passed), fds, sizeof(fds));
+    while (sendmsg(socket, &what, MSG_NOSIGNAL) < 0)
+        if (errno != EINTR)
+            return is_closed(errno) ? closed() : aw_fail_errno(AW_CODE_IO, "can't reach the core");
+    return AW_OK;
+}
+
+/* Whatever came is ours to close, wanted or not. */
+static size_t
+take_descriptors(struct msghdr *what, int fds[PASSED])
+{
+    size_t count = 0;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(what); c != NULL; c = CMSG_NXTHDR(what, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t here = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < here; i++) {
+            int fd = -1;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+            if (count < PASSED)
+                fds[count++] = fd;
+            else
+                close(fd);
+        }
+    }
+    return count;
+}
+
+aw_result
+channel_take(int socket, int *connection, int *channel)
+{
+    int fds[PASSED] = {-1, -1};
+    char octets[2];
+    union control control;
+    struct iovec part = {octets, sizeof(octets)};
+    struct msghdr what = {.msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = control.octets,
+        .msg_controllen = sizeof(control.octets)};
+    ssize_t size;
+
+    do
+        size = recvmsg(socket, &what, MSG_CMSG_CLOEXEC);
+    while (size < 0 && errno == EINTR);
+    if (size == 0 || (size < 0 && is_closed(errno)))
+        return closed();
+    if (size < 0)
+        return aw_fail_errno(AW_CODE_IO, "can't take a connection from a gate");
+    size_t count = take_descriptors(&what, fds);
+    *connection = fds[0];
+    *channel = fds[1];
+    if (size == 1 && octets[0] == 'c' && count == PASSED && (what.msg_flags & MSG_CTRUNC) == 0)
+        return AW_OK;
+    aw_close(connection);
+    aw_close(channel);
+    if (size == 1 && octets[0] == 'c' && count < PASSED && (what.msg_flags & MSG_CTRUNC) != 0)
+        return aw_fail(AW_CODE_BUSY, "no descriptors are left for a connection");
+    return aw_fail(AW_CODE_MISMATCH, "a gate passed something else than a connection");
+}

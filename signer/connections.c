@@ -1,0 +1,457 @@
+#include "signer/connections.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "common/log.h"
+#include "signer/channel.h"
+#include "signer/teller.h"
+#include "signer/users.h"
+
+enum { LAST_ARRIVALS_MS = 10 * 1000 }; /* that a gate has for what it passes at the end */
+
+/* A connection. Its thread ends by itself and is joined by the next that needs a slot, or by
+ * connections_stop: when that returns, no thread is left that could use the core. */
+struct connection {
+    connections *all;
+    enum { SLOT_FREE, SLOT_OPEN, SLOT_ENDED } state;
+    struct peer peer;
+    int channel;               /* from the gate */
+    aw_varlink_stream *stream; /* to the peer, which is written only */
+    pthread_t thread;
+};
+
+struct connections {
+    struct connections_of of;
+    char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
+    int stop_fd; /* an eventfd */
+    pthread_t taker;
+    pthread_mutex_t lock; /* guards the states */
+    struct connection *slots;
+    struct teller closed; /* connections closed at accept */
+    struct teller failed; /* connections and calls that failed */
+};
+
+static struct connection *
+find_slot(connections *c, uid_t uid)
+{
+    const struct gate_limits *limits = &c->of.service->limits;
+    struct connection *found = NULL;
+    size_t of_uid = 0;
+
+    for (size_t i = 0; i < limits->connections; i++) {
+        struct connection *slot = &c->slots[i];
+
+        if (slot->state == SLOT_ENDED) {
+            pthread_join(slot->thread, NULL); /* it has left the lock: it ends at once */
+            slot->state = SLOT_FREE;
+        }
+        if (slot->state == SLOT_FREE)
+            found = found == NULL ? slot : found;
+        else if (slot->peer.uid == uid)
+            of_uid++;
+    }
+    return of_uid < limits->connections_per_uid ? found : NULL;
+}
+
+/* Finds a slot under the limits; NULL when one of them is reached. */
+static struct connection *
+enter(connections *c, const struct peer *peer)
+{
+    pthread_mutex_lock(&c->lock);
+    struct connection *slot = find_slot(c, peer->uid);
+    if (slot != NULL)
+        *slot = (struct connection){.all = c, .state = SLOT_OPEN, .peer = *peer, .channel = -1};
+    pthread_mutex_unlock(&c->lock);
+    return slot;
+}
+
+static void
+leave(struct connection *slot, int state)
+{
+    pthread_mutex_lock(&slot->all->lock);
+    slot->state = state;
+    pthread_mutex_unlock(&slot->all->lock);
+}
+
+/* Calls. */
+
+static aw_result
+send_reply(struct connection *slot, const char *reply)
+{
+    const struct gate_service *service = slot->all->of.service;
+    AW_CLEANUP(aw_free) char *shorter = NULL;
+    aw_result r = aw_varlink_send(slot->stream, reply, service->limits.send_ms);
+
+    if (r.code != AW_CODE_LIMIT)
+        return r;
+    AW_TRY(service->answer_failure(&shorter));
+    return aw_varlink_send(slot->stream, shorter, service->limits.send_ms);
+}
+
+static aw_result
+answer_garbage(struct connection *slot, const struct channel_message *message, char **reply)
+{
+    const struct connections_of *of = &slot->all->of;
+    const char *text = NULL;
+
+    AW_TRY(channel_decode_garbage(message, &text));
+    aw_ignore(aw_fail(AW_CODE_SYNTAX, "%s", text), "it is what is answered");
+    return of->service->answer_garbage(of->core, &slot->peer, reply);
+}
+
+static aw_result
+answer_call(struct connection *slot, const struct channel_message *message, char **reply)
+{
+    const struct connections_of *of = &slot->all->of;
+    AW_CLEANUP(aw_varlink_call_free) struct aw_varlink_call call = {.message = NULL};
+    aw_result r = channel_decode(message, &call);
+
+    if (r.code == AW_CODE_MISMATCH)
+        return r;
+    if (aw_ok(r))
+        r = of->service->answer(of->core, &slot->peer, &call, reply);
+    if (aw_ok(r))
+        return r;
+    teller_failure(&slot->all->failed, AW_LOG_ERROR, slot->peer.user);
+    return of->service->answer_failure(reply);
+}
+
+/* Whoever has hung up asks nothing any more: what comes in his name is the gate's own. One who has
+ * only said all he has to say still listens. */
+static aw_result
+check_presence(const struct connection *slot)
+{
+    struct pollfd look = {.fd = aw_varlink_stream_fd(slot->stream), .events = 0};
+
+    if (poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR)) != 0)
+        return aw_fail(AW_CODE_CLOSED, "the peer has gone");
+    return AW_OK;
+}
+
+static aw_result
+serve_one(struct connection *slot)
+{
+    AW_CLEANUP(channel_message_free) struct channel_message message = {.data = NULL};
+    AW_CLEANUP(aw_free) char *reply = NULL;
+
+    AW_TRY(channel_receive(slot->channel, GATE_MESSAGE_MS, &message));
+    AW_TRY(check_presence(slot));
+    AW_TRY(message.kind == CHANNEL_CALL ? answer_call(slot, &message, &reply)
+                                        : answer_garbage(slot, &message, &reply));
+    return send_reply(slot, reply);
+}
+
+/* On record too: it is an attack, or a fault of ours. */
+static void
+end_gate(connections *c)
+{
+    AW_CLEANUP(aw_free) char *message = NULL;
+
+    aw_log_failure(AW_LOG_ERROR, "a gate sent what no gate sends, and is killed");
+    c->of.source.kill(c->of.source.context);
+    if (c->of.core == NULL || !aw_ok(aw_format(&message, "the gate for %s was killed: %s",
+                                  c->of.service->name, aw_error_last()->message)))
+        return;
+    struct audit_entry entry = {.kind = AUDIT_ALARM, .rule = "gate.hostile", .message = message};
+    if (!aw_ok(core_record(c->of.core, &entry)))
+        aw_log_failure(AW_LOG_ERROR, "the alarm could not be recorded");
+}
+
+static void *
+serve(void *argument)
+{
+    struct connection *slot = argument;
+    connections *c = slot->all;
+    aw_result r = AW_OK;
+
+    users_name_of(c->of.core == NULL ? NULL : c->of.core->users, slot->peer.uid, slot->peer.user,
+        sizeof(slot->peer.user));
+    while (aw_ok(r))
+        r = serve_one(slot);
+    if (r.code == AW_CODE_MISMATCH)
+        end_gate(c);
+    else if (r.code != AW_CODE_CLOSED && r.code != AW_CODE_TIMEOUT)
+        teller_failure(&c->failed, AW_LOG_WARNING, slot->peer.user);
+    /* The gate holds the connection too: this is what ends it there. What was sent still arrives.
+     */
+    shutdown(aw_varlink_stream_fd(slot->stream), SHUT_RDWR);
+    aw_varlink_stream_free(&slot->stream);
+    aw_close(&slot->channel);
+    leave(slot, SLOT_ENDED);
+    return NULL;
+}
+
+/* Arrivals. */
+
+static aw_result
+no_connection(const connections *c)
+{
+    return aw_fail(AW_CODE_MISMATCH, "the gate for %s passed what is no connection to its socket",
+        c->of.service->name);
+}
+
+/* A connected stream that was accepted at the gate's own socket. */
+static aw_result
+check_connection(const connections *c, int fd)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNSPEC};
+    socklen_t size = sizeof(address), int_size = sizeof(int);
+    int type = 0, listening = 1;
+
+    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_size) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_size) != 0)
+        return no_connection(c);
+    if (address.sun_family != AF_UNIX || type != SOCK_STREAM || listening != 0 ||
+        strncmp(address.sun_path, c->path, sizeof(address.sun_path)) != 0)
+        return no_connection(c);
+    return AW_OK;
+}
+
+static aw_result
+check_channel(const connections *c, int fd)
+{
+    int type = 0;
+    socklen_t size = sizeof(type);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM)
+        return no_connection(c);
+    return AW_OK;
+}
+
+static aw_result
+start_thread(struct connection *slot)
+{
+    pthread_attr_t attributes;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, GATE_STACK);
+    int error = pthread_create(&slot->thread, &attributes, serve, slot);
+    pthread_attr_destroy(&attributes);
+    errno = error;
+    return error == 0 ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't start a thread");
+}
+
+/* The peer has business here, so it is told that this is no refusal. Its socket is new and takes
+ * the answer at once, or never. */
+static aw_result
+turn_away(connections *c, const struct peer *peer, aw_varlink_stream *stream)
+{
+    AW_CLEANUP(aw_free) char *reply = NULL;
+    struct aw_error error;
+
+    aw_ignore(
+        aw_fail(AW_CODE_BUSY, "there are too many connections, in all or of uid %s", peer->user),
+        "it is the answer, and what is returned");
+    aw_error_save(&error);
+    if (aw_ok(c->of.service->answer_failure(&reply)))
+        aw_ignore(aw_varlink_send(stream, reply, 0), "the connection ends anyway");
+    return aw_error_restore(&error);
+}
+
+/* The slot owns stream and channel from here on, if it is taken. */
+static aw_result
+settle(connections *c, const struct peer *peer, aw_varlink_stream **stream, int *channel)
+{
+    struct connection *slot = enter(c, peer);
+
+    if (slot == NULL)
+        return turn_away(c, peer, *stream);
+    slot->stream = *stream;
+    slot->channel = *channel;
+    aw_result r = start_thread(slot);
+    if (!aw_ok(r)) {
+        leave(slot, SLOT_FREE);
+        return r;
+    }
+    *stream = NULL;
+    *channel = -1;
+    return AW_OK;
+}
+
+/* Ends the gate's copy of a connection that is not taken, too. */
+static void
+dismiss(aw_varlink_stream **stream)
+{
+    if (*stream != NULL)
+        shutdown(aw_varlink_stream_fd(*stream), SHUT_RDWR);
+    aw_varlink_stream_free(stream);
+}
+
+static aw_result
+admit(connections *c, int *fd, int *channel)
+{
+    AW_CLEANUP(dismiss) aw_varlink_stream *stream = NULL;
+    struct peer peer;
+
+    AW_TRY(check_connection(c, *fd));
+    AW_TRY(check_channel(c, *channel));
+    AW_TRY(aw_varlink_stream_new(*fd, &stream));
+    *fd = -1;
+    AW_TRY(peer_from_fd(aw_varlink_stream_fd(stream), &peer));
+    if (!c->of.service->admits(c->of.core, &peer))
+        return aw_fail(AW_CODE_PERMISSION, "uid %u has no business with the socket for %s",
+            (unsigned)peer.uid, c->of.service->name);
+    return settle(c, &peer, &stream, channel);
+}
+
+/* AW_CODE_CLOSED: the gate is gone. AW_CODE_MISMATCH: it is none. */
+static aw_result
+take_one(connections *c, int gate)
+{
+    AW_CLEANUP(aw_close) int fd = -1;
+    AW_CLEANUP(aw_close) int channel = -1;
+    aw_result r = channel_take(gate, &fd, &channel);
+
+    if (aw_ok(r))
+        r = admit(c, &fd, &channel);
+    if (aw_ok(r) || r.code == AW_CODE_CLOSED || r.code == AW_CODE_MISMATCH)
+        return r;
+    teller_failure(&c->closed, AW_LOG_NOTICE, "connection closed at accept");
+    return AW_OK;
+}
+
+/* What is on its way when the signer ends. */
+static void
+take_last(connections *c, int gate)
+{
+    int64_t deadline = aw_now_ms() + LAST_ARRIVALS_MS;
+    struct pollfd wait = {.fd = gate, .events = POLLIN};
+
+    shutdown(gate, SHUT_WR);
+    for (int64_t left = LAST_ARRIVALS_MS; left > 0; left = deadline - aw_now_ms())
+        if (poll(&wait, 1, (int)left) > 0 && !aw_ok(take_one(c, gate)))
+            break;
+    c->of.source.kill(c->of.source.context); /* one that does not end by itself */
+}
+
+/* Until the gate or the signer ends: true for the latter. */
+static bool
+take_from(connections *c, int gate)
+{
+    struct pollfd waits[] = {{.fd = gate, .events = POLLIN}, {.fd = c->stop_fd, .events = POLLIN}};
+    aw_result r = AW_OK;
+
+    while (aw_ok(r)) {
+        if (poll(waits, AW_COUNT(waits), -1) < 0 && errno != EINTR)
+            return true;
+        if (waits[1].revents != 0) {
+            take_last(c, gate);
+            return true;
+        }
+        if (waits[0].revents != 0)
+            r = take_one(c, gate);
+    }
+    if (r.code == AW_CODE_MISMATCH)
+        end_gate(c);
+    return false;
+}
+
+static void *
+take_all(void *argument)
+{
+    connections *c = argument;
+    bool ending = false;
+
+    while (!ending) {
+        AW_CLEANUP(aw_close) int gate = -1;
+
+        if (!aw_ok(c->of.source.next(c->of.source.context, c->stop_fd, &gate)))
+            break;
+        ending = take_from(c, gate);
+    }
+    return NULL;
+}
+
+static void
+free_all(connections *c)
+{
+    aw_close(&c->stop_fd);
+    pthread_mutex_destroy(&c->lock);
+    free(c->slots);
+    free(c);
+}
+
+static aw_result
+start_taker(connections *c)
+{
+    c->slots = calloc(c->of.service->limits.connections, sizeof(*c->slots));
+    if (c->slots == NULL)
+        return aw_fail_memory();
+    c->stop_fd = eventfd(0, EFD_CLOEXEC);
+    errno = c->stop_fd < 0 ? errno : pthread_create(&c->taker, NULL, take_all, c);
+    if (errno != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't serve %s", c->of.service->name);
+    return AW_OK;
+}
+
+aw_result
+connections_start(const struct connections_of *of, connections **out)
+{
+    connections *c = calloc(1, sizeof(*c));
+
+    if (c == NULL)
+        return aw_fail_memory();
+    c->of = *of;
+    c->of.path = NULL; /* a reload frees the configuration that it was in */
+    snprintf(c->path, sizeof(c->path), "%s", of->path);
+    c->stop_fd = -1;
+    c->closed = c->failed = (struct teller)TELLER_INIT;
+    pthread_mutex_init(&c->lock, NULL);
+    aw_result r = start_taker(c);
+    if (!aw_ok(r)) {
+        free_all(c);
+        return r;
+    }
+    *out = c;
+    return AW_OK;
+}
+
+/* The gate is gone, so no slot is taken any more, and open ones end without our help. */
+static void
+join_all(connections *c)
+{
+    for (size_t i = 0; i < c->of.service->limits.connections; i++) {
+        pthread_mutex_lock(&c->lock);
+        bool taken = c->slots[i].state != SLOT_FREE;
+        pthread_mutex_unlock(&c->lock);
+        if (taken)
+            pthread_join(c->slots[i].thread, NULL);
+    }
+}
+
+void
+connections_stop(connections **slot)
+{
+    if (slot == NULL || *slot == NULL)
+        return;
+    connections *c = *slot;
+
+    eventfd_write(c->stop_fd, 1);
+    pthread_join(c->taker, NULL);
+    join_all(c);
+    free_all(c);
+    *slot = NULL;
+}
+
+size_t
+connections_count(connections *c)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < c->of.service->limits.connections; i++)
+        count += c->slots[i].state == SLOT_OPEN;
+    pthread_mutex_unlock(&c->lock);
+    return count;
+}

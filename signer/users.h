@@ -1,0 +1,44 @@
+/**
+ * @file users.h
+ * @brief Who users and groups are, asked of a process that is made for it.
+ *
+ * The system's databases (NSS) may need files, sockets and libraries that the core must not have.
+ * So the core asks a child, forked before it opened anything. Without one (tests, --check-config)
+ * the databases are asked in this process.
+ */
+#ifndef AW_SIGNER_USERS_H
+#define AW_SIGNER_USERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/result.h"
+#include "policy/policy.h"
+
+/** Limits. */
+enum {
+    USERS_NAME_MAX = 255,        /**< octets of a user's or group's name */
+    USERS_LOOKUP_MS = 30 * 1000, /**< longest wait for a user or group of a policy */
+    USERS_NAME_OF_MS = 2 * 1000, /**< longest wait for a peer's name, which is for people */
+};
+
+/** The child and the socket to it. Locks itself. */
+typedef struct users users;
+
+/** Forks the child; before any thread, and before anything is opened. Release: users_stop. */
+AW_MUST_USE aw_result users_start(users **out);
+
+/** Ends the child, waits for it, nulls; NULL is allowed. */
+void users_stop(users **slot);
+
+/** True when the child has ended by itself: then nobody is found any more. */
+bool users_gone(const users *u);
+
+/** Finds users and groups; NULL: in this process. What is not found in time is not found. */
+struct policy_resolver users_resolver(users *u);
+
+/** The user's name, or the number where there is none, or not in time. NULL: in this process. */
+void users_name_of(users *u, uid_t uid, char *out, size_t size);
+
+#endif

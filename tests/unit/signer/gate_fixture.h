@@ -1,0 +1,56 @@
+/**
+ * @file gate_fixture.h
+ * @brief A gate and the core's side of it in one process, with a service whose methods are the
+ * cases of the tests; and the other end, which calls.
+ */
+#ifndef AW_TESTS_GATE_FIXTURE_H
+#define AW_TESTS_GATE_FIXTURE_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "signer/connections.h"
+
+/** Nobody waits longer than PATIENCE_MS for what must come. */
+enum { PATIENCE_MS = 20000, LONG_MS = 60000 };
+
+#define CALL "{\"method\":\"org.example.Test." /**< and a name, "\"}" */
+#define GOOD "{\"parameters\":{}}"             /**< what is answered */
+
+/** Whether the service admits, how many calls it has answered, whom it saw in Who. */
+extern atomic_bool gate_admits;
+extern atomic_int gate_answered;
+extern char gate_user[PEER_USER_SIZE];
+
+/** Wait posts the one and waits for the other. */
+extern sem_t gate_entered, gate_released;
+
+/** Both. */
+struct gate_fixture {
+    char folder[64], path[96];
+    struct gate_service service;
+    connections *gate;
+    int listen_fd;
+    int ends[2]; /* of the socket between the two; the core's first, -1 once it is taken */
+    pthread_t thread;
+};
+
+int gate_fixture_setup(void **state);
+int gate_fixture_teardown(void **state);
+
+/** Starts and ends both. */
+void gate_fixture_start(struct gate_fixture *f);
+void gate_fixture_end(struct gate_fixture *f);
+
+/** Connects. */
+int gate_dial(const struct gate_fixture *f);
+
+/** Sends a message. */
+void gate_say(int fd, const char *text);
+
+/** Reads to a NUL or the end; true when the message is `expected` ("" is the end). */
+bool gate_hears(int fd, const char *expected);
+
+#endif
