@@ -50,12 +50,8 @@ admin_account_create(const struct admin_options *options, int argc, char **argv)
     AW_TRY(admin_call(options, "CreateAccount", &w, &reply));
     if (options->json)
         return admin_print_json(reply);
-    const cJSON *report = aw_json_member(reply, "report");
     print_account(aw_json_member(reply, "state"));
-    if (admin_text(report, "dropped")[0] != '\0')
-        printf("  the token refused these attributes: %s\n", admin_text(report, "dropped"));
-    if (admin_text(report, "weaker")[0] != '\0')
-        printf("  the token set these otherwise than asked: %s\n", admin_text(report, "weaker"));
+    admin_print_report(aw_json_member(reply, "report"), stdout);
     printf("the private key was generated in the token and never leaves it; next: acmeward-admin "
            "account register %s\n",
         name);

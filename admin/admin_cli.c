@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 
+#include "common/hex.h"
 #include "common/io.h"
 #include "common/log.h"
 
@@ -275,4 +277,45 @@ bool
 admin_true(const cJSON *object, const char *name)
 {
     return cJSON_IsTrue(aw_json_member(object, name));
+}
+
+void
+admin_print_report(const cJSON *report, FILE *stream)
+{
+    if (report == NULL)
+        return;
+    if (admin_text(report, "dropped")[0] != '\0')
+        fprintf(
+            stream, "  the token refused these attributes: %s\n", admin_text(report, "dropped"));
+    if (admin_text(report, "weaker")[0] != '\0')
+        fprintf(stream, "  the token set these otherwise than asked: %s\n",
+            admin_text(report, "weaker"));
+}
+
+/* PEM and the note have line breaks, which nothing here escapes: the signer's own text, checked. */
+aw_result
+admin_print_text(const cJSON *reply, const char *name, const char *end)
+{
+    const char *text = cJSON_GetStringValue(aw_json_member(reply, name));
+
+    if (text == NULL)
+        return aw_fail(AW_CODE_UNAVAILABLE, "the signer's reply has no %s", name);
+    for (const char *at = text; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' && *at != '\n')
+            return aw_fail(AW_CODE_UNAVAILABLE, "the signer's %s has control characters", name);
+    printf("%s%s", text, end);
+    return AW_OK;
+}
+
+aw_result
+admin_print_sha256(const char *what, const char *text, size_t size)
+{
+    char hex[65];
+    unsigned char digest[32];
+
+    if (EVP_Digest(text, size, digest, NULL, EVP_sha256(), NULL) != 1)
+        return aw_fail_openssl("SHA-256");
+    aw_hex(digest, sizeof(digest), hex);
+    printf("%s sha256 %s\n", what, hex);
+    return AW_OK;
 }

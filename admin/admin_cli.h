@@ -7,6 +7,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "common/config.h"
 #include "common/json.h"
@@ -34,6 +35,8 @@ extern const struct admin_command admin_commands[];
 
 /* Commands, one file per noun. argv[0] is the verb (or the noun of a one-word command). */
 aw_result admin_eab_import(const struct admin_options *options, int argc, char **argv);
+aw_result admin_eab_wrapping_key(const struct admin_options *options, int argc, char **argv);
+aw_result admin_eab_wrap(const struct admin_options *options, int argc, char **argv);
 aw_result admin_eab_list(const struct admin_options *options, int argc, char **argv);
 aw_result admin_eab_destroy(const struct admin_options *options, int argc, char **argv);
 aw_result admin_ca_pin(const struct admin_options *options, int argc, char **argv);
@@ -126,6 +129,16 @@ long long admin_number(const cJSON *object, const char *name);
 
 /** A member's time as UTC text; "-" for null. Valid until the next few calls. */
 const char *admin_time(const cJSON *object, const char *name);
+
+/** Prints what the token refused or set otherwise when a key was made (KeyReport); NULL: nothing.
+ */
+void admin_print_report(const cJSON *report, FILE *stream);
+
+/** Prints a reply's text of several lines, and `end`; refuses one with control characters. */
+AW_MUST_USE aw_result admin_print_text(const cJSON *reply, const char *name, const char *end);
+
+/** Prints "what sha256 HEX". */
+AW_MUST_USE aw_result admin_print_sha256(const char *what, const char *text, size_t size);
 
 /** True for a member that is true. */
 bool admin_true(const cJSON *object, const char *name);

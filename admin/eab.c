@@ -1,153 +1,39 @@
 /* eab import, list, destroy. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "admin/admin_cli.h"
+#include "admin/eab_key.h"
 #include "common/b64url.h"
 #include "common/io.h"
-#include "common/secret.h"
-
-enum {
-    KEY_TEXT_MAX = 4096, /* what may be pasted: a key of 512 octets, encoded twice */
-    KEY_SIZE_MAX = 512,
-};
-
-static aw_result
-read_line(int fd, aw_secret *out)
-{
-    for (;;) {
-        char octet;
-        ssize_t got = read(fd, &octet, 1);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return aw_fail_errno(AW_CODE_IO, "can't read the key");
-        if (got == 0 || octet == '\n')
-            return AW_OK;
-        AW_TRY(aw_secret_append(out, &octet, 1));
-    }
-}
-
-/* Echo is switched on again on every path; a line that a signal cut off ends the program anyway. */
-static aw_result
-read_terminal(int fd, aw_secret *out)
-{
-    struct termios old, quiet;
-
-    if (tcgetattr(fd, &old) != 0)
-        return aw_fail_errno(AW_CODE_IO, "can't ask the terminal");
-    quiet = old;
-    quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-    if (tcsetattr(fd, TCSAFLUSH, &quiet) != 0)
-        return aw_fail_errno(AW_CODE_IO, "can't switch the terminal's echo off");
-    fputs("EAB HMAC key (not shown): ", stderr); /* only now: what came before was thrown away */
-    aw_result r = read_line(fd, out);
-    tcsetattr(fd, TCSAFLUSH, &old);
-    fputc('\n', stderr);
-    return r;
-}
-
-static aw_result
-descriptor_of(const char *text, int *out)
-{
-    char *end = NULL;
-    long number = text == NULL ? STDIN_FILENO : strtol(text, &end, 10);
-
-    if (text != NULL && (end == text || *end != '\0' || number < 0 || number > 65535))
-        return aw_fail(
-            AW_CODE_USAGE, "--key-fd: found \"%s\", expected a descriptor's number", text);
-    *out = (int)number;
-    return AW_OK;
-}
-
-static aw_result
-read_key_text(const char *key_fd, aw_secret *out)
-{
-    int fd = -1;
-
-    AW_TRY(descriptor_of(key_fd, &fd));
-    if (isatty(fd))
-        return read_terminal(fd, out);
-    return aw_context(aw_fd_read_secret(fd, out), "the key");
-}
-
-/* Google's tool prints the base64url text of the key, encoded once more: then every octet of what
- * was decoded is a base64url character, which by chance happens to no real key of 16 octets or
- * more. */
-static bool
-looks_encoded(const aw_secret *key)
-{
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=";
-
-    for (size_t i = 0; i < key->size; i++)
-        if (key->data[i] == '\0' || strchr(alphabet, key->data[i]) == NULL)
-            return false;
-    return key->size >= 22;
-}
-
-static aw_result
-decode_key(const aw_secret *text, aw_secret **out, bool *twice)
-{
-    AW_CLEANUP(aw_secret_free) aw_secret *once = NULL;
-    AW_CLEANUP(aw_secret_free) aw_secret *again = NULL;
-
-    if (text->size == 0)
-        return aw_fail(AW_CODE_USAGE, "no key was given");
-    AW_TRY(aw_secret_new(KEY_TEXT_MAX, &once));
-    AW_TRY(aw_hint(aw_base64_decode_lenient(text, once),
-        "the CA gives the key as base64url or base64 text; paste it as it is"));
-    *twice = looks_encoded(once);
-    if (*twice) {
-        AW_TRY(aw_secret_new(KEY_TEXT_MAX, &again));
-        *twice = aw_ok(aw_base64_decode_lenient(once, again)) && again->size > 0;
-    }
-    if (*twice)
-        *out = AW_MOVE(again);
-    else
-        *out = AW_MOVE(once);
-    if ((*out)->size > KEY_SIZE_MAX)
-        return aw_fail(AW_CODE_LIMIT, "the key has %zu octets; at most %d are possible",
-            (*out)->size, KEY_SIZE_MAX);
-    return AW_OK;
-}
+#include "common/wrapped.h"
 
 static aw_result
 write_key(struct aw_json_writer *w, const aw_secret *key)
 {
     AW_CLEANUP(aw_secret_free) aw_secret *text = NULL;
 
-    AW_TRY(aw_secret_new(AW_B64URL_LENGTH(KEY_SIZE_MAX) + 1, &text));
+    AW_TRY(aw_secret_new(AW_B64URL_LENGTH(ADMIN_EAB_KEY_MAX) + 1, &text));
     aw_b64url_encode(key->data, key->size, (char *)text->data);
     aw_json_pair(w, "key", (const char *)text->data);
     return AW_OK;
 }
 
 static void
-print_import(const cJSON *reply, bool twice)
+print_import(const cJSON *reply)
 {
     const cJSON *report = aw_json_member(reply, "report");
 
     printf("imported: %lld bits, in the token, not extractable\n", admin_number(reply, "bits"));
-    if (twice)
-        puts("  the text was base64 of base64, as Google's tool prints it: it was decoded twice");
     if (admin_true(report, "padded"))
-        puts("  the key is shorter than the digest: it is stored padded with zeros, which gives "
-             "the same MAC (RFC 2104)");
-    if (admin_text(report, "dropped")[0] != '\0')
-        printf("  the token refused these attributes: %s\n", admin_text(report, "dropped"));
-    if (admin_text(report, "weaker")[0] != '\0')
-        printf("  the token set these otherwise than asked: %s\n", admin_text(report, "weaker"));
-    puts("  now destroy every other copy: mail, clipboard, password manager entry, shell history");
+        puts("  the key is shorter than the hash's block: it is stored padded with zeros, which "
+             "gives the same MAC (RFC 2104)");
+    admin_print_report(report, stdout);
 }
 
 struct import_options {
-    const char *ca, *kid, *algorithm, *key_fd;
+    const char *ca, *kid, *algorithm, *key_fd, *wrapped;
     bool force;
 };
 
@@ -155,17 +41,14 @@ static aw_result
 import_key(const struct admin_options *options, const struct import_options *asked, cJSON **reply,
     bool *twice)
 {
-    AW_CLEANUP(aw_secret_free) aw_secret *text = NULL;
     AW_CLEANUP(aw_secret_free) aw_secret *key = NULL;
     struct aw_json_writer w = {0};
 
-    AW_TRY(aw_secret_new(KEY_TEXT_MAX, &text));
-    AW_TRY(read_key_text(asked->key_fd, text));
-    AW_TRY(decode_key(text, &key, twice));
+    AW_TRY(admin_eab_key_read(asked->key_fd, &key, twice));
     aw_json_begin_object(&w);
     aw_json_pair(&w, "ca", asked->ca);
     aw_json_pair(&w, "kid", asked->kid);
-    aw_json_pair(&w, "algorithm", asked->algorithm);
+    aw_json_pair(&w, "algorithm", asked->algorithm == NULL ? "HS256" : asked->algorithm);
     aw_result r = write_key(&w, key);
     if (!aw_ok(r)) {
         aw_json_writer_free(&w);
@@ -176,28 +59,96 @@ import_key(const struct admin_options *options, const struct import_options *ask
     return admin_call(options, "ImportEab", &w, reply);
 }
 
+static aw_result
+import_clear(const struct admin_options *options, const struct import_options *asked)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    bool twice = false;
+
+    if (asked->ca == NULL || asked->kid == NULL)
+        return aw_fail(AW_CODE_USAGE, "--ca and --kid are needed: both are told by the CA");
+    AW_TRY(import_key(options, asked, &reply, &twice));
+    if (options->json)
+        return admin_print_json(reply);
+    print_import(reply);
+    if (twice)
+        puts(ADMIN_EAB_TWICE);
+    puts("  now destroy every other copy: mail, clipboard, password manager entry, shell history");
+    return AW_OK;
+}
+
+/* Wrapped: all that was said when it was wrapped is in the file. */
+
+static aw_result
+check_said(const char *option, const char *said, const char *wrapped)
+{
+    if (said == NULL || strcmp(said, wrapped) == 0)
+        return AW_OK;
+    return aw_fail(AW_CODE_MISMATCH, "--%s says \"%s\", the key was wrapped for \"%s\"", option,
+        said, wrapped);
+}
+
+static void
+write_wrapped(
+    struct aw_json_writer *w, const struct aw_wrapped *wrapped, const struct import_options *asked)
+{
+    aw_json_begin_object(w);
+    aw_json_pair(w, "ca", wrapped->terms.ca);
+    aw_json_pair(w, "kid", wrapped->terms.kid);
+    aw_json_pair(w, "algorithm", wrapped->terms.algorithm);
+    aw_json_pair_integer(w, "bits", wrapped->terms.bits);
+    aw_json_pair(w, "wrapping_key", wrapped->terms.wrapping_key);
+    aw_json_pair(w, "wrapped", wrapped->wrapped);
+    aw_json_pair(w, "check", wrapped->check);
+    aw_json_pair_bool(w, "force", asked->force);
+    aw_json_end_object(w);
+}
+
+static aw_result
+import_wrapped(const struct admin_options *options, const struct import_options *asked)
+{
+    AW_CLEANUP(aw_wrapped_free) struct aw_wrapped wrapped = {.json = NULL};
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    AW_CLEANUP(aw_free) char *text = NULL;
+    struct aw_json_writer w = {0};
+    size_t size = 0;
+
+    if (asked->key_fd != NULL)
+        return aw_fail(
+            AW_CODE_USAGE, "--key-fd does not go with --wrapped: the key is in the file");
+    AW_TRY(aw_file_read(asked->wrapped, AW_WRAPPED_FILE_MAX, &text, &size));
+    AW_TRY(aw_context(aw_wrapped_parse(text, size, &wrapped), "%s", asked->wrapped));
+    AW_TRY(check_said("ca", asked->ca, wrapped.terms.ca));
+    AW_TRY(check_said("kid", asked->kid, wrapped.terms.kid));
+    AW_TRY(check_said("algorithm", asked->algorithm, wrapped.terms.algorithm));
+    write_wrapped(&w, &wrapped, asked);
+    AW_TRY(admin_call(options, "ImportWrappedEab", &w, &reply));
+    if (options->json)
+        return admin_print_json(reply);
+    print_import(reply);
+    printf("  CA %s, kid %s, %s: unwrapped inside the token; its MAC and its flags were compared\n",
+        admin_text(wrapped.json, "ca"), admin_text(wrapped.json, "kid"), wrapped.terms.algorithm);
+    AW_TRY(admin_print_sha256("  file", text, size));
+    puts("  now destroy every other copy of the key, and the wrapped file: with the token it is "
+         "one");
+    return AW_OK;
+}
+
 aw_result
 admin_eab_import(const struct admin_options *options, int argc, char **argv)
 {
-    struct import_options asked = {.algorithm = "HS256"};
+    struct import_options asked = {.ca = NULL};
     const struct admin_option table[] = {
         {.name = "ca", .value = &asked.ca},
         {.name = "kid", .value = &asked.kid},
         {.name = "algorithm", .value = &asked.algorithm},
         {.name = "key-fd", .value = &asked.key_fd},
+        {.name = "wrapped", .value = &asked.wrapped},
         {.name = "force", .flag = &asked.force},
     };
-    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
-    bool twice = false;
 
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
-    if (asked.ca == NULL || asked.kid == NULL)
-        return aw_fail(AW_CODE_USAGE, "--ca and --kid are needed: both are told by the CA");
-    AW_TRY(import_key(options, &asked, &reply, &twice));
-    if (options->json)
-        return admin_print_json(reply);
-    print_import(reply, twice);
-    return AW_OK;
+    return asked.wrapped != NULL ? import_wrapped(options, &asked) : import_clear(options, &asked);
 }
 
 aw_result

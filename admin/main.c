@@ -8,9 +8,17 @@
 
 const struct admin_command admin_commands[] = {
     {"eab", "import", admin_eab_import,
-        "--ca NAME --kid KID [--algorithm HS256|HS384|HS512] [--key-fd N] [--force]",
+        "--ca NAME --kid KID [--algorithm HS256|HS384|HS512] [--key-fd N] [--force] | --wrapped "
+        "FILE [--force]",
         "store an EAB HMAC key in the token; the key comes from the terminal, standard input or a "
-        "descriptor"},
+        "descriptor, or wrapped from a file"},
+    {"eab", "wrapping-key", admin_eab_wrapping_key, "create|show|destroy",
+        "the key pair of the token to which EAB keys are encrypted on their way to it"},
+    {"eab", "wrap", admin_eab_wrap,
+        "--public-key FILE --fingerprint HEX --ca NAME --kid KID --out FILE [--algorithm "
+        "HS256|HS384|HS512] [--key-fd N] [--force]",
+        "encrypt an EAB HMAC key to a wrapping key, on a workstation; needs neither token nor "
+        "signer"},
     {"eab", "list", admin_eab_list, "", "EAB keys in the token"},
     {"eab", "destroy", admin_eab_destroy, "--ca NAME --kid KID", "destroy an EAB key in the token"},
     {"ca", "pin", admin_ca_pin, "NAME [--ca-file FILE] [--replace] [--yes]",

@@ -47,8 +47,8 @@ print_check_json(const struct admin_policy *loaded)
 
     aw_json_begin_object(&w);
     aw_json_pair_bool(&w, "in_order", in_order);
-    admin_policy_write_faults(&w, "faults", &loaded->faults);
-    admin_policy_write_faults(&w, "warnings", &loaded->warnings);
+    aw_faults_write(&w, "faults", &loaded->faults);
+    aw_faults_write(&w, "warnings", &loaded->warnings);
     if (in_order)
         write_summary(&w, loaded);
     aw_json_end_object(&w);

@@ -40,10 +40,6 @@ AW_MUST_USE aw_result admin_policy_load_copy(
 /** Prints the warnings, one a line. */
 void admin_policy_warn(const struct admin_policy *policy);
 
-/** Writes faults or warnings as a member of that name: a list of objects. */
-void admin_policy_write_faults(
-    struct aw_json_writer *w, const char *name, const struct aw_faults *faults);
-
 /** Releases and zeroes. */
 void admin_policy_free(struct admin_policy *policy);
 

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/json.h"
 #include "common/result.h"
 
 /** Limits. */
@@ -49,6 +50,9 @@ void aw_faults_add(struct aw_faults *faults, const char *file, unsigned line, un
 
 /** Writes one "file:line:column: message" line each. */
 void aw_faults_print(const struct aw_faults *faults, FILE *stream);
+
+/** Writes them as the member `name`: an array of objects with file, line, column and message. */
+void aw_faults_write(struct aw_json_writer *w, const char *name, const struct aw_faults *faults);
 
 /**
  * AW_OK without faults; else AW_CODE_CONFIG with the first fault's text and how many more there

@@ -542,3 +542,19 @@ aw_yaml_release(const struct aw_yaml_field *fields, void *out)
             memset(base + fields->place, 0, sizeof(aw_yaml_node));
     }
 }
+
+void
+aw_faults_write(struct aw_json_writer *w, const char *name, const struct aw_faults *faults)
+{
+    aw_json_name(w, name);
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < faults->count; i++) {
+        aw_json_begin_object(w);
+        aw_json_pair(w, "file", faults->items[i].file);
+        aw_json_pair_integer(w, "line", faults->items[i].line);
+        aw_json_pair_integer(w, "column", faults->items[i].column);
+        aw_json_pair(w, "message", faults->items[i].message);
+        aw_json_end_object(w);
+    }
+    aw_json_end_array(w);
+}

@@ -14,8 +14,8 @@ enum { OBJECTS_MAX = 4096 };
 /* Octets that an attempt to read a value has room for. */
 enum { SECRET_ROOM = 4096 };
 
-/* Classes a rule is about. */
-enum { PRIVATE = 1, SECRET = 2, BOTH = 3 };
+/* Classes a rule is about: private keys that sign, secrets, both, private keys that unwrap. */
+enum { PRIVATE = 1, SECRET = 2, BOTH = 3, WRAPPING = 4, ALL = 7 };
 
 /* Boolean attributes in the order shown, and which values a key of ours should not have. */
 static const struct {
@@ -23,25 +23,25 @@ static const struct {
     unsigned bad_if_true;
     unsigned bad_if_not_true;
 } flags[] = {
-    {CKA_TOKEN, 0, BOTH},
-    {CKA_PRIVATE, 0, BOTH},
-    {CKA_SENSITIVE, 0, BOTH},
-    {CKA_EXTRACTABLE, BOTH, 0},
-    {CKA_ALWAYS_SENSITIVE, 0, PRIVATE}, /* an imported secret never is */
-    {CKA_NEVER_EXTRACTABLE, 0, PRIVATE},
-    {CKA_LOCAL, 0, PRIVATE},
-    {CKA_MODIFIABLE, BOTH, 0},
-    {CKA_COPYABLE, BOTH, 0},
-    {CKA_SIGN, 0, BOTH},
-    {CKA_SIGN_RECOVER, PRIVATE, 0},
+    {CKA_TOKEN, 0, ALL},
+    {CKA_PRIVATE, 0, ALL},
+    {CKA_SENSITIVE, 0, ALL},
+    {CKA_EXTRACTABLE, ALL, 0},
+    {CKA_ALWAYS_SENSITIVE, 0, PRIVATE | WRAPPING}, /* an imported secret never is */
+    {CKA_NEVER_EXTRACTABLE, 0, PRIVATE | WRAPPING},
+    {CKA_LOCAL, 0, PRIVATE | WRAPPING},
+    {CKA_MODIFIABLE, ALL, 0},
+    {CKA_COPYABLE, ALL, 0},
+    {CKA_SIGN, WRAPPING, BOTH},
+    {CKA_SIGN_RECOVER, PRIVATE | WRAPPING, 0},
     {CKA_VERIFY, SECRET, 0},
     {CKA_ENCRYPT, SECRET, 0},
-    {CKA_DECRYPT, BOTH, 0},
+    {CKA_DECRYPT, ALL, 0},
     {CKA_WRAP, SECRET, 0},
-    {CKA_UNWRAP, BOTH, 0},
-    {CKA_DERIVE, BOTH, 0},
+    {CKA_UNWRAP, BOTH, WRAPPING},
+    {CKA_DERIVE, ALL, 0},
     {CKA_DESTROYABLE, 0, 0},
-    {CKA_ALWAYS_AUTHENTICATE, PRIVATE, 0},
+    {CKA_ALWAYS_AUTHENTICATE, PRIVATE | WRAPPING, 0},
 };
 
 /* What acmeward needs of a token, or can use. */
@@ -61,14 +61,26 @@ static const struct {
     {CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR, "CKM_RSA_PKCS_KEY_PAIR_GEN", false,
         "account keys (RSA)"},
     {CKM_RSA_PKCS, CKF_SIGN, "CKM_RSA_PKCS", false, "signatures RS256"},
+    {CKM_RSA_PKCS_OAEP, CKF_UNWRAP, "CKM_RSA_PKCS_OAEP", false,
+        "wrapped import of EAB keys (with SHA-1)"},
 };
 
 /* Objects. */
 
-static unsigned
-rule_class(CK_OBJECT_CLASS class)
+/* A private key either signs or unwraps; one that does both is a faulty one that signs. */
+static aw_result
+rule_class(struct token_session *s, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS class, unsigned *out)
 {
-    return class == CKO_PRIVATE_KEY ? PRIVATE : class == CKO_SECRET_KEY ? SECRET : 0;
+    enum token_flag unwraps, signs;
+
+    *out = class == CKO_PRIVATE_KEY ? PRIVATE : class == CKO_SECRET_KEY ? SECRET : 0;
+    if (*out != PRIVATE)
+        return AW_OK;
+    AW_TRY(token_flag_read(s, handle, CKA_UNWRAP, &unwraps));
+    AW_TRY(token_flag_read(s, handle, CKA_SIGN, &signs));
+    if (unwraps == TOKEN_FLAG_TRUE && signs != TOKEN_FLAG_TRUE)
+        *out = WRAPPING;
+    return AW_OK;
 }
 
 static aw_result
@@ -180,14 +192,16 @@ examine_object(struct token_session *s, CK_OBJECT_HANDLE handle, struct token_ob
     CK_OBJECT_CLASS class = CKO_DATA;
     CK_KEY_TYPE type = CKK_VENDOR_DEFINED;
     CK_ATTRIBUTE attribute = {CKA_CLASS, &class, sizeof(class)};
+    unsigned rules = 0;
     char detail[20];
 
     AW_TRY(token_attribute_read(s, handle, &attribute));
     AW_TRY(read_names(s, handle, out));
     AW_TRY(read_detail(s, handle, &type, detail, sizeof(detail)));
     name_kind(class, detail, out->kind, sizeof(out->kind));
-    AW_TRY(read_flags(s, handle, rule_class(class), out));
-    if (rule_class(class) == 0)
+    AW_TRY(rule_class(s, handle, class, &rules));
+    AW_TRY(read_flags(s, handle, rules, out));
+    if (rules == 0)
         return AW_OK;
     return try_value(s, handle,
         class == CKO_PRIVATE_KEY && type == CKK_RSA ? CKA_PRIVATE_EXPONENT : CKA_VALUE, out);

@@ -7,16 +7,9 @@
 #include "pkcs11/internal.h"
 #include "pkcs11/key.h"
 #include "pkcs11/login.h"
-#include "pkcs11/template.h"
+#include "pkcs11/mac.h"
 
-/* RFC 7518 3.2; block sizes from RFC 4231's hash functions. */
-static const struct {
-    const char *name;
-    CK_MECHANISM_TYPE mechanism;
-    size_t size;
-    size_t block;
-    const char *digest;
-} algorithms[] = {
+static const struct token_mac_form algorithms[] = {
     [TOKEN_HS256] = {"HS256", CKM_SHA256_HMAC, 32, 64, "SHA256"},
     [TOKEN_HS384] = {"HS384", CKM_SHA384_HMAC, 48, 128, "SHA384"},
     [TOKEN_HS512] = {"HS512", CKM_SHA512_HMAC, 64, 128, "SHA512"},
@@ -61,6 +54,18 @@ token_mac_size(enum token_mac_algorithm algorithm)
     return algorithms[algorithm].size;
 }
 
+size_t
+token_mac_block(enum token_mac_algorithm algorithm)
+{
+    return algorithms[algorithm].block;
+}
+
+const struct token_mac_form *
+token_mac_form(enum token_mac_algorithm algorithm)
+{
+    return &algorithms[algorithm];
+}
+
 /* One MAC in the making. */
 struct maccing {
     token_mac *mac;
@@ -98,8 +103,20 @@ compute_trial(
     return AW_OK;
 }
 
-static aw_result
-find_secret(struct token_session *s, const char *label, CK_OBJECT_HANDLE *out)
+aw_result
+token_mac_try(struct token_session *s, CK_OBJECT_HANDLE object, enum token_mac_algorithm algorithm,
+    const struct token_octets *input, uint8_t out[TOKEN_MAC_MAX])
+{
+    token_mac mac = {.t = s->owner, .algorithm = algorithm};
+    struct maccing m = {.mac = &mac, .input = input->data, .input_size = input->size};
+
+    AW_TRY(compute(s, object, &m));
+    memcpy(out, m.out, sizeof(m.out));
+    return AW_OK;
+}
+
+aw_result
+token_mac_search(struct token_session *s, const char *label, CK_OBJECT_HANDLE *out)
 {
     const struct token_object_name name = {
         .class = CKO_SECRET_KEY, .label = label, .what = "secret key"};
@@ -127,18 +144,17 @@ struct import {
     struct token_key_report *report;
 };
 
-static void
-import_template(struct token_template *t, const struct import *i)
+void
+token_mac_template(struct token_template *t, const struct token_mac_name *name)
 {
     static const CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     static const CK_KEY_TYPE type = CKK_GENERIC_SECRET;
-    const CK_MECHANISM_TYPE *mechanism = &algorithms[i->algorithm].mechanism;
+    const CK_MECHANISM_TYPE *mechanism = &algorithms[name->algorithm].mechanism;
 
     token_template_must(t, token_attribute(CKA_CLASS, &class, sizeof(class)));
     token_template_must(t, token_attribute(CKA_KEY_TYPE, &type, sizeof(type)));
-    token_template_must(t, token_attribute(CKA_LABEL, i->label, strlen(i->label)));
-    token_template_must(t, token_attribute(CKA_ID, i->id, sizeof(i->id)));
-    token_template_must(t, token_attribute(CKA_VALUE, i->stored->data, i->stored->size));
+    token_template_must(t, token_attribute(CKA_LABEL, name->label, strlen(name->label)));
+    token_template_must(t, token_attribute(CKA_ID, name->id, name->id_size));
     token_template_must_flag(t, CKA_TOKEN, true);
     token_template_must_flag(t, CKA_PRIVATE, true);
     token_template_must_flag(t, CKA_SENSITIVE, true);
@@ -183,7 +199,11 @@ create_and_prove(struct token_session *s, struct import *i)
 {
     struct token_ladder ladder = {.template_count = 1, .create = create_secret, .context = i};
 
-    import_template(&ladder.templates[0], i);
+    const struct token_mac_name name = {i->label, i->id, sizeof(i->id), i->algorithm};
+
+    token_mac_template(&ladder.templates[0], &name);
+    token_template_must(
+        &ladder.templates[0], token_attribute(CKA_VALUE, i->stored->data, i->stored->size));
     AW_TRY(token_ladder_create(s, &ladder, i->report));
     aw_result r = token_template_verify(s, i->object, &ladder.templates[0], i->report);
     if (aw_ok(r))
@@ -269,7 +289,7 @@ find_run(struct token_session *s, void *context)
 {
     token_mac *mac = context;
 
-    AW_TRY(find_secret(s, mac->label, &mac->handle.value));
+    AW_TRY(token_mac_search(s, mac->label, &mac->handle.value));
     return compute_trial(s, mac, mac->handle.value, mac->trial);
 }
 
@@ -308,7 +328,7 @@ destroy_run(struct token_session *s, void *context)
     token_mac *mac = context;
     CK_OBJECT_HANDLE object;
 
-    AW_TRY(find_secret(s, mac->label, &object));
+    AW_TRY(token_mac_search(s, mac->label, &object));
     return TOKEN_CALL_ALONE(s, C_DestroyObject, s->handle, object);
 }
 
@@ -335,7 +355,7 @@ search_same(void *context, struct token_session *s, CK_OBJECT_HANDLE *out)
     token_mac *mac = context;
     uint8_t trial[TOKEN_MAC_MAX];
 
-    AW_TRY(find_secret(s, mac->label, out));
+    AW_TRY(token_mac_search(s, mac->label, out));
     AW_TRY(compute_trial(s, mac, *out, trial));
     if (CRYPTO_memcmp(trial, mac->trial, algorithms[mac->algorithm].size) == 0)
         return AW_OK;

@@ -31,6 +31,12 @@ enum {
     TOKEN_DIGEST_SIZE = 32,    /**< octets of SHA-256 */
 };
 
+/** Octets that somebody else holds. */
+struct token_octets {
+    const uint8_t *data;
+    size_t size;
+};
+
 /** How to reach a token. Strings are copied. */
 struct token_config {
     const char *module;     /**< path of the PKCS#11 module */
@@ -117,6 +123,9 @@ enum token_mac_algorithm { TOKEN_HS256, TOKEN_HS384, TOKEN_HS512 };
 
 /** "HS256" and so on. */
 const char *token_mac_algorithm_name(enum token_mac_algorithm algorithm);
+
+/** Octets of the hash's block: RFC 2104 pads shorter keys to it, and hashes longer ones. */
+size_t token_mac_block(enum token_mac_algorithm algorithm);
 
 /** The inverse; false for an unknown name. */
 bool token_mac_algorithm_parse(const char *name, enum token_mac_algorithm *out);
@@ -227,6 +236,29 @@ AW_MUST_USE aw_result token_mac_import(token *t, const char *label,
     enum token_mac_algorithm algorithm, const aw_secret *value, bool force,
     struct token_key_report *report);
 
+/** An EAB key on its way into the token, encrypted to the token's wrapping key. */
+struct token_wrapped {
+    const char *label; /**< of the key to be made */
+    enum token_mac_algorithm algorithm;
+    struct token_octets wrapped;    /**< RSA-OAEP (SHA-1, MGF1 with SHA-1, no label) */
+    struct token_octets check_text; /**< what its check value is the MAC of; begins with a NUL */
+    struct token_octets check;      /**< that MAC */
+};
+
+/**
+ * Unwraps an HMAC key inside the token, with the template of token_mac_import. Tokens are known
+ * that ignore the template, or unwrap something else: each flag that the token tells is compared
+ * with what was asked, the length with the hash's block (the key was padded to it before it was
+ * wrapped), and the MAC over check_text with check. A key of which anything differs is destroyed
+ * again.
+ * @param wrapping label of the wrapping key
+ * @return AW_CODE_EXISTS; AW_CODE_MISMATCH when the check value says that it is not the key that
+ *         was wrapped, or that it was wrapped for something else; AW_CODE_UNSUPPORTED,
+ * AW_CODE_TOKEN
+ */
+AW_MUST_USE aw_result token_mac_unwrap(token *t, const char *wrapping,
+    const struct token_wrapped *wrapped, struct token_key_report *report);
+
 /** Finds the one generic secret of that label. AW_CODE_TOKEN_KEY_MISSING, AW_CODE_MISMATCH. */
 AW_MUST_USE aw_result token_mac_find(
     token *t, const char *label, enum token_mac_algorithm algorithm, token_mac **out);
@@ -240,6 +272,35 @@ AW_MUST_USE aw_result token_mac_destroy(token_mac *mac);
 /** Computes the MAC in the token; `out` has room for TOKEN_MAC_MAX octets. */
 AW_MUST_USE aw_result token_mac_compute(
     token_mac *mac, const void *input, size_t size, uint8_t *out, size_t *out_size);
+
+/* The wrapping key. */
+
+/** The public half of a wrapping key. Release: token_wrapping_free. */
+struct token_wrapping {
+    uint8_t *spki; /**< SubjectPublicKeyInfo, DER */
+    size_t spki_size;
+    uint8_t digest[TOKEN_DIGEST_SIZE]; /**< SHA-256 of it: the fingerprint */
+};
+
+/**
+ * Generates an RSA-3072 pair in the token that unwraps and does nothing else: private key UNWRAP
+ * only, TOKEN PRIVATE SENSITIVE !EXTRACTABLE !MODIFIABLE !COPYABLE; where the token takes it,
+ * CKA_UNWRAP_TEMPLATE says that what it unwraps is SENSITIVE and not EXTRACTABLE, and
+ * ALLOWED_MECHANISMS is OAEP alone. A key is wrapped to it and unwrapped for a trial, and destroyed
+ * again, before success.
+ * @return AW_CODE_EXISTS; AW_CODE_UNSUPPORTED where the token has no RSA-OAEP
+ */
+AW_MUST_USE aw_result token_wrapping_generate(
+    token *t, const char *label, struct token_key_report *report);
+
+/** Reads the public half. AW_CODE_TOKEN_KEY_MISSING, AW_CODE_MISMATCH (of several, or no RSA). */
+AW_MUST_USE aw_result token_wrapping_read(token *t, const char *label, struct token_wrapping *out);
+
+/** Destroys both halves. */
+AW_MUST_USE aw_result token_wrapping_destroy(token *t, const char *label);
+
+/** Releases and zeroes. */
+void token_wrapping_free(struct token_wrapping *wrapping);
 
 /* Examination (token doctor). */
 

@@ -48,9 +48,27 @@ aw_result admin_make_checkpoint(struct admin_call *call);
 /* admin_ca.c */
 aw_result admin_list_cas(struct admin_call *call);
 aw_result admin_pin_ca(struct admin_call *call);
+
+/** The CA of that name; within accounts_change. AW_CODE_NOT_FOUND. */
+AW_MUST_USE aw_result admin_find_ca(struct admin_call *call, const char *name, struct ca **out);
+
+/* admin_eab.c */
 aw_result admin_list_eabs(struct admin_call *call);
 aw_result admin_import_eab(struct admin_call *call);
+aw_result admin_import_wrapped_eab(struct admin_call *call);
 aw_result admin_destroy_eab(struct admin_call *call);
+
+/* admin_wrapping.c */
+
+/** CKA_LABEL of the wrapping key. */
+#define ADMIN_WRAPPING_LABEL "acmeward-wrapping"
+
+aw_result admin_create_wrapping_key(struct admin_call *call);
+aw_result admin_get_wrapping_key(struct admin_call *call);
+aw_result admin_destroy_wrapping_key(struct admin_call *call);
+
+/** AW_CODE_MISMATCH unless the token's wrapping key has that fingerprint. */
+AW_MUST_USE aw_result admin_wrapping_check(struct admin_call *call, const char *fingerprint);
 
 /* admin_account.c */
 aw_result admin_list_accounts(struct admin_call *call);

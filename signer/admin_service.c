@@ -212,22 +212,6 @@ admin_get_status(struct admin_call *call)
     return AW_OK;
 }
 
-static void
-write_faults(struct aw_json_writer *w, const char *name, const struct aw_faults *faults)
-{
-    aw_json_name(w, name);
-    aw_json_begin_array(w);
-    for (size_t i = 0; i < faults->count; i++) {
-        aw_json_begin_object(w);
-        aw_json_pair(w, "file", faults->items[i].file);
-        aw_json_pair_integer(w, "line", faults->items[i].line);
-        aw_json_pair_integer(w, "column", faults->items[i].column);
-        aw_json_pair(w, "message", faults->items[i].message);
-        aw_json_end_object(w);
-    }
-    aw_json_end_array(w);
-}
-
 aw_result
 admin_reload(struct admin_call *call)
 {
@@ -239,7 +223,7 @@ admin_reload(struct admin_call *call)
         "the policy in force is unchanged; acmeward-admin policy check shows every fault"));
     AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(call->core);
     aw_json_pair(&call->reply, "policy_digest", policy_digest(snapshot));
-    write_faults(&call->reply, "warnings", &warnings);
+    aw_faults_write(&call->reply, "warnings", &warnings);
     return AW_OK;
 }
 

@@ -139,6 +139,19 @@ mock_C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_AT
                                secret.attributes, secret.count, public_key, private_key));
 }
 
+/* A token that unwraps, and keeps something else. */
+static CK_RV
+substitute(
+    CK_SESSION_HANDLE session, const struct filtered *asked, CK_ULONG size, CK_OBJECT_HANDLE *key)
+{
+    static CK_BYTE value[DATA_MAX] = {0x5a};
+    struct filtered t = *asked;
+
+    (void)real->C_DestroyObject(session, *key);
+    t.attributes[t.count++] = (CK_ATTRIBUTE){CKA_VALUE, value, size};
+    return real->C_CreateObject(session, t.attributes, t.count, key);
+}
+
 static CK_RV
 mock_C_UnwrapKey(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapper,
     CK_BYTE *wrapped, CK_ULONG size, CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *key)
@@ -149,8 +162,11 @@ mock_C_UnwrapKey(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_H
 
     if (answered(&call, "C_UnwrapKey", &rv) || !take_template(&call, template, count, &t, &rv))
         return rv;
-    return conclude(&call,
-        real->C_UnwrapKey(session, mechanism, wrapper, wrapped, size, t.attributes, t.count, key));
+    rv = real->C_UnwrapKey(session, mechanism, wrapper, wrapped, size, t.attributes, t.count, key);
+    const struct mock_rule *rule = mock_call_find(&call, MOCK_SUBSTITUTE);
+    if (rv == CKR_OK && rule != NULL)
+        rv = substitute(session, &t, rule->type, key);
+    return conclude(&call, rv);
 }
 
 /* Attributes. */

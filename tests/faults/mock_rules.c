@@ -93,6 +93,7 @@ static const struct {
     {"scribble", MOCK_SCRIBBLE, NOTHING},
     {"tell", MOCK_TELL, NUMBER},
     {"serial", MOCK_SERIAL, NOTHING},
+    {"substitute", MOCK_SUBSTITUTE, NUMBER},
 };
 
 static bool

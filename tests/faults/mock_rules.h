@@ -27,6 +27,7 @@
  *     scribble                 sign other data, and write it where the data was (C_Sign)
  *     tell N                   tell N as length or count (C_Sign, C_FindObjects,
  *                              C_GetAttributeValue)
+ *     substitute N             make a key of N octets of its own instead (C_UnwrapKey)
  *     serial                   tell another serial number (C_GetTokenInfo)
  *     flags +CKF_X | -CKF_X    tell other flags (C_GetTokenInfo)
  *
@@ -67,6 +68,7 @@ enum mock_action {
     MOCK_SCRIBBLE,
     MOCK_TELL,
     MOCK_SERIAL,
+    MOCK_SUBSTITUTE,
 };
 
 /** One rule. */

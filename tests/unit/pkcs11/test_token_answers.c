@@ -18,6 +18,7 @@
 #include "answers.h"
 #include "common/io.h"
 #include "mock_world.h"
+#include "wrap_support.h"
 
 /* Calls of the function at fault in one operation: first, and as often as the ladder of recovery
  * has rungs; and where a key is made, the ladder of attributes. */
@@ -126,6 +127,37 @@ run_import(const char *name)
     return r;
 }
 
+/* Wrapped once, unwrapped again and again; its wrapping key is made with the rules away. */
+static struct wrap_sample sample;
+
+static void
+before_unwrap(void)
+{
+    struct token_key_report report;
+    struct token_wrapping wrapping;
+
+    if (sample.size > 0)
+        return;
+    assert_ok(token_wrapping_generate(world.t, "wrapping", &report));
+    assert_ok(token_wrapping_read(world.t, "wrapping", &wrapping));
+    wrap_sample_make(&sample, TOKEN_HS256, &wrapping);
+    token_wrapping_free(&wrapping);
+}
+
+static aw_result
+run_unwrap(const char *name)
+{
+    struct token_key_report report;
+    const struct token_wrapped wrapped = wrap_sample_of(&sample, "new");
+    unsigned before = mock_objects();
+    aw_result r = token_mac_unwrap(world.t, "wrapping", &wrapped, &report);
+
+    if (mock_objects() != before + (aw_ok(r) ? 1 : 0))
+        fail_msg("%s: %s, and %u objects more", name, aw_code_tag(r.code), mock_objects() - before);
+    destroy_all("new");
+    return r;
+}
+
 /* A victim of its own, made with the rules away. */
 static token_key *victim;
 
@@ -188,6 +220,7 @@ static const struct operation {
     {.name = "sign-out", .run = run_sign, .before = mock_world_logout},
     {.name = "generate", .run = run_generate, .calls = 40},
     {.name = "import", .run = run_import, .calls = 40},
+    {.name = "unwrap", .run = run_unwrap, .before = before_unwrap, .calls = 60},
     {.name = "destroy", .run = run_destroy, .before = before_destroy},
     {.name = "examine", .run = run_examine, .calls = 200},
 };
@@ -246,7 +279,8 @@ check_counts(const char *name, const struct row *row, const struct operation *op
     unsigned logins = mock_calls(&world.h, "C_Login");
     unsigned calls = mock_calls(&world.h, row->function);
     bool creation = strcmp(row->function, "C_GenerateKeyPair") == 0 ||
-                    strcmp(row->function, "C_CreateObject") == 0;
+                    strcmp(row->function, "C_CreateObject") == 0 ||
+                    strcmp(row->function, "C_UnwrapKey") == 0;
     unsigned most = creation ? LADDER : operation->calls == 0 ? TRIES : operation->calls;
 
     if (logins > 1 || mock_calls(&world.h, "C_Logout") != 0)
@@ -306,7 +340,7 @@ static void
 check_lost_answer(const struct row *row, unsigned group, const char *code)
 {
     static const char *const functions[] = {"C_Login", "C_SignInit", "C_Sign", "C_GenerateKeyPair",
-        "C_CreateObject", "C_DestroyObject", "C_OpenSession", "C_FindObjectsInit"};
+        "C_CreateObject", "C_UnwrapKey", "C_DestroyObject", "C_OpenSession", "C_FindObjectsInit"};
 
     if (strcmp(table.groups[group].name, "attribute") == 0)
         return;
