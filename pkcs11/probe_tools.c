@@ -95,8 +95,8 @@ CK_RV
 probe_wrap(struct token_session *s, const struct probe_tools *tools, CK_MECHANISM_TYPE mechanism,
     CK_OBJECT_HANDLE key, CK_ULONG *size)
 {
-    CK_RSA_PKCS_OAEP_PARAMS oaep = {
-        .hash_alg = CKM_SHA_1, .mgf = CKG_MGF1_SHA1, .source = CKZ_DATA_SPECIFIED};
+    /* By position: p11-kit 0.25 names the members otherwise than 0.24. */
+    CK_RSA_PKCS_OAEP_PARAMS oaep = {CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0};
     struct rsa_aes_parameters both = {.bits = 256, .oaep = &oaep};
     uint8_t iv[16] = {0};
     uint8_t wrapped[PROBE_ROOM];

@@ -192,7 +192,8 @@ derive_ecdh(struct probe_try *attempt, CK_OBJECT_HANDLE *out)
     if (EVP_PKEY_get_octet_string_param(attempt->subject->public_key, OSSL_PKEY_PARAM_PUB_KEY,
             point, sizeof(point), &size) != 1)
         return CKR_HOST_MEMORY;
-    CK_ECDH1_DERIVE_PARAMS ecdh = {.kdf = CKD_NULL, .public_data_len = size, .public_data = point};
+    /* By position: p11-kit 0.25 names the members otherwise than 0.24. */
+    CK_ECDH1_DERIVE_PARAMS ecdh = {CKD_NULL, 0, NULL, size, point};
     CK_MECHANISM mechanism = {CKM_ECDH1_DERIVE, &ecdh, sizeof(ecdh)};
     return derive(attempt, &mechanism, out);
 }
@@ -202,7 +203,7 @@ derive_value(struct probe_try *attempt, CK_OBJECT_HANDLE *out)
 {
     uint8_t zeros[BLOCK] = {0};
     CK_ULONG first_bit = 0;
-    CK_KEY_DERIVATION_STRING_DATA data = {.string_data = zeros, .string_data_len = sizeof(zeros)};
+    CK_KEY_DERIVATION_STRING_DATA data = {zeros, sizeof(zeros)};
     CK_MECHANISM mechanism = {attempt->row->type, &data, sizeof(data)};
 
     if (attempt->row->type == CKM_EXTRACT_KEY_FROM_KEY)

@@ -17,7 +17,8 @@ is. The HMAC key is in FOLDER/eab.key and FOLDER/config.json, both 0600, and now
 What Pebble 2.4 (Debian 12) does, from its source; test_pebble.py shows most of it:
 
 - EAB. The kid must be configured, alg HS256, HS384 or HS512 (any of them with any key), no nonce,
-  url equal to the outer one, payload the outer key. Keys are unpadded base64url in the
+  url equal to the outer one, payload the outer key; 2.6 (Debian 13) refuses keys that are shorter
+  than the digest, as RFC 7518 3.2 says. Keys are unpadded base64url in the
   configuration; padding stops it at start. A kid may bind any number of accounts. A key that has an
   account already gets that account (200) and its binding is not looked at; terms of service come
   before the binding, so a request without both is told of the terms.
