@@ -46,7 +46,7 @@ const struct admin_command admin_commands[] = {
         "trouble"},
     {"audit", "show", admin_audit_show,
         "[--application A] [--name N] [--verdict permit|refuse|warn] [--kind KIND] [--since TIME] "
-        "[--until TIME] [--last N]",
+        "[--until TIME] [--last N] [--folder DIR]",
         "records of the audit log"},
     {"audit", "verify", admin_audit_verify,
         "[--folder DIR] [--checkpoint FILE]... [--public-key FILE]...",

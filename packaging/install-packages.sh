@@ -2,7 +2,7 @@
 # The one list of Debian packages. Installs what is missing of the named groups and is silent, and
 # needs no privilege, when nothing is.
 #
-#   sh packaging/install-packages.sh GROUP...      groups: build run test lint coverage
+#   sh packaging/install-packages.sh GROUP...      groups: build run test lint coverage package
 #   sh packaging/install-packages.sh --list GROUP...
 set -eu
 
@@ -35,8 +35,11 @@ group_packages() {
     coverage)
         echo gcovr
         ;;
+    package)
+        echo dpkg-dev file gzip debootstrap
+        ;;
     *)
-        die "unknown group '$1'; expected build, run, test, lint or coverage"
+        die "unknown group '$1'; expected build, run, test, lint, coverage or package"
         ;;
     esac
 }
@@ -93,7 +96,7 @@ main() {
         list_only=yes
         shift
     fi
-    [ $# -gt 0 ] || die "name at least one group: build, run, test, lint, coverage"
+    [ $# -gt 0 ] || die "name at least one group: build, run, test, lint, coverage, package"
 
     groups=$*
     names=

@@ -23,7 +23,7 @@ def main():
     names = [name for name in tree.files(root) if is_script(root, name)]
 
     def check(name):
-        status, output = tree.run(["shellcheck", "--format=gcc", name], root)
+        status, output = tree.run(["shellcheck", "--external-sources", "--format=gcc", name], root)
         return output if status != 0 else None
 
     tree.finish([finding for finding in tree.each(check, names) if finding], len(names), "scripts")
