@@ -25,6 +25,8 @@ enum {
     AUDIT_QUEUE_RESERVED = 1024,      /**< of these for what is permitted */
     AUDIT_RESERVE = 64 * 1024 * 1024, /**< octets of the file system for what is permitted: some
                                           80,000 records; of one under 640 MiB a tenth */
+    AUDIT_SEGMENT_SIZE = 64 * 1024 * 1024, /**< octets after which a segment is closed, unless told
+                                               otherwise: some 100,000 records */
 };
 
 /** Kinds of records: name in the file. */
@@ -118,6 +120,31 @@ typedef struct audit_log audit_log;
  */
 AW_MUST_USE aw_result audit_log_open(const char *folder, audit_log **out, size_t *repaired);
 
+/** How a log is opened. */
+struct audit_log_how {
+    const char *folder;
+    int64_t segment_size; /**< octets after which a segment is closed; 0: AUDIT_SEGMENT_SIZE */
+};
+
+/** What was found. */
+struct audit_log_opening {
+    size_t repaired;  /**< octets of a torn tail that were cut, 0 for none */
+    int64_t begun;    /**< records that were taken on trust: those before the mark (mark.h) that the
+                           walk began at; 0: all were read */
+    int64_t segments; /**< closed segments */
+    int64_t mended;   /**< marks of closed segments that were missing or wrong and were made anew */
+};
+
+/**
+ * Like audit_log_open. The walk begins at the last mark that a stored checkpoint covers (the
+ * last mark where there are no checkpoints), so it does not grow with the whole log; where that
+ * mark is missing, or does not fit to the records or to the checkpoints, further back.
+ * @return AW_CODE_NOT_FOUND when it would have to begin in a segment that was archived;
+ *         AW_CODE_CORRUPT when there are closed segments, but no audit.jsonl
+ */
+AW_MUST_USE aw_result audit_log_open_with(
+    const struct audit_log_how *how, audit_log **out, struct audit_log_opening *opening);
+
 /** Makes what is queued durable, stops the writer, closes, nulls; NULL is allowed. */
 void audit_log_close(audit_log **log);
 
@@ -170,6 +197,33 @@ void audit_log_room(audit_log *log, struct audit_room *out);
  */
 AW_MUST_USE aw_result audit_log_healthy(audit_log *log);
 
+/** A closed segment. */
+struct audit_segment {
+    int64_t number; /**< from 1 */
+    int64_t first;  /**< number of its first record */
+    int64_t last;   /**< and of its last */
+};
+
+/**
+ * Closes the segment that is written to, once all that is queued is durable, and begins the next.
+ * The chain and the tree go on; what is closed is made read-only and not written to any more.
+ * @return AW_CODE_NOT_FOUND when it has no records; another failure leaves the log as it was,
+ *         unless it says that the log is broken
+ */
+AW_MUST_USE aw_result audit_log_rotate(audit_log *log, struct audit_segment *closed);
+
+/** How the segments are. */
+struct audit_log_segments {
+    int64_t closed;                      /**< how many were closed */
+    int64_t last;                        /**< number of the last record in them */
+    int64_t size;                        /**< octets of the segment that is written to */
+    char message[AW_ERROR_MESSAGE_SIZE]; /**< why the last one could not be closed, or not in full;
+                                              empty: nothing failed */
+};
+
+/** Says how the segments are. */
+void audit_log_segments(audit_log *log, struct audit_log_segments *out);
+
 /** Called for each record in order; a failure stops the walk and is returned. */
 typedef aw_result (*audit_visit)(const struct audit_record *record, void *context);
 
@@ -179,6 +233,28 @@ typedef aw_result (*audit_visit)(const struct audit_record *record, void *contex
  */
 AW_MUST_USE aw_result audit_read(
     const char *folder, int64_t from, audit_visit visit, void *context);
+
+/** A closed segment that is not at hand, by its mark. */
+struct audit_absent {
+    int64_t segment;
+    int64_t first, last; /**< its records */
+};
+
+/** Where a log is read from. */
+struct audit_source {
+    const char *folder;          /**< the log's own */
+    const char *const *archives; /**< folders that closed segments were moved to */
+    size_t archive_count;
+    bool partial; /**< pass over segments that are in none of them; else AW_CODE_NOT_FOUND */
+    void (*absent)(
+        const struct audit_absent *absent, void *context); /**< told of each that was
+                                                                passed over; may be NULL */
+    void *context;
+};
+
+/** The same from any source. It begins with the segment of record `from`. */
+AW_MUST_USE aw_result audit_read_source(
+    const struct audit_source *source, int64_t from, audit_visit visit, void *context);
 
 /** A hash of the Merkle tree over the records (tree.h): of a leaf, a node or the root. */
 struct audit_hash {
@@ -208,7 +284,10 @@ struct audit_verdict {
     int64_t records;                      /**< whole records found in order */
     char head[2 * AUDIT_DIGEST_SIZE + 1]; /**< digest of the last one */
     struct audit_hash root;               /**< of the tree over all of them */
-    int64_t first_time, last_time;
+    int64_t first_time, last_time;        /**< of those that were read */
+    int64_t segments;                     /**< closed ones */
+    int64_t absent;    /**< records in segments that are not at hand: they were not verified */
+    int64_t unchecked; /**< expected heads within these: they were not compared */
     size_t torn; /**< octets behind the last whole record: a torn tail, or, beside a running signer,
                       a record that is just being written */
 };
@@ -228,5 +307,12 @@ AW_MUST_USE aw_result audit_verify(const char *folder, struct audit_verdict *out
  */
 AW_MUST_USE aw_result audit_verify_heads(const char *folder, const struct audit_expected *expected,
     size_t count, struct audit_verdict *out);
+
+/**
+ * The same from any source. The walk takes no mark on trust but those of segments that are passed
+ * over; the marks of all others must be those that it makes itself.
+ */
+AW_MUST_USE aw_result audit_verify_source(const struct audit_source *source,
+    const struct audit_expected *expected, size_t count, struct audit_verdict *out);
 
 #endif

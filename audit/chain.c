@@ -14,6 +14,22 @@ audit_chain_begin(struct audit_chain *chain, int fd, const char *path)
 }
 
 void
+audit_chain_segment(struct audit_chain *chain, int fd, const char *path)
+{
+    chain->path = path;
+    audit_lines_turn(&chain->lines, fd);
+}
+
+void
+audit_chain_jump(struct audit_chain *chain, const struct audit_mark *mark)
+{
+    chain->seq = mark->tree.size;
+    chain->time = mark->time;
+    chain->tree = mark->tree;
+    memcpy(chain->head, mark->head, sizeof(chain->head));
+}
+
+void
 audit_chain_end(struct audit_chain *chain)
 {
     audit_lines_end(&chain->lines);

@@ -11,6 +11,7 @@
 #include "audit/audit.h"
 #include "audit/hasher.h"
 #include "audit/lines.h"
+#include "audit/mark.h"
 #include "audit/tree.h"
 
 /** A walk. Begin with audit_chain_begin; release: audit_chain_end. */
@@ -36,6 +37,12 @@ AW_MUST_USE aw_result audit_chain_begin(struct audit_chain *chain, int fd, const
  * @return AW_CODE_CORRUPT with the line, what was found there and the kind of damage
  */
 AW_MUST_USE aw_result audit_chain_next(struct audit_chain *chain, bool *more);
+
+/** Goes on with another file, where the last one ended. */
+void audit_chain_segment(struct audit_chain *chain, int fd, const char *path);
+
+/** Takes a mark for the state of the walk. */
+void audit_chain_jump(struct audit_chain *chain, const struct audit_mark *mark);
 
 /** Releases; works on a zeroed struct too. */
 void audit_chain_end(struct audit_chain *chain);

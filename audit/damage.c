@@ -75,6 +75,11 @@ repeat(const struct audit_lines *lines, const struct audit_record *found, int64_
     long long number = lines->number;
 
     aw_ignore(find_record(lines->fd, 1, number, found->seq, &earlier), "as in gap");
+    if (earlier.line == 0)
+        return aw_fail(AW_CODE_CORRUPT,
+            "a record of an earlier segment is repeated: line %lld holds record %lld, expected "
+            "record %lld",
+            number, (long long)found->seq, (long long)expected);
     if (strcmp(earlier.digest, found->digest) == 0)
         return aw_fail(AW_CODE_CORRUPT,
             "a record is duplicated: line %lld repeats record %lld of line %lld, expected record "
@@ -102,6 +107,11 @@ audit_damage_digest(
         return aw_fail(AW_CODE_CORRUPT,
             "line 1 (record 1) is changed: it names a record before it, %s, expected none (zeros)",
             found->previous);
+    if (lines->number == 1)
+        return aw_fail(AW_CODE_CORRUPT,
+            "record %lld (the last one of the segment before) is changed, or the record after it "
+            "(line 1): its digest is %s, the next record says %s",
+            (long long)found->seq - 1, expected, found->previous);
     return aw_fail(AW_CODE_CORRUPT,
         "record %lld (line %lld) is changed, or the record after it: its digest is %s, the next "
         "record says %s",

@@ -14,6 +14,7 @@
 
 enum {
     FILE_MODE = 0640,
+    SEALED_MODE = 0440,      /* of a closed segment */
     FILE_FORBIDDEN = 0027,   /* mode bits that the log must not have */
     FOLDER_FORBIDDEN = 0022, /* who may write here may replace the log */
     TORN_FILES_MAX = 100,    /* torn tails of one second */
@@ -117,6 +118,85 @@ audit_file_open(const char *folder, struct audit_file *out)
     AW_TRY(settle(&file));
     *out = file;
     file = (struct audit_file){.fd = -1};
+    return AW_OK;
+}
+
+/* Rotation. At each moment the log's file is at its path, so nobody takes it for a new log. */
+
+static const char next_suffix[] = ".next";
+
+static aw_result
+next_name(const struct audit_file *file, char **out)
+{
+    return aw_format(out, "%s%s", file->path, next_suffix);
+}
+
+static aw_result
+create_next(const char *name, struct audit_file *next)
+{
+    next->fd = open(name, O_RDWR | O_APPEND | O_CREAT | O_EXCL | open_flags, FILE_MODE);
+    if (next->fd < 0 || fchmod(next->fd, FILE_MODE) != 0)
+        return aw_fail_errno(AW_CODE_IO, "cannot make %s", name);
+    AW_TRY(identify(next));
+    AW_TRY(lock(next));
+    if (fsync(next->fd) != 0)
+        return aw_fail_errno(AW_CODE_IO, "cannot make %s durable", name);
+    return AW_OK;
+}
+
+aw_result
+audit_file_next(const struct audit_file *file, struct audit_file *out)
+{
+    AW_CLEANUP(audit_file_close) struct audit_file next = {.fd = -1};
+    AW_CLEANUP(aw_free) char *name = NULL;
+
+    audit_file_drop_next(file); /* of a rotation that failed */
+    AW_TRY(next_name(file, &name));
+    AW_TRY(aw_format(&next.path, "%s", file->path));
+    AW_TRY(create_next(name, &next));
+    *out = next;
+    next = (struct audit_file){.fd = -1};
+    return AW_OK;
+}
+
+aw_result
+audit_file_keep(const struct audit_file *file, const char *path)
+{
+    if (link(file->path, path) != 0)
+        return aw_hint(aw_fail_errno(AW_CODE_IO, "cannot give %s the name %s", file->path, path),
+            "a file with the append-only attribute (chattr +a) cannot be closed, nor one on a file "
+            "system without hard links");
+    aw_result r = aw_folder_sync_of(path);
+    if (!aw_ok(r))
+        unlink(path);
+    return r;
+}
+
+aw_result
+audit_file_turn(const struct audit_file *next)
+{
+    AW_CLEANUP(aw_free) char *name = NULL;
+
+    AW_TRY(next_name(next, &name));
+    if (rename(name, next->path) != 0)
+        return aw_fail_errno(AW_CODE_IO, "cannot put %s in its place", name);
+    return AW_OK;
+}
+
+void
+audit_file_drop_next(const struct audit_file *file)
+{
+    AW_CLEANUP(aw_free) char *name = NULL;
+
+    if (aw_ok(next_name(file, &name)))
+        unlink(name); /* most often there is none; one that stays is in nobody's way */
+}
+
+aw_result
+audit_file_seal(int fd, const char *path)
+{
+    if (fchmod(fd, SEALED_MODE) != 0 || fsync(fd) != 0)
+        return aw_fail_errno(AW_CODE_IO, "cannot make the closed segment %s read-only", path);
     return AW_OK;
 }
 

@@ -29,6 +29,24 @@ struct audit_file {
  */
 AW_MUST_USE aw_result audit_file_open(const char *folder, struct audit_file *out);
 
+/**
+ * Makes the file that is to take the place of `file`: empty, with the lock, under a name of its own
+ * (audit.jsonl.next). `out->path` is the path that it will have. Release: audit_file_close.
+ */
+AW_MUST_USE aw_result audit_file_next(const struct audit_file *file, struct audit_file *out);
+
+/** Gives the file a second name, `path`, durably. On failure it has none. */
+AW_MUST_USE aw_result audit_file_keep(const struct audit_file *file, const char *path);
+
+/** Puts the file of audit_file_next in its place. Not durable before aw_folder_sync_of. */
+AW_MUST_USE aw_result audit_file_turn(const struct audit_file *next);
+
+/** Takes away what audit_file_next made, or a process before this one. */
+void audit_file_drop_next(const struct audit_file *file);
+
+/** Makes a closed segment read-only, durably. */
+AW_MUST_USE aw_result audit_file_seal(int fd, const char *path);
+
 /** Opens an existing file to read. Release: audit_file_close. */
 AW_MUST_USE aw_result audit_file_open_read(const char *folder, struct audit_file *out);
 

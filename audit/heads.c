@@ -47,6 +47,10 @@ audit_heads_check(struct audit_heads *heads, const struct audit_chain *chain)
 {
     struct audit_hash root;
 
+    while (heads->next < heads->count && heads->items[heads->next].head.size < chain->tree.size) {
+        heads->next++;
+        heads->skipped++;
+    }
     if (heads->next == heads->count || heads->items[heads->next].head.size != chain->tree.size)
         return AW_OK;
     AW_TRY(audit_tree_root(&chain->tree, chain->hasher, &root));

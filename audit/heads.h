@@ -11,7 +11,8 @@
 struct audit_heads {
     struct audit_expected *items;
     size_t count;
-    size_t next; /**< the first that the walk has not reached */
+    size_t next;     /**< the first that the walk has not reached */
+    int64_t skipped; /**< heads of sizes that the walk has passed over */
 };
 
 /** Takes copies of `count` expected heads and sorts them. */

@@ -18,6 +18,12 @@ audit_lines_begin(struct audit_lines *lines, int fd)
 }
 
 void
+audit_lines_turn(struct audit_lines *lines, int fd)
+{
+    *lines = (struct audit_lines){.fd = fd, .buffer = lines->buffer};
+}
+
+void
 audit_lines_end(struct audit_lines *lines)
 {
     free(lines->buffer);

@@ -25,6 +25,9 @@ struct audit_lines {
 /** Begins at the first line. */
 AW_MUST_USE aw_result audit_lines_begin(struct audit_lines *lines, int fd);
 
+/** Turns to another file, at its first line. */
+void audit_lines_turn(struct audit_lines *lines, int fd);
+
 /**
  * Takes the next whole line.
  * @param[out] line into the buffer, valid until the next call; NULL at the end

@@ -2,14 +2,17 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "audit/audit.h"
 #include "audit/file.h"
 #include "audit/hasher.h"
 #include "audit/heads.h"
 #include "audit/record.h"
+#include "audit/rotation.h"
 #include "audit/stored.h"
 #include "audit/tree.h"
+#include "audit/walk.h"
 #include "common/io.h"
 
 enum {
@@ -24,12 +27,14 @@ struct batch {
 };
 
 struct audit_log {
-    struct audit_file file;
+    char *folder;
+    int64_t segment_size;
     pthread_t writer;
     pthread_mutex_t lock;   /* guards all below */
     pthread_cond_t work;    /* for the writer: there is something, or the end */
     pthread_cond_t done[2]; /* for those who wait: their batch is durable, or the log is broken; by
                                turns, so that a batch wakes its own waiters only */
+    struct audit_file file; /* changed by the writer only */
     unsigned turn; /* batches that the writer has taken: the one in flight is done[turn % 2] */
     int64_t taken; /* last record of the batch in flight */
     audit_hasher *hasher;
@@ -42,6 +47,12 @@ struct audit_log {
     int64_t size;                  /* octets of the file that are durable */
     size_t in_flight;              /* octets that the writer may or may not have written yet */
     struct audit_file_space space; /* as of the last batch */
+    struct audit_mark end;         /* of the last batch taken; its segment is the present one */
+    int64_t rotate_at;             /* size of the file from which on it is to be closed */
+    pthread_cond_t rotated;        /* for those who asked for it */
+    uint64_t asked, answered;      /* rotations; one answer serves all who asked before it began */
+    struct aw_error rotation;      /* how the last one went */
+    struct audit_segment closed;   /* what it closed */
     bool closing;
     bool broken;
     struct aw_error cause; /* first failure of a broken log */
@@ -88,44 +99,149 @@ settle_result(audit_log *log, aw_result r)
         aw_error_save(&log->cause);
         pthread_cond_broadcast(&log->done[0]);
         pthread_cond_broadcast(&log->done[1]);
+        pthread_cond_broadcast(&log->rotated);
     }
     return log->broken ? aw_error_restore(&log->cause) : AW_OK;
 }
 
 /* The writer: all that is queued is one batch, so one fdatasync serves all that wait. */
 
-static bool
+/* All that was appended is in the batch that is taken: where a segment may end. */
+static void
+set_end(audit_log *log)
+{
+    log->end.time = log->time;
+    log->end.tree = log->tree;
+    memcpy(log->end.head, log->head, sizeof(log->end.head));
+}
+
+enum task { TASK_BATCH, TASK_ROTATE, TASK_END };
+
+static enum task
+next_task(audit_log *log)
+{
+    HOLD(log);
+    while (log->queue.size == 0 && log->size < log->rotate_at && log->asked == log->answered &&
+           !log->closing && !log->broken)
+        pthread_cond_wait(&log->work, &log->lock);
+    if (log->broken)
+        return TASK_END;
+    if (log->size >= log->rotate_at)
+        return TASK_ROTATE;
+    if (log->queue.size > 0)
+        return TASK_BATCH;
+    return log->asked != log->answered ? TASK_ROTATE : TASK_END;
+}
+
+/* There is something in the queue. */
+static void
 take_batch(audit_log *log, struct batch *batch, int64_t *last)
 {
     HOLD(log);
-    while (log->queue.size == 0 && !log->closing && !log->broken)
-        pthread_cond_wait(&log->work, &log->lock);
-    if (log->queue.size == 0 || log->broken)
-        return false;
     struct batch taken = log->queue;
     log->queue = *batch;
     log->queue.size = 0;
     *batch = taken;
     *last = log->taken = log->appended;
+    set_end(log);
     log->turn++;
     log->in_flight = taken.size;
-    return true;
 }
 
-static bool
+static void
 finish_batch(audit_log *log, aw_result r, size_t size, int64_t last)
 {
     HOLD(log);
     if (aw_ok(r))
         r = audit_file_check(&log->file, log->size + (int64_t)size, log->size + (int64_t)size);
     if (!aw_ok(settle_result(log, r)))
-        return false;
+        return;
     audit_file_space(&log->file, &log->space);
     log->size += (int64_t)size;
     log->in_flight = 0;
     log->durable = last;
     pthread_cond_broadcast(&log->done[log->turn % 2]);
-    return true;
+}
+
+static void
+write_batch(audit_log *log, struct batch *batch)
+{
+    int64_t last;
+
+    take_batch(log, batch, &last);
+    finish_batch(log, audit_file_append(&log->file, batch->bytes, batch->size), batch->size, last);
+}
+
+/* Rotation, by the writer between two batches: nothing is in flight, what is queued is for the next
+ * segment. */
+
+/* The next file takes the place of the log's: from here on it is the log. */
+static aw_result
+turn(audit_log *log, struct audit_file *closed, struct audit_file *next)
+{
+    HOLD(log);
+    AW_TRY(audit_rotation_turn(log->folder, &log->file, log->end.segment, next));
+    *closed = log->file;
+    log->file = *next;
+    *next = (struct audit_file){.fd = -1};
+    log->end.octets = log->size;
+    log->size = 0;
+    return AW_OK;
+}
+
+static void
+begin_segment(audit_log *log)
+{
+    HOLD(log);
+    log->closed = (struct audit_segment){log->end.segment, log->end.first, log->end.tree.size};
+    log->end.segment++;
+    log->end.first = log->end.tree.size + 1;
+    log->end.octets = 0;
+}
+
+/* Nothing may be called durable in a file whose name may be lost. */
+static aw_result
+sync_turn(audit_log *log)
+{
+    aw_result r = aw_folder_sync_of(log->file.path);
+
+    HOLD(log);
+    return settle_result(log, r);
+}
+
+static aw_result
+close_segment(audit_log *log)
+{
+    AW_CLEANUP(audit_file_close) struct audit_file next = {.fd = -1}, closed = {.fd = -1};
+
+    if (log->end.tree.size < log->end.first)
+        return aw_fail(AW_CODE_NOT_FOUND, "the segment has no records yet");
+    AW_TRY(audit_rotation_prepare(log->folder, &log->file, log->end.segment, &next));
+    AW_TRY(turn(log, &closed, &next));
+    AW_TRY(sync_turn(log));
+    /* What is left undone here, the next start does. */
+    aw_result r = audit_rotation_finish(log->folder, &closed, &log->end);
+    begin_segment(log);
+    return r;
+}
+
+/* One that failed is tried again when the segment has grown by an eighth, or when asked. */
+static void
+rotate(audit_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    uint64_t asked = log->asked;
+    pthread_mutex_unlock(&log->lock);
+    aw_result r = close_segment(log);
+
+    HOLD(log);
+    log->answered = asked;
+    log->rotation = (struct aw_error){.code = AW_CODE_OK};
+    if (!aw_ok(r))
+        aw_error_save(&log->rotation);
+    log->rotate_at =
+        log->size < log->segment_size ? log->segment_size : log->size + log->segment_size / 8;
+    pthread_cond_broadcast(&log->rotated);
 }
 
 static void *
@@ -133,12 +249,14 @@ writer_main(void *context)
 {
     audit_log *log = context;
     struct batch batch = {0};
-    int64_t last;
-    bool going = true;
+    enum task task;
 
-    while (going && take_batch(log, &batch, &last))
-        going = finish_batch(
-            log, audit_file_append(&log->file, batch.bytes, batch.size), batch.size, last);
+    while ((task = next_task(log)) != TASK_END) {
+        if (task == TASK_BATCH)
+            write_batch(log, &batch);
+        else
+            rotate(log);
+    }
     free(batch.bytes);
     return NULL;
 }
@@ -171,6 +289,8 @@ release(audit_log **log)
     audit_file_close(&(*log)->file);
     audit_hasher_free(&(*log)->hasher);
     free((*log)->queue.bytes);
+    free((*log)->folder);
+    pthread_cond_destroy(&(*log)->rotated);
     pthread_cond_destroy(&(*log)->done[0]);
     pthread_cond_destroy(&(*log)->done[1]);
     pthread_cond_destroy(&(*log)->work);
@@ -180,7 +300,7 @@ release(audit_log **log)
 }
 
 static aw_result
-prepare(audit_log **out)
+prepare(const struct audit_log_how *how, audit_log **out)
 {
     audit_log *log = calloc(1, sizeof(*log));
 
@@ -191,32 +311,112 @@ prepare(audit_log **out)
     pthread_cond_init(&log->work, NULL);
     pthread_cond_init(&log->done[0], NULL);
     pthread_cond_init(&log->done[1], NULL);
+    pthread_cond_init(&log->rotated, NULL);
+    log->segment_size = how->segment_size == 0 ? AUDIT_SEGMENT_SIZE : how->segment_size;
+    log->rotate_at = log->segment_size;
     *out = log;
+    AW_TRY(aw_format(&log->folder, "%s", how->folder));
     return audit_hasher_new(&log->hasher);
 }
 
-/* Walks the chain to its end, from where appending goes on; *torn octets are behind it. */
+/* The log's file without which closed segments stand alone: nobody begins a new one silently. */
 static aw_result
-find_end(audit_log *log, struct audit_heads *heads, size_t *torn)
+check_begun(const char *folder)
 {
-    AW_CLEANUP(audit_chain_end) struct audit_chain chain = {0};
+    AW_CLEANUP(aw_free) char *path = NULL;
+    int64_t last = 0;
+    struct stat st;
+
+    AW_TRY(aw_path_join(folder, AUDIT_FILE_NAME, &path));
+    if (lstat(path, &st) == 0 || !aw_ok(audit_segments_last(folder, &last)) || last == 0)
+        return AW_OK; /* what else is wrong, opening it tells */
+    return aw_hint(aw_fail(AW_CODE_CORRUPT, "%s is missing, but the log has %lld closed segments",
+                       path, (long long)last),
+        "bring it back; if it is lost for good, keep the checkpoints as the trace of its records, "
+        "and make an empty file there (mode 0640) to go on after the last closed segment");
+}
+
+/* Opening: the walk to the end of the log. */
+
+/* A mark that is missing or wrong is made anew from the records; without one the segment may not be
+ * sealed either. */
+static aw_result
+mend_mark(const struct audit_walk *walk, const struct audit_mark *made, void *context)
+{
+    struct audit_log_opening *opening = context;
+    struct audit_mark kept;
+    aw_result r = audit_segments_mark(&walk->segments, made->segment, &kept);
+
+    if (aw_ok(r) && audit_mark_equal(made, &kept))
+        return AW_OK;
+    if (!aw_ok(r) && r.code != AW_CODE_NOT_FOUND && r.code != AW_CODE_CORRUPT)
+        return r;
+    AW_TRY(audit_segment_seal(walk->segments.paths[made->segment - 1]));
+    AW_TRY(audit_mark_store(walk->source->folder, made));
+    opening->mended++;
+    return AW_OK;
+}
+
+/* From where appending goes on. */
+static void
+take_end(audit_log *log, const struct audit_walk *walk)
+{
+    const struct audit_chain *chain = &walk->chain;
+
+    log->appended = chain->seq;
+    log->durable = chain->seq;
+    log->taken = chain->seq;
+    log->time = chain->time;
+    memcpy(log->head, chain->head, sizeof(log->head));
+    log->tree = chain->tree;
+    log->size = chain->lines.offset;
+    log->end = (struct audit_mark){.segment = walk->segment, .first = walk->first};
+    set_end(log);
+}
+
+/* Walks to the end, from the last mark before record `from`; a torn tail may be behind it. */
+static aw_result
+walk_to_end(
+    audit_log *log, struct audit_heads *heads, int64_t from, struct audit_log_opening *opening)
+{
+    const struct audit_source source = {.folder = log->folder};
+    AW_CLEANUP(audit_walk_end) struct audit_walk walk = {.source = NULL};
     bool more = true;
 
-    AW_TRY(audit_chain_begin(&chain, log->file.fd, log->file.path));
+    *opening = (struct audit_log_opening){.repaired = 0};
+    heads->next = 0;
+    AW_TRY(audit_walk_begin(&walk, &source, &log->file));
+    AW_TRY(audit_walk_skip(&walk, audit_segments_marked(&walk.segments), from));
+    walk.closed = mend_mark;
+    walk.context = opening;
+    opening->begun = walk.begun;
     while (more) {
-        AW_TRY(audit_heads_check(heads, &chain));
-        AW_TRY(audit_chain_next(&chain, &more));
+        AW_TRY(audit_heads_check(heads, &walk.chain));
+        AW_TRY(audit_walk_next(&walk, &more));
     }
-    AW_TRY(audit_heads_end(heads, &chain));
-    log->appended = chain.seq;
-    log->durable = chain.seq;
-    log->taken = chain.seq;
-    log->time = chain.time;
-    memcpy(log->head, chain.head, sizeof(log->head));
-    log->tree = chain.tree;
-    log->size = chain.lines.offset;
-    *torn = audit_lines_torn(&chain.lines);
+    AW_TRY(audit_heads_end(heads, &walk.chain));
+    take_end(log, &walk);
+    opening->repaired = audit_lines_torn(&walk.chain.lines);
+    opening->segments = walk.segments.count;
     return AW_OK;
+}
+
+/*
+ * The last checkpoint must be met on the way, since its root commits to all that the mark says of
+ * the tree. What looks like damage behind a mark may be the mark's: the whole log tells.
+ */
+static aw_result
+find_end(audit_log *log, struct audit_heads *heads, struct audit_log_opening *opening)
+{
+    int64_t from = heads->count == 0 ? INT64_MAX : heads->items[heads->count - 1].head.size + 1;
+    aw_result r = walk_to_end(log, heads, from, opening);
+
+    if (r.code != AW_CODE_CORRUPT || opening->begun == 0)
+        return r;
+    struct aw_error first;
+    aw_error_save(&first);
+    r = walk_to_end(log, heads, 0, opening);
+    return r.code == AW_CODE_NOT_FOUND ? aw_error_restore(&first) : r;
 }
 
 /* Of the checkpoints beside the log: what was signed of it must be true of it still. */
@@ -231,23 +431,41 @@ read_heads(const char *folder, struct audit_heads *heads)
 }
 
 aw_result
-audit_log_open(const char *folder, audit_log **out, size_t *repaired)
+audit_log_open_with(
+    const struct audit_log_how *how, audit_log **out, struct audit_log_opening *opening)
 {
     AW_CLEANUP(release) audit_log *log = NULL;
     AW_CLEANUP(audit_heads_free) struct audit_heads heads = {.items = NULL};
+    aw_result r;
 
     *out = NULL;
-    *repaired = 0;
-    AW_TRY(prepare(&log));
-    AW_TRY(audit_file_open(folder, &log->file));
-    AW_TRY(read_heads(folder, &heads));
-    AW_TRY(find_end(log, &heads, repaired));
-    if (*repaired > 0)
-        AW_TRY(audit_file_cut(&log->file, log->size, *repaired));
+    *opening = (struct audit_log_opening){.repaired = 0};
+    AW_TRY(prepare(how, &log));
+    AW_TRY(check_begun(log->folder));
+    AW_TRY(audit_file_open(log->folder, &log->file));
+    AW_TRY(audit_rotation_mend(log->folder, &log->file));
+    AW_TRY(read_heads(log->folder, &heads));
+    r = find_end(log, &heads, opening);
+    if (r.code == AW_CODE_NOT_FOUND)
+        return aw_hint(r, "bring it back, not compressed: it is needed to hold the log against its "
+                          "last checkpoint; archive only what a checkpoint covers");
+    AW_TRY(r);
+    if (opening->repaired > 0)
+        AW_TRY(audit_file_cut(&log->file, log->size, opening->repaired));
     audit_file_space(&log->file, &log->space);
     AW_TRY(start_writer(log));
     *out = AW_MOVE(log);
     return AW_OK;
+}
+
+aw_result
+audit_log_open(const char *folder, audit_log **out, size_t *repaired)
+{
+    struct audit_log_opening opening;
+    aw_result r = audit_log_open_with(&(struct audit_log_how){.folder = folder}, out, &opening);
+
+    *repaired = opening.repaired;
+    return r;
 }
 
 static void
@@ -394,4 +612,32 @@ audit_log_healthy(audit_log *log)
     AW_TRY(settle_result(log, AW_OK));
     return settle_result(
         log, audit_file_check(&log->file, log->size, log->size + (int64_t)log->in_flight));
+}
+
+/* Segments. */
+
+aw_result
+audit_log_rotate(audit_log *log, struct audit_segment *closed)
+{
+    HOLD(log);
+    AW_TRY(settle_result(log, AW_OK));
+    uint64_t mine = ++log->asked;
+    pthread_cond_signal(&log->work);
+    while (!log->broken && log->answered < mine)
+        pthread_cond_wait(&log->rotated, &log->lock);
+    AW_TRY(settle_result(log, AW_OK));
+    if (log->rotation.code != AW_CODE_OK)
+        return aw_error_restore(&log->rotation);
+    *closed = log->closed;
+    return AW_OK;
+}
+
+void
+audit_log_segments(audit_log *log, struct audit_log_segments *out)
+{
+    HOLD(log);
+    *out = (struct audit_log_segments){
+        .closed = log->end.segment - 1, .last = log->end.first - 1, .size = log->size};
+    if (log->rotation.code != AW_CODE_OK && log->rotation.code != AW_CODE_NOT_FOUND)
+        memcpy(out->message, log->rotation.message, sizeof(out->message));
 }

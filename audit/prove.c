@@ -2,9 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit/chain.h"
-#include "audit/file.h"
 #include "audit/proof.h"
+#include "audit/walk.h"
 
 /* The ranges are disjoint, so a leaf belongs to one of them at most. */
 struct prover {
@@ -36,12 +35,13 @@ too_few(const struct audit_chain *chain, int64_t size)
 }
 
 static aw_result
-walk(struct prover *prover, struct audit_chain *chain)
+feed(struct prover *prover, struct audit_walk *walk)
 {
+    const struct audit_chain *chain = &walk->chain;
     bool more = true;
 
     while (chain->seq < prover->size) {
-        AW_TRY(audit_chain_next(chain, &more));
+        AW_TRY(audit_walk_next(walk, &more));
         if (!more)
             return too_few(chain, prover->size);
         AW_TRY(take_leaf(prover, chain));
@@ -57,15 +57,14 @@ walk(struct prover *prover, struct audit_chain *chain)
 static aw_result
 prove(const char *folder, struct prover *prover, struct audit_proof *proof)
 {
-    AW_CLEANUP(audit_file_close) struct audit_file file = {.fd = -1};
-    AW_CLEANUP(audit_chain_end) struct audit_chain chain = {0};
+    const struct audit_source source = {.folder = folder};
+    AW_CLEANUP(audit_walk_end) struct audit_walk walk = {.source = NULL};
 
-    AW_TRY(audit_file_open_read(folder, &file));
-    AW_TRY(audit_chain_begin(&chain, file.fd, file.path));
-    AW_TRY(walk(prover, &chain));
+    AW_TRY(audit_walk_begin(&walk, &source, NULL));
+    AW_TRY(feed(prover, &walk));
     proof->count = prover->count;
     for (size_t i = 0; i < prover->count; i++)
-        AW_TRY(audit_tree_root(&prover->trees[i], chain.hasher, &proof->hashes[i]));
+        AW_TRY(audit_tree_root(&prover->trees[i], walk.chain.hasher, &proof->hashes[i]));
     return AW_OK;
 }
 

@@ -1,21 +1,25 @@
 #include "audit/audit.h"
-#include "audit/chain.h"
-#include "audit/file.h"
+#include "audit/walk.h"
+
+aw_result
+audit_read_source(const struct audit_source *source, int64_t from, audit_visit visit, void *context)
+{
+    AW_CLEANUP(audit_walk_end) struct audit_walk walk = {.source = NULL};
+    bool more;
+
+    AW_TRY(audit_walk_begin(&walk, source, NULL));
+    AW_TRY(audit_walk_skip(&walk, walk.segments.count, from));
+    for (;;) {
+        AW_TRY(audit_walk_next(&walk, &more));
+        if (!more)
+            return AW_OK;
+        if (walk.chain.seq >= from)
+            AW_TRY(visit(&walk.chain.record, context));
+    }
+}
 
 aw_result
 audit_read(const char *folder, int64_t from, audit_visit visit, void *context)
 {
-    AW_CLEANUP(audit_file_close) struct audit_file file = {.fd = -1};
-    AW_CLEANUP(audit_chain_end) struct audit_chain chain = {0};
-    bool more;
-
-    AW_TRY(audit_file_open_read(folder, &file));
-    AW_TRY(audit_chain_begin(&chain, file.fd, file.path));
-    for (;;) {
-        AW_TRY(audit_chain_next(&chain, &more));
-        if (!more)
-            return AW_OK;
-        if (chain.seq >= from)
-            AW_TRY(visit(&chain.record, context));
-    }
+    return audit_read_source(&(struct audit_source){.folder = folder}, from, visit, context);
 }

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "audit/checkpoint.h"
+#include "audit/stored.h"
 #include "common/io.h"
 
 void
@@ -100,6 +102,56 @@ scene_fill(struct scene *scene, int count)
         assert_int_equal(seq, i);
     }
     scene_close(scene);
+}
+
+/* A record of scene_append has some 270 octets. */
+void
+scene_open_segments(struct scene *scene, int each, struct audit_log_opening *opening)
+{
+    const struct audit_log_how how = {.folder = scene->folder, .segment_size = (int64_t)each * 265};
+    struct audit_log_opening unused;
+
+    expect_ok("open", audit_log_open_with(&how, &scene->log, opening == NULL ? &unused : opening));
+}
+
+void
+scene_fill_segments(struct scene *scene, int count, int each)
+{
+    int64_t seq;
+
+    scene_begin(scene);
+    scene_open_segments(scene, each, NULL);
+    for (int i = 1; i <= count; i++) {
+        struct audit_log_segments segments;
+
+        expect_ok("fill", scene_append(scene, &seq));
+        assert_int_equal(seq, i);
+        do
+            audit_log_segments(scene->log, &segments);
+        while (segments.closed < i / each && segments.message[0] == '\0');
+        assert_int_equal(segments.closed, i / each);
+    }
+    scene_close(scene);
+}
+
+void
+scene_path(const struct scene *scene, const char *name, char out[128])
+{
+    snprintf(out, 128, "%s/%s", scene->folder, name);
+}
+
+void
+scene_checkpoint(const struct scene *scene, const struct audit_head *head)
+{
+    struct audit_checkpoint checkpoint = {.origin = "log.example", .head = *head};
+    AW_CLEANUP(aw_free) char *body = NULL;
+    AW_CLEANUP(aw_free) char *note = NULL;
+    struct audit_stored stored;
+
+    expect_ok("body", audit_checkpoint_body(&checkpoint, &body));
+    expect_ok("note", aw_format(&note, "%s\n\xe2\x80\x94 log.example AAAAAQID\n", body));
+    expect_ok("stored", audit_stored_read(scene->folder, NULL, NULL, &stored));
+    expect_ok("store", audit_stored_append(scene->folder, note, &stored));
 }
 
 char *

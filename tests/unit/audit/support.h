@@ -28,6 +28,15 @@ void scene_end(struct scene *scene);
 /** Opens the log and must succeed. */
 void scene_open(struct scene *scene);
 
+/** Opens the log so that `each` records of scene_append fill a segment; must succeed. */
+void scene_open_segments(struct scene *scene, int each, struct audit_log_opening *opening);
+
+/** A folder with a closed log of `count` records, `each` in a segment. */
+void scene_fill_segments(struct scene *scene, int count, int each);
+
+/** The path of a file of the log's folder. */
+void scene_path(const struct scene *scene, const char *name, char out[128]);
+
 /** Closes the log. */
 void scene_close(struct scene *scene);
 
@@ -42,6 +51,9 @@ char *scene_load(const struct scene *scene, size_t *size);
 
 /** Writes the log's file. */
 void scene_store(const struct scene *scene, const char *bytes, size_t size);
+
+/** A checkpoint in form (nothing here verifies signatures) is stored beside the log. */
+void scene_checkpoint(const struct scene *scene, const struct audit_head *head);
 
 /** Files of the folder whose name begins so. */
 int scene_count(const struct scene *scene, const char *prefix);
