@@ -53,6 +53,7 @@ aw_result admin_policy_test(const struct admin_options *options, int argc, char 
 aw_result admin_policy_diff(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_show(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_key(const struct admin_options *options, int argc, char **argv);
+aw_result admin_audit_rotate(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_checkpoint(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_prove(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_verify_proof(const struct admin_options *options, int argc, char **argv);

@@ -175,14 +175,25 @@ check_kind(const char *kind)
         "kinds are decision, claim, certificate, alarm ...: docs/audit-format.md");
 }
 
-static aw_result
-show(const char *folder, const struct view *asked, long last)
+/* Told before the records, since they do not begin with the first. */
+static void
+tell_absent(const struct audit_absent *absent, void *context)
 {
+    (void)context;
+    fprintf(stderr, "segment %lld is not here: records %lld to %lld are not shown\n",
+        (long long)absent->segment, (long long)absent->first, (long long)absent->last);
+}
+
+static aw_result
+show(const struct admin_audit_log *log, const struct view *asked, long last)
+{
+    struct audit_source counting = log->source;
     struct view counted = *asked;
     struct view view = *asked;
 
     counted.known = asked->application == NULL;
-    AW_TRY(audit_read(folder, 1, count_record, &counted));
+    counting.absent = tell_absent;
+    AW_TRY(audit_read_source(&counting, 1, count_record, &counted));
     if (!counted.known)
         return aw_hint(
             aw_fail(AW_CODE_NOT_FOUND, "--application: none of the %lld records is of \"%s\"",
@@ -191,7 +202,7 @@ show(const char *folder, const struct view *asked, long last)
             "asked for anything");
     if (last > 0 && counted.matching > last)
         view.skip = counted.matching - last;
-    AW_TRY(audit_read(folder, 1, show_record, &view));
+    AW_TRY(audit_read_source(&log->source, 1, show_record, &view));
     if (!view.json)
         printf(
             "%lld of %lld records\n", (long long)(view.matching - view.skip), (long long)view.seen);
@@ -201,9 +212,9 @@ show(const char *folder, const struct view *asked, long last)
 aw_result
 admin_audit_show(const struct admin_options *options, int argc, char **argv)
 {
-    AW_CLEANUP(aw_free) char *folder = NULL;
+    AW_CLEANUP(admin_audit_log_free) struct admin_audit_log log = {.given = NULL};
     struct view view = {.json = options->json};
-    const char *since = NULL, *until = NULL, *last = NULL, *given = NULL;
+    const char *since = NULL, *until = NULL, *last = NULL;
     const struct admin_option table[] = {
         {.name = "application", .value = &view.application},
         {.name = "name", .value = &view.name},
@@ -212,7 +223,7 @@ admin_audit_show(const struct admin_options *options, int argc, char **argv)
         {.name = "since", .value = &since},
         {.name = "until", .value = &until},
         {.name = "last", .value = &last},
-        {.name = "folder", .value = &given},
+        ADMIN_AUDIT_LOG_OPTIONS(log),
     };
     long count = 0;
 
@@ -224,6 +235,6 @@ admin_audit_show(const struct admin_options *options, int argc, char **argv)
     AW_TRY(admin_parse_time("since", since, INT64_MIN, &view.since));
     AW_TRY(admin_parse_time("until", until, INT64_MAX, &view.until));
     AW_TRY(parse_last(last, &count));
-    AW_TRY(admin_audit_folder(options, given, &folder));
-    return show(folder, &view, count);
+    AW_TRY(admin_audit_log_find(options, &log));
+    return show(&log, &view, count);
 }

@@ -18,6 +18,25 @@ admin_audit_folder(const struct admin_options *options, const char *given, char 
     return aw_path_join(config->paths.state, "audit", out);
 }
 
+aw_result
+admin_audit_log_find(const struct admin_options *options, struct admin_audit_log *log)
+{
+    AW_TRY(admin_audit_folder(options, log->given, &log->folder));
+    log->source = (struct audit_source){
+        .folder = log->folder,
+        .archives = log->archives,
+        .archive_count = log->archive_count,
+        .partial = log->partial,
+    };
+    return AW_OK;
+}
+
+void
+admin_audit_log_free(struct admin_audit_log *log)
+{
+    aw_free(&log->folder);
+}
+
 static aw_result
 read_key(const char *file, audit_verifier **out)
 {

@@ -6,10 +6,38 @@
 #define AW_ADMIN_AUDIT_FILES_H
 
 #include "admin/admin_cli.h"
+#include "audit/audit.h"
 #include "audit/checkpoint.h"
 
 /** Limits. */
 enum { ADMIN_AUDIT_FILES_MAX = 64 }; /**< times that an option may be repeated */
+
+/** Which log: --folder, --archive, --partial. Release: admin_audit_log_free. */
+struct admin_audit_log {
+    const char *given;                           /**< --folder */
+    const char *archives[ADMIN_AUDIT_FILES_MAX]; /**< --archive */
+    size_t archive_count;
+    bool partial;
+    char *folder;
+    struct audit_source source; /**< set by admin_audit_log_find */
+};
+
+/** Rows of a command's table for it. */
+#define ADMIN_AUDIT_LOG_OPTIONS(log)              \
+    {.name = "folder", .value = &(log).given},    \
+        {.name = "archive",                       \
+            .list = (log).archives,               \
+            .list_count = &(log).archive_count,   \
+            .list_max = ADMIN_AUDIT_FILES_MAX},   \
+    {                                             \
+        .name = "partial", .flag = &(log).partial \
+    }
+
+/** After the options were read: the folder is the one given, or signer.yaml's. */
+AW_MUST_USE aw_result admin_audit_log_find(
+    const struct admin_options *options, struct admin_audit_log *log);
+
+void admin_audit_log_free(struct admin_audit_log *log);
 
 /** Keys of --public-key. Release: admin_audit_keys_free. */
 struct admin_audit_keys {

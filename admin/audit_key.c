@@ -1,4 +1,4 @@
-/* audit key create, show; audit checkpoint: asked of the signer. */
+/* audit key create, show; audit rotate; audit checkpoint: asked of the signer. */
 #include <stdio.h>
 #include <string.h>
 
@@ -24,6 +24,20 @@ admin_audit_key(const struct admin_options *options, int argc, char **argv)
         fputs("keep the line or the PEM text where the owner of the HSM host can't write: it is "
               "what checkpoints are verified with\n",
             stderr);
+    return AW_OK;
+}
+
+aw_result
+admin_audit_rotate(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+
+    AW_TRY(admin_parse(argc, argv, NULL, 0, NULL, 0));
+    AW_TRY(admin_call_plain(options, "RotateLog", &reply));
+    if (options->json)
+        return admin_print_json(reply);
+    printf("segment %lld is closed: records %lld to %lld\n", admin_number(reply, "segment"),
+        admin_number(reply, "first"), admin_number(reply, "last"));
     return AW_OK;
 }
 

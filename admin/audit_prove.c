@@ -109,6 +109,33 @@ admin_audit_prove(const struct admin_options *options, int argc, char **argv)
     return AW_OK;
 }
 
+static aw_result
+print_proved(
+    const struct audit_evidence *evidence, const struct audit_checkpoint *checkpoint, bool json)
+{
+    struct aw_json_writer w = {0};
+
+    if (!json && evidence->seq != 0) {
+        printf("record %lld is in the log %s, by its checkpoint of %lld records\n%s\n",
+            (long long)evidence->seq, checkpoint->origin, (long long)checkpoint->head.size,
+            evidence->record);
+    } else if (!json) {
+        printf("the checkpoint of %lld records of %s continues the older one\n",
+            (long long)checkpoint->head.size, checkpoint->origin);
+    } else {
+        aw_json_begin_object(&w);
+        aw_json_pair(&w, "origin", checkpoint->origin);
+        aw_json_pair_integer(&w, "size", checkpoint->head.size);
+        if (evidence->seq != 0) {
+            aw_json_pair_integer(&w, "seq", evidence->seq);
+            aw_json_pair(&w, "record", evidence->record);
+        }
+        aw_json_end_object(&w);
+        return admin_print_writer(&w);
+    }
+    return AW_OK;
+}
+
 aw_result
 admin_audit_verify_proof(const struct admin_options *options, int argc, char **argv)
 {
@@ -119,12 +146,13 @@ admin_audit_verify_proof(const struct admin_options *options, int argc, char **a
     const char *files[ADMIN_AUDIT_FILES_MAX], *file = NULL;
     struct audit_checkpoint checkpoint;
     size_t count = 0, size = 0;
+    bool json = options->json;
     const struct admin_option table[] = {{.name = "public-key",
-        .list = files,
-        .list_count = &count,
-        .list_max = ADMIN_AUDIT_FILES_MAX}};
+                                             .list = files,
+                                             .list_count = &count,
+                                             .list_max = ADMIN_AUDIT_FILES_MAX},
+        {.name = "json", .flag = &json}};
 
-    (void)options;
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), &file, 1));
     if (count == 0)
         return aw_fail(AW_CODE_USAGE, "--public-key: expected the audit key to verify with");
@@ -136,12 +164,5 @@ admin_audit_verify_proof(const struct admin_options *options, int argc, char **a
     AW_TRY(aw_context(audit_evidence_verify(&evidence,
                           &(struct audit_keys){.items = trusted, .count = count}, &checkpoint),
         "%s", file));
-    if (evidence.seq != 0)
-        printf("record %lld is in the log %s, by its checkpoint of %lld records\n%s\n",
-            (long long)evidence.seq, checkpoint.origin, (long long)checkpoint.head.size,
-            evidence.record);
-    else
-        printf("the checkpoint of %lld records of %s continues the older one\n",
-            (long long)checkpoint.head.size, checkpoint.origin);
-    return AW_OK;
+    return print_proved(&evidence, &checkpoint, json);
 }

@@ -5,6 +5,7 @@
 
 #include "admin/audit_files.h"
 #include "audit/stored.h"
+#include "common/hex.h"
 #include "common/io.h"
 
 /* What is verified together. */
@@ -17,6 +18,9 @@ struct verification {
     int64_t last_stored; /* records that the last stored one covers */
     struct audit_expected *expected;
     size_t expected_count;
+    struct audit_absent *absent; /* segments that are not at hand */
+    size_t absent_count;
+    bool failed; /* for want of memory */
 };
 
 static void
@@ -26,6 +30,20 @@ verification_free(struct verification *v)
         admin_audit_note_free(&v->notes[i]);
     admin_audit_keys_free(&v->keys);
     free(v->expected);
+    free(v->absent);
+}
+
+static void
+note_absent(const struct audit_absent *absent, void *context)
+{
+    struct verification *v = context;
+    struct audit_absent *larger = realloc(v->absent, (v->absent_count + 1) * sizeof(*larger));
+
+    v->failed = v->failed || larger == NULL;
+    if (larger == NULL)
+        return;
+    v->absent = larger;
+    v->absent[v->absent_count++] = *absent;
 }
 
 static aw_result
@@ -77,6 +95,8 @@ gather(struct verification *v, const char *folder, const char *const *files, siz
     return AW_OK;
 }
 
+/* For a person. */
+
 static void
 print_checkpoints(const struct verification *v, const char *const *files)
 {
@@ -91,30 +111,124 @@ print_checkpoints(const struct verification *v, const char *const *files)
             (long long)v->notes[i].checkpoint.head.size, how);
 }
 
+/* What was not verified comes first. */
 static void
-print_verdict(const struct audit_verdict *found)
+print_absent(const struct verification *v, const struct audit_verdict *found)
+{
+    for (size_t i = 0; i < v->absent_count; i++)
+        printf("NOT VERIFIED: segment %lld, records %lld to %lld: archived or removed\n",
+            (long long)v->absent[i].segment, (long long)v->absent[i].first,
+            (long long)v->absent[i].last);
+    if (found->unchecked > 0)
+        printf("NOT COMPARED: %lld checkpoints of the time of these segments\n",
+            (long long)found->unchecked);
+}
+
+static void
+print_verdict(const struct verification *v, const struct audit_verdict *found)
 {
     char first[32], last[32];
 
     aw_time_text(found->first_time, first);
     aw_time_text(found->last_time, last);
-    printf("%lld records, from %s to %s: the chain is whole\nhead %s\n", (long long)found->records,
-        first, last, found->head);
+    print_absent(v, found);
+    if (found->absent > 0)
+        printf("the other %lld of %lld records, from %s to %s, in %lld closed segments and the "
+               "present one: the chain is whole\nhead %s\n",
+            (long long)(found->records - found->absent), (long long)found->records, first, last,
+            (long long)found->segments - (long long)v->absent_count, found->head);
+    else
+        printf("%lld records, from %s to %s: the chain is whole\nhead %s\n",
+            (long long)found->records, first, last, found->head);
     if (found->torn > 0)
         printf("%zu octets behind the last record: one is being written, or the signer was cut "
                "off; its next start sets them aside\n",
             found->torn);
 }
 
+/* As JSON. */
+
+static void
+write_absent(struct aw_json_writer *w, const struct verification *v)
+{
+    aw_json_name(w, "absent");
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < v->absent_count; i++) {
+        aw_json_begin_object(w);
+        aw_json_pair_integer(w, "segment", v->absent[i].segment);
+        aw_json_pair_integer(w, "first", v->absent[i].first);
+        aw_json_pair_integer(w, "last", v->absent[i].last);
+        aw_json_end_object(w);
+    }
+    aw_json_end_array(w);
+}
+
+static void
+write_checkpoints(struct aw_json_writer *w, const struct verification *v, const char *const *files)
+{
+    aw_json_pair(w, "origin", v->origin[0] == '\0' ? NULL : v->origin);
+    aw_json_pair_bool(w, "signatures_checked", v->keys.count > 0);
+    aw_json_pair_integer(w, "stored_checkpoints", v->stored.count);
+    aw_json_pair_integer(w, "last_stored", v->last_stored);
+    aw_json_name(w, "checkpoints");
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < v->note_count; i++) {
+        aw_json_begin_object(w);
+        aw_json_pair(w, "file", files[i]);
+        aw_json_pair_integer(w, "size", v->notes[i].checkpoint.head.size);
+        aw_json_end_object(w);
+    }
+    aw_json_end_array(w);
+}
+
+static aw_result
+print_as_json(
+    const struct verification *v, const struct audit_verdict *found, const char *const *files)
+{
+    struct aw_json_writer w = {0};
+    char root[2 * AUDIT_DIGEST_SIZE + 1];
+
+    aw_hex(found->root.bytes, sizeof(found->root.bytes), root);
+    aw_json_begin_object(&w);
+    aw_json_pair_bool(&w, "complete", found->absent == 0);
+    aw_json_pair_integer(&w, "records", found->records);
+    aw_json_pair_integer(&w, "verified", found->records - found->absent);
+    aw_json_pair_integer(&w, "segments", found->segments);
+    write_absent(&w, v);
+    aw_json_pair_integer(&w, "unchecked_checkpoints", found->unchecked);
+    aw_json_pair(&w, "head", found->head);
+    aw_json_pair(&w, "root", root);
+    aw_json_pair_integer(&w, "first_time", found->first_time);
+    aw_json_pair_integer(&w, "last_time", found->last_time);
+    aw_json_pair_integer(&w, "torn", (int64_t)found->torn);
+    write_checkpoints(&w, v, files);
+    aw_json_end_object(&w);
+    return admin_print_writer(&w);
+}
+
+static aw_result
+verify(struct verification *v, struct admin_audit_log *log, struct audit_verdict *found)
+{
+    log->source.absent = note_absent;
+    log->source.context = v;
+    aw_result r = audit_verify_source(&log->source, v->expected, v->expected_count, found);
+    if (r.code == AW_CODE_NOT_FOUND && !log->partial)
+        return aw_hint(r, "name the folder that has it with --archive, not compressed; --partial "
+                          "verifies what is at hand and says what is not");
+    AW_TRY(r);
+    return v->failed ? aw_fail_memory() : AW_OK;
+}
+
 aw_result
 admin_audit_verify(const struct admin_options *options, int argc, char **argv)
 {
-    AW_CLEANUP(aw_free) char *folder = NULL;
+    AW_CLEANUP(admin_audit_log_free) struct admin_audit_log log = {.given = NULL};
     AW_CLEANUP(verification_free) struct verification v = {.note_count = 0};
-    const char *given = NULL, *files[ADMIN_AUDIT_FILES_MAX], *keys[ADMIN_AUDIT_FILES_MAX];
+    const char *files[ADMIN_AUDIT_FILES_MAX], *keys[ADMIN_AUDIT_FILES_MAX];
     size_t file_count = 0, key_count = 0;
+    bool json = options->json;
     const struct admin_option table[] = {
-        {.name = "folder", .value = &given},
+        ADMIN_AUDIT_LOG_OPTIONS(log),
         {.name = "checkpoint",
             .list = files,
             .list_count = &file_count,
@@ -123,15 +237,18 @@ admin_audit_verify(const struct admin_options *options, int argc, char **argv)
             .list = keys,
             .list_count = &key_count,
             .list_max = ADMIN_AUDIT_FILES_MAX},
+        {.name = "json", .flag = &json},
     };
     struct audit_verdict found;
 
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
-    AW_TRY(admin_audit_folder(options, given, &folder));
+    AW_TRY(admin_audit_log_find(options, &log));
     AW_TRY(admin_audit_keys_read(keys, key_count, &v.keys));
-    AW_TRY(gather(&v, folder, files, file_count));
-    AW_TRY(audit_verify_heads(folder, v.expected, v.expected_count, &found));
-    print_verdict(&found);
+    AW_TRY(gather(&v, log.folder, files, file_count));
+    AW_TRY(verify(&v, &log, &found));
+    if (json)
+        return print_as_json(&v, &found, files);
+    print_verdict(&v, &found);
     print_checkpoints(&v, files);
     return AW_OK;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "admin/admin_cli.h"
+#include "admin/audit_files.h"
 #include "audit/audit.h"
 #include "common/io.h"
 #include "common/log.h"
@@ -146,21 +146,21 @@ parse_days(const char *text, struct inventory *inventory)
 aw_result
 admin_certificates(const struct admin_options *options, int argc, char **argv)
 {
-    AW_CLEANUP(aw_free) char *folder = NULL;
+    AW_CLEANUP(admin_audit_log_free) struct admin_audit_log log = {.given = NULL};
     struct inventory inventory = {.json = options->json};
-    const char *expiring = NULL, *given = NULL;
+    const char *expiring = NULL;
     const struct admin_option table[] = {
         {.name = "application", .value = &inventory.application},
         {.name = "name", .value = &inventory.name},
         {.name = "expiring", .value = &expiring},
-        {.name = "folder", .value = &given},
+        ADMIN_AUDIT_LOG_OPTIONS(log),
         {.name = "json", .flag = &inventory.json},
     };
 
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
     AW_TRY(parse_days(expiring, &inventory));
-    AW_TRY(admin_audit_folder(options, given, &folder));
-    AW_TRY(audit_read(folder, 1, visit, &inventory));
+    AW_TRY(admin_audit_log_find(options, &log));
+    AW_TRY(audit_read_source(&log.source, 1, visit, &inventory));
     if (!inventory.json)
         printf(
             "%lld of %lld certificates\n", (long long)inventory.shown, (long long)inventory.seen);

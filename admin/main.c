@@ -46,21 +46,26 @@ const struct admin_command admin_commands[] = {
         "trouble"},
     {"audit", "show", admin_audit_show,
         "[--application A] [--name N] [--verdict permit|refuse|warn] [--kind KIND] [--since TIME] "
-        "[--until TIME] [--last N] [--folder DIR]",
+        "[--until TIME] [--last N] [--folder DIR] [--archive DIR]... [--partial]",
         "records of the audit log"},
     {"audit", "verify", admin_audit_verify,
-        "[--folder DIR] [--checkpoint FILE]... [--public-key FILE]...",
+        "[--folder DIR] [--archive DIR]... [--partial] [--checkpoint FILE]... [--public-key "
+        "FILE]... [--json]",
         "check chain and tree of the audit log, and that it continues its checkpoints and those "
         "given; needs neither token nor signer"},
     {"audit", "key", admin_audit_key, "create|show",
         "make the key that signs checkpoints in the token; print its public half"},
+    {"audit", "rotate", admin_audit_rotate, "",
+        "close the segment of the audit log that is written to, so that it can be archived"},
     {"audit", "checkpoint", admin_audit_checkpoint, "", "a signed head of the audit log as of now"},
     {"audit", "prove", admin_audit_prove, "SEQ | --from FILE [--checkpoint FILE] [--folder DIR]",
         "prove that a record is in the log, or that a checkpoint continues an older one; JSON"},
-    {"audit", "verify-proof", admin_audit_verify_proof, "FILE --public-key FILE...",
+    {"audit", "verify-proof", admin_audit_verify_proof, "FILE --public-key FILE... [--json]",
         "verify what prove printed; needs no log"},
     {"certificates", NULL, admin_certificates,
-        "[--application A] [--name N] [--expiring DAYS] [--folder DIR] [--json]",
+        "[--application A] [--name N] [--expiring DAYS] [--folder DIR] [--archive DIR]... "
+        "[--partial] "
+        "[--json]",
         "the certificates that were handed back; needs neither token nor signer"},
     {"status", NULL, admin_status, "", "how the signer is"},
     {"reload", NULL, admin_reload, "", "load configuration and policies anew"},

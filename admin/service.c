@@ -84,13 +84,16 @@ print_status(const cJSON *s)
             "FROZEN since %s: %s\n", admin_time(s, "frozen_since"), admin_text(s, "frozen_reason"));
     printf("token   %s\n", admin_true(s, "token_healthy") ? "signs, and the signature verifies"
                                                           : admin_text(s, "token_message"));
-    printf("audit   %s; %lld records, %lld durable\n",
+    printf("audit   %s; %lld records, %lld durable; %lld closed segments\n",
         admin_true(s, "audit_healthy") ? "writable" : "BROKEN: nothing is signed",
-        admin_number(s, "audit_appended"), admin_number(s, "audit_durable"));
+        admin_number(s, "audit_appended"), admin_number(s, "audit_durable"),
+        admin_number(s, "audit_segments"));
     if (admin_number(s, "audit_free") <= admin_number(s, "audit_reserve"))
         printf(
             "        LOW: %lld octets are left for records, refusals are only counted: make room\n",
             admin_number(s, "audit_free"));
+    if (aw_json_member(s, "audit_segment_message") != NULL)
+        printf("        SEGMENT NOT CLOSED: %s\n", admin_text(s, "audit_segment_message"));
     print_checkpoints(s);
     if (admin_number(s, "clock_ahead") != 0)
         printf("clock   OFF by %lld seconds from the time of the records: see docs/operations.md\n",

@@ -72,12 +72,8 @@ static const struct aw_yaml_field audit_fields[] = {
     {.name = "key",
         .kind = AW_YAML_STRING,
         .offset = FIELD(raw_config, config.audit.key),
-        .required = true,
         .place = FIELD(raw_config, config.audit.place)},
-    {.name = "origin",
-        .kind = AW_YAML_STRING,
-        .offset = FIELD(raw_config, config.audit.origin),
-        .required = true},
+    {.name = "origin", .kind = AW_YAML_STRING, .offset = FIELD(raw_config, config.audit.origin)},
     {.name = "every_records",
         .kind = AW_YAML_INTEGER,
         .offset = FIELD(raw_config, config.audit.every_records),
@@ -88,9 +84,12 @@ static const struct aw_yaml_field audit_fields[] = {
         .offset = FIELD(raw_config, config.audit.every_minutes),
         .min = 1,
         .max = 1440},
-    {.name = "export",
-        .kind = AW_YAML_STRING,
-        .offset = FIELD(raw_config, config.audit.export_folder)},
+    {.name = "export", .kind = AW_YAML_STRING, .offset = FIELD(raw_config, config.audit.export)},
+    {.name = "segment_mib",
+        .kind = AW_YAML_INTEGER,
+        .offset = FIELD(raw_config, config.audit.segment_mib),
+        .min = 1,
+        .max = 1048576},
     {.name = NULL},
 };
 
@@ -425,10 +424,33 @@ origin_ok(const char *text)
     return length > 0 && length <= AW_CONFIG_ORIGIN_MAX;
 }
 
+/* A log that proves itself to nobody but its own host proves little: not to export is a choice that
+ * somebody has to write down. */
+static void
+check_checkpoints(const struct aw_config *config, aw_yaml_node audit, struct aw_faults *faults)
+{
+    const struct {
+        const char *name, *value;
+    } rows[] = {{"origin", config->audit.origin}, {"export", config->audit.export}};
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++)
+        if (config->audit.key != NULL && rows[i].value == NULL)
+            aw_yaml_fault(audit, faults,
+                "audit: missing \"%s\": checkpoints, which \"key\" asks for, need it%s",
+                rows[i].name,
+                i == 0 ? ""
+                       : " (none, journal, or the absolute path of a folder off which they "
+                         "are fetched)");
+        else if (config->audit.key == NULL && rows[i].value != NULL)
+            aw_yaml_fault(place_of(audit, rows[i].name), faults,
+                "audit.%s: of no use without \"key\": no checkpoints are made", rows[i].name);
+}
+
 static void
 check_audit(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults)
 {
     aw_yaml_node audit = place_of(root, "audit");
+    const char *export = config->audit.export;
 
     check_label("audit.key", config->audit.key, config->audit.place, faults);
     if (config->audit.origin != NULL && !origin_ok(config->audit.origin))
@@ -436,7 +458,13 @@ check_audit(const struct aw_config *config, aw_yaml_node root, struct aw_faults 
             "audit.origin: found \"%.140s\", expected 1 to %d printable ASCII characters without "
             "space and plus, such as acmeward.example.edu/audit",
             config->audit.origin, AW_CONFIG_ORIGIN_MAX);
-    check_absolute(audit, "audit.export", "export", config->audit.export_folder, faults);
+    if (export != NULL && strcmp(export, "none") != 0 && strcmp(export, "journal") != 0 &&
+        export[0] != '/')
+        aw_yaml_fault(place_of(audit, "export"), faults,
+            "audit.export: found \"%.200s\", expected none, journal, or the absolute path of a "
+            "folder",
+            export);
+    check_checkpoints(config, audit, faults);
 }
 
 static aw_result
@@ -479,7 +507,7 @@ read_config(aw_yaml *yaml, enum scope scope, struct aw_faults *faults, struct aw
 {
     struct raw_config raw = {.scope = scope,
         .config.token = {.sessions = 8, .timeout_ms = 10000},
-        .config.audit = {.every_records = 1000, .every_minutes = 60}};
+        .config.audit = {.every_records = 1000, .every_minutes = 60, .segment_mib = 64}};
     struct aw_yaml_field relaxed[TABLE_SIZE];
     const struct aw_yaml_field *fields = root_fields;
 
@@ -549,7 +577,7 @@ aw_config_free(struct aw_config **slot)
     char *strings[] = {config->file, config->token.module, config->token.uri,
         config->token.pin_source, config->paths.state, config->paths.policies,
         config->paths.application_socket, config->paths.admin_socket, config->openssl_properties,
-        config->audit.key, config->audit.origin, config->audit.export_folder};
+        config->audit.key, config->audit.origin, config->audit.export};
 
     for (size_t i = 0; i < AW_COUNT(strings); i++)
         free(strings[i]);
@@ -566,6 +594,14 @@ aw_config_free(struct aw_config **slot)
     free_role(&config->operators);
     free(config);
     *slot = NULL;
+}
+
+const char *
+aw_config_export_folder(const struct aw_config *config)
+{
+    const char *export = config->audit.export;
+
+    return export != NULL && export[0] == '/' ? export : NULL;
 }
 
 const struct aw_config_ca *

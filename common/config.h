@@ -79,8 +79,10 @@ struct aw_config {
         char *origin; /**< identity of the log in its checkpoints */
         int64_t every_records;
         int64_t every_minutes;
-        char *export_folder; /**< where checkpoints are dropped too; NULL: nowhere */
-        aw_yaml_node place;  /**< line and column only: the document is gone */
+        char *export;        /**< how checkpoints leave the host: "none", "journal" or a folder;
+                                  NULL: there is no key */
+        int64_t segment_mib; /**< MiB after which a segment of the log is closed */
+        aw_yaml_node place;  /**< of the key; line and column only: the document is gone */
     } audit;
     struct aw_config_ca *cas;
     size_t ca_count;
@@ -114,6 +116,9 @@ void aw_config_free(struct aw_config **config);
 const struct aw_config_ca *aw_config_find_ca(const struct aw_config *config, const char *name);
 const struct aw_config_account *
 aw_config_find_account(const struct aw_config *config, const char *name);
+
+/** The folder that checkpoints are dropped into, or NULL. */
+const char *aw_config_export_folder(const struct aw_config *config);
 
 /** True for 1 to AW_CONFIG_LABEL_MAX octets of a-z 0-9 _ . - that begin with a letter or digit. */
 bool aw_config_label_ok(const char *text);

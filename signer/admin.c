@@ -36,6 +36,7 @@ static const struct method {
     {"RegisterAccount", "account-register", PEER_OFFICER, admin_register_account},
     {"CreateAuditKey", "audit-key-create", PEER_OFFICER, admin_create_audit_key},
     {"GetAuditKey", NULL, PEER_OPERATOR, admin_get_audit_key},
+    {"RotateLog", "audit-rotate", PEER_OPERATOR, admin_rotate_log},
     {"MakeCheckpoint", NULL, PEER_OPERATOR, admin_make_checkpoint}, /* stored, so not recorded */
     {"ExamineToken", NULL, PEER_OPERATOR, admin_examine_token},
 };

@@ -54,6 +54,21 @@ admin_get_audit_key(struct admin_call *call)
     return write_key(call, maker);
 }
 
+/* On record in the segment that is closed, which therefore is never empty. */
+aw_result
+admin_rotate_log(struct admin_call *call)
+{
+    struct audit_segment closed;
+
+    AW_TRY(aw_json_only(call->parameters, NULL, 0));
+    AW_TRY(admin_record(call, "audit-rotate", true));
+    AW_TRY(audit_log_rotate(call->core->audit, &closed));
+    aw_json_pair_integer(&call->reply, "segment", closed.number);
+    aw_json_pair_integer(&call->reply, "first", closed.first);
+    aw_json_pair_integer(&call->reply, "last", closed.last);
+    return AW_OK;
+}
+
 aw_result
 admin_make_checkpoint(struct admin_call *call)
 {

@@ -131,10 +131,17 @@ write_room_and_clock(struct admin_call *call)
     struct audit_room room;
     int64_t ahead = 0;
 
+    struct audit_log_segments segments;
+
     audit_log_room(call->core->audit, &room);
+    audit_log_segments(call->core->audit, &segments);
     core_time(call->core, &ahead);
     aw_json_pair_integer(&call->reply, "audit_free", room.free > 0 ? room.free : 0);
     aw_json_pair_integer(&call->reply, "audit_reserve", room.reserve);
+    aw_json_pair_integer(&call->reply, "audit_segments", segments.closed);
+    aw_json_pair_integer(&call->reply, "audit_segment_size", segments.size);
+    if (segments.message[0] != '\0')
+        aw_json_pair(&call->reply, "audit_segment_message", segments.message);
     aw_json_pair_integer(&call->reply, "clock_ahead", ahead);
 }
 

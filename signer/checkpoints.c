@@ -24,6 +24,7 @@ struct checkpoints {
     char *label;  /* of the key in the token */
     char *origin;
     char *export_folder; /* NULL: none */
+    bool export_line;    /* of the journal */
     int64_t every_records, every_ms;
 
     pthread_mutex_t lock; /* guards all below; one checkpoint at a time */
@@ -131,11 +132,14 @@ checkpoints_key_text(checkpoints *maker, char **line, char **pem)
 
 /* One line holds all of it: origin, size, root, key name, signature, in their order in the note. */
 static aw_result
-export_line(const char *note)
+export_line(const checkpoints *maker, const char *note)
 {
-    AW_CLEANUP(aw_free) char *line = strdup(note);
+    AW_CLEANUP(aw_free) char *line = NULL;
     size_t used = 0;
 
+    if (!maker->export_line)
+        return AW_OK;
+    line = strdup(note);
     if (line == NULL)
         return aw_fail_memory();
     for (const char *at = note; *at != '\0'; at++) {
@@ -196,7 +200,7 @@ make_new(checkpoints *maker, const struct audit_head *head)
     maker->note = AW_MOVE(note);
     maker->last = checkpoint;
     maker->at = core_now();
-    AW_TRY(export_line(maker->note));
+    AW_TRY(export_line(maker, maker->note));
     return export_file(maker, maker->note);
 }
 
@@ -255,12 +259,18 @@ is_due(const checkpoints *maker)
 {
     int64_t appended = 0, durable = 0;
 
+    struct audit_log_segments segments;
+
     audit_log_position(maker->core->audit, &appended, &durable);
+    audit_log_segments(maker->core->audit, &segments);
     if (maker->key == NULL || durable <= maker->last.head.size)
         return false;
     if (aw_now_ms() >= maker->next_ms)
         return true;
-    return maker->failure[0] == '\0' && durable - maker->last.head.size >= maker->every_records;
+    /* A closed segment may be archived once a checkpoint covers it. */
+    return maker->failure[0] == '\0' &&
+           (segments.last > maker->last.head.size ||
+               durable - maker->last.head.size >= maker->every_records);
 }
 
 static void
@@ -311,15 +321,11 @@ release(checkpoints **slot)
 }
 
 static aw_result
-prepare(struct core *core, checkpoints **out)
+prepare(struct core *core, checkpoints *maker)
 {
     const struct aw_config *config = core->config;
-    checkpoints *maker = calloc(1, sizeof(*maker));
     pthread_condattr_t monotonic;
 
-    if (maker == NULL)
-        return aw_fail_memory();
-    *out = maker;
     pthread_mutex_init(&maker->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -331,9 +337,10 @@ prepare(struct core *core, checkpoints **out)
     AW_TRY(aw_path_join(config->paths.state, "audit", &maker->folder));
     AW_TRY(checkpoints_key_label(config->audit.key, &maker->label));
     AW_TRY(aw_format(&maker->origin, "%s", config->audit.origin));
-    if (config->audit.export_folder == NULL)
+    maker->export_line = strcmp(config->audit.export, "none") != 0;
+    if (aw_config_export_folder(config) == NULL)
         return AW_OK;
-    return aw_format(&maker->export_folder, "%s", config->audit.export_folder);
+    return aw_format(&maker->export_folder, "%s", aw_config_export_folder(config));
 }
 
 static aw_result
@@ -368,12 +375,13 @@ read_stored(checkpoints *maker)
 aw_result
 checkpoints_open(struct core *core, checkpoints **out)
 {
-    AW_CLEANUP(release) checkpoints *maker = NULL;
-
     *out = NULL;
     if (core->config->audit.key == NULL)
         return AW_OK;
-    AW_TRY(prepare(core, &maker));
+    AW_CLEANUP(release) checkpoints *maker = calloc(1, sizeof(*maker));
+    if (maker == NULL)
+        return aw_fail_memory();
+    AW_TRY(prepare(core, maker));
     AW_TRY(read_stored(maker));
     AW_TRY(find_key(maker));
     if (pthread_create(&maker->thread, NULL, thread_main, maker) != 0)

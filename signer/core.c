@@ -92,19 +92,38 @@ read_freeze(struct core *core)
 }
 
 static aw_result
+open_log(struct core *core, const char *folder)
+{
+    const struct audit_log_how how = {
+        .folder = folder, .segment_size = core->config->audit.segment_mib * 1024 * 1024};
+    struct audit_log_opening opening;
+
+    AW_TRY(audit_log_open_with(&how, &core->audit, &opening));
+    if (opening.repaired > 0)
+        aw_log(AW_LOG_WARNING, "the audit log ended in half a record: %zu octets were set aside",
+            opening.repaired);
+    if (opening.mended > 0)
+        aw_log(AW_LOG_WARNING,
+            "the marks of %lld closed segments of the audit log were missing or wrong, and were "
+            "made anew",
+            (long long)opening.mended);
+    if (opening.begun > 0)
+        aw_log(AW_LOG_NOTICE,
+            "the audit log was read from record %lld on; acmeward-admin audit verify reads it all",
+            (long long)opening.begun + 1);
+    return AW_OK;
+}
+
+static aw_result
 open_log_and_ledger(struct core *core)
 {
     AW_CLEANUP(aw_free) char *folder = NULL;
     AW_CLEANUP(aw_free) char *database = NULL;
     struct ledger_recovery recovery = {0};
-    size_t repaired = 0;
 
     AW_TRY(aw_path_join(core->config->paths.state, "audit", &folder));
     AW_TRY(aw_folder_make(folder, 0750));
-    AW_TRY(audit_log_open(folder, &core->audit, &repaired));
-    if (repaired > 0)
-        aw_log(AW_LOG_WARNING, "the audit log ended in half a record: %zu octets were set aside",
-            repaired);
+    AW_TRY(open_log(core, folder));
     AW_TRY(aw_path_join(core->config->paths.state, "ledger.db", &database));
     AW_TRY(ledger_open(database, folder, core->audit, &core->ledger, &recovery));
     clock_begin(&core->clock, ledger_time(core->ledger));

@@ -81,7 +81,7 @@ files_check_unchanged(
         {"openssl_properties", old->openssl_properties, new->openssl_properties},
         {"audit.key", old->audit.key, new->audit.key},
         {"audit.origin", old->audit.origin, new->audit.origin},
-        {"audit.export", old->audit.export_folder, new->audit.export_folder},
+        {"audit.export", old->audit.export, new->audit.export},
     };
 
     for (size_t i = 0; i < AW_COUNT(rows); i++)
@@ -97,9 +97,10 @@ files_check_unchanged(
             "token: sessions or timeout_ms changed; they are taken at the start only: restart the "
             "signer");
     if (old->audit.every_records != new->audit.every_records ||
-        old->audit.every_minutes != new->audit.every_minutes)
+        old->audit.every_minutes != new->audit.every_minutes ||
+        old->audit.segment_mib != new->audit.segment_mib)
         aw_faults_add(faults, new->file, 0, 0,
-            "audit: every_records or every_minutes changed; they are taken at the start only: "
-            "restart the signer");
+            "audit: every_records, every_minutes or segment_mib changed; they are taken at the "
+            "start only: restart the signer");
     return aw_faults_result(faults);
 }

@@ -10,7 +10,7 @@ import re
 import subprocess
 import unittest
 
-from world import World, run, ADMIN
+from world import World, run, wait_until, ADMIN
 
 ORIGIN = "acmeward.dept.example.edu/audit"
 PUBLIC_KEY = "audit.pem"
@@ -243,7 +243,62 @@ class Audit(unittest.TestCase):
             done = world.admin("audit", "show", *words, status=2)
             self.assertIn(text, done.err)
 
-    def test_15_attack_101_the_log_lost_under_the_running_signer(self):
+    def test_15_a_segment_is_closed_and_archived(self):
+        """Attack 101: what is not at hand is said, not passed over; the signer goes on without it."""
+        world = self.world
+        log, archive = world.path("state", "audit"), world.path("archive")
+        os.mkdir(archive)
+        closed = world.admin("--json", "audit", "rotate").json()
+        self.assertEqual((closed["segment"], closed["first"]), (1, 1))
+        again = world.admin("audit", "rotate").out     # holds the record of the rotation itself
+        self.assertIn(f"segment 2 is closed: records {closed['last'] + 1} to", again)
+        wait_until("a checkpoint of the closed segments", lambda: world.admin(
+            "--json", "status").json()["checkpoint_size"] > closed["last"])
+        whole = self.verify("--json").json()
+        self.assertEqual((whole["complete"], whole["segments"], whole["absent"]), (True, 2, []))
+        os.rename(os.path.join(log, "audit-000001.jsonl"),
+                  os.path.join(archive, "audit-000001.jsonl"))
+        done = self.verify(status=1)
+        self.assertIn("segment 1 of the log (audit-000001.jsonl) is not in", done.err)
+        self.assertIn("--archive", done.err)
+        done = self.verify("--partial")
+        self.assertIn(f"NOT VERIFIED: segment 1, records 1 to {closed['last']}", done.out)
+        part = self.verify("--partial", "--json").json()
+        self.assertEqual((part["complete"], part["absent"]), (False, [closed]))
+        self.assertEqual(part["verified"], part["records"] - closed["last"])
+        self.assertGreater(part["unchecked_checkpoints"], 0)
+        all_of_it = self.verify("--archive", archive, "--checkpoint", world.path("first"), "--json")
+        self.assertTrue(all_of_it.json()["complete"])
+        world.admin("audit", "show", status=1)
+        self.assertIn("are not shown", world.admin("audit", "show", "--partial").err)
+        self.assertIn('"seq":1,', world.admin("--json", "audit", "show", "--archive", archive).out)
+        world.admin("certificates", "--archive", archive)
+        world.stop_signer()
+        world.start_signer()
+        self.assertIn("the audit log was read from record", world.log())
+        self.assertIn("2 closed segments", world.admin("status").out)
+        # A changed record in the archive, and a start for which the ledger must be made anew.
+        with open(os.path.join(archive, "audit-000001.jsonl"), "r+b") as file:
+            os.fchmod(file.fileno(), 0o640)
+            file.seek(len('{"seq":'))
+            file.write(b"9")
+        done = self.verify("--archive", archive, status=1)
+        self.assertIn("audit-000001.jsonl: ", done.err)
+        world.stop_signer()
+        os.unlink(world.path("state", "ledger.db"))
+        world.spawn_signer()
+        self.assertNotEqual(world.signer.wait(20), 0)
+        self.assertIn("segment 1 of the log", world.log())
+        with open(os.path.join(archive, "audit-000001.jsonl"), "r+b") as file:
+            file.seek(len('{"seq":'))
+            file.write(b"1")
+        os.rename(os.path.join(archive, "audit-000001.jsonl"),
+                  os.path.join(log, "audit-000001.jsonl"))
+        world.signer = None
+        world.start_signer()
+        self.assertTrue(self.verify("--json").json()["complete"])
+
+    def test_16_attack_101_the_log_lost_under_the_running_signer(self):
         """Signing stops; the rows of unlink, rename, truncate and append are unit.audit_faults."""
         world = self.world
         path = world.path("state", "audit", "audit.jsonl")

@@ -115,7 +115,7 @@ a_whole_file(void **state)
         "paths: {state: /s, policies: /p.d, application_socket: /a.sock, admin_socket: /b.sock}\n"
         "openssl_properties: fips=yes\n"
         "audit: {key: audit-1, origin: log.example/1, every_records: 7, every_minutes: 1440,"
-        " export: /e}\n"
+        " export: /e, segment_mib: 16}\n"
         "cas:\n"
         "  - {name: ca-1, directory: \"https://ca.example.net/d\", ca_file: /roots.pem}\n"
         "  - {name: ca.2_x, directory: \"https://ca.example.org/d\"}\n"
@@ -149,7 +149,9 @@ a_whole_file(void **state)
     assert_string_equal(config->audit.origin, "log.example/1");
     assert_int_equal(config->audit.every_records, 7);
     assert_int_equal(config->audit.every_minutes, 1440);
-    assert_string_equal(config->audit.export_folder, "/e");
+    assert_string_equal(config->audit.export, "/e");
+    assert_string_equal(aw_config_export_folder(config), "/e");
+    assert_int_equal(config->audit.segment_mib, 16);
 }
 
 /* Faults. */
@@ -178,10 +180,17 @@ static const struct row {
         15, "token.pin_source"},
     {"no session", "token:\n  uri: x\n  module: /m\n  sessions: 0\n" CAS ACCOUNTS ADMINISTRATORS, 4,
         13, "sessions"},
-    {"audit without a key", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  origin: a\n", 15, 3,
-        "key"},
-    {"audit without an origin", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  key: a\n", 15, 3,
-        "origin"},
+    {"an origin without a key", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  origin: a\n", 15, 11,
+        "audit.origin: of no use without"},
+    {"an export without a key", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  export: none\n", 15,
+        11, "audit.export: of no use without"},
+    {"a key without an origin",
+        TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  key: a\n  export: none\n", 15, 3,
+        "missing \"origin\""},
+    {"a key without an export", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  key: a\n  origin: a\n",
+        15, 3, "missing \"export\""},
+    {"no segment size", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  segment_mib: 0\n", 15, 16,
+        "segment_mib"},
     {"an audit key's name", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  key: A b\n  origin: a\n",
         15, 8, "audit.key"},
     {"an origin with a space",

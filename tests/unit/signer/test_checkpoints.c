@@ -25,7 +25,9 @@
 #include "signer_world.h"
 
 #define ORIGIN "acmeward.example.edu/audit"
-#define SECTION "audit: {key: audit-1, origin: " ORIGIN ", every_records: 5, every_minutes: 1440}\n"
+#define SECTION                             \
+    "audit: {key: audit-1, origin: " ORIGIN \
+    ", every_records: 5, every_minutes: 1440, export: journal}\n"
 
 /* Every signature in the token passes here. */
 
@@ -384,7 +386,7 @@ the_origin_of_a_log_stays(void **state)
 
     make_key(w);
     core_close(&w->core);
-    configure(w, "audit: {key: audit-1, origin: other.example/log}\n");
+    configure(w, "audit: {key: audit-1, origin: other.example/log, export: none}\n");
     expect_start(w, "origin", AW_CODE_CONFIG, "the stored checkpoints of this log are of");
 }
 
@@ -399,7 +401,7 @@ a_key_of_another_type_is_not_taken(void **state)
         w->core->token, "acmeward-audit:audit-2", TOKEN_KEY_EC_P384, &report, &key));
     token_key_free(&key);
     core_close(&w->core);
-    configure(w, "audit: {key: audit-2, origin: " ORIGIN "}\n");
+    configure(w, "audit: {key: audit-2, origin: " ORIGIN ", export: none}\n");
     expect_start(w, "P-384", AW_CODE_CONFIG, "not ec-p256");
 }
 
@@ -414,7 +416,7 @@ a_rotated_key_signs_on(void **state)
     checkpoint(w, &old);
     key = verifier_of(w);
     core_close(&w->core);
-    configure(w, "audit: {key: audit-2, origin: " ORIGIN "}\n");
+    configure(w, "audit: {key: audit-2, origin: " ORIGIN ", export: none}\n");
     world_open(w);
     expect(w, OFFICER, "CreateAuditKey", "", "");
     checkpoint(w, &new);
