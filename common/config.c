@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "common/config_parts.h"
 #include "common/io.h"
 
 const char *const aw_config_key_names[] = {
@@ -218,9 +219,8 @@ aw_config_label_ok(const char *text)
            strchr("_.-", text[0]) == NULL;
 }
 
-/* The value of a key, or the mapping itself where there is none: where a fault is shown. */
-static aw_yaml_node
-place_of(aw_yaml_node mapping, const char *name)
+aw_yaml_node
+aw_config_place(aw_yaml_node mapping, const char *name)
 {
     aw_yaml_node key, value;
     const char *text = NULL;
@@ -232,17 +232,18 @@ place_of(aw_yaml_node mapping, const char *name)
     return mapping;
 }
 
-static void
-check_absolute(aw_yaml_node mapping, const char *field, const char *name, const char *path,
-    struct aw_faults *faults)
+void
+aw_config_check_absolute(aw_yaml_node mapping, const char *field, const char *name,
+    const char *path, struct aw_faults *faults)
 {
     if (path != NULL && path[0] != '/')
-        aw_yaml_fault(place_of(mapping, name), faults,
+        aw_yaml_fault(aw_config_place(mapping, name), faults,
             "%s: found \"%.200s\", expected an absolute path", field, path);
 }
 
-static void
-check_label(const char *what, const char *name, aw_yaml_node place, struct aw_faults *faults)
+void
+aw_config_check_label(
+    const char *what, const char *name, aw_yaml_node place, struct aw_faults *faults)
 {
     if (name != NULL && !aw_config_label_ok(name))
         aw_yaml_fault(place, faults,
@@ -268,13 +269,13 @@ read_cas(const struct raw_config *raw, struct aw_config *config, struct aw_fault
         struct aw_config_ca *ca = &config->cas[i];
 
         aw_yaml_read_mapping(raw->cas.items[i], ca_fields, ca, faults);
-        check_label("name of a CA", ca->name, ca->place, faults);
+        aw_config_check_label("name of a CA", ca->name, ca->place, faults);
         if (ca->directory != NULL && strncmp(ca->directory, "https://", 8) != 0)
-            aw_yaml_fault(place_of(raw->cas.items[i], "directory"), faults,
+            aw_yaml_fault(aw_config_place(raw->cas.items[i], "directory"), faults,
                 "directory: found \"%.200s\", expected an https:// URL (RFC 8555 6.1)",
                 ca->directory);
-        check_absolute(raw->cas.items[i], "ca_file", "ca_file", ca->ca_file, faults);
-        check_absolute(raw->cas.items[i], "issuers", "issuers", ca->issuers, faults);
+        aw_config_check_absolute(raw->cas.items[i], "ca_file", "ca_file", ca->ca_file, faults);
+        aw_config_check_absolute(raw->cas.items[i], "issuers", "issuers", ca->issuers, faults);
         for (size_t j = 0; j < i && ca->name != NULL; j++)
             if (config->cas[j].name != NULL && strcmp(config->cas[j].name, ca->name) == 0)
                 aw_yaml_fault(ca->place, faults, "CA \"%.64s\" is there twice", ca->name);
@@ -332,10 +333,10 @@ read_accounts(const struct raw_config *raw, struct aw_config *config, struct aw_
         struct aw_config_account *account = &config->accounts[i];
 
         aw_yaml_read_mapping(raw->accounts.items[i], fields, account, faults);
-        check_label("name of an account", account->name, account->place, faults);
+        aw_config_check_label("name of an account", account->name, account->place, faults);
         read_ceiling(account, faults);
         if (account->ca != NULL && !alone && aw_config_find_ca(config, account->ca) == NULL)
-            aw_yaml_fault(place_of(raw->accounts.items[i], "ca"), faults,
+            aw_yaml_fault(aw_config_place(raw->accounts.items[i], "ca"), faults,
                 "ca: \"%.64s\" is not among the names under cas", account->ca);
     }
 }
@@ -387,84 +388,30 @@ check_socket(aw_yaml_node paths, const char *field, const char *name, const char
 {
     const size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 
-    check_absolute(paths, field, name, path, faults);
+    aw_config_check_absolute(paths, field, name, path, faults);
     if (path != NULL && strlen(path) > most)
-        aw_yaml_fault(place_of(paths, name), faults,
+        aw_yaml_fault(aw_config_place(paths, name), faults,
             "%s: found %zu octets, a socket's path has at most %zu", field, strlen(path), most);
 }
 
 static void
 check_paths(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults)
 {
-    aw_yaml_node token = place_of(root, "token");
-    aw_yaml_node paths = place_of(root, "paths");
+    aw_yaml_node token = aw_config_place(root, "token");
+    aw_yaml_node paths = aw_config_place(root, "paths");
     const char *application = config->paths.application_socket;
     const char *admin = config->paths.admin_socket;
 
-    check_absolute(token, "token.module", "module", config->token.module, faults);
-    check_absolute(token, "token.pin_source", "pin_source", config->token.pin_source, faults);
-    check_absolute(paths, "paths.state", "state", config->paths.state, faults);
-    check_absolute(paths, "paths.policies", "policies", config->paths.policies, faults);
+    aw_config_check_absolute(token, "token.module", "module", config->token.module, faults);
+    aw_config_check_absolute(
+        token, "token.pin_source", "pin_source", config->token.pin_source, faults);
+    aw_config_check_absolute(paths, "paths.state", "state", config->paths.state, faults);
+    aw_config_check_absolute(paths, "paths.policies", "policies", config->paths.policies, faults);
     check_socket(paths, "paths.application_socket", "application_socket", application, faults);
     check_socket(paths, "paths.admin_socket", "admin_socket", admin, faults);
     if (strcmp(application, admin) == 0)
-        aw_yaml_fault(place_of(paths, "admin_socket"), faults,
+        aw_yaml_fault(aw_config_place(paths, "admin_socket"), faults,
             "paths.admin_socket: \"%.200s\" is the application_socket too", admin);
-}
-
-/* What stands in each checkpoint, and as the name of its key (C2SP signed-note). */
-static bool
-origin_ok(const char *text)
-{
-    size_t length = strlen(text);
-
-    for (size_t i = 0; i < length; i++)
-        if (text[i] <= ' ' || text[i] > '~' || text[i] == '+')
-            return false;
-    return length > 0 && length <= AW_CONFIG_ORIGIN_MAX;
-}
-
-/* A log that proves itself to nobody but its own host proves little: not to export is a choice that
- * somebody has to write down. */
-static void
-check_checkpoints(const struct aw_config *config, aw_yaml_node audit, struct aw_faults *faults)
-{
-    const struct {
-        const char *name, *value;
-    } rows[] = {{"origin", config->audit.origin}, {"export", config->audit.export}};
-
-    for (size_t i = 0; i < AW_COUNT(rows); i++)
-        if (config->audit.key != NULL && rows[i].value == NULL)
-            aw_yaml_fault(audit, faults,
-                "audit: missing \"%s\": checkpoints, which \"key\" asks for, need it%s",
-                rows[i].name,
-                i == 0 ? ""
-                       : " (none, journal, or the absolute path of a folder off which they "
-                         "are fetched)");
-        else if (config->audit.key == NULL && rows[i].value != NULL)
-            aw_yaml_fault(place_of(audit, rows[i].name), faults,
-                "audit.%s: of no use without \"key\": no checkpoints are made", rows[i].name);
-}
-
-static void
-check_audit(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults)
-{
-    aw_yaml_node audit = place_of(root, "audit");
-    const char *export = config->audit.export;
-
-    check_label("audit.key", config->audit.key, config->audit.place, faults);
-    if (config->audit.origin != NULL && !origin_ok(config->audit.origin))
-        aw_yaml_fault(place_of(audit, "origin"), faults,
-            "audit.origin: found \"%.140s\", expected 1 to %d printable ASCII characters without "
-            "space and plus, such as acmeward.example.edu/audit",
-            config->audit.origin, AW_CONFIG_ORIGIN_MAX);
-    if (export != NULL && strcmp(export, "none") != 0 && strcmp(export, "journal") != 0 &&
-        export[0] != '/')
-        aw_yaml_fault(place_of(audit, "export"), faults,
-            "audit.export: found \"%.200s\", expected none, journal, or the absolute path of a "
-            "folder",
-            export);
-    check_checkpoints(config, audit, faults);
 }
 
 static aw_result
@@ -525,7 +472,7 @@ read_config(aw_yaml *yaml, enum scope scope, struct aw_faults *faults, struct aw
         read_role(&raw.administrators.officers, &config->officers, faults);
         read_role(&raw.administrators.operators, &config->operators, faults);
         check_paths(config, aw_yaml_root(yaml), faults);
-        check_audit(config, aw_yaml_root(yaml), faults);
+        aw_config_check_audit(config, aw_yaml_root(yaml), faults);
     }
     raw_release_lists(&raw);
     return r;
@@ -594,14 +541,6 @@ aw_config_free(struct aw_config **slot)
     free_role(&config->operators);
     free(config);
     *slot = NULL;
-}
-
-const char *
-aw_config_export_folder(const struct aw_config *config)
-{
-    const char *export = config->audit.export;
-
-    return export != NULL && export[0] == '/' ? export : NULL;
 }
 
 const struct aw_config_ca *

@@ -141,6 +141,18 @@ scene_path(const struct scene *scene, const char *name, char out[128])
 }
 
 void
+scene_head_after(int64_t size, struct audit_head *out)
+{
+    struct audit_verdict verdict;
+    struct scene other;
+
+    scene_fill(&other, (int)size); /* the same records */
+    expect_ok("verify", audit_verify(other.folder, &verdict));
+    *out = (struct audit_head){.size = size, .root = verdict.root};
+    scene_end(&other);
+}
+
+void
 scene_checkpoint(const struct scene *scene, const struct audit_head *head)
 {
     struct audit_checkpoint checkpoint = {.origin = "log.example", .head = *head};

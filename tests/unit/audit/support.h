@@ -52,6 +52,9 @@ char *scene_load(const struct scene *scene, size_t *size);
 /** Writes the log's file. */
 void scene_store(const struct scene *scene, const char *bytes, size_t size);
 
+/** The head of a log whose first `size` records are scene_append's. */
+void scene_head_after(int64_t size, struct audit_head *out);
+
 /** A checkpoint in form (nothing here verifies signatures) is stored beside the log. */
 void scene_checkpoint(const struct scene *scene, const struct audit_head *head);
 

@@ -1,0 +1,25 @@
+/**
+ * @file config_parts.h
+ * @brief What the readers of signer.yaml's sections share. Private to config*.c.
+ */
+#ifndef AW_COMMON_CONFIG_PARTS_H
+#define AW_COMMON_CONFIG_PARTS_H
+
+#include "common/config.h"
+
+/** The value of a key, or the mapping itself where there is none: where a fault is shown. */
+aw_yaml_node aw_config_place(aw_yaml_node mapping, const char *name);
+
+/** A path that is there must be absolute. */
+void aw_config_check_absolute(aw_yaml_node mapping, const char *field, const char *name,
+    const char *path, struct aw_faults *faults);
+
+/** A name that is there must be a label (aw_config_label_ok). */
+void aw_config_check_label(
+    const char *what, const char *name, aw_yaml_node place, struct aw_faults *faults);
+
+/** The section "audit". */
+void
+aw_config_check_audit(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults);
+
+#endif
