@@ -105,7 +105,13 @@ void acme_session_free(acme_session **session);
 /** HTTP requests made by the connection of the session. */
 size_t acme_session_requests(const acme_session *session);
 
-/** Waits; AW_CODE_CLOSED when `stop` said so. `why` is told through `waiting`. */
+/** From now on no wait of this session ends later than that many seconds from now. */
+void acme_session_limit(acme_session *session, int64_t seconds);
+
+/**
+ * Waits; AW_CODE_CLOSED when `stop` said so, AW_CODE_TIMEOUT at once when the wait would end after
+ * the session's limit. `why` is told through `waiting`.
+ */
 AW_MUST_USE aw_result acme_wait(acme_session *session, const char *why, int64_t ms);
 
 /**

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "client/acme_internal.h"
 #include "client/text.h"
@@ -222,9 +223,12 @@ describe_hint(const struct acme_problem *problem, const struct kind *kind, int64
     client_text_add(t, "%s", kind->hint);
     if (problem->instance != NULL)
         client_text_add(t, "; see %.200s", problem->instance);
-    if (retry_after >= 0)
+    if (retry_after >= 0) {
+        char when[32];
+        aw_time_text((int64_t)time(NULL) + retry_after, when);
         client_text_add(
-            t, "; the CA says: not before %lld seconds from now", (long long)retry_after);
+            t, "; the CA says: not before %lld seconds from now, %s", (long long)retry_after, when);
+    }
 }
 
 aw_result

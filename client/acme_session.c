@@ -13,6 +13,8 @@ struct acme_session {
     char *nonces[ACME_NONCES_MAX]; /* the freshest last */
     size_t nonce_count;
     char problem[ACME_PROBLEM_TYPE_SIZE]; /* type of the last post's */
+    int64_t limit;                        /* seconds; 0: none */
+    int64_t limit_ms;                     /* when that is over, as aw_now_ms */
 };
 
 aw_result
@@ -73,11 +75,31 @@ is_stopped(const acme_session *session)
     return session->progress.stop != NULL && session->progress.stop(session->progress.context);
 }
 
+void
+acme_session_limit(acme_session *session, int64_t seconds)
+{
+    session->limit = seconds;
+    session->limit_ms = aw_now_ms() + seconds * 1000;
+}
+
+static aw_result
+past_limit(const acme_session *session, const char *why, int64_t ms)
+{
+    char when[32];
+
+    aw_time_text((int64_t)time(NULL) + (ms + 999) / 1000, when);
+    return aw_hint(aw_fail(AW_CODE_TIMEOUT, "%s: not done within %lld seconds", why,
+                       (long long)session->limit),
+        "try again after %s, or wait longer with --issuance-timeout", when);
+}
+
 aw_result
 acme_wait(acme_session *session, const char *why, int64_t ms)
 {
     struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
 
+    if (session->limit > 0 && aw_now_ms() + ms > session->limit_ms)
+        return past_limit(session, why, ms);
     if (session->progress.waiting != NULL && ms >= 1000)
         session->progress.waiting(session->progress.context, why, ms / 1000);
     do {
@@ -114,7 +136,8 @@ static aw_result
 wait_again(struct attempt *a, const char *why, int64_t retry_after)
 {
     a->retries++;
-    return acme_wait(a->session, why, acme_backoff(&a->backoff_ms, retry_after));
+    return aw_context(
+        acme_wait(a->session, why, acme_backoff(&a->backoff_ms, retry_after)), "%s", a->what);
 }
 
 /* A failed transfer: *again when it is worth another. */
@@ -240,6 +263,7 @@ judge_answer(struct attempt *a, const struct http_response *response, bool *agai
     AW_CLEANUP(acme_problem_free) struct acme_problem problem = {0};
 
     *again = false;
+    a->session->problem[0] = '\0';
     if (response->status >= 200 && response->status <= 299)
         return AW_OK;
     AW_TRY(acme_problem_parse(response, &problem));
@@ -258,11 +282,11 @@ acme_post(acme_session *session, acme_signer sign, void *context, bool idempoten
     struct attempt a = {.session = session, .what = what, .idempotent = idempotent};
 
     memset(out, 0, sizeof(*out));
+    session->problem[0] = '\0';
     for (;;) {
         AW_CLEANUP(http_response_free) struct http_response response = {0};
         bool again = false, sent;
 
-        session->problem[0] = '\0';
         aw_result r = post_signed(session, sign, context, &response, &sent);
         if (aw_ok(r))
             r = judge_answer(&a, &response, &again);

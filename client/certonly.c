@@ -103,12 +103,29 @@ take_names(struct certonly *c)
     return store_name_check(c->cert_name);
 }
 
+static aw_result
+read_seconds(const char *text, int64_t *out)
+{
+    size_t length = strlen(text);
+    long seconds = length > 0 && length <= 6 && strspn(text, "0123456789") == length
+                       ? strtol(text, NULL, 10)
+                       : 0;
+
+    if (seconds < 1)
+        return aw_fail(AW_CODE_USAGE,
+            "--issuance-timeout: found \"%.40s\", expected 1 to 999999 seconds", text);
+    *out = seconds;
+    return AW_OK;
+}
+
 aw_result
 certonly_begin(const struct options *options, struct output *out, struct certonly *c)
 {
     c->options = options;
     c->out = out;
     AW_TRY(take_names(c));
+    if (options->issuance_timeout != NULL)
+        AW_TRY(read_seconds(options->issuance_timeout, &c->seconds));
     AW_TRY(certonly_config(options, out, &c->config));
     if (options->account)
         output_note(out, "--email and --agree-tos were not needed: the account was registered by "

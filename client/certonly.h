@@ -4,7 +4,7 @@
  *
  * cmd_certonly.c is the sequence; certonly.c decides names and keys, certonly_check.c asks the
  * policy, certonly_existing.c compares with what is stored, certonly_issue.c gets the certificate,
- * certonly_report.c tells.
+ * certonly_resume.c finds the order under way, certonly_report.c tells.
  */
 #ifndef AW_CLIENT_CERTONLY_H
 #define AW_CLIENT_CERTONLY_H
@@ -19,6 +19,7 @@
 #include "client/options.h"
 #include "client/output.h"
 #include "client/store.h"
+#include "client/store_order.h"
 #include "client/whoami.h"
 
 /** One run. Release: certonly_free. */
@@ -30,6 +31,7 @@ struct certonly {
     size_t name_count;
     char *cert_name;
     const char *key_type;
+    int64_t seconds; /**< the CA may take in all; 0: ISSUE_SECONDS */
     signer_link *link;
     struct whoami whoami;
     const struct whoami_application *application;
@@ -66,8 +68,20 @@ void certonly_write_identifiers(struct aw_json_writer *w, const struct certonly 
  */
 AW_MUST_USE aw_result certonly_existing(struct certonly *c, bool *keep);
 
-/** Orders, validates, checks, stores, tells. */
+/** Orders, or goes on with the order under way; validates, checks, stores, tells. */
 AW_MUST_USE aw_result certonly_issue(struct certonly *c);
+
+/**
+ * The order under way, when it is what is asked for now; else it is removed, and that is told.
+ * @return AW_CODE_NOT_FOUND when there is none (any more)
+ */
+AW_MUST_USE aw_result certonly_under_way(struct certonly *c, struct store_order *out);
+
+/** Whether an order that failed like that can't come to anything any more. */
+bool certonly_order_is_lost(enum aw_code code);
+
+/** Removes the order under way; this thread's last failure stays as it is. */
+void certonly_drop_order(struct certonly *c);
 
 /** What came of it, for certonly_report. */
 struct certonly_result {

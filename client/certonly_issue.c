@@ -1,6 +1,7 @@
-/* From the order to the files. The key stays in memory until its certificate is there. */
+/* From the order to the files. The key is on disk as long as its order is under way. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "client/certonly.h"
 #include "client/chain.h"
@@ -13,9 +14,8 @@ struct work {
     struct certonly *c;
     http *h;
     acme_session *session;
-    EVP_PKEY *key;
-    uint8_t *csr;
-    size_t csr_size;
+    struct store_order order; /* with key and CSR */
+    bool resumed;
     struct issue_result issued;
     struct chain chain;
 };
@@ -25,8 +25,7 @@ work_free(struct work *w)
 {
     chain_free(&w->chain);
     issue_result_free(&w->issued);
-    free(w->csr);
-    chain_key_free(&w->key);
+    store_order_free(&w->order);
     acme_session_free(&w->session);
     http_close(&w->h);
 }
@@ -115,7 +114,40 @@ waiting(void *context, const char *why, int64_t seconds)
     output_step(c->out, "waiting", text, why);
 }
 
+/* Both are the caller's; what is written down is a copy. */
+static aw_result
+opened(void *context, const struct issue_order *order)
+{
+    struct work *w = context;
+
+    AW_TRY(aw_format(&w->order.application, "%s", order->application));
+    AW_TRY(aw_format(&w->order.url, "%s", order->url));
+    AW_TRY(aw_format(&w->order.new_order, "%s", order->new_order));
+    w->order.ticket = order->ticket;
+    w->order.opened = (int64_t)time(NULL);
+    return aw_context(store_order_save(w->c->store, &w->order), "the order %s", order->url);
+}
+
 /* The sequence. */
+
+/* A fresh key and its CSR, for an order to be made. */
+static aw_result
+begin_order(struct work *w)
+{
+    struct certonly *c = w->c;
+    struct store_order *order = &w->order;
+
+    output_step(c->out, "making a key", c->key_type, NULL);
+    order->names = calloc(c->name_count, sizeof(*order->names));
+    if (order->names == NULL)
+        return aw_fail_memory();
+    memcpy(order->names, c->names, c->name_count * sizeof(*order->names));
+    order->name_count = c->name_count;
+    if (c->options->profile != NULL)
+        AW_TRY(aw_format(&order->profile, "%s", c->options->profile));
+    AW_TRY(chain_key_generate(NULL, c->key_type, &order->key));
+    return chain_csr(NULL, order->key, c->names, c->name_count, &order->csr, &order->csr_size);
+}
 
 static aw_result
 prepare(struct work *w)
@@ -128,30 +160,78 @@ prepare(struct work *w)
 
     AW_TRY(http_open(&options, &w->h));
     AW_TRY(acme_session_new(w->h, c->application->new_nonce, &told, &w->session));
-    output_step(c->out, "making a key", c->key_type, NULL);
-    AW_TRY(chain_key_generate(NULL, c->key_type, &w->key));
-    return chain_csr(NULL, w->key, c->names, c->name_count, &w->csr, &w->csr_size);
+    aw_result r = certonly_under_way(c, &w->order);
+    w->resumed = aw_ok(r);
+    return r.code == AW_CODE_NOT_FOUND ? begin_order(w) : r;
 }
 
 static aw_result
 order(struct work *w)
 {
     struct certonly *c = w->c;
-    const struct issue_callbacks callbacks = {
-        .choose = choose, .deploy = deploy, .cleanup = cleanup, .progress = progress, .context = w};
+    const struct issue_callbacks callbacks = {.choose = choose,
+        .deploy = deploy,
+        .cleanup = cleanup,
+        .progress = progress,
+        .opened = opened,
+        .context = w};
+    const struct issue_order resume = {
+        w->order.application, w->order.ticket, w->order.url, w->order.new_order};
     const struct issue_request request = {.application = c->application->name,
         .thumbprint = c->application->thumbprint,
         .profile = c->options->profile,
         .names = c->names,
         .name_count = c->name_count,
-        .csr = w->csr,
-        .csr_size = w->csr_size};
+        .csr = w->order.csr,
+        .csr_size = w->order.csr_size,
+        .resume = w->resumed ? &resume : NULL,
+        .seconds = c->seconds};
 
-    AW_TRY(issue_certificate(w->session, c->link, &request, &callbacks, &w->issued));
+    return issue_certificate(w->session, c->link, &request, &callbacks, &w->issued);
+}
+
+static aw_result
+order_or_drop(struct work *w)
+{
+    aw_result r = order(w);
+
+    if (!aw_ok(r) && certonly_order_is_lost(r.code))
+        certonly_drop_order(w->c);
+    else if (!aw_ok(r) && w->order.url != NULL)
+        output_note(w->c->out, "the order is kept: the next run goes on with it");
+    return r;
+}
+
+/* An order under way that turns out to be lost is replaced once, by one of this run's own. */
+static aw_result
+order_or_resume(struct work *w)
+{
+    aw_result r = order_or_drop(w);
+
+    if (aw_ok(r) || !w->resumed || !certonly_order_is_lost(r.code))
+        return r;
+    output_note(
+        w->c->out, "the order under way is lost, and another made: %s", aw_error_last()->message);
+    w->resumed = false;
+    store_order_free(&w->order);
+    AW_TRY(begin_order(w));
+    return order_or_drop(w);
+}
+
+/* One that is not what was ordered is not asked for again. */
+static aw_result
+check(struct work *w)
+{
+    struct certonly *c = w->c;
+
     output_step(c->out, "checking the certificate", c->cert_name, NULL);
     aw_result r = chain_check(
-        w->issued.chain, w->issued.chain_size, w->key, c->names, c->name_count, &w->chain);
-    return aw_context(r, "the CA's certificate is not used");
+        w->issued.chain, w->issued.chain_size, w->order.key, c->names, c->name_count, &w->chain);
+    if (aw_ok(r))
+        return r;
+    r = aw_context(r, "the CA's certificate is not used");
+    certonly_drop_order(c);
+    return r;
 }
 
 static aw_result
@@ -166,7 +246,7 @@ keep(struct work *w, unsigned *version)
     AW_TRY(chain_pem(&w->chain, 0, 1, &cert));
     AW_TRY(chain_pem(&w->chain, 1, CHAIN_CERTIFICATES_MAX, &chain));
     AW_TRY(chain_pem(&w->chain, 0, CHAIN_CERTIFICATES_MAX, &fullchain));
-    AW_TRY(chain_key_pem(w->key, &key));
+    AW_TRY(chain_key_pem(w->order.key, &key));
     const struct store_version content = {cert, chain, fullchain, key};
     return store_add(w->c->store, &content, version);
 }
@@ -205,8 +285,10 @@ certonly_issue(struct certonly *c)
     unsigned version = 0;
 
     AW_TRY(prepare(&w));
-    AW_TRY(order(&w));
+    AW_TRY(order_or_resume(&w));
+    AW_TRY(check(&w));
     AW_TRY(keep(&w, &version));
+    certonly_drop_order(c);
     if (!aw_ok(hand_back(&w)))
         output_note(c->out,
             "the certificate is stored, but the signer did not take it into its "

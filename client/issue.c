@@ -89,6 +89,18 @@ sign_new_order(void *context, const char *nonce, char **url, char **jws)
     return hand_over(&s, url, jws);
 }
 
+/* What keeps the CA from taking finalize does not get better by more of them. */
+static aw_result
+finalizes_spent(const struct issue *issue)
+{
+    const char *problem = acme_session_problem(issue->session);
+
+    return aw_hint(
+        aw_fail(AW_CODE_CA_UNAVAILABLE, "the CA took none of %d requests to finalize (%s)",
+            ISSUE_SIGNATURES_MAX, problem[0] != '\0' ? problem : "no problem told"),
+        "try again later: the order is gone on with");
+}
+
 static aw_result
 sign_finalize(void *context, const char *nonce, char **url, char **jws)
 {
@@ -96,6 +108,9 @@ sign_finalize(void *context, const char *nonce, char **url, char **jws)
     struct issue *issue = context;
     struct signer_target target = {&issue->result.order, nonce, issue->order.finalize};
 
+    if (issue->signatures == ISSUE_SIGNATURES_MAX)
+        return finalizes_spent(issue);
+    issue->signatures++;
     AW_TRY(
         signer_finalize(issue->link, &target, issue->request->csr, issue->request->csr_size, &s));
     keep_warning(issue, &s);
@@ -136,7 +151,8 @@ issue_answer_lost(void)
 {
     const struct aw_error *error = aw_error_last();
 
-    return http_dropped(error) || error->code == AW_CODE_TIMEOUT ||
+    return http_dropped(error) ||
+           (error->cause == AW_CAUSE_CURL && error->code == AW_CODE_TIMEOUT) ||
            (error->cause == AW_CAUSE_HTTP && error->cause_number >= 500);
 }
 
@@ -197,13 +213,31 @@ check_urls(const struct issue *issue)
     return AW_OK;
 }
 
-/* The authorizations of an order that is ready are of no use to it, and may be another
+static aw_result
+check_order(const struct issue *issue)
+{
+    AW_TRY(check_names(issue));
+    AW_TRY(check_profile(issue));
+    return check_urls(issue);
+}
+
+static aw_result
+tell_opened(const struct issue *issue)
+{
+    const struct issue_callbacks *callbacks = issue->callbacks;
+    const struct issue_order order = {issue->result.order.application, issue->result.order.ticket,
+        issue->result.order_url, issue->pinned};
+
+    return callbacks->opened == NULL ? AW_OK : callbacks->opened(callbacks->context, &order);
+}
+
+/* The authorizations of an order that is not pending are of no use to it, and may be another
  * application's already, where names overlap. */
 static aw_result
 claim_order(struct issue *issue)
 {
     const struct acme_order *order = &issue->order;
-    size_t count = order->status == ACME_READY ? 0 : order->authorization_count;
+    size_t count = order->status == ACME_PENDING ? order->authorization_count : 0;
     AW_CLEANUP(aw_free) struct signer_claim *claims = calloc(count + 2, sizeof(*claims));
 
     if (claims == NULL)
@@ -229,9 +263,29 @@ open_order(struct issue *issue)
         return aw_hint(aw_fail(AW_CODE_SYNTAX, "%s: the answer has no Location", what),
             "RFC 8555 7.4 wants the order's URL there: report it to the CA");
     issue->result.order_url = AW_MOVE(response.location);
-    AW_TRY(check_names(issue));
-    AW_TRY(check_profile(issue));
-    AW_TRY(check_urls(issue));
+    AW_TRY(check_order(issue));
+    AW_TRY(tell_opened(issue));
+    return claim_order(issue);
+}
+
+/* The URL may not have been claimed yet when the run before ended; to claim it again is no fault.*/
+static aw_result
+resume_order(struct issue *issue)
+{
+    const struct issue_order *from = issue->request->resume;
+    AW_CLEANUP(http_response_free) struct http_response response = {0};
+    struct signer_claim claim = {"order", from->url};
+
+    issue_tell(issue, ISSUE_POLL, NULL, "the order under way");
+    issue->result.order.ticket = from->ticket;
+    AW_TRY(aw_format(&issue->result.order.application, "%s", from->application));
+    AW_TRY(aw_format(&issue->result.order_url, "%s", from->url));
+    AW_TRY(aw_format(&issue->pinned, "%s", from->new_order));
+    AW_TRY(acme_url_check(issue->pinned, from->url, "order"));
+    AW_TRY(signer_claim_urls(issue->link, &issue->result.order, &claim, 1));
+    AW_TRY(issue_post(issue, "PostAsGet", from->url, json, &response));
+    AW_TRY(acme_order_parse(response.body, response.size, &issue->order));
+    AW_TRY(check_order(issue));
     return claim_order(issue);
 }
 
@@ -259,21 +313,16 @@ read_order(struct issue *issue)
     return take_order(issue, &response);
 }
 
-/* Polls until the order has left `status`. */
+/* Polls until the order has left `status`; the session's limit ends it. */
 static aw_result
 wait_while(struct issue *issue, enum acme_status status)
 {
-    int64_t end = aw_now_ms() + (int64_t)ISSUE_PROCESSING_SECONDS * 1000;
     int64_t backoff_ms = ISSUE_POLL_BEFORE_MS;
 
     while (issue->order.status == status) {
-        if (aw_now_ms() > end)
-            return aw_hint(
-                aw_fail(AW_CODE_TIMEOUT, "the order %s is still %s after %d seconds",
-                    issue->result.order_url, acme_status_name(status), ISSUE_PROCESSING_SECONDS),
-                "ask the CA's support what it waits for, perhaps a person's approval");
-        AW_TRY(acme_wait(issue->session, "the CA works on the order",
-            acme_backoff(&backoff_ms, issue->retry_after)));
+        AW_TRY(aw_context(acme_wait(issue->session, "the CA works on the order",
+                              acme_backoff(&backoff_ms, issue->retry_after)),
+            "the order %s is still %s", issue->result.order_url, acme_status_name(status)));
         AW_TRY(read_order(issue));
     }
     return AW_OK;
@@ -293,6 +342,8 @@ make_ready(struct issue *issue)
         return AW_OK;
     case ACME_PROCESSING:
     case ACME_VALID:
+        if (issue->request->resume != NULL)
+            return AW_OK;
         return aw_hint(aw_fail(AW_CODE_MISMATCH,
                            "the CA's new order is %s already, for a key that is not ours",
                            acme_status_name(issue->order.status)),
@@ -363,12 +414,19 @@ finalize(struct issue *issue)
 {
     int64_t backoff_ms = ISSUE_POLL_BEFORE_MS;
 
+    AW_TRY(wait_while(issue, ACME_PROCESSING)); /* one that was finalized before */
     for (size_t i = 0; i < ISSUE_FINALIZES_MAX && issue->order.status == ACME_READY; i++) {
         AW_TRY(finalize_once(issue));
         AW_TRY(wait_while(issue, ACME_PROCESSING));
         if (issue->order.status == ACME_READY)
             AW_TRY(look_again(issue, &backoff_ms));
     }
+    if (issue->order.status == ACME_READY)
+        return aw_hint(aw_fail(AW_CODE_CA_UNAVAILABLE,
+                           "the order %s is still ready after %d requests to "
+                           "finalize it",
+                           issue->result.order_url, ISSUE_FINALIZES_MAX),
+            "try again later; if it stays so, report it to the CA");
     return issue->order.status == ACME_VALID ? AW_OK : order_failed(issue, "finalizing");
 }
 
@@ -416,7 +474,8 @@ issue_certificate(acme_session *session, signer_link *link, const struct issue_r
     size_t before = acme_session_requests(session);
 
     memset(out, 0, sizeof(*out));
-    AW_TRY(open_order(&issue));
+    acme_session_limit(session, request->seconds > 0 ? request->seconds : ISSUE_SECONDS);
+    AW_TRY(request->resume != NULL ? resume_order(&issue) : open_order(&issue));
     AW_TRY(make_ready(&issue));
     AW_TRY(finalize(&issue));
     AW_TRY(download(&issue));

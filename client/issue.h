@@ -17,9 +17,11 @@
 
 /** Limits. */
 enum {
-    ISSUE_PROCESSING_SECONDS = 3600, /**< an order may stay "processing" that long */
-    ISSUE_VALIDATION_SECONDS = 600,  /**< an authorization may stay "pending" after its answer */
-    ISSUE_FINALIZES_MAX = 4,   /**< of one order: the CA's answer was lost, or it stays "ready" */
+    ISSUE_SECONDS = 3600,           /**< the CA may take that long in all */
+    ISSUE_VALIDATION_SECONDS = 600, /**< an authorization may stay "pending" after its answer */
+    ISSUE_FINALIZES_MAX = 4,   /**< of one run: the CA's answer was lost, or it stays "ready" */
+    ISSUE_SIGNATURES_MAX = 6,  /**< for finalize in one run, badNonce included: the signer gives an
+                                    order eight, and the next run needs one too */
     ISSUE_POLL_BEFORE_MS = 10, /**< waits between polls double from here: the first is twice this,
                                     since many CAs are ready at once */
 };
@@ -45,6 +47,14 @@ struct issue_challenge {
     const char *key_authorization; /**< token "." thumbprint (RFC 8555 8.1) */
 };
 
+/** An order that was opened before: the run that did so was cut off. */
+struct issue_order {
+    const char *application;
+    int64_t ticket;        /**< the signer's */
+    const char *url;       /**< the order's */
+    const char *new_order; /**< URL that it was ordered at: its origin is the CA's */
+};
+
 /**
  * The caller's part. choose, deploy and cleanup may be NULL together: then an order that needs a
  * challenge fails. progress may be NULL.
@@ -56,6 +66,8 @@ struct issue_callbacks {
     aw_result (*deploy)(void *context, const struct issue_challenge *challenge);
     void (*cleanup)(void *context, const struct issue_challenge *challenge);
     void (*progress)(void *context, enum issue_step step, const char *name, const char *detail);
+    /** A new order is there; what can be kept of it is kept now. NULL: nothing is. */
+    aw_result (*opened)(void *context, const struct issue_order *order);
     void *context;
 };
 
@@ -68,6 +80,8 @@ struct issue_request {
     size_t name_count;
     const uint8_t *csr; /**< DER */
     size_t csr_size;
+    const struct issue_order *resume; /**< go on with that order, for the same CSR; NULL: order */
+    int64_t seconds;                  /**< the CA may take that long in all; 0: ISSUE_SECONDS */
 };
 
 /** What came of it. Release: issue_result_free. */
@@ -84,7 +98,8 @@ struct issue_result {
 
 /**
  * Issues. The authorizations of a pre-validated order are looked at only where the order is not
- * "ready" already. Deployed challenges are cleaned up on every path.
+ * "ready" already. Deployed challenges are cleaned up on every path. Of an order that is resumed
+ * nothing is signed for finalize before the CA has said that it still waits for that.
  */
 AW_MUST_USE aw_result issue_certificate(acme_session *session, signer_link *link,
     const struct issue_request *request, const struct issue_callbacks *callbacks,

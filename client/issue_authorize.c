@@ -207,8 +207,9 @@ await(struct issue *issue, const struct task *task)
 
     while (aw_now_ms() <= end) {
         AW_CLEANUP(acme_authorization_free) struct acme_authorization now = {0};
-        AW_TRY(acme_wait(
-            issue->session, "the CA validates", acme_backoff(&backoff_ms, issue->retry_after)));
+        AW_TRY(aw_context(acme_wait(issue->session, "the CA validates",
+                              acme_backoff(&backoff_ms, issue->retry_after)),
+            "validating %s", task->authorization.name.text));
         AW_TRY(read_authorization(issue, task->url, &now));
         if (now.status == ACME_VALID)
             return AW_OK;

@@ -15,6 +15,7 @@ struct issue {
     const struct issue_callbacks *callbacks;
     char *pinned; /**< the newOrder URL that the signer gave: its origin is the CA's */
     struct acme_order order;
+    unsigned signatures; /**< asked for finalize */
     int64_t retry_after; /**< of the last answer about what is polled; -1: none */
     struct issue_result result;
 };

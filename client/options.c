@@ -64,6 +64,8 @@ const struct options_row options_table[] = {
         "listen there for --standalone, behind a redirection of port 80"),
     TEXT("http-01-address", 0, "ADDRESS", http_01_address, OPTIONS_CERTONLY,
         "listen at that address only"),
+    TEXT("issuance-timeout", 0, "SECONDS", issuance_timeout, OPTIONS_CERTONLY,
+        "how long the CA may take in all; default: 3600. The next run goes on with the order"),
     TEXT("key-type", 0, "TYPE", key_type, OPTIONS_CERTONLY,
         "ec-p256, ec-p384, rsa-2048, rsa-3072, rsa-4096, ecdsa or rsa"),
     TEXT("elliptic-curve", 0, "CURVE", elliptic_curve, OPTIONS_CERTONLY,

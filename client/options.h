@@ -61,6 +61,7 @@ struct options {
     const char *server;
     const char *http_01_port;
     const char *http_01_address;
+    const char *issuance_timeout;
     bool delete_after_revoke;
     bool no_delete_after_revoke;
     bool webroot;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/store_order.h"
 #include "client/store_steps.h"
 #include "common/io.h"
 
@@ -73,6 +74,7 @@ remove_folder(const char *path)
 aw_result
 store_remove(store *s)
 {
+    AW_TRY(store_order_forget(s));
     AW_TRY(remove_links(s));
     AW_TRY(remove_versions(s, true));
     AW_TRY(remove_versions(s, false));

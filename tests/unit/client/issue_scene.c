@@ -110,7 +110,11 @@ scene_issue_with(struct scene *scene, const char *profile, const struct issue_ca
 aw_result
 scene_issue(struct scene *scene, struct caller *caller, struct issue_result *out)
 {
-    struct issue_callbacks callbacks = {choose, deploy, cleanup, progress, caller};
+    struct issue_callbacks callbacks = {.choose = choose,
+        .deploy = deploy,
+        .cleanup = cleanup,
+        .progress = progress,
+        .context = caller};
 
     return scene_issue_with(scene, NULL, &callbacks, out);
 }
