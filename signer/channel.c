@@ -290,20 +290,17 @@ get_integer(struct reader *r, cJSON **out)
     return *out == NULL ? aw_fail_memory() : AW_OK;
 }
 
+/* The string owns its text: a copy would have to be wiped too. */
 static aw_result
 get_string(struct reader *r, cJSON **out)
 {
-    char *text = NULL;
+    AW_CLEANUP(aw_json_free) cJSON *made = cJSON_CreateNull();
 
-    AW_TRY(get_text(r, &text));
-    *out = cJSON_CreateNull();
-    if (*out == NULL) {
-        OPENSSL_cleanse(text, strlen(text));
-        cJSON_free(text);
+    if (made == NULL)
         return aw_fail_memory();
-    }
-    (*out)->type = cJSON_String; /* owns the text: a copy would have to be wiped too */
-    (*out)->valuestring = text;
+    AW_TRY(get_text(r, &made->valuestring));
+    made->type = cJSON_String;
+    *out = AW_MOVE(made);
     return AW_OK;
 }
 

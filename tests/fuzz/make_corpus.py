@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
@@ -113,6 +114,48 @@ def name_seeds():
         put("names", f"good-{number:02}", name)
     for number, name in enumerate(bad):
         put("names", f"bad-{number:02}", name)
+
+
+def tree(value):
+    """A value as signer/channel.h has it."""
+    if isinstance(value, dict):
+        return b"o" + struct.pack("=I", len(value)) + b"".join(
+            text_of(name) + tree(member) for name, member in value.items())
+    if isinstance(value, list):
+        return b"a" + struct.pack("=I", len(value)) + b"".join(tree(item) for item in value)
+    if isinstance(value, str):
+        return b"s" + text_of(value)
+    if value is None or isinstance(value, bool):
+        return {None: b"n", True: b"t", False: b"f"}[value]
+    return b"i" + struct.pack("=q", value)
+
+
+def text_of(text):
+    octets = text.encode()
+    return struct.pack("=I", len(octets)) + octets
+
+
+def channel_seeds():
+    method = text_of("org.acmeward.Signer.NewOrder")
+    full = tree({"nonce": "n", "names": ["a.example", "b.example"], "order": 7, "all": True,
+                 "none": None, "not": False, "in": {"x": [{}, [], -1]}})
+    put_all("gate_message", {
+        "good-empty": method + tree({}),
+        "good-full": method + full,
+        "good-deep": method + tree({"a": {"a": {"a": {"a": {"a": {"a": 1}}}}}}),
+        "good-text": method + tree({"text": "\u20ac \u0001 \U0001f600"}),
+        "bad-deep": method + tree({"a": {"a": {"a": {"a": {"a": {"a": {"a": {}}}}}}}}),
+        "bad-twice": method + b"o" + struct.pack("=I", 2) + 2 * (text_of("a") + b"n"),
+        "bad-behind": method + full + b"n",
+        "bad-cut": (method + full)[:-3],
+        "bad-parameters": method + tree([1]),
+        "bad-method": text_of("NewOrder") + tree({}),
+        "bad-nul": method + tree({"a": "x\0y"}),
+        "bad-utf8": method + b"o" + struct.pack("=I", 1) + text_of("a") + b"s\x02\0\0\0\xc0\x80",
+        "bad-number": method + tree({"a": 2 ** 53}),
+        "bad-tag": method + b"x",
+        "bad-count": method + b"o\xff\xff\xff\xff",
+    })
 
 
 def url_seeds():
@@ -712,7 +755,7 @@ def make_certificates(folder):
     })
 
 
-SEEDS = {"json": json_seeds, "request": request_seeds, "names": name_seeds, "url": url_seeds,
+SEEDS = {"json": json_seeds, "gate_message": channel_seeds, "request": request_seeds, "names": name_seeds, "url": url_seeds,
          "b64url": b64url_seeds, "config": config_seeds, "policy": policy_seeds,
          "yaml": yaml_seeds, "uri": uri_seeds, "audit": audit_seeds, "ledger": ledger_seeds,
          "checkpoint": checkpoint_seeds, "audit_proof": proof_seeds, "acme": acme_seeds, "http_fields": http_seeds, "csr": csr_seeds,

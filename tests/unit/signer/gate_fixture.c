@@ -24,6 +24,7 @@
 
 atomic_bool gate_admits = true;
 atomic_int gate_answered;
+atomic_int gate_killed;
 sem_t gate_entered, gate_released;
 char gate_user[PEER_USER_SIZE];
 
@@ -107,23 +108,33 @@ next_gate(void *context, int stop_fd, int *out)
     return aw_fail(AW_CODE_CLOSED, "no other gate");
 }
 
+/* At the end too, when it has returned. */
 static void
-never_kill(void *context)
+count_kill(void *context)
 {
-    (void)context; /* at the end, when it has returned */
+    (void)context;
+    atomic_fetch_add(&gate_killed, 1);
 }
 
 void
-gate_fixture_start(struct gate_fixture *f)
+gate_fixture_start_hostile(struct gate_fixture *f)
 {
     struct connections_of of = {.service = &f->service,
-        .source = {.next = next_gate, .kill = never_kill, .context = f},
+        .source = {.next = next_gate, .kill = count_kill, .context = f},
         .path = f->path};
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, f->ends), 0);
     if (!aw_ok(sockets_listen(f->path, 0666, &f->listen_fd)) ||
         !aw_ok(connections_start(&of, &f->gate)))
         fail_msg("%s", aw_error_last()->message);
+    f->hostile = true;
+}
+
+void
+gate_fixture_start(struct gate_fixture *f)
+{
+    gate_fixture_start_hostile(f);
+    f->hostile = false;
     assert_int_equal(pthread_create(&f->thread, NULL, run_gate, f), 0);
 }
 
@@ -132,8 +143,13 @@ gate_fixture_end(struct gate_fixture *f)
 {
     if (f->gate == NULL)
         return;
+    if (f->hostile) {
+        close(f->ends[1]);
+        close(f->listen_fd);
+    }
     connections_stop(&f->gate);
-    pthread_join(f->thread, NULL);
+    if (!f->hostile)
+        pthread_join(f->thread, NULL);
 }
 
 int
@@ -149,6 +165,7 @@ gate_fixture_setup(void **state)
     f->service = usual;
     gate_admits = true;
     gate_answered = 0;
+    gate_killed = 0;
     sem_init(&gate_entered, 0, 0);
     sem_init(&gate_released, 0, 0);
     signal(SIGPIPE, SIG_IGN);

@@ -22,6 +22,9 @@ enum { PATIENCE_MS = 20000, LONG_MS = 60000 };
 /** Whether the service admits, how many calls it has answered, whom it saw in Who. */
 extern atomic_bool gate_admits;
 extern atomic_int gate_answered;
+
+/** How often a gate was to be killed. */
+extern atomic_int gate_killed;
 extern char gate_user[PEER_USER_SIZE];
 
 /** Wait posts the one and waits for the other. */
@@ -35,10 +38,14 @@ struct gate_fixture {
     int listen_fd;
     int ends[2]; /* of the socket between the two; the core's first, -1 once it is taken */
     pthread_t thread;
+    bool hostile; /**< the test is the gate */
 };
 
 int gate_fixture_setup(void **state);
 int gate_fixture_teardown(void **state);
+
+/** The core's side alone: the test is the gate, at ends[1] and listen_fd. */
+void gate_fixture_start_hostile(struct gate_fixture *f);
 
 /** Starts and ends both. */
 void gate_fixture_start(struct gate_fixture *f);
