@@ -35,8 +35,8 @@ write_contacts(struct aw_json_writer *w, const struct admin_new_account *asked)
     aw_json_end_array(w);
 }
 
-static aw_result
-take_jws(const cJSON *reply, char **url, char **jws)
+aw_result
+admin_take_jws(const cJSON *reply, char **url, char **jws)
 {
     const char *target = cJSON_GetStringValue(aw_json_member(reply, "url"));
     const cJSON *signed_text = aw_json_member(reply, "jws");
@@ -71,5 +71,5 @@ admin_sign_new_account(void *context, const char *nonce, char **url, char **jws)
     aw_json_pair_bool(&w, "unprocessed", asked->calls++ > 0);
     aw_json_end_object(&w);
     AW_TRY(admin_call(asked->options, "NewAccount", &w, &reply));
-    return take_jws(reply, url, jws);
+    return admin_take_jws(reply, url, jws);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -317,5 +318,21 @@ admin_print_sha256(const char *what, const char *text, size_t size)
         return aw_fail_openssl("SHA-256");
     aw_hex(digest, sizeof(digest), hex);
     printf("%s sha256 %s\n", what, hex);
+    return AW_OK;
+}
+
+aw_result
+admin_confirm(bool yes, const char *question, const char *otherwise)
+{
+    char answer[8] = "";
+
+    if (yes)
+        return AW_OK;
+    if (!isatty(STDIN_FILENO))
+        return aw_fail(
+            AW_CODE_USAGE, "nobody is there to confirm: look at what is shown and say --yes");
+    fprintf(stderr, "%s [y/N] ", question);
+    if (fgets(answer, sizeof(answer), stdin) == NULL || (answer[0] != 'y' && answer[0] != 'Y'))
+        return aw_fail(AW_CODE_REFUSED, "%s", otherwise);
     return AW_OK;
 }

@@ -59,6 +59,7 @@ aw_result admin_audit_prove(const struct admin_options *options, int argc, char 
 aw_result admin_audit_verify_proof(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_verify(const struct admin_options *options, int argc, char **argv);
 aw_result admin_certificates(const struct admin_options *options, int argc, char **argv);
+aw_result admin_revoke(const struct admin_options *options, int argc, char **argv);
 aw_result admin_status(const struct admin_options *options, int argc, char **argv);
 aw_result admin_reload(const struct admin_options *options, int argc, char **argv);
 aw_result admin_freeze(const struct admin_options *options, int argc, char **argv);
@@ -114,6 +115,12 @@ AW_MUST_USE aw_result admin_call(const struct admin_options *options, const char
 /** Calls a method without parameters. */
 AW_MUST_USE aw_result admin_call_plain(
     const struct admin_options *options, const char *method, cJSON **reply);
+
+/**
+ * Has a person say yes at the terminal; a script says --yes. AW_CODE_REFUSED with `otherwise` for
+ * no, AW_CODE_USAGE where nobody is there.
+ */
+AW_MUST_USE aw_result admin_confirm(bool yes, const char *question, const char *otherwise);
 
 /** Prints a reply as JSON. */
 AW_MUST_USE aw_result admin_print_json(const cJSON *reply);

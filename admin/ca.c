@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "admin/acme_call.h"
 #include "admin/admin_cli.h"
@@ -28,22 +27,6 @@ print_directory(const struct aw_config_ca *ca, const struct acme_directory *dire
         printf("  %-17s %s\n", rows[i].name, rows[i].url == NULL ? "-" : rows[i].url);
     printf("  external account  %s\n",
         directory->external_account_required ? "required" : "not required");
-}
-
-/* A person says yes at the terminal; a script says --yes. */
-static aw_result
-confirm(bool yes)
-{
-    char answer[8] = "";
-
-    if (yes)
-        return AW_OK;
-    if (!isatty(STDIN_FILENO))
-        return aw_fail(AW_CODE_USAGE, "nobody is there to confirm: look at the URLs and say --yes");
-    fputs("Pin these URLs? [y/N] ", stderr);
-    if (fgets(answer, sizeof(answer), stdin) == NULL || (answer[0] != 'y' && answer[0] != 'Y'))
-        return aw_fail(AW_CODE_REFUSED, "nothing was pinned");
-    return AW_OK;
 }
 
 static void
@@ -80,7 +63,7 @@ pin(const struct admin_options *options, const struct aw_config_ca *ca,
     AW_TRY(admin_http_open(ca, asked->ca_file, &h));
     AW_TRY(acme_directory_fetch(h, ca->directory, &directory));
     print_directory(ca, &directory);
-    AW_TRY(confirm(asked->yes));
+    AW_TRY(admin_confirm(asked->yes, "Pin these URLs?", "nothing was pinned"));
     aw_json_begin_object(&w);
     aw_json_pair(&w, "ca", ca->name);
     write_pin(&w, &directory);

@@ -67,6 +67,12 @@ const struct admin_command admin_commands[] = {
         "[--partial] "
         "[--json]",
         "the certificates that were handed back; needs neither token nor signer"},
+    {"revoke", NULL, admin_revoke,
+        "--application A | --serial S | --certificate FILE [--account NAME] [--reason "
+        "unspecified|keycompromise|affiliationchanged|superseded|cessationofoperation] "
+        "[--ca-file FILE] [--yes]",
+        "revoke a certificate, or all of an application that are not expired, with the account's "
+        "key"},
     {"status", NULL, admin_status, "", "how the signer is"},
     {"reload", NULL, admin_reload, "", "load configuration and policies anew"},
     {"freeze", NULL, admin_freeze, "--reason TEXT", "stop all signing for applications"},

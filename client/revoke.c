@@ -7,33 +7,16 @@
 
 #include "client/own_key.h"
 #include "common/io.h"
+#include "common/jws.h"
 
-enum { UNSPECIFIED = 0, KEY_COMPROMISE = 1 };
-
-/* certbot's words for the reasons of RFC 5280 5.3.1 that a subscriber has. */
-static const struct {
-    const char *name;
-    int code;
-} reasons[] = {
-    {"unspecified", UNSPECIFIED},
-    {"keycompromise", KEY_COMPROMISE},
-    {"affiliationchanged", 3},
-    {"superseded", 4},
-    {"cessationofoperation", 5},
-};
+enum { KEY_COMPROMISE = 1 };
 
 static aw_result
 read_reason(const char *text, int *out)
 {
     *out = -1;
-    if (text == NULL)
+    if (text == NULL || aw_jws_reason_parse(text, out))
         return AW_OK;
-    for (size_t i = 0; i < AW_COUNT(reasons); i++)
-        if (strcasecmp(reasons[i].name, text) == 0) {
-            /* RFC 5280 5.3.1: rather no reason than "unspecified" */
-            *out = reasons[i].code == UNSPECIFIED ? -1 : reasons[i].code;
-            return AW_OK;
-        }
     return aw_fail(AW_CODE_USAGE,
         "--reason: found \"%.40s\", expected unspecified, keycompromise, affiliationchanged, "
         "superseded or cessationofoperation",

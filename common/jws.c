@@ -128,3 +128,25 @@ aw_jws_payload_revoke(const uint8_t *certificate, size_t size, int reason, char 
         return aw_format(out, "{\"certificate\":\"%s\"}", encoded);
     return aw_format(out, "{\"certificate\":\"%s\",\"reason\":%d}", encoded, reason);
 }
+
+bool
+aw_jws_reason_parse(const char *text, int *out)
+{
+    static const struct {
+        const char *name;
+        int code;
+    } reasons[] = {
+        {"unspecified", -1}, /* RFC 5280 5.3.1: rather no reason */
+        {"keycompromise", 1},
+        {"affiliationchanged", 3},
+        {"superseded", 4},
+        {"cessationofoperation", 5},
+    };
+
+    for (size_t i = 0; i < AW_COUNT(reasons); i++)
+        if (strcasecmp(reasons[i].name, text) == 0) {
+            *out = reasons[i].code;
+            return true;
+        }
+    return false;
+}

@@ -10,6 +10,7 @@
 #ifndef AW_COMMON_JWS_H
 #define AW_COMMON_JWS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,5 +48,12 @@ AW_MUST_USE aw_result aw_jws_serialize(
 /** revokeCert (RFC 8555 7.6); reason -1: left out. */
 AW_MUST_USE aw_result aw_jws_payload_revoke(
     const uint8_t *certificate, size_t size, int reason, char **out);
+
+/**
+ * A reason of RFC 5280 5.3.1 that a subscriber has, in certbot's words: "unspecified" (*out is -1,
+ * since no reason is better than that one), "keycompromise", "affiliationchanged", "superseded",
+ * "cessationofoperation", in any case of letters; false for any other.
+ */
+bool aw_jws_reason_parse(const char *text, int *out);
 
 #endif

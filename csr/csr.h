@@ -93,6 +93,10 @@ struct certificate {
 AW_MUST_USE aw_result certificate_parse(
     const uint8_t *der, size_t size, char rule[CSR_RULE_SIZE], struct certificate **out);
 
+/** Likewise for a certificate: DER, or the first PEM block. */
+AW_MUST_USE aw_result certificate_from_text(
+    const char *text, size_t size, uint8_t **der, size_t *der_size);
+
 /** Releases and nulls; NULL is allowed. */
 void certificate_free(struct certificate **certificate);
 

@@ -5,6 +5,7 @@
 
 #include "common/io.h"
 #include "common/log.h"
+#include "signer/request.h"
 #include "signer/service.h"
 
 #define ERROR(name) "org.acmeward.Admin." name
@@ -34,6 +35,8 @@ static const struct method {
     {"NewAccount", "new-account", PEER_OFFICER, admin_new_account},
     {"ForgetAttempt", "forget-attempt", PEER_OFFICER, admin_forget_attempt},
     {"RegisterAccount", "account-register", PEER_OFFICER, admin_register_account},
+    {"FetchCertificate", "fetch-certificate", PEER_OFFICER, admin_fetch_certificate},
+    {"RevokeCertificate", "revoke", PEER_OFFICER, admin_revoke_certificate},
     {"CreateAuditKey", "audit-key-create", PEER_OFFICER, admin_create_audit_key},
     {"GetAuditKey", NULL, PEER_OPERATOR, admin_get_audit_key},
     {"RotateLog", "audit-rotate", PEER_OPERATOR, admin_rotate_log},
@@ -190,4 +193,18 @@ admin_write_report(struct aw_json_writer *w, const struct token_key_report *repo
     aw_json_pair_bool(w, "padded", report->padded);
     aw_json_pair_bool(w, "always_protected", report->always_protected);
     aw_json_end_object(w);
+}
+
+aw_result
+admin_read_nonce(struct admin_call *call, const char **out)
+{
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    call->field = "nonce";
+    AW_TRY(aw_json_string(call->parameters, "nonce", SIGN_NONCE_MAX, out));
+    if ((*out)[0] == '\0' || strspn(*out, allowed) != strlen(*out))
+        return aw_fail(AW_CODE_SYNTAX, "nonce: expected base64url characters (RFC 8555 6.5.1)");
+    call->field = NULL;
+    return AW_OK;
 }

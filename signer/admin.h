@@ -78,6 +78,13 @@ aw_result admin_new_account(struct admin_call *call);
 aw_result admin_forget_attempt(struct admin_call *call);
 aw_result admin_register_account(struct admin_call *call);
 
+/* admin_revoke.c */
+aw_result admin_fetch_certificate(struct admin_call *call);
+aw_result admin_revoke_certificate(struct admin_call *call);
+
+/** Reads "nonce": base64url characters only (RFC 8555 6.5.1). */
+AW_MUST_USE aw_result admin_read_nonce(struct admin_call *call, const char **out);
+
 /** Writes a KeyReport as member "report". */
 void admin_write_report(struct aw_json_writer *w, const struct token_key_report *report);
 

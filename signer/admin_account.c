@@ -238,26 +238,13 @@ read_contacts(struct admin_call *call, struct new_account *asked)
 }
 
 static aw_result
-read_nonce(struct admin_call *call, struct new_account *asked)
-{
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-    call->field = "nonce";
-    AW_TRY(aw_json_string(call->parameters, "nonce", SIGN_NONCE_MAX, &asked->nonce));
-    if (asked->nonce[0] == '\0' || strspn(asked->nonce, allowed) != strlen(asked->nonce))
-        return aw_fail(AW_CODE_SYNTAX, "nonce: expected base64url characters (RFC 8555 6.5.1)");
-    return AW_OK;
-}
-
-static aw_result
 read_new_account(struct admin_call *call, struct new_account *asked)
 {
     static const char *const members[] = {
         "account", "nonce", "contact", "terms_agreed", "kid", "only_existing", "unprocessed"};
 
     AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
-    AW_TRY(read_nonce(call, asked));
+    AW_TRY(admin_read_nonce(call, &asked->nonce));
     AW_TRY(read_contacts(call, asked));
     call->field = "terms_agreed";
     AW_TRY(aw_json_optional_bool(call->parameters, "terms_agreed", &asked->terms_agreed));

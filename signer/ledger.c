@@ -340,6 +340,46 @@ ledger_used_today(ledger *self, const char *application, int64_t now, struct led
                             &out->revocations));
 }
 
+static aw_result
+find_holder(ledger *self, const char *account, const char *url, enum sign_url_kind *kind,
+    char **application)
+{
+    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+
+    AW_TRY(ledger_db_find(self->db, LEDGER_SQL_CLAIM_FIRST,
+        LEDGER_VALUES(LEDGER_TEXT(account), LEDGER_TEXT(url)), &row));
+    if (row == NULL)
+        return AW_OK;
+    *kind = (enum sign_url_kind)ledger_row_integer(row, 0);
+    return ledger_row_text(row, 2, application);
+}
+
+aw_result
+ledger_holder(ledger *self, const char *account, const char *url, enum sign_url_kind *kind,
+    char **application)
+{
+    HOLD(self);
+    AW_TRY(check_usable(self));
+    return settle(self, find_holder(self, account, url, kind, application));
+}
+
+static aw_result
+find_key_owner(ledger *self, const char *key, char **application)
+{
+    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+
+    AW_TRY(ledger_db_find(self->db, LEDGER_SQL_KEY, LEDGER_VALUES(LEDGER_TEXT(key)), &row));
+    return row == NULL ? AW_OK : ledger_row_text(row, 0, application);
+}
+
+aw_result
+ledger_key_owner(ledger *self, const char *key, char **application)
+{
+    HOLD(self);
+    AW_TRY(check_usable(self));
+    return settle(self, find_key_owner(self, key, application));
+}
+
 int64_t
 ledger_time(ledger *self)
 {

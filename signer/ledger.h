@@ -58,6 +58,9 @@ enum {
     X(CERTIFICATE_NAMES, "certificate.names") /* other names than the order's: alarm */            \
     X(CERTIFICATE_KEY, "certificate.key")     /* another key than the finalized one: alarm */
 
+/** On record with an officer's revocation for keyCompromise: the key is refused from then on. */
+#define LEDGER_RULE_COMPROMISED "revoke.compromised"
+
 /** Rules. */
 enum ledger_rule {
 #define LEDGER_RULE_ENUM(name, tag) LEDGER_##name,
@@ -150,6 +153,16 @@ struct ledger_usage {
 /** Counts it. */
 AW_MUST_USE aw_result ledger_used_today(
     ledger *ledger, const char *application, int64_t now, struct ledger_usage *out);
+
+/**
+ * Who named that URL on the account first, and as what.
+ * @param[out] application NULL: nobody; allocated
+ */
+AW_MUST_USE aw_result ledger_holder(ledger *ledger, const char *account, const char *url,
+    enum sign_url_kind *kind, char **application);
+
+/** The application that finalized a key (SHA-256, hex); NULL: none did. Allocated. */
+AW_MUST_USE aw_result ledger_key_owner(ledger *ledger, const char *key, char **application);
 
 /** Time of the last record; 0: none. */
 int64_t ledger_time(ledger *ledger);

@@ -36,6 +36,14 @@ is_own(ledger_db *db, const struct audit_entry *entry, bool *out)
     return AW_OK;
 }
 
+/* An officer's word counts for any application's key: admin_revoke.c. */
+static bool
+is_compromised(const struct audit_entry *entry)
+{
+    return entry->kind == AUDIT_ADMIN && is_text(entry->verdict, "permit") &&
+           is_text(entry->operation, "revoke") && is_text(entry->rule, LEDGER_RULE_COMPROMISED);
+}
+
 /* The rule for which the refusal's key is to be remembered, or NULL. */
 static aw_result
 rule_of(ledger_db *db, const struct audit_entry *entry, const char **out)
@@ -44,6 +52,8 @@ rule_of(ledger_db *db, const struct audit_entry *entry, const char **out)
     bool own = true;
 
     *out = NULL;
+    if (entry->key != NULL && is_compromised(entry))
+        *out = LEDGER_RULE_COMPROMISED;
     if (entry->key == NULL || entry->kind != AUDIT_DECISION || !is_text(entry->verdict, "refuse"))
         return AW_OK;
     while (i < AW_COUNT(remembered) &&

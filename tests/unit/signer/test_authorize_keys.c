@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/evp.h>
+
+#include "common/hex.h"
 #include "common/io.h"
 #include "signer_world.h"
 
@@ -134,6 +137,33 @@ attack_112_a_key_called_compromised(void **state)
     expect_finalize(w, "attack 112: compromised", "daemon", KEY_P256, LEDGER, "key.refused");
 }
 
+/* What admin_revoke.c records of an officer's revocation; without the rule nothing is kept. */
+static void
+record_revocation(struct world *w, const char *rule)
+{
+    uint8_t digest[CSR_DIGEST_SIZE];
+    char text[2 * CSR_DIGEST_SIZE + 1];
+    octets key = public_key(KEY_P256);
+
+    assert_int_equal(EVP_Digest(key.data, key.size, digest, NULL, EVP_sha256(), NULL), 1);
+    aw_hex(digest, sizeof(digest), text);
+    struct audit_entry entry = {
+        .kind = AUDIT_ADMIN, .operation = "revoke", .verdict = "permit", .rule = rule, .key = text};
+    assert_true(aw_ok(core_record(w->core, &entry)));
+}
+
+static void
+attack_112_a_key_an_officer_calls_compromised(void **state)
+{
+    struct world *w = *state;
+
+    expect_finalize(w, "the first", "daemon", KEY_P256, DONE, "");
+    record_revocation(w, NULL);
+    expect_finalize(w, "superseded is no fault of the key", "daemon", KEY_P256, DONE, "");
+    record_revocation(w, "revoke.compromised");
+    expect_finalize(w, "attack 112: an officer's word", "daemon", KEY_P256, LEDGER, "key.refused");
+}
+
 /* None of this makes the key of another refused. */
 static void
 attack_112_another_cannot_have_a_key_refused(void **state)
@@ -186,6 +216,8 @@ main(void)
             attacks_110_and_112_a_key_that_was_an_accounts, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(
             attack_112_a_key_called_compromised, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(
+            attack_112_a_key_an_officer_calls_compromised, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(
             attack_112_another_cannot_have_a_key_refused, world_setup, world_teardown),
     };

@@ -1,0 +1,404 @@
+/* revoke: any certificate, or all of an application; the signer signs, and this sends. */
+#include "admin/revoke.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "admin/acme_call.h"
+#include "client/acme.h"
+#include "common/b64url.h"
+#include "common/hex.h"
+#include "common/io.h"
+#include "common/jws.h"
+#include "csr/csr.h"
+
+/* A CA that does not answer is not asked a thousand times. */
+enum { UNANSWERED_MAX = 3 };
+
+enum { DIGEST_TEXT = 2 * CSR_DIGEST_SIZE + 1, PEM_MAX = 256 * 1024 };
+
+/* One run. */
+struct revoking {
+    const struct admin_options *options;
+    struct aw_config *config;
+    const char *ca_file, *reason_text;
+    int reason;
+    bool yes;
+    struct revoke_list list;
+
+    char *account; /* whose CA is connected */
+    http *h;
+    struct acme_directory directory;
+    acme_session *session;
+    const struct revoke_item *item; /* being worked on */
+    const char *url;                /* being fetched */
+
+    size_t revoked, already, failed, in_a_row;
+    struct aw_error first; /* failure */
+    struct aw_json_writer results;
+};
+
+static void
+disconnect(struct revoking *run)
+{
+    acme_session_free(&run->session);
+    acme_directory_free(&run->directory);
+    http_close(&run->h);
+    aw_free(&run->account);
+}
+
+static void
+revoking_free(struct revoking *run)
+{
+    disconnect(run);
+    revoke_list_free(&run->list);
+    aw_config_free(&run->config);
+    aw_json_writer_free(&run->results);
+}
+
+/* What is asked. */
+
+static aw_result
+read_reason(const char *text, int *out)
+{
+    *out = -1;
+    if (text == NULL || aw_jws_reason_parse(text, out))
+        return AW_OK;
+    return aw_fail(AW_CODE_USAGE,
+        "--reason: found \"%.40s\", expected unspecified, keycompromise, affiliationchanged, "
+        "superseded or cessationofoperation",
+        text);
+}
+
+static aw_result
+read_file(const char *path, uint8_t **der, size_t *size, char digest[DIGEST_TEXT])
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    unsigned char hash[CSR_DIGEST_SIZE];
+    size_t length = 0;
+
+    AW_TRY(aw_file_read(path, PEM_MAX, &text, &length));
+    AW_TRY(aw_context(certificate_from_text(text, length, der, size), "%s", path));
+    if (EVP_Digest(*der, *size, hash, NULL, EVP_sha256(), NULL) != 1)
+        return aw_fail_openssl("can't hash a certificate");
+    aw_hex(hash, sizeof(hash), digest);
+    return AW_OK;
+}
+
+/* One that the inventory lacks: the account must be told. */
+static aw_result
+list_stranger(
+    struct revoking *run, const char *account, const char *digest, uint8_t *der, size_t size)
+{
+    AW_CLEANUP(certificate_free) struct certificate *certificate = NULL;
+    char rule[CSR_RULE_SIZE];
+
+    if (account == NULL)
+        return aw_hint(aw_fail(AW_CODE_USAGE, "no client handed that certificate back, so which "
+                                              "account it was issued to is not known"),
+            "name it with --account; acmeward-admin account list shows them");
+    AW_TRY(certificate_parse(der, size, rule, &certificate));
+    run->list.items = calloc(1, sizeof(*run->list.items));
+    if (run->list.items == NULL)
+        return aw_fail_memory();
+    struct revoke_item *item = &run->list.items[0];
+    run->list.count = 1;
+    item->not_after = certificate->not_after;
+    AW_TRY(aw_format(&item->application, "-"));
+    AW_TRY(aw_format(&item->account, "%s", account));
+    AW_TRY(aw_format(&item->serial, "%s", certificate->serial));
+    AW_TRY(aw_format(&item->digest, "%s", digest));
+    return aw_format(
+        &item->names, "%s", certificate->name_count == 0 ? "-" : certificate->names[0].text);
+}
+
+static aw_result
+list_file(struct revoking *run, const char *folder, const char *path, const char *account)
+{
+    AW_CLEANUP(aw_free) uint8_t *der = NULL;
+    char digest[DIGEST_TEXT];
+    size_t size = 0;
+
+    AW_TRY(read_file(path, &der, &size, digest));
+    AW_TRY(revoke_find(folder, &(struct revoke_wanted){.digest = digest}, &run->list));
+    if (run->list.count == 0)
+        AW_TRY(list_stranger(run, account, digest, der, size));
+    run->list.items[0].der = AW_MOVE(der);
+    run->list.items[0].size = size;
+    return AW_OK;
+}
+
+static void
+show_list(const struct revoking *run)
+{
+    char until[32];
+
+    for (size_t i = 0; i < run->list.count; i++) {
+        const struct revoke_item *item = &run->list.items[i];
+
+        aw_time_text(item->not_after, until);
+        fprintf(
+            stderr, "%s  %s  until %s  %s\n", item->application, item->serial, until, item->names);
+    }
+}
+
+/* The conversation with the CA. */
+
+static const struct aw_config_ca *
+ca_of(const struct revoking *run, const char *name)
+{
+    const struct aw_config_account *account = aw_config_find_account(run->config, name);
+
+    return account == NULL ? NULL : aw_config_find_ca(run->config, account->ca);
+}
+
+static aw_result
+connect_for(struct revoking *run, const char *account)
+{
+    const struct aw_config_ca *ca = ca_of(run, account);
+
+    if (run->account != NULL && strcmp(run->account, account) == 0)
+        return AW_OK;
+    disconnect(run);
+    if (ca == NULL)
+        return aw_fail(AW_CODE_NOT_FOUND, "%s has no account \"%s\"", run->config->file, account);
+    AW_TRY(admin_http_open(ca, run->ca_file, &run->h));
+    AW_TRY(acme_directory_fetch(run->h, ca->directory, &run->directory));
+    AW_TRY(acme_session_new(run->h, run->directory.new_nonce, NULL, &run->session));
+    return aw_format(&run->account, "%s", account);
+}
+
+static void
+begin_request(const struct revoking *run, const char *nonce, struct aw_json_writer *w)
+{
+    aw_json_begin_object(w);
+    aw_json_pair(w, "account", run->item->account);
+    aw_json_pair(w, "nonce", nonce);
+}
+
+static aw_result
+ask(const struct revoking *run, const char *method, struct aw_json_writer *w, char **url,
+    char **jws)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+
+    aw_json_end_object(w);
+    AW_TRY(admin_call(run->options, method, w, &reply));
+    return admin_take_jws(reply, url, jws);
+}
+
+static aw_result
+sign_fetch(void *context, const char *nonce, char **url, char **jws)
+{
+    const struct revoking *run = context;
+    struct aw_json_writer w = {0};
+
+    begin_request(run, nonce, &w);
+    aw_json_pair(&w, "url", run->url);
+    return ask(run, "FetchCertificate", &w, url, jws);
+}
+
+static aw_result
+sign_revoke(void *context, const char *nonce, char **url, char **jws)
+{
+    const struct revoking *run = context;
+    AW_CLEANUP(aw_free) char *encoded = NULL;
+    struct aw_json_writer w = {0};
+
+    AW_TRY(aw_b64url_encode_new(run->item->der, run->item->size, &encoded));
+    begin_request(run, nonce, &w);
+    aw_json_pair(&w, "certificate", encoded);
+    if (run->reason >= 0)
+        aw_json_pair_integer(&w, "reason", run->reason);
+    return ask(run, "RevokeCertificate", &w, url, jws);
+}
+
+/* What the CA gives must be what was handed back: its digest is on record. */
+static aw_result
+take_certificate(const struct http_response *response, struct revoke_item *item)
+{
+    AW_CLEANUP(aw_free) uint8_t *der = NULL;
+    unsigned char hash[CSR_DIGEST_SIZE];
+    char digest[DIGEST_TEXT];
+    size_t size = 0;
+
+    AW_TRY(certificate_from_text(response->body, response->size, &der, &size));
+    if (EVP_Digest(der, size, hash, NULL, EVP_sha256(), NULL) != 1)
+        return aw_fail_openssl("can't hash a certificate");
+    aw_hex(hash, sizeof(hash), digest);
+    if (strcmp(digest, item->digest) != 0)
+        return aw_fail(AW_CODE_MISMATCH, "the CA gives another certificate at its URL");
+    item->der = AW_MOVE(der);
+    item->size = size;
+    return AW_OK;
+}
+
+static aw_result
+fetch(struct revoking *run, struct revoke_item *item)
+{
+    aw_result r = aw_fail(AW_CODE_NOT_FOUND, "no URL of it is on record");
+
+    for (size_t i = 0; i < item->url_count && item->der == NULL; i++) {
+        AW_CLEANUP(http_response_free) struct http_response response = {0};
+
+        run->url = item->urls[i];
+        r = acme_post(run->session, sign_fetch, run, true, "fetching the certificate", &response);
+        if (aw_ok(r))
+            r = take_certificate(&response, item);
+    }
+    if (item->der != NULL)
+        return AW_OK;
+    return aw_hint(r, "with the certificate in a file: acmeward-admin revoke --certificate FILE");
+}
+
+static aw_result
+revoke_one(struct revoking *run, struct revoke_item *item, bool *already)
+{
+    AW_CLEANUP(http_response_free) struct http_response response = {0};
+
+    run->item = item;
+    AW_TRY(connect_for(run, item->account));
+    aw_result r = item->der == NULL ? fetch(run, item) : AW_OK;
+    *already = r.code == AW_CODE_CA_REFUSED && item->signed_for != 0;
+    if (*already)
+        return AW_OK; /* revoked by what was signed before, and the CA has it no longer */
+    AW_TRY(r);
+    r = acme_post(run->session, sign_revoke, run, true, "revoking the certificate", &response);
+    *already = !aw_ok(r) && strcmp(acme_session_problem(run->session), "alreadyRevoked") == 0;
+    return *already ? AW_OK : r;
+}
+
+/* Results. */
+
+static void
+tell(struct revoking *run, const struct revoke_item *item, const char *result, const char *message)
+{
+    if (!run->options->json)
+        printf("%s  %s  %s%s%s\n", item->application, item->serial, result,
+            message == NULL ? "" : ": ", message == NULL ? "" : message);
+    aw_json_begin_object(&run->results);
+    aw_json_pair(&run->results, "application", item->application);
+    aw_json_pair(&run->results, "serial", item->serial);
+    aw_json_pair(&run->results, "result", result);
+    if (message != NULL)
+        aw_json_pair(&run->results, "message", message);
+    aw_json_end_object(&run->results);
+}
+
+/* What concerns one certificate; anything else would fail for the next one too. */
+static bool
+goes_on_after(enum aw_code code)
+{
+    return code == AW_CODE_CA_REFUSED || code == AW_CODE_CA_UNAVAILABLE ||
+           code == AW_CODE_TIMEOUT || code == AW_CODE_NOT_FOUND || code == AW_CODE_REFUSED ||
+           code == AW_CODE_MISMATCH || code == AW_CODE_SYNTAX || code == AW_CODE_LIMIT;
+}
+
+static aw_result
+note_failure(struct revoking *run, const struct revoke_item *item)
+{
+    struct aw_error error;
+
+    aw_error_save(&error);
+    if (run->failed++ == 0)
+        run->first = error;
+    tell(run, item, "failed", error.message);
+    bool answered = error.code != AW_CODE_CA_UNAVAILABLE && error.code != AW_CODE_TIMEOUT;
+    run->in_a_row = answered ? 0 : run->in_a_row + 1;
+    if (goes_on_after(error.code) && run->in_a_row < UNANSWERED_MAX)
+        return AW_OK;
+    return aw_error_restore(&error);
+}
+
+static aw_result
+revoke_all(struct revoking *run)
+{
+    aw_json_begin_object(&run->results);
+    aw_json_name(&run->results, "certificates");
+    aw_json_begin_array(&run->results);
+    for (size_t i = 0; i < run->list.count; i++) {
+        struct revoke_item *item = &run->list.items[i];
+        bool already = false;
+
+        if (!aw_ok(revoke_one(run, item, &already))) {
+            AW_TRY(note_failure(run, item));
+            continue;
+        }
+        run->in_a_row = 0;
+        run->revoked += !already;
+        run->already += already;
+        tell(run, item, already ? "already revoked" : "revoked", NULL);
+    }
+    aw_json_end_array(&run->results);
+    return AW_OK;
+}
+
+static aw_result
+close_results(struct revoking *run)
+{
+    if (!run->options->json) {
+        printf("%zu revoked, %zu were revoked already, %zu failed\n", run->revoked, run->already,
+            run->failed);
+    } else {
+        aw_json_pair_integer(&run->results, "revoked", (int64_t)run->revoked);
+        aw_json_pair_integer(&run->results, "already_revoked", (int64_t)run->already);
+        aw_json_pair_integer(&run->results, "failed", (int64_t)run->failed);
+        aw_json_end_object(&run->results);
+        AW_TRY(admin_print_writer(&run->results));
+    }
+    if (run->failed == 0)
+        return AW_OK;
+    return aw_hint(aw_fail(run->first.code, "%zu of %zu are not revoked; the first: %s",
+                       run->failed, run->list.count, run->first.message),
+        "%s",
+        run->first.hint[0] != '\0' ? run->first.hint : "run it again: it goes on where it was");
+}
+
+static aw_result
+run_list(struct revoking *run)
+{
+    if (run->list.count == 0)
+        return aw_hint(
+            aw_fail(AW_CODE_NOT_FOUND, "there is no such certificate that is not expired"),
+            "acmeward-admin certificates lists what was handed back; any other one can be revoked "
+            "with --certificate FILE --account NAME");
+    show_list(run);
+    AW_TRY(admin_confirm(run->yes, "Revoke these certificates?", "nothing was revoked"));
+    AW_TRY(revoke_all(run));
+    return close_results(run);
+}
+
+aw_result
+admin_revoke(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(revoking_free) struct revoking run = {.options = options};
+    AW_CLEANUP(aw_free) char *folder = NULL;
+    struct revoke_wanted wanted = {0};
+    const char *file = NULL, *account = NULL;
+    const struct admin_option table[] = {
+        {.name = "application", .value = &wanted.application},
+        {.name = "serial", .value = &wanted.serial},
+        {.name = "certificate", .value = &file},
+        {.name = "account", .value = &account},
+        {.name = "reason", .value = &run.reason_text},
+        {.name = "ca-file", .value = &run.ca_file},
+        {.name = "yes", .flag = &run.yes},
+    };
+
+    AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
+    if ((wanted.application != NULL) + (wanted.serial != NULL) + (file != NULL) != 1)
+        return aw_fail(AW_CODE_USAGE, "exactly one of --application, --serial and --certificate");
+    if (account != NULL && file == NULL)
+        return aw_fail(AW_CODE_USAGE, "--account goes with --certificate");
+    AW_TRY(read_reason(run.reason_text, &run.reason));
+    AW_TRY(admin_config(options, &run.config));
+    AW_TRY(admin_audit_folder(options, NULL, &folder));
+    if (file != NULL)
+        AW_TRY(list_file(&run, folder, file, account));
+    else
+        AW_TRY(revoke_find(folder, &wanted, &run.list));
+    return run_list(&run);
+}
