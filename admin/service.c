@@ -75,6 +75,17 @@ print_checkpoints(const cJSON *s)
 }
 
 static void
+print_forward(const cJSON *s)
+{
+    if (aw_json_member(s, "forward") == NULL)
+        return;
+    printf("        forwarded to %s up to record %lld, %lld behind\n", admin_text(s, "forward"),
+        admin_number(s, "forwarded"), admin_number(s, "forward_behind"));
+    if (aw_json_member(s, "forward_message") != NULL)
+        printf("        NOT FORWARDED: %s\n", admin_text(s, "forward_message"));
+}
+
+static void
 print_status(const cJSON *s)
 {
     printf("acmeward-signer %s  pid %lld  up since %s  you are %s\n", admin_text(s, "version"),
@@ -95,6 +106,7 @@ print_status(const cJSON *s)
     if (aw_json_member(s, "audit_segment_message") != NULL)
         printf("        SEGMENT NOT CLOSED: %s\n", admin_text(s, "audit_segment_message"));
     print_checkpoints(s);
+    print_forward(s);
     if (admin_number(s, "clock_ahead") != 0)
         printf("clock   OFF by %lld seconds from the time of the records: see docs/operations.md\n",
             admin_number(s, "clock_ahead"));

@@ -11,6 +11,8 @@
 const char *const aw_config_key_names[] = {
     "ec-p256", "ec-p384", "rsa-2048", "rsa-3072", "rsa-4096", NULL};
 
+const char *const aw_config_forward_names[] = {"none", "journal", "syslog", NULL};
+
 enum { TABLE_SIZE = 8 }; /* rows of a table below */
 
 /* How much of a file must be there: all that a signer needs, or what policies are about. */
@@ -86,6 +88,13 @@ static const struct aw_yaml_field audit_fields[] = {
         .min = 1,
         .max = 1440},
     {.name = "export", .kind = AW_YAML_STRING, .offset = FIELD(raw_config, config.audit.export)},
+    {.name = "forward",
+        .kind = AW_YAML_ENUM,
+        .offset = FIELD(raw_config, config.audit.forward),
+        .choices = aw_config_forward_names},
+    {.name = "forward_socket",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(raw_config, config.audit.forward_socket)},
     {.name = "segment_mib",
         .kind = AW_YAML_INTEGER,
         .offset = FIELD(raw_config, config.audit.segment_mib),
@@ -382,8 +391,8 @@ read_role(const struct aw_yaml_items *items, struct aw_config_role *role, struct
     }
 }
 
-static void
-check_socket(aw_yaml_node paths, const char *field, const char *name, const char *path,
+void
+aw_config_check_socket(aw_yaml_node paths, const char *field, const char *name, const char *path,
     struct aw_faults *faults)
 {
     const size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
@@ -407,8 +416,9 @@ check_paths(const struct aw_config *config, aw_yaml_node root, struct aw_faults 
         token, "token.pin_source", "pin_source", config->token.pin_source, faults);
     aw_config_check_absolute(paths, "paths.state", "state", config->paths.state, faults);
     aw_config_check_absolute(paths, "paths.policies", "policies", config->paths.policies, faults);
-    check_socket(paths, "paths.application_socket", "application_socket", application, faults);
-    check_socket(paths, "paths.admin_socket", "admin_socket", admin, faults);
+    aw_config_check_socket(
+        paths, "paths.application_socket", "application_socket", application, faults);
+    aw_config_check_socket(paths, "paths.admin_socket", "admin_socket", admin, faults);
     if (strcmp(application, admin) == 0)
         aw_yaml_fault(aw_config_place(paths, "admin_socket"), faults,
             "paths.admin_socket: \"%.200s\" is the application_socket too", admin);
@@ -434,6 +444,7 @@ allocate_lists(const struct raw_config *raw, struct aw_config *config)
 static aw_result
 set_defaults(struct aw_config *config)
 {
+    AW_TRY(default_string(&config->audit.forward_socket, "/dev/log"));
     AW_TRY(default_string(&config->paths.state, "/var/lib/acmeward"));
     AW_TRY(default_string(&config->paths.policies, "/etc/acmeward/policy.d"));
     AW_TRY(default_string(&config->paths.application_socket, "/run/acmeward/signer.sock"));
@@ -524,7 +535,8 @@ aw_config_free(struct aw_config **slot)
     char *strings[] = {config->file, config->token.module, config->token.uri,
         config->token.pin_source, config->paths.state, config->paths.policies,
         config->paths.application_socket, config->paths.admin_socket, config->openssl_properties,
-        config->audit.key, config->audit.origin, config->audit.export};
+        config->audit.key, config->audit.origin, config->audit.export,
+        config->audit.forward_socket};
 
     for (size_t i = 0; i < AW_COUNT(strings); i++)
         free(strings[i]);

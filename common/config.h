@@ -22,6 +22,12 @@ enum {
     AW_CONFIG_ORIGIN_MAX = 128, /**< octets of an audit log's origin */
 };
 
+/** Where records go besides the log; names in aw_config_forward_names. */
+enum aw_config_forward { AW_FORWARD_NONE, AW_FORWARD_JOURNAL, AW_FORWARD_SYSLOG };
+
+/** Ended by NULL. */
+extern const char *const aw_config_forward_names[];
+
 /** A CA. */
 struct aw_config_ca {
     char *name;
@@ -79,10 +85,12 @@ struct aw_config {
         char *origin; /**< identity of the log in its checkpoints */
         int64_t every_records;
         int64_t every_minutes;
-        char *export;        /**< how checkpoints leave the host: "none", "journal" or a folder;
-                                  NULL: there is no key */
-        int64_t segment_mib; /**< MiB after which a segment of the log is closed */
-        aw_yaml_node place;  /**< of the key; line and column only: the document is gone */
+        char *export;         /**< how checkpoints leave the host: "none", "journal" or a folder;
+                                   NULL: there is no key */
+        int forward;          /**< where records go besides: enum aw_config_forward */
+        char *forward_socket; /**< of syslog */
+        int64_t segment_mib;  /**< MiB after which a segment of the log is closed */
+        aw_yaml_node place;   /**< of the key; line and column only: the document is gone */
     } audit;
     struct aw_config_ca *cas;
     size_t ca_count;

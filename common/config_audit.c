@@ -55,6 +55,8 @@ aw_config_check_audit(const struct aw_config *config, aw_yaml_node root, struct 
             "audit.export: found \"%.200s\", expected none, journal, or the absolute path of a "
             "folder",
             export);
+    aw_config_check_socket(
+        audit, "audit.forward_socket", "forward_socket", config->audit.forward_socket, faults);
     check_checkpoints(config, audit, faults);
 }
 

@@ -14,6 +14,10 @@ aw_yaml_node aw_config_place(aw_yaml_node mapping, const char *name);
 void aw_config_check_absolute(aw_yaml_node mapping, const char *field, const char *name,
     const char *path, struct aw_faults *faults);
 
+/** The same for a socket's, which must fit into an address. */
+void aw_config_check_socket(aw_yaml_node mapping, const char *field, const char *name,
+    const char *path, struct aw_faults *faults);
+
 /** A name that is there must be a label (aw_config_label_ok). */
 void aw_config_check_label(
     const char *what, const char *name, aw_yaml_node place, struct aw_faults *faults);

@@ -193,6 +193,22 @@ write_checkpoints(struct admin_call *call)
         aw_json_pair(&call->reply, "checkpoint_message", state.message);
 }
 
+static void
+write_forward(struct admin_call *call)
+{
+    struct forward_state state;
+
+    if (call->core->forward == NULL)
+        return;
+    forward_state(call->core->forward, &state);
+    aw_json_pair(&call->reply, "forward", state.to);
+    aw_json_pair_integer(&call->reply, "forwarded", state.forwarded);
+    aw_json_pair_integer(&call->reply, "forward_behind", state.behind);
+    aw_json_pair_integer(&call->reply, "forward_failures", state.failures);
+    if (state.message[0] != '\0')
+        aw_json_pair(&call->reply, "forward_message", state.message);
+}
+
 aw_result
 admin_get_status(struct admin_call *call)
 {
@@ -210,6 +226,7 @@ admin_get_status(struct admin_call *call)
     write_health(call);
     write_unverified(call);
     write_checkpoints(call);
+    write_forward(call);
     turns_count(core->turns, &waiting, &had);
     aw_json_pair_integer(w, "token_waiting", waiting);
     aw_json_pair_integer(w, "token_busy", had);

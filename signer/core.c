@@ -124,6 +124,11 @@ open_log_and_ledger(struct core *core)
     AW_TRY(aw_path_join(core->config->paths.state, "audit", &folder));
     AW_TRY(aw_folder_make(folder, 0750));
     AW_TRY(open_log(core, folder));
+    AW_TRY(forward_open(&(struct forward_how){.log = core->audit,
+                            .folder = folder,
+                            .to = (enum aw_config_forward)core->config->audit.forward,
+                            .socket = core->config->audit.forward_socket},
+        &core->forward));
     AW_TRY(aw_path_join(core->config->paths.state, "ledger.db", &database));
     AW_TRY(ledger_open(database, folder, core->audit, &core->ledger, &recovery));
     clock_begin(&core->clock, ledger_time(core->ledger));
@@ -269,6 +274,7 @@ core_close(struct core **slot)
     checkpoints_close(&core->checkpoints);
     accounts_free(&core->accounts);
     ledger_close(&core->ledger);
+    forward_close(&core->forward);
     audit_log_close(&core->audit);
     turns_free(&core->turns);
     token_close(&core->token);

@@ -23,6 +23,7 @@
 #include "signer/accounts.h"
 #include "signer/checkpoints.h"
 #include "signer/clock.h"
+#include "signer/forward.h"
 #include "signer/ledger.h"
 #include "signer/peer.h"
 #include "signer/teller.h"
@@ -43,6 +44,7 @@ struct core {
     accounts *accounts;
     audit_log *audit;
     checkpoints *checkpoints; /**< NULL: none are configured */
+    forward *forward;         /**< NULL: records are not forwarded */
     ledger *ledger;
     char *freeze_path;
     int64_t started_at;

@@ -81,6 +81,9 @@ files_check_unchanged(
         {"openssl_properties", old->openssl_properties, new->openssl_properties},
         {"audit.key", old->audit.key, new->audit.key},
         {"audit.origin", old->audit.origin, new->audit.origin},
+        {"audit.forward_socket", old->audit.forward_socket, new->audit.forward_socket},
+        {"audit.forward", aw_config_forward_names[old->audit.forward],
+            aw_config_forward_names[new->audit.forward]},
         {"audit.export", old->audit.export, new->audit.export},
     };
 

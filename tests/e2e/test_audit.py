@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import subprocess
 import unittest
 
@@ -26,7 +27,8 @@ class Audit(unittest.TestCase):
         os.mkdir(world.path("export"), 0o755)
         with open(world.config, "a", encoding="ascii") as file:
             file.write(f"audit:\n  key: audit-1\n  origin: {ORIGIN}\n"
-                       f"  export: {world.path('export')}\n")
+                       f"  export: {world.path('export')}\n"
+                       f"  forward: syslog\n  forward_socket: {world.path('syslog')}\n")
         world.start_signer()
         world.admin("ca", "pin", "loopback", "--yes")
         world.import_eab()
@@ -242,6 +244,22 @@ class Audit(unittest.TestCase):
                             (["--user", "x"], "unknown option")):
             done = world.admin("audit", "show", *words, status=2)
             self.assertIn(text, done.err)
+
+    def test_14_z_what_syslog_missed_is_forwarded_later(self):
+        world = self.world
+        self.assertIn("NOT FORWARDED: ", world.admin("status").out)
+        count = len(world.records())
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+            receiver.bind(world.path("syslog"))
+            receiver.settimeout(20)
+            for seq in range(1, count + 1):
+                text = receiver.recv(128 * 1024).decode()
+                self.assertRegex(text, rf'^<8[0-9]>1 2.*Z .* acmeward-signer \d+ audit '
+                                       rf'\[acmeward@32473 seq="{seq}" ')
+                self.assertEqual(json.loads(text.split("] ", 1)[1])["seq"], seq)
+            wait_until("status", lambda: "NOT FORWARDED" not in world.admin("status").out)
+            self.assertIn(f"up to record {count}, 0 behind", world.admin("status").out)
+        os.unlink(world.path("syslog"))
 
     def test_15_a_segment_is_closed_and_archived(self):
         """Attack 101: what is not at hand is said, not passed over; the signer goes on without it."""

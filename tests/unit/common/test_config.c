@@ -115,7 +115,7 @@ a_whole_file(void **state)
         "paths: {state: /s, policies: /p.d, application_socket: /a.sock, admin_socket: /b.sock}\n"
         "openssl_properties: fips=yes\n"
         "audit: {key: audit-1, origin: log.example/1, every_records: 7, every_minutes: 1440,"
-        " export: /e, segment_mib: 16}\n"
+        " export: /e, segment_mib: 16, forward: syslog, forward_socket: /l}\n"
         "cas:\n"
         "  - {name: ca-1, directory: \"https://ca.example.net/d\", ca_file: /roots.pem}\n"
         "  - {name: ca.2_x, directory: \"https://ca.example.org/d\"}\n"
@@ -152,6 +152,8 @@ a_whole_file(void **state)
     assert_string_equal(config->audit.export, "/e");
     assert_string_equal(aw_config_export_folder(config), "/e");
     assert_int_equal(config->audit.segment_mib, 16);
+    assert_int_equal(config->audit.forward, AW_FORWARD_SYSLOG);
+    assert_string_equal(config->audit.forward_socket, "/l");
 }
 
 /* Faults. */
@@ -189,6 +191,11 @@ static const struct row {
         "missing \"origin\""},
     {"a key without an export", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  key: a\n  origin: a\n",
         15, 3, "missing \"export\""},
+    {"forwarding to nowhere", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  forward: udp\n", 15, 12,
+        "forward"},
+    {"a relative socket of syslog",
+        TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  forward_socket: log\n", 15, 19,
+        "audit.forward_socket"},
     {"no segment size", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  segment_mib: 0\n", 15, 16,
         "segment_mib"},
     {"an audit key's name", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  key: A b\n  origin: a\n",
