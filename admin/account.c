@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/account.h"
 #include "admin/acme_call.h"
 #include "admin/admin_cli.h"
 #include "common/io.h"
@@ -10,7 +11,20 @@
 enum { CONTACTS_MAX = 8 };
 
 static void
-print_account(const cJSON *account)
+print_key_change(const cJSON *account)
+{
+    const char *name = admin_text(account, "name");
+
+    if (cJSON_IsString(aw_json_member(account, "next_thumbprint")))
+        printf("  key change   begun, onto %s: account rotate %s goes on with it\n",
+            admin_text(account, "next_thumbprint"), name);
+    if (cJSON_IsString(aw_json_member(account, "old_thumbprint")))
+        printf("  old key      %s, to be destroyed: account rotate %s goes on with it\n",
+            admin_text(account, "old_thumbprint"), name);
+}
+
+void
+admin_account_print(const cJSON *account)
 {
     const cJSON *application = NULL;
 
@@ -19,6 +33,7 @@ print_account(const cJSON *account)
     printf("  key          %s  thumbprint %s\n", admin_text(account, "key_type"),
         admin_text(account, "thumbprint"));
     printf("  account URL  %s\n", admin_text(account, "url"));
+    print_key_change(account);
     if (cJSON_IsNumber(aw_json_member(account, "attempted_at")))
         printf("  newAccount   left at %s, EAB kid %s\n", admin_time(account, "attempted_at"),
             admin_text(account, "attempted_kid"));
@@ -30,8 +45,8 @@ print_account(const cJSON *account)
     putchar('\n');
 }
 
-static void
-write_account_name(const char *name, struct aw_json_writer *w)
+void
+admin_account_write_name(const char *name, struct aw_json_writer *w)
 {
     aw_json_begin_object(w);
     aw_json_pair(w, "account", name);
@@ -46,11 +61,11 @@ admin_account_create(const struct admin_options *options, int argc, char **argv)
     const char *name = NULL;
 
     AW_TRY(admin_parse(argc, argv, NULL, 0, &name, 1));
-    write_account_name(name, &w);
+    admin_account_write_name(name, &w);
     AW_TRY(admin_call(options, "CreateAccount", &w, &reply));
     if (options->json)
         return admin_print_json(reply);
-    print_account(aw_json_member(reply, "state"));
+    admin_account_print(aw_json_member(reply, "state"));
     admin_print_report(aw_json_member(reply, "report"), stdout);
     printf("the private key was generated in the token and never leaves it; next: acmeward-admin "
            "account register %s\n",
@@ -58,8 +73,8 @@ admin_account_create(const struct admin_options *options, int argc, char **argv)
     return AW_OK;
 }
 
-static aw_result
-find_account(
+aw_result
+admin_account_find(
     const struct admin_options *options, const char *name, cJSON **reply, const cJSON **out)
 {
     const cJSON *account = NULL;
@@ -86,10 +101,10 @@ admin_account_show(const struct admin_options *options, int argc, char **argv)
     const char *name = NULL;
 
     AW_TRY(admin_parse(argc, argv, NULL, 0, &name, 1));
-    AW_TRY(find_account(options, name, &reply, &account));
+    AW_TRY(admin_account_find(options, name, &reply, &account));
     if (options->json)
         return admin_print_json(account);
-    print_account(account);
+    admin_account_print(account);
     return AW_OK;
 }
 
@@ -103,7 +118,7 @@ admin_account_list(const struct admin_options *options, int argc, char **argv)
     AW_TRY(admin_call_plain(options, "ListAccounts", &reply));
     if (options->json)
         return admin_print_json(reply);
-    cJSON_ArrayForEach(account, aw_json_member(reply, "accounts")) print_account(account);
+    cJSON_ArrayForEach(account, aw_json_member(reply, "accounts")) admin_account_print(account);
     return AW_OK;
 }
 
@@ -183,7 +198,7 @@ forget_attempt(const struct admin_new_account *asked)
     AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
     struct aw_json_writer w = {0};
 
-    write_account_name(asked->account, &w);
+    admin_account_write_name(asked->account, &w);
     return admin_call(asked->options, "ForgetAttempt", &w, &reply);
 }
 
@@ -218,14 +233,10 @@ register_or_recover(struct registration *work, const struct register_options *as
 }
 
 static aw_result
-register_account(const struct admin_options *options, const struct aw_config *config,
-    const struct register_options *asked, cJSON **reply)
+register_account(
+    const struct admin_options *options, const struct register_options *asked, cJSON **reply)
 {
-    AW_CLEANUP(aw_json_free) cJSON *accounts = NULL;
-    AW_CLEANUP(acme_directory_free) struct acme_directory directory = {0};
-    AW_CLEANUP(http_close) http *h = NULL;
-    const struct aw_config_account *account = aw_config_find_account(config, asked->name);
-    const cJSON *state = NULL;
+    AW_CLEANUP(admin_ca_close) struct admin_ca ca = {.session = NULL};
     struct registration work = {.asked = {.options = options,
                                     .account = asked->name,
                                     .kid = asked->kid,
@@ -233,29 +244,23 @@ register_account(const struct admin_options *options, const struct aw_config *co
                                     .contact_count = asked->contact_count,
                                     .terms_agreed = asked->agree}};
 
-    AW_TRY(find_account(options, asked->name, &accounts, &state));
-    if (account == NULL)
-        return aw_fail(AW_CODE_NOT_FOUND, "%s has no account \"%s\"", config->file, asked->name);
-    const struct aw_config_ca *ca = aw_config_find_ca(config, account->ca);
-    AW_TRY(admin_http_open(ca, asked->ca_file, &h));
-    AW_TRY(acme_directory_fetch(h, ca->directory, &directory));
-    if (directory.terms_of_service != NULL && !asked->agree && !asked->recover)
+    AW_TRY(admin_ca_open(options, asked->name, asked->ca_file, &ca));
+    if (ca.directory.terms_of_service != NULL && !asked->agree && !asked->recover)
         return aw_hint(aw_fail(AW_CODE_USAGE, "the CA asks you to agree to its terms: %s",
-                           directory.terms_of_service),
+                           ca.directory.terms_of_service),
             "read them and say --agree-tos");
-    AW_TRY(acme_session_new(h, directory.new_nonce, NULL, &work.session));
+    work.session = ca.session;
     aw_result r = register_or_recover(&work, asked);
     if (aw_ok(r))
         r = store_url(options, asked->name, &work.answer, reply);
     http_response_free(&work.answer);
-    acme_session_free(&work.session);
     return r;
 }
 
 static void
 print_registered(const struct register_options *asked, const cJSON *reply)
 {
-    print_account(aw_json_member(reply, "state"));
+    admin_account_print(aw_json_member(reply, "state"));
     puts("registered: the account URL is stored durably");
     if (asked->kid != NULL)
         printf("the EAB key %s is of no more use for this account; unless your CA lets it bind "
@@ -266,7 +271,6 @@ print_registered(const struct register_options *asked, const cJSON *reply)
 aw_result
 admin_account_register(const struct admin_options *options, int argc, char **argv)
 {
-    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
     AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
     struct register_options asked = {0};
     const struct admin_option table[] = {
@@ -281,8 +285,7 @@ admin_account_register(const struct admin_options *options, int argc, char **arg
     };
 
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), &asked.name, 1));
-    AW_TRY(admin_config(options, &config));
-    AW_TRY(register_account(options, config, &asked, &reply));
+    AW_TRY(register_account(options, &asked, &reply));
     if (options->json)
         return admin_print_json(reply);
     print_registered(&asked, reply);

@@ -73,3 +73,45 @@ admin_sign_new_account(void *context, const char *nonce, char **url, char **jws)
     AW_TRY(admin_call(asked->options, "NewAccount", &w, &reply));
     return admin_take_jws(reply, url, jws);
 }
+
+aw_result
+admin_sign_request(void *context, const char *nonce, char **url, char **jws)
+{
+    const struct admin_request *request = context;
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    struct aw_json_writer w = {0};
+
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "account", request->account);
+    aw_json_pair(&w, "nonce", nonce);
+    if (request->key != NULL)
+        aw_json_pair(&w, "key", request->key);
+    aw_json_end_object(&w);
+    AW_TRY(admin_call(request->options, request->method, &w, &reply));
+    return admin_take_jws(reply, url, jws);
+}
+
+aw_result
+admin_ca_open(const struct admin_options *options, const char *account, const char *ca_file,
+    struct admin_ca *out)
+{
+    AW_TRY(admin_config(options, &out->config));
+    const struct aw_config_account *named = aw_config_find_account(out->config, account);
+    if (named == NULL)
+        return aw_hint(
+            aw_fail(AW_CODE_NOT_FOUND, "%s has no account \"%s\"", out->config->file, account),
+            "account list shows them; accounts are configured in signer.yaml");
+    const struct aw_config_ca *ca = aw_config_find_ca(out->config, named->ca);
+    AW_TRY(admin_http_open(ca, ca_file, &out->h));
+    AW_TRY(acme_directory_fetch(out->h, ca->directory, &out->directory));
+    return acme_session_new(out->h, out->directory.new_nonce, NULL, &out->session);
+}
+
+void
+admin_ca_close(struct admin_ca *ca)
+{
+    acme_session_free(&ca->session);
+    acme_directory_free(&ca->directory);
+    http_close(&ca->h);
+    aw_config_free(&ca->config);
+}

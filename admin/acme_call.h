@@ -12,6 +12,32 @@
 AW_MUST_USE aw_result admin_http_open(
     const struct aw_config_ca *ca, const char *ca_file, http **out);
 
+/** A conversation with the CA of an account. Release: admin_ca_close. */
+struct admin_ca {
+    struct aw_config *config;
+    http *h;
+    struct acme_directory directory;
+    acme_session *session;
+};
+
+/** Finds the account's CA in the configuration, fetches its directory, and makes a session. */
+AW_MUST_USE aw_result admin_ca_open(const struct admin_options *options, const char *account,
+    const char *ca_file, struct admin_ca *out);
+
+/** Releases and zeroes. */
+void admin_ca_close(struct admin_ca *ca);
+
+/** A request of an account that the signer writes whole: a method that takes a nonce. */
+struct admin_request {
+    const struct admin_options *options;
+    const char *method; /**< of org.acmeward.Admin */
+    const char *account;
+    const char *key; /**< its parameter "key"; NULL: it has none */
+};
+
+/** The acme_signer of such a request. */
+AW_MUST_USE aw_result admin_sign_request(void *context, const char *nonce, char **url, char **jws);
+
 /** What newAccount asks for (RFC 8555 7.3). */
 struct admin_new_account {
     const struct admin_options *options;

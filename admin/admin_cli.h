@@ -43,6 +43,7 @@ aw_result admin_ca_pin(const struct admin_options *options, int argc, char **arg
 aw_result admin_ca_list(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_create(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_register(const struct admin_options *options, int argc, char **argv);
+aw_result admin_account_rotate(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_show(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_list(const struct admin_options *options, int argc, char **argv);
 aw_result admin_token_doctor(const struct admin_options *options, int argc, char **argv);

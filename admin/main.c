@@ -28,6 +28,9 @@ const struct admin_command admin_commands[] = {
     {"account", "register", admin_account_register,
         "NAME [--kid KID] [--contact EMAIL]... [--agree-tos] [--recover] [--ca-file FILE]",
         "register the account at its CA, with external account binding where --kid is given"},
+    {"account", "rotate", admin_account_rotate, "NAME [--cancel] [--ca-file FILE]",
+        "change the account over to a fresh key of the token, and destroy the old one once the CA "
+        "refuses it; again after any failure"},
     {"account", "show", admin_account_show, "NAME", "one account"},
     {"account", "list", admin_account_list, "", "all accounts"},
     {"token", "doctor", admin_token_doctor, "", "what the token holds, and whether it keeps it"},

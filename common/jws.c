@@ -23,9 +23,9 @@ static const struct {
 };
 
 /*
- * RFC 8555 6.2 and 7.3.4. What a request could lead to is refused long before; this holds the
- * shapes together where they are written: a binding is never of the form of a request, nor the
- * reverse.
+ * RFC 8555 6.2, 7.3.4 and 7.3.5. What a request could lead to is refused long before; this holds
+ * the shapes together where they are written: a binding is never of the form of a request, nor the
+ * reverse, and what a new key signs for a key change lacks the nonce that every request has.
  */
 static aw_result
 check_header(const struct aw_jws_header *header)
@@ -38,7 +38,10 @@ check_header(const struct aw_jws_header *header)
         return aw_fail(AW_CODE_INTERNAL, "JWS: no such algorithm");
     if ((header->kid == NULL) == (header->jwk == NULL))
         return aw_fail(AW_CODE_INTERNAL, "JWS: exactly one of kid and jwk is expected");
-    if (algorithms[i].mac != (header->nonce == NULL) || (algorithms[i].mac && header->kid == NULL))
+    if (header->inner && (algorithms[i].mac || header->jwk == NULL || header->nonce != NULL))
+        return aw_fail(AW_CODE_INTERNAL, "JWS: a new key's is signed, with a jwk and no nonce");
+    if (!header->inner && (algorithms[i].mac != (header->nonce == NULL) ||
+                              (algorithms[i].mac && header->kid == NULL)))
         return aw_fail(AW_CODE_INTERNAL,
             "JWS: a MAC with a kid and without a nonce, or a signature with a nonce is expected");
     if (header->url == NULL)

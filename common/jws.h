@@ -22,8 +22,9 @@ struct aw_jws_header {
         *algorithm;  /**< "ES256", "ES384", "RS256"; "HS256" ... for an external account binding */
     const char *kid; /**< account URL, or EAB key id; exactly one of kid and jwk is set */
     const char *jwk; /**< JWK as JSON text */
-    const char *nonce; /**< NULL in an external account binding (RFC 8555 7.3.4) */
+    const char *nonce; /**< NULL in an external account binding (RFC 8555 7.3.4), or with `inner` */
     const char *url;
+    bool inner; /**< the new key's JWS in a key change (RFC 8555 7.3.5): jwk, and no nonce */
 };
 
 /** A JWS to be signed. */

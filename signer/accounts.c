@@ -50,6 +50,8 @@ account_draft_free(struct account *draft)
     free(draft->url);
     free(draft->orders);
     free(draft->attempted_kid);
+    free(draft->next.thumbprint);
+    free(draft->old.thumbprint);
     memset(draft, 0, sizeof(*draft));
 }
 
@@ -280,19 +282,20 @@ accounts_reload(accounts *table, const struct aw_config *config)
 }
 
 static aw_result
-find_key(accounts *table, const struct account *account, token_key **out)
+find_key(accounts *table, const struct account *account, const struct account_key *which,
+    token_key **out)
 {
     AW_CLEANUP(aw_free) char *label = NULL;
     AW_CLEANUP(token_key_free) token_key *key = NULL;
 
-    AW_TRY(accounts_key_label(account->name, &label));
+    AW_TRY(accounts_key_label(account->name, which->number, &label));
     AW_TRY(aw_context(token_key_find(table->token, label, &key), "account %s", account->name));
-    if (account->thumbprint != NULL && strcmp(account->thumbprint, token_key_thumbprint(key)) != 0)
+    if (which->thumbprint != NULL && strcmp(which->thumbprint, token_key_thumbprint(key)) != 0)
         return aw_hint(aw_fail(AW_CODE_MISMATCH,
                            "the token's key \"%s\" is not the one that account %s was made with",
                            label, account->name),
             "its thumbprint is %s, expected %s; restore the token or make a new account",
-            token_key_thumbprint(key), account->thumbprint);
+            token_key_thumbprint(key), which->thumbprint);
     *out = AW_MOVE(key);
     return AW_OK;
 }
@@ -316,13 +319,26 @@ accounts_key(accounts *table, struct account *account, token_key **out)
     *out = accounts_known_key(table, account);
     if (*out != NULL)
         return AW_OK;
-    AW_TRY(find_key(table, account, &found));
+    const struct account_key present = {account->key_number, account->thumbprint};
+    AW_TRY(find_key(table, account, &present, &found));
     pthread_mutex_lock(&table->key_lock);
     if (account->key == NULL)
         account->key = AW_MOVE(found);
     *out = account->key;
     pthread_mutex_unlock(&table->key_lock);
     return AW_OK;
+}
+
+aw_result
+accounts_other_key(accounts *table, const struct account *account, const struct account_key *which,
+    token_key **out)
+{
+    if (which->thumbprint == NULL)
+        return aw_hint(
+            aw_fail(AW_CODE_NOT_FOUND, "account %s has no other key: no key change is under way",
+                account->name),
+            "acmeward-admin account rotate %s begins one", account->name);
+    return find_key(table, account, which, out);
 }
 
 bool
@@ -352,6 +368,9 @@ account_draft(accounts *table, const struct account *account, struct account *dr
     pthread_mutex_unlock(&table->key_lock);
     draft->key = NULL;
     draft->thumbprint = draft->url = draft->orders = draft->attempted_kid = NULL;
+    draft->next.thumbprint = draft->old.thumbprint = NULL;
+    AW_TRY(copy_text(&draft->next.thumbprint, account->next.thumbprint));
+    AW_TRY(copy_text(&draft->old.thumbprint, account->old.thumbprint));
     AW_TRY(copy_text(&draft->thumbprint, account->thumbprint));
     AW_TRY(copy_text(&draft->url, account->url));
     AW_TRY(copy_text(&draft->orders, account->orders));
@@ -409,9 +428,11 @@ accounts_commit_ca(accounts *table, struct ca *ca, struct ca *draft)
 }
 
 aw_result
-accounts_key_label(const char *account, char **out)
+accounts_key_label(const char *account, int64_t number, char **out)
 {
-    return aw_format(out, "acmeward-account:%s", account);
+    if (number == 0)
+        return aw_format(out, "acmeward-account:%s", account);
+    return aw_format(out, "acmeward-account:%s:%lld", account, (long long)number);
 }
 
 /* A key identifier may be longer than a label: then its digest stands for it. */

@@ -25,8 +25,9 @@
 
 /** Limits. */
 enum {
-    ACCOUNTS_KID_MAX = 1024, /**< characters of an EAB key identifier */
-    ACCOUNTS_EABS_MAX = 64,  /**< EAB keys of one CA */
+    ACCOUNTS_KID_MAX = 1024,        /**< characters of an EAB key identifier */
+    ACCOUNTS_EABS_MAX = 64,         /**< EAB keys of one CA */
+    ACCOUNTS_KEYS_MAX = 1000000000, /**< numbers of an account's keys */
 };
 
 /** A CA's pinned URLs (RFC 8555 7.1.1). */
@@ -69,6 +70,12 @@ enum account_state {
 /** "no-key" and so on. */
 const char *account_state_name(enum account_state state);
 
+/** A key of an account beside its present one, while a key change (RFC 8555 7.3.5) is under way. */
+struct account_key {
+    int64_t number;   /**< in its label in the token */
+    char *thumbprint; /**< NULL: there is none */
+};
+
 /** An account. */
 struct account {
     char *name;
@@ -86,7 +93,11 @@ struct account {
     char *attempted_kid;    /**< EAB key of the attempt; NULL: none */
     int64_t attempted_at;
     int64_t registered_at;
-    token_key *key; /**< looked up on first use; NULL until then; see accounts_key */
+    int64_t key_number;          /**< of the present key, in its label; 0: the first */
+    struct account_key next;     /**< made for a key change that the CA has not confirmed */
+    int64_t change_attempted_at; /**< a keyChange onto `next` was signed; 0: none was */
+    struct account_key old;      /**< the CA took another in its place; to be destroyed */
+    token_key *key;              /**< looked up on first use; NULL until then; see accounts_key */
 };
 
 /** The table. */
@@ -149,8 +160,15 @@ AW_MUST_USE aw_result accounts_commit(
     accounts *table, struct account *account, struct account *draft);
 AW_MUST_USE aw_result accounts_commit_ca(accounts *table, struct ca *ca, struct ca *draft);
 
-/** CKA_LABEL of an account's key and of an EAB key. Allocated. */
-AW_MUST_USE aw_result accounts_key_label(const char *account, char **out);
+/**
+ * A key beside the present one, looked up each time; release: token_key_free. Failures of
+ * accounts_key; AW_CODE_NOT_FOUND where the account has none.
+ */
+AW_MUST_USE aw_result accounts_other_key(accounts *table, const struct account *account,
+    const struct account_key *which, token_key **out);
+
+/** CKA_LABEL of an account's key (number 0: its first) and of an EAB key. Allocated. */
+AW_MUST_USE aw_result accounts_key_label(const char *account, int64_t number, char **out);
 AW_MUST_USE aw_result accounts_eab_label(const char *ca, const char *kid, char **out);
 
 /* accounts_file.c: the state files. */

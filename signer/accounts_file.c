@@ -248,11 +248,37 @@ read_key_digest(const cJSON *json, struct account *account)
                                    : aw_fail(AW_CODE_CORRUPT, "\"key\" is not a SHA-256 digest");
 }
 
+/* A key beside the present one; absent: there is none. */
+static aw_result
+read_other_key(const cJSON *json, const char *name, struct account_key *out)
+{
+    const cJSON *object = NULL;
+
+    if (aw_json_member(json, name) == NULL)
+        return AW_OK;
+    AW_TRY(aw_json_object(json, name, &object));
+    AW_TRY(aw_json_integer(object, "number", 0, ACCOUNTS_KEYS_MAX, &out->number));
+    AW_TRY(copy_string(object, "thumbprint", 64, &out->thumbprint));
+    return out->thumbprint != NULL ? AW_OK : aw_fail(AW_CODE_CORRUPT, "\"%s\" is not whole", name);
+}
+
+static aw_result
+read_keys(const cJSON *json, struct account *account)
+{
+    AW_TRY(
+        aw_json_optional_integer(json, "key_number", 0, ACCOUNTS_KEYS_MAX, &account->key_number));
+    AW_TRY(read_other_key(json, "next", &account->next));
+    AW_TRY(read_other_key(json, "old", &account->old));
+    return aw_json_optional_integer(
+        json, "change_attempted_at", 0, INT64_MAX >> 11, &account->change_attempted_at);
+}
+
 static aw_result
 read_account(const cJSON *json, struct account *account)
 {
     AW_TRY(read_state(json, &account->state));
     AW_TRY(read_key_digest(json, account));
+    AW_TRY(read_keys(json, account));
     AW_TRY(copy_string(json, "thumbprint", 64, &account->thumbprint));
     AW_TRY(copy_string(json, "url", SIGN_URL_MAX, &account->url));
     AW_TRY(copy_string(json, "orders", SIGN_URL_MAX, &account->orders));
@@ -300,6 +326,18 @@ write_key_digest(struct aw_json_writer *w, const struct account *account)
     aw_json_pair(w, "key", text);
 }
 
+static void
+write_other_key(struct aw_json_writer *w, const char *name, const struct account_key *key)
+{
+    if (key->thumbprint == NULL)
+        return;
+    aw_json_name(w, name);
+    aw_json_begin_object(w);
+    aw_json_pair_integer(w, "number", key->number);
+    aw_json_pair(w, "thumbprint", key->thumbprint);
+    aw_json_end_object(w);
+}
+
 aw_result
 account_file_write(const char *state, const struct account *account)
 {
@@ -310,6 +348,10 @@ account_file_write(const char *state, const struct account *account)
     aw_json_pair(&w, "state", account_state_name(account->state));
     aw_json_pair(&w, "thumbprint", account->thumbprint);
     write_key_digest(&w, account);
+    aw_json_pair_integer(&w, "key_number", account->key_number);
+    write_other_key(&w, "next", &account->next);
+    write_other_key(&w, "old", &account->old);
+    aw_json_pair_integer(&w, "change_attempted_at", account->change_attempted_at);
     aw_json_pair(&w, "url", account->url);
     aw_json_pair(&w, "orders", account->orders);
     aw_json_pair(&w, "attempted_kid", account->attempted_kid);

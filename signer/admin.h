@@ -84,6 +84,14 @@ aw_result admin_revoke_certificate(struct admin_call *call);
 
 /** Reads "nonce": base64url characters only (RFC 8555 6.5.1). */
 AW_MUST_USE aw_result admin_read_nonce(struct admin_call *call, const char **out);
+/* admin_key_change.c */
+aw_result admin_start_key_change(struct admin_call *call);
+aw_result admin_sign_key_change(struct admin_call *call);
+aw_result admin_look_up_account(struct admin_call *call);
+aw_result admin_query_account(struct admin_call *call);
+aw_result admin_confirm_key_change(struct admin_call *call);
+aw_result admin_destroy_old_key(struct admin_call *call);
+aw_result admin_cancel_key_change(struct admin_call *call);
 
 /** Writes a KeyReport as member "report". */
 void admin_write_report(struct aw_json_writer *w, const struct token_key_report *report);

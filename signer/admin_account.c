@@ -8,7 +8,7 @@
 #include "common/b64url.h"
 #include "common/hex.h"
 #include "common/io.h"
-#include "signer/admin.h"
+#include "signer/admin_account.h"
 #include "signer/held_keys.h"
 #include "signer/jws.h"
 #include "signer/request.h"
@@ -44,8 +44,18 @@ write_applications(struct admin_call *call, const struct account *account)
     aw_json_end_array(&call->reply);
 }
 
-static void
-write_account(struct admin_call *call, const struct account *account)
+static const char *
+key_change_name(const struct account *account)
+{
+    if (account->old.thumbprint != NULL)
+        return "confirmed";
+    if (account->next.thumbprint == NULL)
+        return "none";
+    return account->change_attempted_at == 0 ? "made" : "attempted";
+}
+
+void
+admin_write_account(struct admin_call *call, const struct account *account)
 {
     struct aw_json_writer *w = &call->reply;
     token_key *key = accounts_known_key(call->core->accounts, account);
@@ -58,6 +68,9 @@ write_account(struct admin_call *call, const struct account *account)
     aw_json_pair(w, "thumbprint", account->thumbprint);
     aw_json_pair(w, "jwk", key == NULL ? NULL : token_key_jwk(key));
     aw_json_pair(w, "url", account->url);
+    aw_json_pair(w, "key_change", key_change_name(account));
+    aw_json_pair(w, "next_thumbprint", account->next.thumbprint);
+    aw_json_pair(w, "old_thumbprint", account->old.thumbprint);
     aw_json_pair(w, "attempted_kid", account->attempted_kid);
     if (account->attempted_at != 0)
         aw_json_pair_integer(w, "attempted_at", account->attempted_at);
@@ -78,7 +91,7 @@ admin_list_accounts(struct admin_call *call)
     accounts_read(call->core->accounts);
     const struct account *all = accounts_all(call->core->accounts, &count);
     for (size_t i = 0; i < count; i++)
-        write_account(call, &all[i]);
+        admin_write_account(call, &all[i]);
     accounts_read_end(call->core->accounts);
     aw_json_end_array(&call->reply);
     return AW_OK;
@@ -96,12 +109,8 @@ find_account(struct admin_call *call, const char *name, struct account **out)
     return AW_OK;
 }
 
-/* The work on an account: it reads the call and changes the draft. */
-typedef aw_result (*account_work)(
-    struct admin_call *call, struct account *account, struct account *draft);
-
 static aw_result
-work_on_draft(struct admin_call *call, const char *name, account_work work)
+work_on_draft(struct admin_call *call, const char *name, admin_account_work work)
 {
     AW_CLEANUP(account_draft_free) struct account draft = {0};
     struct account *account = NULL;
@@ -111,9 +120,8 @@ work_on_draft(struct admin_call *call, const char *name, account_work work)
     return work(call, account, &draft);
 }
 
-/* Reads "account" and runs the work; no other change happens meanwhile. */
-static aw_result
-with_account(struct admin_call *call, account_work work)
+aw_result
+admin_with_account(struct admin_call *call, admin_account_work work)
 {
     const char *name = NULL;
 
@@ -126,54 +134,55 @@ with_account(struct admin_call *call, account_work work)
     return r;
 }
 
-static aw_result
-commit(struct admin_call *call, struct account *account, struct account *draft)
+aw_result
+admin_commit_account(struct admin_call *call, struct account *account, struct account *draft)
 {
     AW_TRY(accounts_commit(call->core->accounts, account, draft));
     aw_json_name(&call->reply, "state");
-    write_account(call, account);
+    admin_write_account(call, account);
     return AW_OK;
 }
 
-static aw_result
-set_text(char **slot, const char *text)
+aw_result
+admin_set_text(char **slot, const char *text)
 {
     free(*slot);
     *slot = text == NULL ? NULL : strdup(text);
     return text != NULL && *slot == NULL ? aw_fail_memory() : AW_OK;
 }
 
-static aw_result
-note_key(struct account *draft)
+aw_result
+admin_note_key(struct account *draft)
 {
     const uint8_t *spki = NULL;
     size_t size = 0;
 
-    AW_TRY(set_text(&draft->thumbprint, token_key_thumbprint(draft->key)));
+    AW_TRY(admin_set_text(&draft->thumbprint, token_key_thumbprint(draft->key)));
     token_key_spki(draft->key, &spki, &size);
     if (EVP_Digest(spki, size, draft->key_digest, NULL, EVP_sha256(), NULL) != 1)
         return aw_fail_openssl("can't hash a public key");
     draft->has_key_digest = true;
-    draft->state = ACCOUNT_UNREGISTERED;
     return AW_OK;
 }
 
-/* A key that is in the token already, but not in the state file, was made by a create that was cut
- * off, or by another ceremony: it is taken over, not made twice. */
-static aw_result
-make_key(struct admin_call *call, struct account *draft, struct token_key_report *report)
+/* A key that is in the token already, but not in the state file, was made by a ceremony that was
+ * cut off: it is taken over, not made twice. */
+aw_result
+admin_make_key(struct admin_call *call, const struct account *account, int64_t number,
+    struct token_key_report *report, token_key **out)
 {
     AW_CLEANUP(aw_free) char *label = NULL;
 
-    AW_TRY(accounts_key_label(draft->name, &label));
-    aw_result r = token_key_find(call->core->token, label, &draft->key);
+    AW_TRY(accounts_key_label(account->name, number, &label));
+    aw_result r = token_key_find(call->core->token, label, out);
     if (r.code == AW_CODE_TOKEN_KEY_MISSING)
-        return token_key_generate(call->core->token, label, draft->key_type, report, &draft->key);
+        return token_key_generate(call->core->token, label, account->key_type, report, out);
     AW_TRY(r);
-    if (token_key_kind(draft->key) == draft->key_type)
+    if (token_key_kind(*out) == account->key_type)
         return AW_OK;
     r = aw_fail(AW_CODE_MISMATCH, "the token's key \"%s\" is of type %s, configured is %s", label,
-        token_key_type_name(token_key_kind(draft->key)), token_key_type_name(draft->key_type));
+        token_key_type_name(token_key_kind(*out)), token_key_type_name(account->key_type));
+    token_key_free(out);
     return aw_hint(r, "make both the same in signer.yaml, or destroy the key in the token");
 }
 
@@ -188,9 +197,10 @@ create(struct admin_call *call, struct account *account, struct account *draft)
             "to register it: acmeward-admin account register %s", account->name);
     snprintf(call->message, sizeof(call->message), "%s", token_key_type_name(account->key_type));
     AW_TRY(admin_record(call, "account-create", true));
-    AW_TRY(make_key(call, draft, &report));
-    AW_TRY(note_key(draft));
-    AW_TRY(commit(call, account, draft));
+    AW_TRY(admin_make_key(call, draft, draft->key_number, &report, &draft->key));
+    AW_TRY(admin_note_key(draft));
+    draft->state = ACCOUNT_UNREGISTERED;
+    AW_TRY(admin_commit_account(call, account, draft));
     held_keys_refresh_late(call->core);
     admin_write_report(&call->reply, &report);
     return AW_OK;
@@ -202,7 +212,7 @@ admin_create_account(struct admin_call *call)
     static const char *const members[] = {"account"};
 
     AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
-    return with_account(call, create);
+    return admin_with_account(call, create);
 }
 
 /* The parameters of NewAccount. */
@@ -340,14 +350,22 @@ build_new_account(struct admin_call *call, const struct account *account, token_
         payload, jws);
 }
 
-static aw_result
-sign_jws(token_key *key, const struct aw_jws *jws, char **out)
+aw_result
+admin_sign_jws(token_key *key, const struct aw_jws *jws, char **out)
 {
     uint8_t signature[TOKEN_SIGNATURE_MAX];
     size_t size = 0;
 
     AW_TRY(token_key_sign(key, jws->input, jws->input_size, signature, &size));
     return aw_jws_serialize(jws, signature, size, out);
+}
+
+void
+admin_write_jws(struct admin_call *call, const char *url, const char *jws)
+{
+    aw_json_pair(&call->reply, "url", url);
+    aw_json_name(&call->reply, "jws");
+    aw_json_write_raw(&call->reply, jws);
 }
 
 /* The attempt is durable before the signature leaves; a token that fails has attempted nothing. */
@@ -357,7 +375,7 @@ note_attempt(struct admin_call *call, struct account *account, struct account *d
 {
     if (asked->only_existing)
         return AW_OK;
-    AW_TRY(set_text(&draft->attempted_kid, asked->kid));
+    AW_TRY(admin_set_text(&draft->attempted_kid, asked->kid));
     draft->attempted_at = core_now();
     draft->state = ACCOUNT_ATTEMPTED;
     return accounts_commit(call->core->accounts, account, draft);
@@ -389,18 +407,16 @@ sign_new_account(struct admin_call *call, struct account *account, struct accoun
     AW_TRY(build_new_account(call, account, key, &asked, &jws));
     describe_new_account(call, &asked, &jws);
     AW_TRY(admin_record(call, "new-account", true));
-    AW_TRY(sign_jws(key, &jws, &text));
+    AW_TRY(admin_sign_jws(key, &jws, &text));
     AW_TRY(note_attempt(call, account, draft, &asked));
-    aw_json_pair(&call->reply, "url", account->ca->pin.new_account);
-    aw_json_name(&call->reply, "jws");
-    aw_json_write_raw(&call->reply, text);
+    admin_write_jws(call, account->ca->pin.new_account, text);
     return AW_OK;
 }
 
 aw_result
 admin_new_account(struct admin_call *call)
 {
-    return with_account(call, sign_new_account);
+    return admin_with_account(call, sign_new_account);
 }
 
 static aw_result
@@ -412,10 +428,10 @@ forget_attempt(struct admin_call *call, struct account *account, struct account 
     snprintf(call->message, sizeof(call->message), "kid %.200s",
         account->attempted_kid == NULL ? "none" : account->attempted_kid);
     AW_TRY(admin_record(call, "forget-attempt", true));
-    AW_TRY(set_text(&draft->attempted_kid, NULL));
+    AW_TRY(admin_set_text(&draft->attempted_kid, NULL));
     draft->attempted_at = 0;
     draft->state = ACCOUNT_UNREGISTERED;
-    return commit(call, account, draft);
+    return admin_commit_account(call, account, draft);
 }
 
 aw_result
@@ -424,7 +440,7 @@ admin_forget_attempt(struct admin_call *call)
     static const char *const members[] = {"account"};
 
     AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
-    return with_account(call, forget_attempt);
+    return admin_with_account(call, forget_attempt);
 }
 
 static aw_result
@@ -483,11 +499,11 @@ register_url(struct admin_call *call, struct account *account, struct account *d
     AW_TRY(check_registrable(account, url));
     snprintf(call->message, sizeof(call->message), "%.500s", url);
     AW_TRY(admin_record(call, "account-register", true));
-    AW_TRY(set_text(&draft->url, url));
-    AW_TRY(set_text(&draft->orders, orders));
+    AW_TRY(admin_set_text(&draft->url, url));
+    AW_TRY(admin_set_text(&draft->orders, orders));
     draft->registered_at = core_now();
     draft->state = ACCOUNT_REGISTERED;
-    return commit(call, account, draft);
+    return admin_commit_account(call, account, draft);
 }
 
 aw_result
@@ -496,5 +512,5 @@ admin_register_account(struct admin_call *call)
     static const char *const members[] = {"account", "url", "orders"};
 
     AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
-    return with_account(call, register_url);
+    return admin_with_account(call, register_url);
 }

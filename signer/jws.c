@@ -78,3 +78,16 @@ jws_payload_new_account(const struct jws_new_account *account, char **out)
     aw_json_end_object(&w);
     return aw_json_writer_finish(&w, out);
 }
+
+aw_result
+jws_payload_key_change(const char *account_url, const char *old_jwk, char **out)
+{
+    struct aw_json_writer w = {0};
+
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "account", account_url);
+    aw_json_name(&w, "oldKey");
+    aw_json_write_raw(&w, old_jwk);
+    aw_json_end_object(&w);
+    return aw_json_writer_finish(&w, out);
+}

@@ -41,4 +41,8 @@ struct jws_new_account {
 };
 AW_MUST_USE aw_result jws_payload_new_account(const struct jws_new_account *account, char **out);
 
+/** keyChange (RFC 8555 7.3.5): what the new key signs. `old_jwk` is JSON text. */
+AW_MUST_USE aw_result jws_payload_key_change(
+    const char *account_url, const char *old_jwk, char **out);
+
 #endif

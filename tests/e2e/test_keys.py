@@ -3,11 +3,239 @@
 
 import json
 import os
+import signal
+import socket
+import ssl
 import unittest
+import urllib.request
 
 from world import ADMIN, World, environment, run
+from scripted_ca import ScriptedCa, problem
 
 NAME = "app.dept.example.edu"
+
+
+def call(path, method, parameters):
+    """Varlink by hand."""
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(60)
+        link.connect(path)
+        link.sendall(json.dumps({"method": method, "parameters": parameters}).encode() + b"\0")
+        data = b""
+        while not data.endswith(b"\0"):
+            data += link.recv(65536)
+    answer = json.loads(data[:-1])
+    assert "error" not in answer, answer
+    return answer["parameters"]
+
+
+def ask(world, method, **parameters):
+    """A step of a ceremony alone: to end it where it hurts."""
+    return call(world.admin_socket, "org.acmeward.Admin." + method, parameters)
+
+
+class Ca:
+    """Pebble by hand."""
+
+    def __init__(self, world):
+        self.context = ssl.create_default_context(cafile=world.ca.ca_file)
+        with urllib.request.urlopen(world.ca.directory, context=self.context) as answer:
+            self.directory = json.load(answer)
+
+    def nonce(self):
+        request = urllib.request.Request(self.directory["newNonce"], method="HEAD")
+        with urllib.request.urlopen(request, context=self.context) as answer:
+            return answer.headers["Replay-Nonce"]
+
+    def post(self, signed):
+        request = urllib.request.Request(
+            signed["url"], data=json.dumps(signed["jws"]).encode(),
+            headers={"Content-Type": "application/jose+json"})
+        with urllib.request.urlopen(request, context=self.context) as answer:
+            return answer.headers["Location"], json.loads(answer.read() or b"{}")
+
+
+ACCOUNT = "loopback-ov"
+
+
+def account(world):
+    return world.admin("--json", "account", "show", ACCOUNT).json()
+
+
+def private_keys(world):
+    objects = world.admin("--json", "token", "doctor").json()["objects"]
+    return sorted(item["label"] for item in objects if item["kind"].startswith("private key"))
+
+
+class Rotation(unittest.TestCase):
+    def setUp(self):
+        self.world = self.enterContext(World())
+        self.world.application("app", exact=[NAME])
+        self.world.start()
+        self.before = account(self.world)
+
+    def rotated(self, done):
+        now = account(self.world)
+        self.assertEqual(now["url"], self.before["url"])
+        self.assertNotEqual(now["thumbprint"], self.before["thumbprint"])
+        self.assertEqual(now["key_change"], "none")
+        self.assertIn("old key was refused by the CA", done.out)
+        self.assertEqual(len(private_keys(self.world)), 1)
+        self.world.certonly(NAME, words=["--force-renewal"])
+
+    def test_rotated_twice(self):
+        self.world.certonly(NAME)
+        self.rotated(self.world.admin("account", "rotate", ACCOUNT))
+        self.before = account(self.world)
+        self.rotated(self.world.admin("account", "rotate", ACCOUNT))
+        self.assertEqual(private_keys(self.world), [f"acmeward-account:{ACCOUNT}:2"])
+        operations = [record.get("operation") for record in self.world.records()]
+        for operation in ("key-change-start", "key-change", "key-change-confirm", "account-query",
+                          "old-key-destroy"):
+            self.assertEqual(operations.count(operation), 4 if operation == "account-query" else 2)
+
+    def kill(self):
+        self.world.stop_signer(number=signal.SIGKILL, status=-signal.SIGKILL)
+        self.world.start_signer()
+
+    def test_killed_after_each_step(self):
+        """The signer is killed and the administrator's program never came further."""
+        ca = Ca(self.world)
+        steps = (
+            lambda: ask(self.world, "StartKeyChange", account=ACCOUNT),
+            lambda: ask(self.world, "SignKeyChange", account=ACCOUNT, nonce=ca.nonce()),
+            lambda: ca.post(ask(self.world, "SignKeyChange", account=ACCOUNT, nonce=ca.nonce())),
+            lambda: ask(self.world, "ConfirmKeyChange", account=ACCOUNT, url=self.before["url"]),
+        )
+        for last in range(len(steps)):
+            with self.subTest(last=last):
+                self.before = account(self.world)
+                for step in steps[:last + 1]:
+                    step()
+                self.kill()
+                self.rotated(self.world.admin("account", "rotate", ACCOUNT))
+
+    def test_cancelled_before_and_after_it_was_signed(self):
+        ca = Ca(self.world)
+        ask(self.world, "StartKeyChange", account=ACCOUNT)
+        self.world.admin("account", "rotate", ACCOUNT, "--cancel")
+        ask(self.world, "StartKeyChange", account=ACCOUNT)
+        ask(self.world, "SignKeyChange", account=ACCOUNT, nonce=ca.nonce())
+        self.world.admin("account", "rotate", ACCOUNT, "--cancel")
+        self.assertEqual(account(self.world), self.before)
+        ask(self.world, "StartKeyChange", account=ACCOUNT)
+        ca.post(ask(self.world, "SignKeyChange", account=ACCOUNT, nonce=ca.nonce()))
+        done = self.world.admin("account", "rotate", ACCOUNT, "--cancel", status=1)
+        self.assertIn("has the new key", done.text)
+        self.rotated(self.world.admin("account", "rotate", ACCOUNT))
+        self.assertIn("no key change",
+                      self.world.admin("account", "rotate", ACCOUNT, "--cancel", status=1).text)
+
+    def signer(self, method, **parameters):
+        return call(self.world.socket, "org.acmeward.Signer." + method, parameters)
+
+    def test_an_order_goes_on_after_it(self):
+        """The kid stays: what was ordered with the old key is asked for with the new one."""
+        ca = Ca(self.world)
+        signed = self.signer("NewOrder", nonce=ca.nonce(),
+                             identifiers=[{"type": "dns", "value": NAME}])
+        url, order = ca.post(signed)
+        self.signer("ClaimUrls", order=signed["order"], urls=[
+            {"kind": "order", "url": url}, {"kind": "finalize", "url": order["finalize"]}])
+        self.rotated(self.world.admin("account", "rotate", ACCOUNT))
+        _, again = ca.post(self.signer("PostAsGet", order=signed["order"], url=url,
+                                       nonce=ca.nonce()))
+        self.assertEqual(again["finalize"], order["finalize"])
+
+
+class AwkwardKeyChange(unittest.TestCase):
+    """What a CA may say to keyChange."""
+
+    URL = "/account/1"
+
+    def course(self, change, lookups, queries, words=(), status=0):
+        with World() as world:
+            world.application("app", exact=[NAME])
+            found = (201, {"Location": "ORIGIN" + self.URL}, "{}")
+            table = {("POST", "/new-account"): [found, *lookups], ("POST", "/key-change"): change,
+                     ("POST", self.URL): queries}
+            with ScriptedCa(world.path("scripted"), table) as ca:
+                for answers in table.values():
+                    if isinstance(answers, list):
+                        answers[:] = [(code, {name: value.replace("ORIGIN", ca.origin) for name, value
+                                              in headers.items()}, body)
+                                      for code, headers, body in answers]
+                world.write_config(directory=ca.directory)
+                with open(world.config, encoding="ascii") as file:
+                    text = file.read().replace(world.ca.ca_file, ca.ca_file)
+                with open(world.config, "w", encoding="ascii") as file:
+                    file.write(text)
+                world.start_signer()
+                world.admin("ca", "pin", "loopback", "--yes")
+                world.admin("eab", "import", "--ca", "loopback", "--kid", "k", stdin="A" * 43)
+                world.admin("account", "create", ACCOUNT)
+                world.admin("account", "register", ACCOUNT, "--kid", "k")
+                before = account(world)
+                done = world.admin("account", "rotate", ACCOUNT, status=status)
+                for more in words:
+                    world.admin("account", "rotate", ACCOUNT, *more)
+                return done, before, account(world), private_keys(world), ca.requests
+
+    FOUND = (200, {"Location": "ORIGIN" + URL}, "{}")
+    NONE = problem("accountDoesNotExist", 400)
+    GOOD = (200, {}, "{}")
+
+    def test_a_ca_without_key_change(self):
+        """ZeroSSL answers 500, always."""
+        done, before, now, keys, _ = self.course(
+            [(500, {}, "{}")], [self.NONE, self.FOUND, self.NONE, self.FOUND], [self.GOOD],
+            words=[["--cancel"]], status=1)
+        for part in ("ZeroSSL", "--cancel", "account deactivate"):
+            self.assertIn(part, done.text)
+        self.assertEqual(now, before)
+        self.assertEqual(len(keys), 1)
+
+    def test_the_answer_was_lost_but_the_key_changed(self):
+        done, before, now, keys, _ = self.course(
+            [(500, {}, "{}")], [self.FOUND], [self.GOOD, problem("unauthorized", 401)])
+        self.assertIn("the CA has the new key", done.out)
+        self.assertNotEqual(now["thumbprint"], before["thumbprint"])
+        self.assertEqual(len(keys), 1)
+
+    def test_a_ca_that_still_takes_the_old_key(self):
+        done, _, now, keys, _ = self.course([self.GOOD], [], [self.GOOD, self.GOOD], status=1)
+        self.assertIn("still takes the old key", done.text)
+        self.assertEqual(now["key_change"], "confirmed")
+        self.assertEqual(len(keys), 2, "the old key is kept")
+
+    def test_a_refusal_that_proves_nothing(self):
+        done, _, now, keys, _ = self.course(
+            [self.GOOD], [], [self.GOOD, problem("rateLimited", 403)], status=1)
+        self.assertIn("not proven", done.text)
+        self.assertEqual((now["key_change"], len(keys)), ("confirmed", 2))
+
+    def test_the_new_key_of_another_account(self):
+        other = (200, {"Location": "ORIGIN/account/2"}, "{}")
+        done, before, now, _, _ = self.course([(500, {}, "{}")], [other], [self.GOOD], status=1)
+        self.assertEqual(now["thumbprint"], before["thumbprint"])
+        self.assertNotEqual(done.err, "")
+
+    def test_both_keys_sign_what_rfc_8555_says(self):
+        _, before, now, _, requests = self.course(
+            [self.GOOD], [], [self.GOOD, problem("malformed", 400)])
+        _, header, payload = next(item for item in requests if item[0] == "/key-change")
+        self.assertEqual(header["kid"], before["url"])
+        inner = {name: json.loads(self.decode(payload[name])) for name in ("protected", "payload")}
+        self.assertEqual(set(inner["protected"]), {"alg", "jwk", "url"})    # no nonce: 7.3.5
+        self.assertEqual(inner["protected"]["url"], header["url"])
+        self.assertEqual(inner["payload"], {"account": before["url"],
+                                            "oldKey": json.loads(before["jwk"])})
+        self.assertEqual(inner["protected"]["jwk"], json.loads(now["jwk"]))
+
+    @staticmethod
+    def decode(text):
+        import base64
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 class Wrapped(unittest.TestCase):

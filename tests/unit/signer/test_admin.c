@@ -103,6 +103,13 @@ static const struct {
     {"NewAccount", "new-account", PEER_OFFICER},
     {"ForgetAttempt", "forget-attempt", PEER_OFFICER},
     {"RegisterAccount", "account-register", PEER_OFFICER},
+    {"StartKeyChange", "key-change-start", PEER_OFFICER},
+    {"SignKeyChange", "key-change", PEER_OFFICER},
+    {"LookUpAccount", "account-lookup", PEER_OFFICER},
+    {"QueryAccount", "account-query", PEER_OFFICER},
+    {"ConfirmKeyChange", "key-change-confirm", PEER_OFFICER},
+    {"DestroyOldKey", "old-key-destroy", PEER_OFFICER},
+    {"CancelKeyChange", "key-change-cancel", PEER_OFFICER},
 };
 
 static void

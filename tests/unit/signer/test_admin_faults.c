@@ -30,6 +30,8 @@
 #define ACCOUNT "{\"account\":\"main\"}"
 #define NEW_ACCOUNT \
     "{\"account\":\"main\",\"nonce\":\"n\",\"contact\":[],\"terms_agreed\":true,\"kid\":null}"
+#define NONCE "{\"account\":\"main\",\"nonce\":\"n-1\"}"
+#define URL "{\"account\":\"main\",\"url\":\"" ACCOUNT_URL "\"}"
 #define REGISTER "{\"account\":\"main\",\"url\":\"" ACCOUNT_URL "\"}"
 
 static void
@@ -89,6 +91,12 @@ static const struct step {
     {"newAccount", "state/accounts", "NewAccount", NEW_ACCOUNT},
     {"forget", "state/accounts", "ForgetAttempt", ACCOUNT},
     {"register", "state/accounts", "RegisterAccount", REGISTER},
+    {"next key", "state/accounts", "StartKeyChange", ACCOUNT},
+    {"keyChange", "state/accounts", "SignKeyChange", NONCE},
+    {"keys change places", "state/accounts", "ConfirmKeyChange", URL},
+    {"old key", "state/accounts", "DestroyOldKey", ACCOUNT},
+    {"next key again", "state/accounts", "StartKeyChange", ACCOUNT},
+    {"not after all", "state/accounts", "CancelKeyChange", ACCOUNT},
 };
 
 /* Each change is first tried in vain, which changes nothing that anybody can see, then done. */
@@ -219,6 +227,7 @@ nothing_is_changed_unrecorded(void **state)
         {"destroy", NULL, "DestroyEab", DESTROY},
         {"newAccount", NULL, "NewAccount", NEW_ACCOUNT},
         {"register", NULL, "RegisterAccount", REGISTER},
+        {"wrapping key", NULL, "CreateWrappingKey", "{}"},
         {"unfreeze", NULL, "Unfreeze", "{}"},
     };
     struct world *w = *state;

@@ -91,21 +91,23 @@ static void
 headers(void **state)
 {
     (void)state;
-    expect(&(struct aw_jws_header){"ES256", KID, NULL, NONCE, URL}, "",
+    expect(&(struct aw_jws_header){"ES256", KID, NULL, NONCE, URL, false}, "",
         "{\"alg\":\"ES256\",\"kid\":\"" KID "\",\"nonce\":\"" NONCE "\",\"url\":\"" URL "\"}");
-    expect(&(struct aw_jws_header){"RS256", KID, NULL, NONCE, URL}, "{\"a\":1}",
+    expect(&(struct aw_jws_header){"RS256", KID, NULL, NONCE, URL, false}, "{\"a\":1}",
         "{\"alg\":\"RS256\",\"kid\":\"" KID "\",\"nonce\":\"" NONCE "\",\"url\":\"" URL "\"}");
-    expect(&(struct aw_jws_header){"ES384", NULL, "{\"kty\":\"EC\"}", NONCE, URL}, "{}",
+    expect(&(struct aw_jws_header){"ES384", NULL, "{\"kty\":\"EC\"}", NONCE, URL, false}, "{}",
         "{\"alg\":\"ES384\",\"jwk\":{\"kty\":\"EC\"},\"nonce\":\"" NONCE "\",\"url\":\"" URL "\"}");
-    expect(&(struct aw_jws_header){"HS256", "kid-1", NULL, NULL, URL}, "{\"kty\":\"EC\"}",
+    expect(&(struct aw_jws_header){"HS256", "kid-1", NULL, NULL, URL, false}, "{\"kty\":\"EC\"}",
         "{\"alg\":\"HS256\",\"kid\":\"kid-1\",\"url\":\"" URL "\"}");
+    expect(&(struct aw_jws_header){"ES256", NULL, "{\"kty\":\"EC\"}", NULL, URL, true}, "{}",
+        "{\"alg\":\"ES256\",\"jwk\":{\"kty\":\"EC\"},\"url\":\"" URL "\"}");
 }
 
 /* RFC 7515 3.3 and A.1 give the encodings of a header and a payload; here, of ours. */
 static void
 encoding_is_that_of_rfc_7515(void **state)
 {
-    const struct aw_jws_header header = {"HS256", "a", NULL, NULL, "https://a/b"};
+    const struct aw_jws_header header = {"HS256", "a", NULL, NULL, "https://a/b", false};
     struct aw_jws jws;
 
     (void)state;
@@ -122,16 +124,21 @@ headers_that_are_never_written(void **state)
         const char *name;
         struct aw_jws_header header;
     } rows[] = {
-        {"attack 28: kid and jwk", {"ES256", KID, "{}", NONCE, URL}},
-        {"neither kid nor jwk", {"ES256", NULL, NULL, NONCE, URL}},
-        {"attack 29: none", {"none", KID, NULL, NONCE, URL}},
-        {"attack 29: None", {"None", KID, NULL, NONCE, URL}},
-        {"attack 29: empty", {"", KID, NULL, NONCE, URL}},
-        {"attack 29: HS256 for a request", {"HS256", KID, NULL, NONCE, URL}},
-        {"attack 29: ES256 with more", {"ES256 ", KID, NULL, NONCE, URL}},
-        {"attack 33: a binding with a jwk", {"HS256", NULL, "{}", NULL, URL}},
-        {"attack 33: a binding with a signature", {"ES256", "kid-1", NULL, NULL, URL}},
-        {"no URL", {"ES256", KID, NULL, NONCE, NULL}},
+        {"attack 28: kid and jwk", {"ES256", KID, "{}", NONCE, URL, false}},
+        {"neither kid nor jwk", {"ES256", NULL, NULL, NONCE, URL, false}},
+        {"attack 29: none", {"none", KID, NULL, NONCE, URL, false}},
+        {"attack 29: None", {"None", KID, NULL, NONCE, URL, false}},
+        {"attack 29: empty", {"", KID, NULL, NONCE, URL, false}},
+        {"attack 29: HS256 for a request", {"HS256", KID, NULL, NONCE, URL, false}},
+        {"attack 29: ES256 with more", {"ES256 ", KID, NULL, NONCE, URL, false}},
+        {"attack 33: a binding with a jwk", {"HS256", NULL, "{}", NULL, URL, false}},
+        {"attack 33: a binding with a signature", {"ES256", "kid-1", NULL, NULL, URL, false}},
+        {"a signature without a nonce", {"ES256", NULL, "{}", NULL, URL, false}},
+        {"a new key's with a nonce", {"ES256", NULL, "{}", NONCE, URL, true}},
+        {"a new key's with a kid", {"ES256", KID, NULL, NULL, URL, true}},
+        {"a new key's by a MAC", {"HS256", NULL, "{}", NULL, URL, true}},
+        {"a new key's with kid and jwk", {"ES256", KID, "{}", NULL, URL, true}},
+        {"no URL", {"ES256", KID, NULL, NONCE, NULL, false}},
     };
     struct aw_jws jws;
 
@@ -160,7 +167,7 @@ attack_30_and_31_no_string_ends_early(void **state)
     (void)state;
     for (size_t i = 0; i < AW_COUNT(hostile); i++) {
         struct aw_jws jws;
-        const struct aw_jws_header header = {"ES256", KID, NULL, hostile[i], hostile[i]};
+        const struct aw_jws_header header = {"ES256", KID, NULL, hostile[i], hostile[i], false};
         assert_true(aw_ok(aw_jws_build(&header, "", &jws)));
         struct parts parts = take_apart(&jws);
         cJSON *json = cJSON_ParseWithOpts(parts.header, NULL, true);
@@ -178,7 +185,7 @@ static void
 attack_34_serialization(void **state)
 {
     static const uint8_t signature[] = {0xfb, 0xff, 0x00};
-    const struct aw_jws_header header = {"HS256", "a", NULL, NULL, "https://a/b"};
+    const struct aw_jws_header header = {"HS256", "a", NULL, NULL, "https://a/b", false};
     struct aw_jws jws;
     char *text;
 
@@ -195,7 +202,7 @@ attack_34_serialization(void **state)
 static void
 post_as_get_has_an_empty_payload(void **state)
 {
-    const struct aw_jws_header header = {"ES256", KID, NULL, NONCE, URL};
+    const struct aw_jws_header header = {"ES256", KID, NULL, NONCE, URL, false};
     struct aw_jws jws;
     char *text;
 
