@@ -47,9 +47,8 @@ parse_seq(const char *text, int64_t *out)
     return AW_OK;
 }
 
-/* What was proved is looked at before it is shown: the file may not be the checkpoint's log. */
 static aw_result
-prove_record(const char *folder, int64_t seq, const struct admin_audit_note *note,
+prove_record(const struct admin_audit_log *log, int64_t seq, const struct admin_audit_note *note,
     struct audit_evidence *out)
 {
     const struct audit_head *head = &note->checkpoint.head;
@@ -59,13 +58,14 @@ prove_record(const char *folder, int64_t seq, const struct admin_audit_note *not
                            (long long)head->size, (long long)seq),
             "make a newer one: acmeward-admin audit checkpoint");
     out->seq = seq;
-    AW_TRY(audit_prove_inclusion(folder, seq, head->size, &out->proof, &out->record));
-    return aw_hint(audit_proof_inclusion(&out->proof, seq, out->record, strlen(out->record), head),
-        "the log does not continue this checkpoint; acmeward-admin audit verify says more");
+    aw_result r = audit_prove_record(&log->source, seq, head, &out->proof, &out->record);
+    return r.code != AW_CODE_MISMATCH ? r
+                                      : aw_hint(r, "the log does not continue this checkpoint; "
+                                                   "acmeward-admin audit verify says more");
 }
 
 static aw_result
-prove_from(const char *folder, const char *file, const struct admin_audit_note *note,
+prove_from(const struct admin_audit_log *log, const char *file, const struct admin_audit_note *note,
     struct audit_evidence *out)
 {
     AW_CLEANUP(admin_audit_note_free) struct admin_audit_note from = {.text = NULL};
@@ -73,9 +73,12 @@ prove_from(const char *folder, const char *file, const struct admin_audit_note *
 
     AW_TRY(admin_audit_note_read(file, &none, &from));
     const struct audit_head *old = &from.checkpoint.head, *head = &note->checkpoint.head;
-    AW_TRY(audit_prove_consistency(folder, old->size, head->size, &out->proof));
-    AW_TRY(aw_hint(audit_proof_consistency(&out->proof, old, head),
-        "the log does not continue these checkpoints; acmeward-admin audit verify says more"));
+    aw_result r = audit_prove_heads(&log->source, old, head, &out->proof);
+    if (r.code == AW_CODE_MISMATCH)
+        return aw_hint(r,
+            "the log does not continue these checkpoints; acmeward-admin audit verify "
+            "says more");
+    AW_TRY(r);
     out->from = AW_MOVE(from.text);
     return AW_OK;
 }
@@ -83,12 +86,12 @@ prove_from(const char *folder, const char *file, const struct admin_audit_note *
 aw_result
 admin_audit_prove(const struct admin_options *options, int argc, char **argv)
 {
-    AW_CLEANUP(aw_free) char *folder = NULL;
+    AW_CLEANUP(admin_audit_log_free) struct admin_audit_log log = {.given = NULL};
     AW_CLEANUP(aw_free) char *text = NULL;
     AW_CLEANUP(admin_audit_note_free) struct admin_audit_note note = {.text = NULL};
     AW_CLEANUP(audit_evidence_free) struct audit_evidence evidence = {.seq = 0};
-    const char *given = NULL, *file = NULL, *from = NULL, *word = NULL;
-    const struct admin_option table[] = {{.name = "folder", .value = &given},
+    const char *file = NULL, *from = NULL, *word = NULL;
+    const struct admin_option table[] = {ADMIN_AUDIT_LOG_OPTIONS(log),
         {.name = "checkpoint", .value = &file}, {.name = "from", .value = &from}};
     size_t count = 0;
     int64_t seq = 0;
@@ -99,10 +102,10 @@ admin_audit_prove(const struct admin_options *options, int argc, char **argv)
         return aw_fail(AW_CODE_USAGE, "expected the number of a record, or --from CHECKPOINT");
     if (word != NULL)
         AW_TRY(parse_seq(word, &seq));
-    AW_TRY(admin_audit_folder(options, given, &folder));
-    AW_TRY(choose_note(folder, file, &note));
-    AW_TRY(word != NULL ? prove_record(folder, seq, &note, &evidence)
-                        : prove_from(folder, from, &note, &evidence));
+    AW_TRY(admin_audit_log_find(options, &log));
+    AW_TRY(choose_note(log.folder, file, &note));
+    AW_TRY(word != NULL ? prove_record(&log, seq, &note, &evidence)
+                        : prove_from(&log, from, &note, &evidence));
     evidence.checkpoint = AW_MOVE(note.text);
     AW_TRY(audit_evidence_write(&evidence, &text));
     puts(text);

@@ -83,7 +83,7 @@ next_record(struct audit_chain *chain, bool *more)
     AW_TRY(audit_hasher_line(chain->hasher, line, length, chain->record.digest));
     AW_TRY(check_link(chain));
     AW_TRY(audit_tree_leaf(chain->hasher, line, length, &chain->leaf));
-    AW_TRY(audit_tree_add(&chain->tree, chain->hasher, &chain->leaf));
+    AW_TRY(audit_tree_note(&chain->tree, chain->hasher, &chain->leaf, &chain->completed));
     chain->line = line;
     chain->line_length = length;
     chain->seq = chain->record.seq;

@@ -25,8 +25,9 @@ struct audit_chain {
     char head[AUDIT_HEX_SIZE];  /**< its digest; zeros before the first */
     const char *line;           /**< its line without the newline; valid until the next one */
     size_t line_length;
-    struct audit_hash leaf; /**< its hash as a leaf */
-    struct audit_tree tree; /**< over all records so far */
+    struct audit_hash leaf;           /**< its hash as a leaf */
+    struct audit_tree tree;           /**< over all records so far */
+    struct audit_completed completed; /**< by it */
 };
 
 /** Begins before the first record of an open file. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/index.h"
 #include "audit/record.h"
 #include "audit/rotation.h"
 #include "common/io.h"
@@ -113,6 +114,24 @@ finish_batch(audit_log *log, aw_result r, size_t size, int64_t last)
     pthread_cond_broadcast(&log->done[log->turn % 2]);
 }
 
+/* Of records that are durable. Where there are none to write, no copy is made. */
+static void
+write_index(audit_log *log)
+{
+    struct audit_noted noted;
+
+    for (;;) {
+        {
+            AUDIT_LOG_HOLD(log);
+            if (log->noted_count == 0 || log->noted[0].size > log->durable)
+                return;
+            noted = log->noted[0];
+            memmove(log->noted, log->noted + 1, --log->noted_count * sizeof(log->noted[0]));
+        }
+        audit_index_put(log->index, noted.size, &noted.completed);
+    }
+}
+
 static void
 write_batch(audit_log *log, struct audit_batch *batch)
 {
@@ -120,6 +139,7 @@ write_batch(audit_log *log, struct audit_batch *batch)
 
     take_batch(log, batch, &last);
     finish_batch(log, audit_file_append(&log->file, batch->bytes, batch->size), batch->size, last);
+    write_index(log);
 }
 
 /* Rotation, by the writer between two batches: nothing is in flight, what is queued is for the next
@@ -243,12 +263,20 @@ admit(audit_log *log)
 }
 
 static aw_result
-grow_tree(audit_log *log, const char *line, size_t length)
+grow_tree(audit_log *log, const char *line, size_t length, struct audit_completed *completed)
 {
     struct audit_hash leaf;
 
     AW_TRY(audit_tree_leaf(log->hasher, line, length, &leaf));
-    return audit_tree_add(&log->tree, log->hasher, &leaf);
+    return audit_tree_note(&log->tree, log->hasher, &leaf, completed);
+}
+
+/* What finds no room is missing in the index. */
+static void
+note_completed(audit_log *log, const struct audit_completed *completed)
+{
+    if (completed->count > 0 && log->noted_count < AUDIT_NOTED_MAX)
+        log->noted[log->noted_count++] = (struct audit_noted){log->tree.size, *completed};
 }
 
 aw_result
@@ -256,6 +284,7 @@ audit_log_record(audit_log *log, const struct audit_entry *entry, struct audit_r
 {
     AW_CLEANUP(aw_free) char *line = NULL;
     char digest[AUDIT_HEX_SIZE];
+    struct audit_completed completed;
     size_t length;
 
     AUDIT_LOG_HOLD(log);
@@ -266,13 +295,14 @@ audit_log_record(audit_log *log, const struct audit_entry *entry, struct audit_r
     memcpy(record.previous, log->head, sizeof(record.previous));
     AW_TRY(audit_record_write(&record, &line, &length));
     AW_TRY(audit_hasher_line(log->hasher, line, length, digest));
-    AW_TRY(grow_tree(log, line, length));
+    AW_TRY(grow_tree(log, line, length, &completed));
     aw_result r = batch_add(&log->queue, line, length);
     if (!aw_ok(r)) {
         log->tree.size--; /* takes the leaf back: no other peak was touched */
         return r;
     }
     /* Nothing fails from here on. */
+    note_completed(log, &completed);
     log->appended = record.seq;
     log->time = record.entry.time;
     memcpy(log->head, digest, sizeof(log->head));

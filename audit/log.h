@@ -20,6 +20,15 @@ struct audit_batch {
     size_t size, capacity;
 };
 
+/** Subtrees that a record completed, on their way into the index. */
+struct audit_noted {
+    int64_t size; /**< of the tree with that record */
+    struct audit_completed completed;
+};
+
+/** One in 256 of the records that may wait, and as many of a batch that was just written. */
+enum { AUDIT_NOTED_MAX = 2 * (AUDIT_QUEUE_MAX >> AUDIT_TREE_NOTED) + 2 };
+
 /** An open log. */
 struct audit_log {
     char *folder;
@@ -42,12 +51,15 @@ struct audit_log {
     int64_t size;                  /* octets of the file that are durable */
     size_t in_flight;              /* octets that the writer may or may not have written yet */
     struct audit_file_space space; /* as of the last batch */
-    struct audit_mark end;         /* of the last batch taken; its segment is the present one */
-    int64_t rotate_at;             /* size of the file from which on it is to be closed */
-    pthread_cond_t rotated;        /* for those who asked for it */
-    uint64_t asked, answered;      /* rotations; one answer serves all who asked before it began */
-    struct aw_error rotation;      /* how the last one went */
-    struct audit_segment closed;   /* what it closed */
+    int index;                     /* the writer's, and of the walk before it; -1 */
+    struct audit_noted noted[AUDIT_NOTED_MAX]; /* completed by what is queued; for the index */
+    size_t noted_count;
+    struct audit_mark end;       /* of the last batch taken; its segment is the present one */
+    int64_t rotate_at;           /* size of the file from which on it is to be closed */
+    pthread_cond_t rotated;      /* for those who asked for it */
+    uint64_t asked, answered;    /* rotations; one answer serves all who asked before it began */
+    struct aw_error rotation;    /* how the last one went */
+    struct audit_segment closed; /* what it closed */
     bool closing;
     bool broken;
     struct aw_error cause; /* first failure of a broken log */

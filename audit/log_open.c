@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "audit/heads.h"
+#include "audit/index.h"
 #include "audit/log.h"
 #include "audit/rotation.h"
 #include "audit/stored.h"
@@ -21,6 +22,7 @@ release(audit_log **log)
     audit_hasher_free(&(*log)->hasher);
     free((*log)->queue.bytes);
     free((*log)->folder);
+    aw_close(&(*log)->index);
     pthread_cond_destroy(&(*log)->rotated);
     pthread_cond_destroy(&(*log)->done[0]);
     pthread_cond_destroy(&(*log)->done[1]);
@@ -34,6 +36,7 @@ static aw_result
 prepare(const struct audit_log_how *how, audit_log *log)
 {
     log->file.fd = -1;
+    log->index = -1;
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->work, NULL);
     pthread_cond_init(&log->done[0], NULL);
@@ -119,6 +122,8 @@ walk_to_end(
     while (more) {
         AW_TRY(audit_heads_check(heads, &walk.chain));
         AW_TRY(audit_walk_next(&walk, &more));
+        if (more)
+            audit_index_put(log->index, walk.chain.tree.size, &walk.chain.completed);
     }
     AW_TRY(audit_heads_end(heads, &walk.chain));
     take_end(log, &walk);
@@ -172,6 +177,7 @@ audit_log_open_with(
     AW_TRY(check_begun(how->folder));
     AW_TRY(audit_file_open(how->folder, &log->file));
     AW_TRY(audit_rotation_mend(how->folder, &log->file));
+    audit_index_open(how->folder, true, &log->index);
     AW_TRY(read_heads(how->folder, &heads));
     r = find_end(log, &heads, opening);
     if (r.code == AW_CODE_NOT_FOUND)

@@ -3,8 +3,8 @@
  * @brief Proofs of the Merkle tree (RFC 9162 2.1.3, 2.1.4): that a record is in a tree, that a tree
  * continues an older one. To verify one needs neither the log nor the token.
  *
- * A proof is made by one walk over the file (linear in its size, memory O(log n)), and has at most
- * one hash for each level of the tree.
+ * A proof has at most one hash for each level of the tree. It is made from the index (index.h), or
+ * by one walk over the log (linear in its size, memory O(log n)).
  */
 #ifndef AW_AUDIT_PROOF_H
 #define AW_AUDIT_PROOF_H
@@ -46,6 +46,18 @@ AW_MUST_USE aw_result audit_prove_inclusion(
 /** Proves from the file that its first `size` records begin with its first `old`. */
 AW_MUST_USE aw_result audit_prove_consistency(
     const char *folder, int64_t old, int64_t size, struct audit_proof *proof);
+
+/**
+ * Proves that record `seq` is in the tree of `head`, from the index beside the log in O(log n)
+ * reads; without one that is right, by the walk. What is handed out verifies.
+ * @return as audit_prove_inclusion; AW_CODE_MISMATCH when the log is not the head's
+ */
+AW_MUST_USE aw_result audit_prove_record(const struct audit_source *source, int64_t seq,
+    const struct audit_head *head, struct audit_proof *proof, char **line);
+
+/** The same for a head that continues an older one. */
+AW_MUST_USE aw_result audit_prove_heads(const struct audit_source *source,
+    const struct audit_head *old, const struct audit_head *head, struct audit_proof *proof);
 
 /* What a proof is made of, for prove.c and for tests. */
 

@@ -1,9 +1,12 @@
-/* Proofs from the file: one walk, which feeds each leaf to the range that it is in. */
+/* Proofs from the log: from the index, or by one walk, which feeds each leaf to the range that it
+ * is in. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "audit/proof.h"
+#include "audit/quick.h"
 #include "audit/walk.h"
+#include "common/io.h"
 
 /* The ranges are disjoint, so a leaf belongs to one of them at most. */
 struct prover {
@@ -55,12 +58,11 @@ feed(struct prover *prover, struct audit_walk *walk)
 }
 
 static aw_result
-prove(const char *folder, struct prover *prover, struct audit_proof *proof)
+walk_roots(const struct audit_source *source, struct prover *prover, struct audit_proof *proof)
 {
-    const struct audit_source source = {.folder = folder};
     AW_CLEANUP(audit_walk_end) struct audit_walk walk = {.source = NULL};
 
-    AW_TRY(audit_walk_begin(&walk, &source, NULL));
+    AW_TRY(audit_walk_begin(&walk, source, NULL));
     AW_TRY(feed(prover, &walk));
     proof->count = prover->count;
     for (size_t i = 0; i < prover->count; i++)
@@ -68,33 +70,106 @@ prove(const char *folder, struct prover *prover, struct audit_proof *proof)
     return AW_OK;
 }
 
+static aw_result
+quick_roots(const struct audit_source *source, struct prover *prover, struct audit_proof *proof)
+{
+    const struct audit_quick asked = {.ranges = prover->ranges,
+        .count = prover->count,
+        .size = prover->size,
+        .wanted = prover->wanted};
+
+    proof->count = prover->count;
+    return audit_quick_roots(source, &asked, proof->hashes, &prover->line);
+}
+
+/* Inclusion. */
+
+static aw_result
+inclusion_of(int64_t seq, int64_t size, struct prover *prover)
+{
+    *prover = (struct prover){.size = size, .wanted = seq};
+    if (seq < 1 || seq > size)
+        return aw_fail(AW_CODE_NOT_FOUND, "record %lld is not among the records 1 to %lld",
+            (long long)seq, (long long)size);
+    prover->count = audit_ranges_inclusion(seq - 1, size, prover->ranges);
+    return AW_OK;
+}
+
+static void
+prover_end(struct prover *prover)
+{
+    aw_free(&prover->line);
+}
+
 aw_result
 audit_prove_inclusion(
     const char *folder, int64_t seq, int64_t size, struct audit_proof *proof, char **line)
 {
-    struct prover prover = {.size = size, .wanted = seq};
+    AW_CLEANUP(prover_end) struct prover prover = {.line = NULL};
 
     *line = NULL;
-    if (seq < 1 || seq > size)
-        return aw_fail(AW_CODE_NOT_FOUND, "record %lld is not among the records 1 to %lld",
-            (long long)seq, (long long)size);
-    prover.count = audit_ranges_inclusion(seq - 1, size, prover.ranges);
-    aw_result r = prove(folder, &prover, proof);
+    AW_TRY(inclusion_of(seq, size, &prover));
+    AW_TRY(walk_roots(&(struct audit_source){.folder = folder}, &prover, proof));
+    *line = AW_MOVE(prover.line);
+    return AW_OK;
+}
+
+aw_result
+audit_prove_record(const struct audit_source *source, int64_t seq, const struct audit_head *head,
+    struct audit_proof *proof, char **line)
+{
+    AW_CLEANUP(prover_end) struct prover prover = {.line = NULL};
+
+    *line = NULL;
+    AW_TRY(inclusion_of(seq, head->size, &prover));
+    aw_result r = quick_roots(source, &prover, proof);
     if (aw_ok(r))
-        *line = prover.line;
-    else
-        free(prover.line);
-    return r;
+        r = audit_proof_inclusion(proof, seq, prover.line, strlen(prover.line), head);
+    if (r.code == AW_CODE_MEMORY)
+        return r;
+    if (!aw_ok(r)) { /* the index is missing or wrong, or the log is: the walk tells */
+        aw_free(&prover.line);
+        AW_TRY(walk_roots(source, &prover, proof));
+        AW_TRY(audit_proof_inclusion(proof, seq, prover.line, strlen(prover.line), head));
+    }
+    *line = AW_MOVE(prover.line);
+    return AW_OK;
+}
+
+/* Consistency. */
+
+static aw_result
+consistency_of(int64_t old, int64_t size, struct prover *prover)
+{
+    *prover = (struct prover){.size = size};
+    if (old < 0 || old > size)
+        return aw_fail(AW_CODE_MISMATCH, "%lld records do not begin with %lld", (long long)size,
+            (long long)old);
+    prover->count = audit_ranges_consistency(old, size, prover->ranges);
+    return AW_OK;
 }
 
 aw_result
 audit_prove_consistency(const char *folder, int64_t old, int64_t size, struct audit_proof *proof)
 {
-    struct prover prover = {.size = size};
+    struct prover prover;
 
-    if (old < 0 || old > size)
-        return aw_fail(AW_CODE_MISMATCH, "%lld records do not begin with %lld", (long long)size,
-            (long long)old);
-    prover.count = audit_ranges_consistency(old, size, prover.ranges);
-    return prove(folder, &prover, proof);
+    AW_TRY(consistency_of(old, size, &prover));
+    return walk_roots(&(struct audit_source){.folder = folder}, &prover, proof);
+}
+
+aw_result
+audit_prove_heads(const struct audit_source *source, const struct audit_head *old,
+    const struct audit_head *head, struct audit_proof *proof)
+{
+    AW_CLEANUP(prover_end) struct prover prover = {.line = NULL};
+
+    AW_TRY(consistency_of(old->size, head->size, &prover));
+    aw_result r = quick_roots(source, &prover, proof);
+    if (aw_ok(r))
+        r = audit_proof_consistency(proof, old, head);
+    if (aw_ok(r) || r.code == AW_CODE_MEMORY)
+        return r;
+    AW_TRY(walk_roots(source, &prover, proof));
+    return audit_proof_consistency(proof, old, head);
 }

@@ -30,16 +30,29 @@ audit_tree_node(audit_hasher *hasher, const struct audit_hash *left, const struc
 
 /* Like adding one to a binary number: subtrees of equal size become one of twice the size. */
 aw_result
-audit_tree_add(struct audit_tree *tree, audit_hasher *hasher, const struct audit_hash *leaf)
+audit_tree_note(struct audit_tree *tree, audit_hasher *hasher, const struct audit_hash *leaf,
+    struct audit_completed *completed)
 {
     struct audit_hash carry = *leaf;
     unsigned level = 0;
 
-    for (; (tree->size >> level & 1) != 0; level++)
+    completed->count = 0;
+    while ((tree->size >> level & 1) != 0) {
         AW_TRY(audit_tree_node(hasher, &tree->peaks[level], &carry, &carry));
+        if (++level >= AUDIT_TREE_NOTED)
+            completed->roots[completed->count++] = carry;
+    }
     tree->peaks[level] = carry;
     tree->size++;
     return AW_OK;
+}
+
+aw_result
+audit_tree_add(struct audit_tree *tree, audit_hasher *hasher, const struct audit_hash *leaf)
+{
+    struct audit_completed unused;
+
+    return audit_tree_note(tree, hasher, leaf, &unused);
 }
 
 aw_result

@@ -33,6 +33,17 @@ AW_MUST_USE aw_result audit_tree_leaf(
 AW_MUST_USE aw_result audit_tree_node(audit_hasher *hasher, const struct audit_hash *left,
     const struct audit_hash *right, struct audit_hash *out);
 
+/** Roots of subtrees from level AUDIT_TREE_NOTED up that one leaf completed, from the lowest up. */
+enum { AUDIT_TREE_NOTED = 8 };
+struct audit_completed {
+    unsigned count;
+    struct audit_hash roots[AUDIT_TREE_LEVELS - AUDIT_TREE_NOTED];
+};
+
+/** Like audit_tree_add, and says which larger subtrees the leaf completed. */
+AW_MUST_USE aw_result audit_tree_note(struct audit_tree *tree, audit_hasher *hasher,
+    const struct audit_hash *leaf, struct audit_completed *completed);
+
 /** Adds a leaf's hash. After a failure the tree is as it was. */
 AW_MUST_USE aw_result audit_tree_add(
     struct audit_tree *tree, audit_hasher *hasher, const struct audit_hash *leaf);
