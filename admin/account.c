@@ -33,6 +33,11 @@ admin_account_print(const cJSON *account)
     printf("  key          %s  thumbprint %s\n", admin_text(account, "key_type"),
         admin_text(account, "thumbprint"));
     printf("  account URL  %s\n", admin_text(account, "url"));
+    if (cJSON_IsString(aw_json_member(account, "contact")))
+        printf("  contact      %s\n", admin_text(account, "contact"));
+    if (cJSON_IsNumber(aw_json_member(account, "former_at")))
+        printf("  in place of  %s (key %s), given up %s\n", admin_text(account, "former_url"),
+            admin_text(account, "former_thumbprint"), admin_time(account, "former_at"));
     print_key_change(account);
     if (cJSON_IsNumber(aw_json_member(account, "attempted_at")))
         printf("  newAccount   left at %s, EAB kid %s\n", admin_time(account, "attempted_at"),
@@ -91,21 +96,6 @@ admin_account_find(
     }
     return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "there is no account \"%s\"", name),
         "account list shows them; accounts are configured in signer.yaml");
-}
-
-aw_result
-admin_account_show(const struct admin_options *options, int argc, char **argv)
-{
-    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
-    const cJSON *account = NULL;
-    const char *name = NULL;
-
-    AW_TRY(admin_parse(argc, argv, NULL, 0, &name, 1));
-    AW_TRY(admin_account_find(options, name, &reply, &account));
-    if (options->json)
-        return admin_print_json(account);
-    admin_account_print(account);
-    return AW_OK;
 }
 
 aw_result

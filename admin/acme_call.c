@@ -115,3 +115,19 @@ admin_ca_close(struct admin_ca *ca)
     http_close(&ca->h);
     aw_config_free(&ca->config);
 }
+
+aw_result
+admin_sign_update(void *context, const char *nonce, char **url, char **jws)
+{
+    const struct admin_new_account *asked = context;
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    struct aw_json_writer w = {0};
+
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "account", asked->account);
+    aw_json_pair(&w, "nonce", nonce);
+    write_contacts(&w, asked);
+    aw_json_end_object(&w);
+    AW_TRY(admin_call(asked->options, "UpdateAccount", &w, &reply));
+    return admin_take_jws(reply, url, jws);
+}

@@ -54,6 +54,9 @@ struct admin_new_account {
 /** Takes url and jws of a reply, as an acme_signer gives them. */
 AW_MUST_USE aw_result admin_take_jws(const cJSON *reply, char **url, char **jws);
 
+/** The acme_signer of an update of contacts; of a struct admin_new_account, those are used. */
+AW_MUST_USE aw_result admin_sign_update(void *context, const char *nonce, char **url, char **jws);
+
 /** The acme_signer of newAccount; `context` is a struct admin_new_account. */
 AW_MUST_USE aw_result admin_sign_new_account(
     void *context, const char *nonce, char **url, char **jws);

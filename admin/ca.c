@@ -41,6 +41,7 @@ write_pin(struct aw_json_writer *w, const struct acme_directory *directory)
     aw_json_pair(w, "keyChange", directory->key_change);
     aw_json_pair(w, "renewalInfo", directory->renewal_info);
     aw_json_pair(w, "termsOfService", directory->terms_of_service);
+    aw_json_pair(w, "caaIdentities", directory->caa_identities);
     aw_json_pair_bool(w, "externalAccountRequired", directory->external_account_required);
     aw_json_end_object(w);
 }

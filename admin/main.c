@@ -31,7 +31,15 @@ const struct admin_command admin_commands[] = {
     {"account", "rotate", admin_account_rotate, "NAME [--cancel] [--ca-file FILE]",
         "change the account over to a fresh key of the token, and destroy the old one once the CA "
         "refuses it; again after any failure"},
-    {"account", "show", admin_account_show, "NAME", "one account"},
+    {"account", "update", admin_account_update,
+        "NAME --contact EMAIL... | --no-contact [--ca-file FILE]", "change the account's contacts"},
+    {"account", "deactivate", admin_account_deactivate, "NAME --yes [--ca-file FILE]",
+        "end the account at its CA, for good"},
+    {"account", "recover", admin_account_recover, "NAME --yes",
+        "after the loss of the token: a new key in the account's place, and what is to be done "
+        "then"},
+    {"account", "show", admin_account_show, "NAME",
+        "one account, and the CAA records that bind its domains to it"},
     {"account", "list", admin_account_list, "", "all accounts"},
     {"token", "doctor", admin_token_doctor, "", "what the token holds, and whether it keeps it"},
     {"policy", "check", admin_policy_check, "[--policies DIR] [--json]",

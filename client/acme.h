@@ -41,6 +41,8 @@ struct acme_directory {
     char *renewal_info;     /**< RFC 9773; NULL: none */
     char *terms_of_service; /**< NULL: none */
     char *website;
+    char *
+        caa_identities; /**< names of the CA in CAA records, with spaces between; NULL: none told */
     bool external_account_required;
 };
 

@@ -5,6 +5,29 @@
 #include "common/io.h"
 #include "common/json.h"
 
+/* RFC 8555 7.1.1: host names that the CA takes for itself in CAA records (RFC 8659 4.2). Only what
+ * is such a name is kept: it is shown as part of a DNS record. */
+static aw_result
+read_caa(const cJSON *meta, char **out)
+{
+    const cJSON *list = aw_json_member(meta, "caaIdentities"), *item = NULL;
+    AW_CLEANUP(aw_free) char *text = NULL;
+
+    cJSON_ArrayForEach(item, list)
+    {
+        AW_CLEANUP(aw_free) char *before = AW_MOVE(text);
+        const char *name = cJSON_GetStringValue(item);
+        struct aw_name parsed;
+
+        if (name == NULL || !aw_ok(aw_name_parse(name, strlen(name), &parsed)))
+            return aw_fail(AW_CODE_SYNTAX, "caaIdentities: expected host names (RFC 8555 7.1.1)");
+        AW_TRY(aw_format(
+            &text, "%s%s%s", before == NULL ? "" : before, before == NULL ? "" : " ", parsed.text));
+    }
+    *out = AW_MOVE(text);
+    return AW_OK;
+}
+
 static aw_result
 read_meta(const cJSON *object, struct acme_directory *out)
 {
@@ -22,6 +45,7 @@ read_meta(const cJSON *object, struct acme_directory *out)
         AW_TRY(acme_text(terms, HTTP_URL_MAX, &out->terms_of_service));
     if (website != NULL)
         AW_TRY(acme_text(website, HTTP_URL_MAX, &out->website));
+    AW_TRY(read_caa(meta, &out->caa_identities));
     return aw_json_optional_bool(meta, "externalAccountRequired", &out->external_account_required);
 }
 
@@ -80,5 +104,6 @@ acme_directory_free(struct acme_directory *directory)
     free(directory->renewal_info);
     free(directory->terms_of_service);
     free(directory->website);
+    free(directory->caa_identities);
     memset(directory, 0, sizeof(*directory));
 }

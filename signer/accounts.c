@@ -50,6 +50,9 @@ account_draft_free(struct account *draft)
     free(draft->url);
     free(draft->orders);
     free(draft->attempted_kid);
+    free(draft->contact);
+    free(draft->former_url);
+    free(draft->former_thumbprint);
     free(draft->next.thumbprint);
     free(draft->old.thumbprint);
     memset(draft, 0, sizeof(*draft));
@@ -369,6 +372,10 @@ account_draft(accounts *table, const struct account *account, struct account *dr
     draft->key = NULL;
     draft->thumbprint = draft->url = draft->orders = draft->attempted_kid = NULL;
     draft->next.thumbprint = draft->old.thumbprint = NULL;
+    draft->contact = draft->former_url = draft->former_thumbprint = NULL;
+    AW_TRY(copy_text(&draft->contact, account->contact));
+    AW_TRY(copy_text(&draft->former_url, account->former_url));
+    AW_TRY(copy_text(&draft->former_thumbprint, account->former_thumbprint));
     AW_TRY(copy_text(&draft->next.thumbprint, account->next.thumbprint));
     AW_TRY(copy_text(&draft->old.thumbprint, account->old.thumbprint));
     AW_TRY(copy_text(&draft->thumbprint, account->thumbprint));
@@ -407,7 +414,8 @@ accounts_commit(accounts *table, struct account *account, struct account *draft)
     AW_TRY(account_file_write(table->state, draft));
     pthread_rwlock_wrlock(&table->lock);
     struct account old = *account;
-    if (draft->key == NULL) /* a request may have looked it up meanwhile */
+    /* A request may have looked it up meanwhile; a draft without a key has given it up. */
+    if (draft->key == NULL && draft->thumbprint != NULL)
         draft->key = AW_MOVE(old.key);
     *account = *draft;
     *draft = old;

@@ -26,6 +26,7 @@
 /** Limits. */
 enum {
     ACCOUNTS_KID_MAX = 1024,        /**< characters of an EAB key identifier */
+    ACCOUNTS_CONTACT_MAX = 4096,    /**< characters of all contacts */
     ACCOUNTS_EABS_MAX = 64,         /**< EAB keys of one CA */
     ACCOUNTS_KEYS_MAX = 1000000000, /**< numbers of an account's keys */
 };
@@ -39,6 +40,7 @@ struct ca_pin {
     char *key_change;
     char *renewal_info;     /**< NULL: the CA has none (RFC 9773) */
     char *terms_of_service; /**< NULL: none */
+    char *caa_identities;   /**< the CA's names in CAA records, with spaces between; NULL: none */
     bool external_account_required;
 };
 
@@ -65,6 +67,7 @@ enum account_state {
     ACCOUNT_UNREGISTERED, /**< the key is in the token */
     ACCOUNT_ATTEMPTED,    /**< a newAccount was signed; its answer is not known */
     ACCOUNT_REGISTERED,   /**< the CA's account URL is known */
+    ACCOUNT_DEACTIVATED,  /**< the CA takes nothing from it any more (RFC 8555 7.3.6) */
 };
 
 /** "no-key" and so on. */
@@ -93,6 +96,10 @@ struct account {
     char *attempted_kid;    /**< EAB key of the attempt; NULL: none */
     int64_t attempted_at;
     int64_t registered_at;
+    char *contact;    /**< mailto URLs as last sent to the CA, with spaces between; NULL: none */
+    char *former_url; /**< account in whose place this one is (account recover); NULL: none */
+    char *former_thumbprint;
+    int64_t former_at;           /**< when it was given up */
     int64_t key_number;          /**< of the present key, in its label; 0: the first */
     struct account_key next;     /**< made for a key change that the CA has not confirmed */
     int64_t change_attempted_at; /**< a keyChange onto `next` was signed; 0: none was */

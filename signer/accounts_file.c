@@ -10,7 +10,8 @@
 /* State files are ours, but read as strictly as anything else: a damaged one stops the start. */
 enum { STATE_FILE_MAX = 128 * 1024, STATE_MODE = 0640 };
 
-static const char *const state_names[] = {"no-key", "unregistered", "attempted", "registered"};
+static const char *const state_names[] = {
+    "no-key", "unregistered", "attempted", "registered", "deactivated"};
 
 const char *
 account_state_name(enum account_state state)
@@ -18,8 +19,8 @@ account_state_name(enum account_state state)
     return state_names[state];
 }
 
-/* The URLs of a pin, by their names in a directory (RFC 8555 7.1.1). */
-enum { PIN_URLS = 7 };
+/* The texts of a pin, by their names in a directory (RFC 8555 7.1.1). */
+enum { PIN_URLS = 8 };
 
 struct pin_url {
     const char *name;
@@ -37,6 +38,7 @@ urls_of(struct ca_pin *pin, struct pin_url out[PIN_URLS])
         {"keyChange", &pin->key_change},
         {"renewalInfo", &pin->renewal_info},
         {"termsOfService", &pin->terms_of_service},
+        {"caaIdentities", &pin->caa_identities},
     };
 
     memcpy(out, urls, sizeof(urls));
@@ -283,6 +285,10 @@ read_account(const cJSON *json, struct account *account)
     AW_TRY(copy_string(json, "url", SIGN_URL_MAX, &account->url));
     AW_TRY(copy_string(json, "orders", SIGN_URL_MAX, &account->orders));
     AW_TRY(copy_string(json, "attempted_kid", ACCOUNTS_KID_MAX, &account->attempted_kid));
+    AW_TRY(copy_string(json, "contact", ACCOUNTS_CONTACT_MAX, &account->contact));
+    AW_TRY(copy_string(json, "former_url", SIGN_URL_MAX, &account->former_url));
+    AW_TRY(copy_string(json, "former_thumbprint", 64, &account->former_thumbprint));
+    AW_TRY(aw_json_optional_integer(json, "former_at", 0, INT64_MAX >> 11, &account->former_at));
     AW_TRY(
         aw_json_optional_integer(json, "attempted_at", 0, INT64_MAX >> 11, &account->attempted_at));
     AW_TRY(aw_json_optional_integer(
@@ -290,7 +296,7 @@ read_account(const cJSON *json, struct account *account)
     if (account->state != ACCOUNT_NO_KEY &&
         (account->thumbprint == NULL || !account->has_key_digest))
         return aw_fail(AW_CODE_CORRUPT, "an account with a key, but not what its public key is");
-    if (account->state == ACCOUNT_REGISTERED && account->url == NULL)
+    if (account->state >= ACCOUNT_REGISTERED && account->url == NULL)
         return aw_fail(AW_CODE_CORRUPT, "a registered account without its URL");
     return AW_OK;
 }
@@ -354,6 +360,10 @@ account_file_write(const char *state, const struct account *account)
     aw_json_pair_integer(&w, "change_attempted_at", account->change_attempted_at);
     aw_json_pair(&w, "url", account->url);
     aw_json_pair(&w, "orders", account->orders);
+    aw_json_pair(&w, "contact", account->contact);
+    aw_json_pair(&w, "former_url", account->former_url);
+    aw_json_pair(&w, "former_thumbprint", account->former_thumbprint);
+    aw_json_pair_integer(&w, "former_at", account->former_at);
     aw_json_pair(&w, "attempted_kid", account->attempted_kid);
     aw_json_pair_integer(&w, "attempted_at", account->attempted_at);
     aw_json_pair_integer(&w, "registered_at", account->registered_at);

@@ -14,7 +14,7 @@
 #include "signer/request.h"
 #include "signer/url.h"
 
-enum { CONTACTS_MAX = 8, CONTACT_SIZE = 256 };
+enum { CONTACT_SIZE = 256 };
 
 static bool
 write_application(const struct policy_application *application, void *context)
@@ -76,6 +76,11 @@ admin_write_account(struct admin_call *call, const struct account *account)
         aw_json_pair_integer(w, "attempted_at", account->attempted_at);
     if (account->registered_at != 0)
         aw_json_pair_integer(w, "registered_at", account->registered_at);
+    aw_json_pair(w, "contact", account->contact);
+    aw_json_pair(w, "former_url", account->former_url);
+    aw_json_pair(w, "former_thumbprint", account->former_thumbprint);
+    if (account->former_at != 0)
+        aw_json_pair_integer(w, "former_at", account->former_at);
     write_applications(call, account);
     aw_json_end_object(w);
 }
@@ -215,25 +220,14 @@ admin_create_account(struct admin_call *call)
     return admin_with_account(call, create);
 }
 
-/* The parameters of NewAccount. */
-struct new_account {
-    const char *nonce;
-    const char *kid;
-    const char *contact[CONTACTS_MAX];
-    size_t contact_count;
-    bool terms_agreed;
-    bool only_existing;
-    bool unprocessed;
-};
-
 /* RFC 8555 7.3: mailto URLs, without hfields and with one address each. */
-static aw_result
-read_contacts(struct admin_call *call, struct new_account *asked)
+aw_result
+admin_read_contacts(struct admin_call *call, struct admin_contacts *out)
 {
     const cJSON *list = NULL, *item = NULL;
 
     call->field = "contact";
-    AW_TRY(aw_json_array(call->parameters, "contact", 0, CONTACTS_MAX, &list));
+    AW_TRY(aw_json_array(call->parameters, "contact", 0, ADMIN_CONTACTS_MAX, &list));
     cJSON_ArrayForEach(item, list)
     {
         const char *text = cJSON_GetStringValue(item);
@@ -242,10 +236,33 @@ read_contacts(struct admin_call *call, struct new_account *asked)
             strpbrk(text, "?, \"\\") != NULL || strchr(text, '@') == NULL)
             return aw_fail(AW_CODE_SYNTAX,
                 "contact: expected mailto: URLs of one address each (RFC 8555 7.3)");
-        asked->contact[asked->contact_count++] = text;
+        out->items[out->count++] = text;
     }
+    call->field = NULL;
     return AW_OK;
 }
+
+aw_result
+admin_note_contacts(struct account *draft, const struct admin_contacts *contacts)
+{
+    char text[ADMIN_CONTACTS_MAX * CONTACT_SIZE] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < contacts->count; i++)
+        used += (size_t)snprintf(
+            text + used, sizeof(text) - used, "%s%s", i == 0 ? "" : " ", contacts->items[i]);
+    return admin_set_text(&draft->contact, used == 0 ? NULL : text);
+}
+
+/* The parameters of NewAccount. */
+struct new_account {
+    const char *nonce;
+    const char *kid;
+    struct admin_contacts contact;
+    bool terms_agreed;
+    bool only_existing;
+    bool unprocessed;
+};
 
 static aw_result
 read_new_account(struct admin_call *call, struct new_account *asked)
@@ -255,7 +272,7 @@ read_new_account(struct admin_call *call, struct new_account *asked)
 
     AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
     AW_TRY(admin_read_nonce(call, &asked->nonce));
-    AW_TRY(read_contacts(call, asked));
+    AW_TRY(admin_read_contacts(call, &asked->contact));
     call->field = "terms_agreed";
     AW_TRY(aw_json_optional_bool(call->parameters, "terms_agreed", &asked->terms_agreed));
     call->field = "kid";
@@ -310,6 +327,11 @@ check_ready(const struct account *account, const struct new_account *asked)
     if (account->state == ACCOUNT_NO_KEY)
         return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "account %s has no key yet", account->name),
             "acmeward-admin account create %s", account->name);
+    if (account->state == ACCOUNT_DEACTIVATED)
+        return aw_hint(
+            aw_fail(AW_CODE_EXISTS, "account %s is deactivated: its key can't have another one",
+                account->name),
+            "acmeward-admin account recover %s makes a new key, for a new account", account->name);
     if (account->state == ACCOUNT_REGISTERED && !asked->only_existing)
         return aw_fail(
             AW_CODE_EXISTS, "account %s is registered already: %s", account->name, account->url);
@@ -337,8 +359,8 @@ build_new_account(struct admin_call *call, const struct account *account, token_
 
     if (asked->kid != NULL && !asked->only_existing)
         AW_TRY(bind_externally(call, account, token_key_jwk(key), asked->kid, &binding));
-    AW_TRY(jws_payload_new_account(&(struct jws_new_account){.contact = asked->contact,
-                                       .contact_count = asked->contact_count,
+    AW_TRY(jws_payload_new_account(&(struct jws_new_account){.contact = asked->contact.items,
+                                       .contact_count = asked->contact.count,
                                        .terms_agreed = asked->terms_agreed,
                                        .only_existing = asked->only_existing,
                                        .binding = binding},
@@ -376,6 +398,7 @@ note_attempt(struct admin_call *call, struct account *account, struct account *d
     if (asked->only_existing)
         return AW_OK;
     AW_TRY(admin_set_text(&draft->attempted_kid, asked->kid));
+    AW_TRY(admin_note_contacts(draft, &asked->contact));
     draft->attempted_at = core_now();
     draft->state = ACCOUNT_ATTEMPTED;
     return accounts_commit(call->core->accounts, account, draft);
@@ -483,7 +506,7 @@ check_registrable(const struct account *account, const char *url)
             "acmeward-admin ca pin %s", account->ca->name);
     if (account->state == ACCOUNT_NO_KEY)
         return aw_fail(AW_CODE_NOT_FOUND, "account %s has no key yet", account->name);
-    if (account->state == ACCOUNT_REGISTERED && strcmp(account->url, url) != 0)
+    if (account->state >= ACCOUNT_REGISTERED && strcmp(account->url, url) != 0)
         return aw_hint(
             aw_fail(AW_CODE_EXISTS, "account %s is registered as %s", account->name, account->url),
             "one account of the configuration is one account at the CA: use another name");

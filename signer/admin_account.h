@@ -22,6 +22,23 @@ AW_MUST_USE aw_result admin_commit_account(
 /** Writes an Account. */
 void admin_write_account(struct admin_call *call, const struct account *account);
 
+/** Contacts of an account (RFC 8555 7.1.2), at most so many; they point into the call. */
+enum { ADMIN_CONTACTS_MAX = 8 };
+struct admin_contacts {
+    const char *items[ADMIN_CONTACTS_MAX];
+    size_t count;
+};
+
+/** Reads "contact". */
+AW_MUST_USE aw_result admin_read_contacts(struct admin_call *call, struct admin_contacts *out);
+
+/** Takes them into a draft, as last sent to the CA. */
+AW_MUST_USE aw_result admin_note_contacts(
+    struct account *draft, const struct admin_contacts *contacts);
+
+/** AW_CODE_NOT_FOUND unless the account is registered and its CA pinned. */
+AW_MUST_USE aw_result admin_check_registered(const struct account *account);
+
 /** Replaces a text of a draft; NULL: none. */
 AW_MUST_USE aw_result admin_set_text(char **slot, const char *text);
 

@@ -84,11 +84,34 @@ read_pin_url(
     return *row->slot == NULL ? aw_fail_memory() : AW_OK;
 }
 
+/* Shown to people as part of a DNS record, so each is a host name. */
+static aw_result
+read_caa_identities(struct admin_call *call, const cJSON *json, struct ca_pin *pin)
+{
+    const char *text = NULL;
+    struct aw_name name;
+
+    call->field = "caaIdentities";
+    AW_TRY(aw_json_optional_string(json, "caaIdentities", SIGN_URL_MAX, &text));
+    if (text == NULL)
+        return AW_OK;
+    for (const char *at = text;; at++) {
+        size_t length = strcspn(at, " ");
+
+        AW_TRY(aw_context(aw_name_parse(at, length, &name), "caaIdentities"));
+        at += length;
+        if (*at == '\0')
+            break;
+    }
+    pin->caa_identities = strdup(text);
+    return pin->caa_identities == NULL ? aw_fail_memory() : AW_OK;
+}
+
 static aw_result
 read_pin(struct admin_call *call, const char *directory, struct ca_pin *pin)
 {
     static const char *const members[] = {"newNonce", "newAccount", "newOrder", "revokeCert",
-        "keyChange", "renewalInfo", "termsOfService", "externalAccountRequired"};
+        "keyChange", "renewalInfo", "termsOfService", "caaIdentities", "externalAccountRequired"};
     const struct pin_row rows[] = {
         {"newNonce", true, &pin->new_nonce},
         {"newAccount", true, &pin->new_account},
@@ -109,6 +132,7 @@ read_pin(struct admin_call *call, const char *directory, struct ca_pin *pin)
     AW_TRY(aw_json_optional_string(json, "termsOfService", SIGN_URL_MAX, &terms));
     if (terms != NULL && (pin->terms_of_service = strdup(terms)) == NULL)
         return aw_fail_memory();
+    AW_TRY(read_caa_identities(call, json, pin));
     call->field = "externalAccountRequired";
     AW_TRY(aw_json_optional_bool(json, "externalAccountRequired", &pin->external_account_required));
     call->field = NULL;

@@ -15,8 +15,8 @@
 #include "signer/jws.h"
 #include "signer/request.h"
 
-static aw_result
-check_registered(const struct account *account)
+aw_result
+admin_check_registered(const struct account *account)
 {
     if (account->state == ACCOUNT_REGISTERED && account->ca->pinned_at != 0)
         return AW_OK;
@@ -42,7 +42,7 @@ start(struct admin_call *call, struct account *account, struct account *draft)
     AW_CLEANUP(token_key_free) token_key *key = NULL;
     struct token_key_report report = {.padded = false};
 
-    AW_TRY(check_registered(account));
+    AW_TRY(admin_check_registered(account));
     if (account->next.thumbprint != NULL || account->old.thumbprint != NULL)
         return aw_hint(aw_fail(AW_CODE_EXISTS, "a key change of %s is under way", account->name),
             "acmeward-admin account rotate %s goes on with it", account->name);
@@ -102,7 +102,7 @@ sign_change(struct admin_call *call, struct account *account, struct account *dr
     token_key *old = NULL;
 
     AW_TRY(admin_read_nonce(call, &nonce));
-    AW_TRY(check_registered(account));
+    AW_TRY(admin_check_registered(account));
     AW_TRY(accounts_other_key(call->core->accounts, account, &account->next, &next));
     AW_TRY(accounts_key(call->core->accounts, account, &old));
     AW_TRY(sign_inner(account, old, next, &inner));
@@ -189,7 +189,7 @@ look_up(struct admin_call *call, struct account *account, struct account *draft)
     AW_CLEANUP(question_free) struct question question = {.nonce = NULL};
 
     (void)draft;
-    AW_TRY(check_registered(account));
+    AW_TRY(admin_check_registered(account));
     AW_TRY(read_question(call, account, &question));
     const struct aw_jws_header header = {.algorithm = token_key_algorithm(question.key),
         .jwk = token_key_jwk(question.key),
@@ -211,7 +211,7 @@ query(struct admin_call *call, struct account *account, struct account *draft)
     AW_CLEANUP(question_free) struct question question = {.nonce = NULL};
 
     (void)draft;
-    AW_TRY(check_registered(account));
+    AW_TRY(admin_check_registered(account));
     AW_TRY(read_question(call, account, &question));
     const struct aw_jws_header header = {.algorithm = token_key_algorithm(question.key),
         .kid = account->url,
@@ -246,7 +246,7 @@ confirm(struct admin_call *call, struct account *account, struct account *draft)
     call->field = "url";
     AW_TRY(aw_json_string(call->parameters, "url", SIGN_URL_MAX, &url));
     call->field = NULL;
-    AW_TRY(check_registered(account));
+    AW_TRY(admin_check_registered(account));
     AW_TRY(accounts_other_key(call->core->accounts, account, &account->next, &draft->key));
     if (account->change_attempted_at == 0)
         return aw_fail(AW_CODE_NOT_FOUND, "no keyChange of %s was signed: none can be confirmed",

@@ -148,6 +148,48 @@ class Rotation(unittest.TestCase):
         self.assertEqual(again["finalize"], order["finalize"])
 
 
+class Ends(unittest.TestCase):
+    """Contacts, CAA records, the end of an account, and the loss of a token's keys."""
+
+    def test_from_contacts_to_another_account(self):
+        world = self.enterContext(World(ceiling=("dept.example.edu", "192.0.2.0/24")))
+        world.application("app", exact=[NAME])
+        world.start()
+        first = account(world)
+        self.assertEqual(first["contact"], "mailto:admin@dept.example.edu")
+        self.assertIn("did not tell its name", world.admin("account", "show", ACCOUNT).out)
+        self.caa(world, first)
+        world.admin("account", "update", ACCOUNT, status=2)
+        world.admin("account", "update", ACCOUNT, "--contact", "new@dept.example.edu")
+        self.assertEqual(account(world)["contact"], "mailto:new@dept.example.edu")
+        self.assertIn("in the token", world.admin("account", "recover", ACCOUNT, "--yes",
+                                                  status=1).text)
+        self.assertIn("--yes", world.admin("account", "deactivate", ACCOUNT, status=2).text)
+        world.admin("account", "deactivate", ACCOUNT, "--yes")
+        self.assertEqual(account(world)["state"], "deactivated")
+        self.assertNotEqual(world.certonly(NAME, status=None).status, 0)
+        self.another(world, first)
+
+    def caa(self, world, shown):
+        """As a CA that tells its name would have it pinned; Pebble tells none."""
+        pin = next(ca["pin"] for ca in world.admin("--json", "ca", "list").json()["cas"])
+        ask(world, "PinCa", ca="loopback", replace=True, pin={**pin, "caaIdentities": "ca.example"})
+        record = (f'dept.example.edu. CAA 0 issue "ca.example; accounturi={shown["url"]}"')
+        self.assertIn(record, world.admin("account", "show", ACCOUNT).out)
+        self.assertEqual(account(world)["caa"], [record])
+
+    def another(self, world, first):
+        done = world.admin("account", "recover", ACCOUNT, "--yes")
+        for part in (first["url"], first["thumbprint"], "eab import", "deactivate"):
+            self.assertIn(part, done.out)
+        world.admin("account", "register", ACCOUNT, "--kid", world.ca.kid, "--agree-tos")
+        now = account(world)
+        self.assertNotEqual(now["url"], first["url"])
+        self.assertEqual((now["former_url"], now["former_thumbprint"]),
+                         (first["url"], first["thumbprint"]))
+        world.certonly(NAME)
+
+
 class AwkwardKeyChange(unittest.TestCase):
     """What a CA may say to keyChange."""
 

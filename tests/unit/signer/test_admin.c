@@ -103,6 +103,10 @@ static const struct {
     {"NewAccount", "new-account", PEER_OFFICER},
     {"ForgetAttempt", "forget-attempt", PEER_OFFICER},
     {"RegisterAccount", "account-register", PEER_OFFICER},
+    {"UpdateAccount", "account-update", PEER_OFFICER},
+    {"DeactivateAccount", "account-deactivate", PEER_OFFICER},
+    {"NoteDeactivated", "account-deactivated", PEER_OFFICER},
+    {"RetireAccount", "account-give-up", PEER_OFFICER},
     {"StartKeyChange", "key-change-start", PEER_OFFICER},
     {"SignKeyChange", "key-change", PEER_OFFICER},
     {"LookUpAccount", "account-lookup", PEER_OFFICER},
@@ -178,6 +182,12 @@ static const struct {
         "mismatch"},
     {"http", "PinCa", "{\"ca\":\"ca1\",\"pin\":{\"newNonce\":\"http://ca.example.net/n\"}}",
         "InvalidRequest", "newNonce"},
+    {"a CAA identity that is no name", "PinCa",
+        "{\"ca\":\"ca1\",\"pin\":{" URLS("\"caaIdentities\":\"ca.example; x\"}}"), "InvalidRequest",
+        "caaIdentities"},
+    {"an empty CAA identity", "PinCa",
+        "{\"ca\":\"ca1\",\"pin\":{" URLS("\"caaIdentities\":\"ca.example \"}}"), "InvalidRequest",
+        "caaIdentities"},
     {"a number for a URL", "PinCa", "{\"ca\":\"ca1\",\"pin\":{\"newNonce\":1}}", "InvalidRequest",
         "newNonce"},
     {"binding required is no boolean", "PinCa",
@@ -343,10 +353,12 @@ a_pin_changes_only_with_replace(void **state)
     expect(w, "replaced", "PinCa",
         "{\"ca\":\"ca1\",\"replace\":true,\"pin\":{" URLS(
             "\"renewalInfo\":\"" CA "ari\",\"termsOfService\":\"https://x.example/terms\","
+            "\"caaIdentities\":\"ca.example ca.example.net\","
             "\"externalAccountRequired\":true}}"),
         "", "");
     world_restart(w);
     expect_list(w, "ListCas", "\"renewalInfo\":\"" CA "ari\"", true);
+    expect_list(w, "ListCas", "\"caaIdentities\":\"ca.example ca.example.net\"", true);
 }
 
 /* An account's way. */

@@ -102,6 +102,92 @@ call(struct world *w, const char *method, const char *parameters, struct world_a
         fail_msg("%s: %s", method, world_text(out, "message"));
 }
 
+/* Contacts, the end of an account, and another in its place. */
+static const struct {
+    const char *name, *method, *parameters, *error, *detail, *shown;
+} changes[] = {
+    {"no contact list", "UpdateAccount", NONCE, "InvalidRequest", "contact", "\"contact\":null"},
+    {"attack 163: more than contacts", "UpdateAccount",
+        "{\"account\":\"main\",\"nonce\":\"n\",\"contact\":[],\"status\":\"deactivated\"}",
+        "InvalidRequest", "", "\"contact\":null"},
+    {"contacts", "UpdateAccount",
+        "{\"account\":\"main\",\"nonce\":\"n\",\"contact\":[\"mailto:a@b.example\",\"mailto:c@d."
+        "example\"]}",
+        "", "", "\"contact\":\"mailto:a@b.example mailto:c@d.example\""},
+    {"none", "UpdateAccount", "{\"account\":\"main\",\"nonce\":\"n\",\"contact\":[]}", "", "",
+        "\"contact\":null"},
+    {"not lost", "RetireAccount", MAIN, "Failed", "exists", "\"state\":\"registered\""},
+    {"sign deactivation", "DeactivateAccount", NONCE, "", "", "\"state\":\"registered\""},
+    {"sign it again", "DeactivateAccount", NONCE, "", "", "\"state\":\"registered\""},
+    {"the CA did it", "NoteDeactivated", MAIN, "", "", "\"state\":\"deactivated\""},
+    {"attack 164: sign after that", "DeactivateAccount", NONCE, "Failed", "not-found",
+        "\"state\":\"deactivated\""},
+    {"attack 164: a new account for its key", "NewAccount",
+        "{\"account\":\"main\",\"nonce\":\"n\",\"contact\":[],\"terms_agreed\":true}", "Failed",
+        "exists", "\"state\":\"deactivated\""},
+    {"a key change", "StartKeyChange", MAIN, "Failed", "not-found", "\"state\":\"deactivated\""},
+    {"given up", "RetireAccount", MAIN, "", "", "\"former_url\":\"" ACCOUNT_URL "\""},
+    {"again", "RetireAccount", MAIN, "Failed", "not-found", "\"state\":\"no-key\""},
+    {"a new key", "CreateAccount", MAIN, "", "", "\"state\":\"unregistered\""},
+    {"its former", "CreateAccount", MAIN, "Failed", "exists", "\"former_url\":\"" ACCOUNT_URL "\""},
+};
+
+static void
+expect_shown(struct world *w, const char *row, const char *part)
+{
+    AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
+
+    world_call_admin(w, OPERATOR, "ListAccounts", "{}", &answer);
+    const cJSON *account = aw_json_member(answer.parameters, "accounts")->child;
+    while (strcmp(aw_json_member(account, "name")->valuestring, "main") != 0)
+        account = account->next;
+    AW_CLEANUP(aw_free) char *text = cJSON_PrintUnformatted(account);
+    if (strstr(text, part) == NULL)
+        fail_msg("%s: %s", row, text);
+}
+
+static void
+contacts_the_end_and_another_account(void **state)
+{
+    struct world *w = *state;
+
+    for (size_t i = 0; i < AW_COUNT(changes); i++) {
+        AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
+
+        world_call_admin(w, OFFICER, changes[i].method, changes[i].parameters, &answer);
+        const char *found =
+            world_text(&answer, strcmp(answer.error, "InvalidRequest") == 0 ? "field" : "tag");
+        if (strcmp(answer.error, changes[i].error) != 0 || strcmp(found, changes[i].detail) != 0)
+            fail_msg("%s: %s %s: %s", changes[i].name, answer.error, found,
+                world_text(&answer, "message"));
+        expect_shown(w, changes[i].name, changes[i].shown);
+        world_restart(w);
+        expect_shown(w, changes[i].name, changes[i].shown);
+    }
+}
+
+/* The token is another one: nothing of a request is signed by its keys in place of the lost one. */
+static void
+a_lost_key_is_given_up_and_not_used(void **state)
+{
+    static const struct world_row row = {"order", "daemon", "NewOrder",
+        "{\"nonce\":\"n-1\",\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example.edu\"}]}",
+        SIGN_OUTCOME_NOT_READY, "account"};
+    struct world *w = *state;
+    AW_CLEANUP(world_answer_free) struct world_answer lost = {0}, made = {0};
+    AW_CLEANUP(token_key_free) token_key *key = NULL;
+
+    assert_ok(token_key_find(w->core->token, "acmeward-account:main", &key));
+    assert_ok(token_key_destroy(key));
+    call(w, "RetireAccount", MAIN, &lost);
+    world_expect(w, &row);
+    call(w, "CreateAccount", MAIN, &made);
+    world_expect(w, &row);
+    token_key_free(&key);
+    assert_ok(token_key_find(w->core->token, "acmeward-account:main:1", &key));
+    expect_shown(w, "made", token_key_thumbprint(key));
+}
+
 /* Requests of applications go by the present key, before and after. */
 static void
 applications_follow_the_present_key(void **state)
@@ -147,6 +233,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_state_allows_its_steps_alone),
         TEST(applications_follow_the_present_key),
+        TEST(contacts_the_end_and_another_account),
+        TEST(a_lost_key_is_given_up_and_not_used),
         TEST(an_account_without_registration_has_no_key_change),
     };
 

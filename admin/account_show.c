@@ -1,0 +1,140 @@
+/* account show: one account, with the CAA records that bind its domains to it (RFC 8657). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/account.h"
+#include "common/io.h"
+
+struct showing {
+    const char *name;
+    const cJSON *account;
+    char issuer[256]; /* the CA's name in CAA records; empty: it told none */
+    struct aw_config *config;
+};
+
+/* The first of the names that the CA pinned told (RFC 8555 7.1.1). */
+static aw_result
+find_issuer(const struct admin_options *options, struct showing *showing)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    const char *wanted = cJSON_GetStringValue(aw_json_member(showing->account, "ca"));
+    const cJSON *ca = NULL;
+
+    AW_TRY(admin_call_plain(options, "ListCas", &reply));
+    cJSON_ArrayForEach(ca, aw_json_member(reply, "cas"))
+    {
+        const char *name = cJSON_GetStringValue(aw_json_member(ca, "name"));
+        const char *told =
+            cJSON_GetStringValue(aw_json_member(aw_json_member(ca, "pin"), "caaIdentities"));
+
+        if (name != NULL && wanted != NULL && strcmp(name, wanted) == 0 && told != NULL)
+            snprintf(
+                showing->issuer, sizeof(showing->issuer), "%.*s", (int)strcspn(told, " "), told);
+    }
+    return AW_OK;
+}
+
+/* RFC 8657 3: accounturi is the account URL. Quotes and backslashes are in no URL that was checked.
+ */
+static aw_result
+record_of(const struct showing *showing, const char *domain, char **out)
+{
+    const char *url = cJSON_GetStringValue(aw_json_member(showing->account, "url"));
+
+    return aw_format(out, "%s. CAA 0 issue \"%s; accounturi=%s\"", domain, showing->issuer, url);
+}
+
+static bool
+has_records(const struct showing *showing)
+{
+    const char *state = cJSON_GetStringValue(aw_json_member(showing->account, "state"));
+
+    return showing->issuer[0] != '\0' && state != NULL && strcmp(state, "registered") == 0;
+}
+
+/* Calls back for each domain of the ceiling; addresses have no CAA records. */
+static aw_result
+each_record(const struct showing *showing, aw_result (*visit)(const char *record, void *context),
+    void *context)
+{
+    const struct aw_config_account *configured =
+        aw_config_find_account(showing->config, showing->name);
+
+    for (size_t i = 0; has_records(showing) && configured != NULL && i < configured->ceiling_count;
+         i++) {
+        AW_CLEANUP(aw_free) char *record = NULL;
+
+        if (strcmp(aw_name_type(&configured->ceiling[i]), "dns") != 0)
+            continue;
+        AW_TRY(record_of(showing, configured->ceiling[i].text, &record));
+        AW_TRY(visit(record, context));
+    }
+    return AW_OK;
+}
+
+static aw_result
+print_record(const char *record, void *context)
+{
+    unsigned *count = context;
+
+    if ((*count)++ == 0)
+        puts("  CAA records that let no other account issue (RFC 8657; where the CA supports it):");
+    printf("    %s\n", record);
+    return AW_OK;
+}
+
+static aw_result
+print(const struct showing *showing)
+{
+    unsigned count = 0;
+
+    admin_account_print(showing->account);
+    AW_TRY(each_record(showing, print_record, &count));
+    if (count == 0 && showing->issuer[0] == '\0')
+        puts("  no CAA record: the CA's directory did not tell its name for them (caaIdentities) "
+             "when it "
+             "was pinned; ask the CA, and add \"accounturi=ACCOUNT-URL\" to its issue record; "
+             "after a "
+             "change of its directory: ca pin --replace");
+    if (count > 0)
+        puts("    they hold for names below too, where those have no CAA records; other CAs in use "
+             "need "
+             "issue records of their own; a new account needs new ones");
+    return AW_OK;
+}
+
+static aw_result
+add_record(const char *record, void *context)
+{
+    cJSON *item = cJSON_CreateString(record);
+
+    return item != NULL && cJSON_AddItemToArray(context, item) ? AW_OK : aw_fail_memory();
+}
+
+static aw_result
+print_json(const struct showing *showing)
+{
+    AW_CLEANUP(aw_json_free) cJSON *object = cJSON_Duplicate(showing->account, true);
+    cJSON *list = object == NULL ? NULL : cJSON_AddArrayToObject(object, "caa");
+
+    if (list == NULL)
+        return aw_fail_memory();
+    AW_TRY(each_record(showing, add_record, list));
+    return admin_print_json(object);
+}
+
+aw_result
+admin_account_show(const struct admin_options *options, int argc, char **argv)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
+    struct showing showing = {.name = NULL};
+
+    AW_TRY(admin_parse(argc, argv, NULL, 0, &showing.name, 1));
+    AW_TRY(admin_account_find(options, showing.name, &reply, &showing.account));
+    AW_TRY(find_issuer(options, &showing));
+    AW_TRY(admin_config(options, &config));
+    showing.config = config;
+    return options->json ? print_json(&showing) : print(&showing);
+}
