@@ -8,7 +8,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROJECT = os.path.dirname(os.path.dirname(HERE))
-TARGETS = ("acmeward-signer", "acmeward", "acmeward-admin", "softhsm-token", "bench_token",
+TARGETS = ("acmeward-signer", "acmeward-gate", "acmeward", "acmeward-admin", "softhsm-token", "bench_token",
            "bench_signer", "bench_policy", "slow_token")
 CPUCLOCK_SCHED = 2      # of a whole process: linux/posix-timers_types.h
 
@@ -46,6 +46,23 @@ def cpu_seconds(pid):
     What clock_getcpuclockid(3) gives; /proc/PID/stat has the same in hundredths of a second.
     """
     return time.clock_gettime((~pid << 3) | CPUCLOCK_SCHED)
+
+
+def family(pid):
+    """A process and all that it has started, and these, as long as they run."""
+    found = [pid]
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+                for child in file.read().split():
+                    found += family(int(child))
+        except FileNotFoundError:   # it has ended
+            pass
+    return found
+
+
+def cpu_seconds_of_all(pid):
+    return sum(cpu_seconds(one) for one in family(pid))
 
 
 def status_octets(pid, name):

@@ -123,13 +123,13 @@ class Bench:
                                  env=environment(SOFTHSM2_CONF=token["SOFTHSM2_CONF"])))
 
     def signer(self, signer, key, threads):
-        before = programs.cpu_seconds(signer.pid)
+        before = programs.cpu_seconds_of_all(signer.pid)
         result = programs.bench(
             "bench_signer", "--socket", signer.socket, "--application", APPLICATION, "--name", NAME,
             "--origin", self.world.ca.origin, "--threads", str(threads),
             "--seconds", str(self.seconds))
         result["signer_cpu_us"] = \
-            (programs.cpu_seconds(signer.pid) - before) * 1e6 / result["operations"]
+            (programs.cpu_seconds_of_all(signer.pid) - before) * 1e6 / result["operations"]
         self.keep((key, threads), result)
 
     def series(self, key, threads, member):
@@ -200,7 +200,7 @@ def report(table, bench, plan):
     table.add(f"signer on it, {MOST} clients", "that token, bare",
               bench.rate("slow", MOST).over(floor), "%.3f",
               target=Target("at least 0.98", least=0.98))
-    table.section("CPU of the signer's process a signature")
+    table.section("CPU of the signer's processes a signature")
     for threads in plan.threads:
         add_costs(table, bench, threads)
     table.section("Latency of one signature")
