@@ -13,7 +13,7 @@ const char *const aw_config_key_names[] = {
 
 const char *const aw_config_forward_names[] = {"none", "journal", "syslog", NULL};
 
-enum { TABLE_SIZE = 8 }; /* rows of a table below */
+enum { TABLE_SIZE = 9 }; /* rows of a table below */
 
 /* How much of a file must be there: all that a signer needs, or what policies are about. */
 enum scope { SCOPE_SIGNER, SCOPE_ACCOUNTS };
@@ -103,6 +103,19 @@ static const struct aw_yaml_field audit_fields[] = {
     {.name = NULL},
 };
 
+static const struct aw_yaml_field metrics_fields[] = {
+    {.name = "file",
+        .kind = AW_YAML_STRING,
+        .offset = FIELD(raw_config, config.metrics.file),
+        .required = true},
+    {.name = "every_seconds",
+        .kind = AW_YAML_INTEGER,
+        .offset = FIELD(raw_config, config.metrics.seconds),
+        .min = 1,
+        .max = 3600},
+    {.name = NULL},
+};
+
 static const struct aw_yaml_field administrators_fields[] = {
     {.name = "officers",
         .kind = AW_YAML_LIST,
@@ -123,6 +136,7 @@ static const struct aw_yaml_field root_fields[] = {
         .kind = AW_YAML_STRING,
         .offset = FIELD(raw_config, config.openssl_properties)},
     {.name = "audit", .kind = AW_YAML_MAPPING, .fields = audit_fields},
+    {.name = "metrics", .kind = AW_YAML_MAPPING, .fields = metrics_fields},
     {.name = "cas",
         .kind = AW_YAML_LIST,
         .offset = FIELD(raw_config, cas),
@@ -465,6 +479,7 @@ read_config(aw_yaml *yaml, enum scope scope, struct aw_faults *faults, struct aw
 {
     struct raw_config raw = {.scope = scope,
         .config.token = {.sessions = 8, .timeout_ms = 10000},
+        .config.metrics = {.seconds = 15},
         .config.audit = {.every_records = 1000, .every_minutes = 60, .segment_mib = 64}};
     struct aw_yaml_field relaxed[TABLE_SIZE];
     const struct aw_yaml_field *fields = root_fields;
@@ -484,6 +499,7 @@ read_config(aw_yaml *yaml, enum scope scope, struct aw_faults *faults, struct aw
         read_role(&raw.administrators.operators, &config->operators, faults);
         check_paths(config, aw_yaml_root(yaml), faults);
         aw_config_check_audit(config, aw_yaml_root(yaml), faults);
+        aw_config_check_metrics(config, aw_yaml_root(yaml), faults);
     }
     raw_release_lists(&raw);
     return r;
@@ -535,8 +551,8 @@ aw_config_free(struct aw_config **slot)
     char *strings[] = {config->file, config->token.module, config->token.uri,
         config->token.pin_source, config->paths.state, config->paths.policies,
         config->paths.application_socket, config->paths.admin_socket, config->openssl_properties,
-        config->audit.key, config->audit.origin, config->audit.export,
-        config->audit.forward_socket};
+        config->audit.key, config->audit.origin, config->audit.export, config->audit.forward_socket,
+        config->metrics.file};
 
     for (size_t i = 0; i < AW_COUNT(strings); i++)
         free(strings[i]);

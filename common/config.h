@@ -92,6 +92,10 @@ struct aw_config {
         int64_t segment_mib;  /**< MiB after which a segment of the log is closed */
         aw_yaml_node place;   /**< of the key; line and column only: the document is gone */
     } audit;
+    struct {
+        char *file;      /**< where figures for Prometheus are written; NULL: nowhere */
+        int64_t seconds; /**< from one to the next */
+    } metrics;
     struct aw_config_ca *cas;
     size_t ca_count;
     struct aw_config_account *accounts;

@@ -67,3 +67,19 @@ aw_config_export_folder(const struct aw_config *config)
 
     return export != NULL && export[0] == '/' ? export : NULL;
 }
+
+/* node_exporter's textfile collector reads *.prom only. */
+void
+aw_config_check_metrics(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults)
+{
+    aw_yaml_node metrics = aw_config_place(root, "metrics");
+    const char *file = config->metrics.file;
+    size_t length = file == NULL ? 0 : strlen(file);
+
+    aw_config_check_absolute(metrics, "metrics.file", "file", file, faults);
+    if (file != NULL && (length < 5 || strcmp(file + length - 5, ".prom") != 0))
+        aw_yaml_fault(aw_config_place(metrics, "file"), faults,
+            "metrics.file: found \"%.200s\", expected a name that ends in .prom, which the "
+            "textfile collector asks for",
+            file);
+}

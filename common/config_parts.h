@@ -26,4 +26,8 @@ void aw_config_check_label(
 void
 aw_config_check_audit(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults);
 
+/** Likewise those of `metrics`. */
+void aw_config_check_metrics(
+    const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults);
+
 #endif

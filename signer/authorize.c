@@ -224,8 +224,7 @@ sign(struct work *work)
     size_t size = 0;
 
     if (work->jws.input != NULL) {
-        aw_result r =
-            token_key_sign(work->key, work->jws.input, work->jws.input_size, signature, &size);
+        aw_result r = work_sign(work, signature, &size);
         work_give_turn(work);
         if (!aw_ok(r)) {
             work_record_failure(work);

@@ -46,6 +46,7 @@ struct budget {
     size_t counting;       /* accounts with a count */
     struct account shared; /* of uids for which there is no slot */
     struct account slots[SLOTS];
+    int64_t counted; /* since the start */
 };
 
 static void
@@ -202,6 +203,7 @@ budget_count(budget *self, const struct audit_entry *entry, enum budget_kind kin
     HOLD(self);
     struct account *account = account_of(self, entry->uid, now);
 
+    self->counted++;
     if (account->count == NULL) {
         account->count = calloc(1, sizeof(*account->count));
         if (account->count == NULL)
@@ -218,6 +220,13 @@ budget_count(budget *self, const struct audit_entry *entry, enum budget_kind kin
     count_application(account->count, entry->application == NULL ? "" : entry->application);
     count_rule(account->count, entry->rule == NULL ? "" : entry->rule);
     account->count->total++;
+}
+
+int64_t
+budget_counted(budget *self)
+{
+    HOLD(self);
+    return self->counted;
 }
 
 AW_PRINTF(3, 4)

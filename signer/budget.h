@@ -49,6 +49,9 @@ void budget_spend(budget *self, uint32_t uid, enum budget_kind kind, size_t octe
 void
 budget_count(budget *self, const struct audit_entry *entry, enum budget_kind kind, int64_t now);
 
+/** How many were counted since the start. */
+int64_t budget_counted(budget *self);
+
 /** A count to be recorded. */
 struct budget_sum {
     bool has_uid; /**< false: of all uids that share a budget */

@@ -72,12 +72,16 @@ enter(connections *c, const struct peer *peer)
     if (slot != NULL)
         *slot = (struct connection){.all = c, .state = SLOT_OPEN, .peer = *peer, .channel = -1};
     pthread_mutex_unlock(&c->lock);
+    if (slot != NULL && c->of.core != NULL)
+        atomic_fetch_add(&c->of.core->connections, 1);
     return slot;
 }
 
 static void
 leave(struct connection *slot, int state)
 {
+    if (slot->all->of.core != NULL)
+        atomic_fetch_sub(&slot->all->of.core->connections, 1);
     pthread_mutex_lock(&slot->all->lock);
     slot->state = state;
     pthread_mutex_unlock(&slot->all->lock);

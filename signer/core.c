@@ -132,6 +132,7 @@ open_log_and_ledger(struct core *core)
     AW_TRY(aw_path_join(core->config->paths.state, "ledger.db", &database));
     AW_TRY(ledger_open(database, folder, core->audit, &core->ledger, &recovery));
     clock_begin(&core->clock, ledger_time(core->ledger));
+    core->ledger_replayed = recovery.replayed;
     if (recovery.rebuilt)
         aw_log(AW_LOG_WARNING, "the ledger was made anew from the audit log");
     if (recovery.replayed > 0)
@@ -227,6 +228,29 @@ record_start(struct core *core)
     return core_record(core, &entry);
 }
 
+static aw_result
+note_certificate(void *context, const struct ledger_certificate *found)
+{
+    metrics_certificate(context, found->application, found->names, found->not_after);
+    return AW_OK;
+}
+
+/* The inventory is read once; what is handed back afterwards is noted as it comes. */
+static aw_result
+open_metrics(struct core *core)
+{
+    const char *file = core->config->metrics.file;
+
+    core->metrics_seconds = core->config->metrics.seconds;
+    if (file == NULL)
+        return AW_OK;
+    core->metrics_path = strdup(file);
+    if (core->metrics_path == NULL)
+        return aw_fail_memory();
+    AW_TRY(ledger_visit_certificates(core->ledger, core_now(), note_certificate, core->metrics));
+    return metrics_start(core);
+}
+
 aw_result
 core_open(const char *config_path, users *who, struct aw_faults *faults, struct core **out)
 {
@@ -241,6 +265,7 @@ core_open(const char *config_path, users *who, struct aw_faults *faults, struct 
     core->config_path = config_path;
     core->users = who;
     core->started_at = core->loaded_at = core_now();
+    AW_TRY(metrics_new(&core->metrics));
     AW_TRY(load_first(core, faults));
     AW_TRY(files_check_owners(core->config));
     AW_TRY(open_crypto(core));
@@ -253,6 +278,7 @@ core_open(const char *config_path, users *who, struct aw_faults *faults, struct 
     AW_TRY(alarm_inert(core, NULL));
     AW_TRY(record_issuers(core));
     AW_TRY(checkpoints_open(core, &core->checkpoints));
+    AW_TRY(open_metrics(core));
     *out = AW_MOVE(core);
     return AW_OK;
 }
@@ -271,6 +297,7 @@ core_close(struct core **slot)
         if (!aw_ok(core_record(core, &entry)))
             aw_log_failure(AW_LOG_ERROR, "the end could not be recorded");
     }
+    metrics_free(&core->metrics); /* its thread looks at the rest */
     checkpoints_close(&core->checkpoints);
     accounts_free(&core->accounts);
     ledger_close(&core->ledger);
@@ -283,6 +310,7 @@ core_close(struct core **slot)
     peer_roles_free(&core->roles);
     issuers_set_free(&core->issuers);
     free(core->freeze_path);
+    free(core->metrics_path);
     OSSL_LIB_CTX_free(core->libctx);
     token_held_free(&core->held);
     pthread_mutex_destroy(&core->lock);

@@ -25,6 +25,7 @@
 #include "signer/clock.h"
 #include "signer/forward.h"
 #include "signer/ledger.h"
+#include "signer/metrics.h"
 #include "signer/peer.h"
 #include "signer/teller.h"
 #include "signer/turns.h"
@@ -51,6 +52,11 @@ struct core {
     struct clock clock;   /**< records and quotas go by it: core_time */
     struct teller teller; /**< of failures that clients cause */
     struct watch watch;   /**< housekeeping's */
+    metrics *metrics;
+    char *metrics_path;      /**< NULL: no figures are written */
+    int64_t metrics_seconds; /**< from one to the next */
+    int64_t ledger_replayed; /**< records that the ledger lacked at the start */
+    atomic_int connections;  /**< open ones, at both sockets */
     atomic_long permits;
     atomic_long refusals;
     atomic_long failures;

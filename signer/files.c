@@ -79,6 +79,7 @@ files_check_unchanged(
         {"paths.application_socket", old->paths.application_socket, new->paths.application_socket},
         {"paths.admin_socket", old->paths.admin_socket, new->paths.admin_socket},
         {"openssl_properties", old->openssl_properties, new->openssl_properties},
+        {"metrics.file", old->metrics.file, new->metrics.file},
         {"audit.key", old->audit.key, new->audit.key},
         {"audit.origin", old->audit.origin, new->audit.origin},
         {"audit.forward_socket", old->audit.forward_socket, new->audit.forward_socket},
@@ -99,6 +100,9 @@ files_check_unchanged(
         aw_faults_add(faults, new->file, 0, 0,
             "token: sessions or timeout_ms changed; they are taken at the start only: restart the "
             "signer");
+    if (old->metrics.seconds != new->metrics.seconds)
+        aw_faults_add(faults, new->file, 0, 0,
+            "metrics: every_seconds changed; it is taken at the start only: restart the signer");
     if (old->audit.every_records != new->audit.every_records ||
         old->audit.every_minutes != new->audit.every_minutes ||
         old->audit.segment_mib != new->audit.segment_mib)

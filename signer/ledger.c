@@ -380,6 +380,42 @@ ledger_key_owner(ledger *self, const char *key, char **application)
     return settle(self, find_key_owner(self, key, application));
 }
 
+static aw_result
+visit_row(ledger_row *row,
+    aw_result (*visit)(void *context, const struct ledger_certificate *found), void *context)
+{
+    AW_CLEANUP(aw_free) char *application = NULL;
+    AW_CLEANUP(aw_free) char *names = NULL;
+
+    AW_TRY(ledger_row_text(row, 0, &application));
+    AW_TRY(ledger_row_text(row, 1, &names));
+    return visit(
+        context, &(struct ledger_certificate){application, names, ledger_row_integer(row, 2)});
+}
+
+aw_result
+ledger_visit_certificates(ledger *self, int64_t since,
+    aw_result (*visit)(void *context, const struct ledger_certificate *found), void *context)
+{
+    HOLD(self);
+    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+
+    AW_TRY(check_usable(self));
+    AW_TRY(settle(self, ledger_db_find(self->db, LEDGER_SQL_CERTIFICATES,
+                            LEDGER_VALUES(LEDGER_INTEGER(since)), &row)));
+    while (row != NULL) {
+        AW_TRY(visit_row(row, visit, context));
+        AW_TRY(settle(self, ledger_db_next(self->db, &row)));
+    }
+    return AW_OK;
+}
+
+int64_t
+ledger_unrecorded(ledger *self)
+{
+    return budget_counted(self->budget);
+}
+
 int64_t
 ledger_time(ledger *self)
 {

@@ -164,6 +164,20 @@ AW_MUST_USE aw_result ledger_holder(ledger *ledger, const char *account, const c
 /** The application that finalized a key (SHA-256, hex); NULL: none did. Allocated. */
 AW_MUST_USE aw_result ledger_key_owner(ledger *ledger, const char *key, char **application);
 
+/** A certificate of the inventory; not one that is known not to be its CA's. */
+struct ledger_certificate {
+    char *application;
+    char *names; /**< one text: ledger_names.h */
+    int64_t not_after;
+};
+
+/** Visits those that end after `since`: a walk over all of them, for the start. */
+AW_MUST_USE aw_result ledger_visit_certificates(ledger *ledger, int64_t since,
+    aw_result (*visit)(void *context, const struct ledger_certificate *found), void *context);
+
+/** Refusals that were only counted since the start (budget.h, room). */
+int64_t ledger_unrecorded(ledger *ledger);
+
 /** Time of the last record; 0: none. */
 int64_t ledger_time(ledger *ledger);
 

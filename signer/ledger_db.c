@@ -268,6 +268,19 @@ ledger_db_find(
 }
 
 aw_result
+ledger_db_next(ledger_db *db, ledger_row **row)
+{
+    int status = sqlite3_step(*row);
+
+    if (status == SQLITE_ROW)
+        return AW_OK;
+    aw_result r = status == SQLITE_DONE ? AW_OK : fail(db, sqlite3_sql(*row));
+    ledger_row_end(row);
+    *row = NULL;
+    return r;
+}
+
+aw_result
 ledger_db_run(
     ledger_db *db, enum ledger_statement statement, struct ledger_values values, int64_t *changes)
 {

@@ -49,6 +49,7 @@ enum ledger_statement {
     LEDGER_SQL_CERTIFICATE_ADD,
     LEDGER_SQL_CERTIFICATE_FIRST,
     LEDGER_SQL_CERTIFICATE_KNOWN,
+    LEDGER_SQL_CERTIFICATES,
     LEDGER_STATEMENT_COUNT
 };
 
@@ -127,6 +128,9 @@ typedef sqlite3_stmt ledger_row;
 /** Finds the first row; *out is NULL when there is none. Release: ledger_row_end. */
 AW_MUST_USE aw_result ledger_db_find(
     ledger_db *db, enum ledger_statement statement, struct ledger_values values, ledger_row **out);
+
+/** The next row of what ledger_db_find began; *row becomes NULL after the last one. */
+AW_MUST_USE aw_result ledger_db_next(ledger_db *db, ledger_row **row);
 
 /** Frees the statement for its next use; for AW_CLEANUP. */
 void ledger_row_end(ledger_row **row);

@@ -114,4 +114,8 @@ const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
     [LEDGER_SQL_CERTIFICATE_KNOWN] =
         "SELECT seq FROM certificates WHERE order_seq = ?1 AND digest = ?2 AND standing = ?3"
         " LIMIT 1",
+    /* standing 2: it does not chain to the pinned issuers, and hides no end of another */
+    [LEDGER_SQL_CERTIFICATES] =
+        "SELECT c.application, o.names, c.not_after FROM certificates c"
+        " JOIN orders o ON o.seq = c.order_seq WHERE c.not_after > ?1 AND c.standing < 2",
 };

@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/b64url.h"
 #include "common/hex.h"
 #include "common/io.h"
 #include "common/log.h"
+#include "signer/ledger_names.h"
 #include "signer/url.h"
 
 bool
@@ -374,6 +376,24 @@ ledger_request_of(
     return asked;
 }
 
+static void
+count(const struct work *work, const struct audit_entry *entry)
+{
+    metrics *figures = work->core->metrics;
+    bool refused = work_refused(work);
+    AW_CLEANUP(aw_free) char *names = NULL;
+
+    metrics_decision(figures, work->request->operation,
+        refused                ? METRICS_REFUSE
+        : work->verdict.warned ? METRICS_WARN
+                               : METRICS_PERMIT,
+        refused ? work->reply->rule : entry->rule);
+    if (refused || entry->kind != AUDIT_CERTIFICATE || (entry->has_verified && !entry->verified))
+        return;
+    if (aw_ok(ledger_names_text(entry->names, entry->name_count, &names)))
+        metrics_certificate(figures, entry->application, names, entry->not_after);
+}
+
 aw_result
 work_record(struct work *work)
 {
@@ -398,7 +418,22 @@ work_record(struct work *work)
     if (work->request->operation == SIGN_NEW_ORDER)
         work->reply->order = work->seq;
     atomic_fetch_add(work_refused(work) ? &work->core->refusals : &work->core->permits, 1);
+    count(work, &entry);
     return AW_OK;
+}
+
+aw_result
+work_sign(struct work *work, uint8_t signature[TOKEN_SIGNATURE_MAX], size_t *size)
+{
+    struct timespec begun, ended;
+
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    aw_result r = token_key_sign(work->key, work->jws.input, work->jws.input_size, signature, size);
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    metrics_token(work->core->metrics,
+        (int64_t)(ended.tv_sec - begun.tv_sec) * 1000000 + (ended.tv_nsec - begun.tv_nsec) / 1000,
+        !aw_ok(r));
+    return r;
 }
 
 void

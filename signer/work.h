@@ -63,6 +63,10 @@ AW_MUST_USE aw_result work_verify(struct work *work);
 /** Submits request and record to the ledger and the log; the ledger may refuse. */
 AW_MUST_USE aw_result work_record(struct work *work);
 
+/** Signs the JWS's input in the token, and counts how long that took. */
+AW_MUST_USE aw_result work_sign(
+    struct work *work, uint8_t signature[TOKEN_SIGNATURE_MAX], size_t *size);
+
 /** Says on record that a permitted operation failed afterwards, and counts it. */
 void work_record_failure(struct work *work);
 
