@@ -30,7 +30,7 @@ group_packages() {
             python3-asn1crypto python3-cryptography python3-prometheus-client sqlite3
         ;;
     lint)
-        echo clang clang-tidy clang-format libclang-rt-dev cppcheck shellcheck python3
+        echo clang clang-tidy clang-format libclang-rt-dev cppcheck shellcheck mandoc python3
         ;;
     coverage)
         echo gcovr

@@ -110,7 +110,8 @@ installed_files() {
     for path in $(inside sh -c 'ls -d /usr/libexec/acmeward* 2>/dev/null || true'); do
         is "$path" "755 root:root"
     done
-    for page in man1/acmeward.1 man8/acmeward-admin.8 man8/acmeward-signer.8; do
+    for page in man1/acmeward.1 man8/acmeward-admin.8 man8/acmeward-signer.8 \
+        man5/acmeward-signer.yaml.5 man5/acmeward-policy.5; do
         is /usr/share/man/$page.gz "644 root:root"
     done
     for file in systemd/system/acmeward-signer.service \
