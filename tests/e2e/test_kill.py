@@ -2,88 +2,17 @@
 """The signer killed under load, and flooded: what it signed is on record, and quotas count it."""
 
 import contextlib
-import hashlib
-import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import threading
 import time
 import unittest
 
+from killing import NAME, SIGNER, Connection, Rounds
 from world import World, wait_until
 
-ROUNDS = 10
-CLIENTS = 6
-NAME = "app.dept.example.edu"
-SIGNER = "org.acmeward.Signer."
-
-
-class Connection:
-    """Varlink by hand: each answer is read as soon as it is there."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        self.socket.connect(path)
-        self.buffer = b""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def receive(self):
-        while b"\0" not in self.buffer:
-            more = self.socket.recv(65536)
-            if not more:
-                raise ConnectionError("closed")
-            self.buffer += more
-        text, _, self.buffer = self.buffer.partition(b"\0")
-        return json.loads(text)
-
-    def call(self, method, **parameters):
-        message = {"method": SIGNER + method, "parameters": parameters}
-        self.socket.sendall(json.dumps(message).encode() + b"\0")
-        return self.receive()
-
-    def new_order(self, name=NAME, number=0):
-        return self.call("NewOrder", nonce=f"nonce{number}",
-                         identifiers=[{"type": "dns", "value": name}])
-
-
-def input_digest(answer):
-    """SHA-256 of what was signed: RFC 7515 5.1."""
-    jws = answer["parameters"]["jws"]
-    return hashlib.sha256(f"{jws['protected']}.{jws['payload']}".encode()).hexdigest()
-
-
-class Load(threading.Thread):
-    """Orders until the signer is gone; keeps the digests of what it was given."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = path
-        self.digests = []
-        self.unexpected = []
-
-    def run(self):
-        try:
-            with Connection(self.path) as connection:
-                self.order(connection)
-        except OSError:
-            pass        # killed
-
-    def order(self, connection):
-        for number in range(1000000):
-            answer = connection.new_order(number=number)
-            if "error" in answer:
-                self.unexpected.append(answer)
-                return
-            self.digests.append(input_digest(answer))
+ROUNDS = 50
 
 
 class Killed(unittest.TestCase):
@@ -98,40 +27,14 @@ class Killed(unittest.TestCase):
     def orders(self, limit):
         self.world.application("app", exact=[NAME], limits={"orders_per_day": limit})
 
-    def today(self):
-        with Connection(self.world.socket) as connection:
-            limits = connection.call("WhoAmI")["parameters"]["applications"][0]["limits"]
-            return limits["orders_today"]
-
-    def permits(self):
-        return [record for record in self.world.records()
-                if record.get("operation") == "new-order" and record["verdict"] == "permit"]
-
-    def round(self, delay):
-        load = [Load(self.world.socket) for _ in range(CLIENTS)]
-        for client in load:
-            client.start()
-        wait_until("signatures", lambda: sum(len(client.digests) for client in load) > 5)
-        time.sleep(delay)
-        self.world.stop_signer(number=signal.SIGKILL, status=-signal.SIGKILL)
-        for client in load:
-            client.join(60)
-            self.assertEqual(client.unexpected, [])
-        return {digest for client in load for digest in client.digests}
-
     def test_attacks_91_92_quotas_survive_kill_9(self):
-        random.seed(92)
-        released = set()
+        rounds = Rounds(self.world, seed=92)
         for _ in range(ROUNDS):
-            released |= self.round(random.random() * 0.2)
-            self.world.start_signer()
-            permits = self.permits()
-            recorded = {record["input"] for record in permits}
-            # What left is on record; what is on record counts, whether it left or not.
-            self.assertLessEqual(released, recorded)
-            self.assertEqual(self.today(), len(permits))
+            rounds.round()
+            rounds.check()
+        self.assertEqual(set(rounds.kills), {"core", "keeper", "applications", "administrators"})
         self.world.admin("audit", "verify")
-        self.last_unit(len(self.permits()))
+        self.last_unit(rounds.today())
 
     def last_unit(self, used):
         """One more is left: of many who ask at once, one gets it (91); a restart gives none back."""

@@ -84,12 +84,12 @@ def run(command, status=0, stdin=None, user=None, seconds=CALL_SECONDS, env=None
     return done
 
 
-def wait_until(what, condition, seconds=START_SECONDS):
+def wait_until(what, condition, seconds=START_SECONDS, pause=0.02):
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise Failed(f"waited {seconds} s in vain for: {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def listens(path):
@@ -231,7 +231,7 @@ accounts:
     def start_signer(self):
         self.spawn_signer()
         wait_until("the signer's sockets", lambda: self.signer.poll() is not None
-                   or (listens(self.socket) and listens(self.admin_socket)))
+                   or (listens(self.socket) and listens(self.admin_socket)), pause=0.005)
         if self.signer.poll() is not None:
             status = self.signer.returncode
             self.signer = None

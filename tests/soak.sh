@@ -1,0 +1,24 @@
+#!/bin/sh
+# Long runs of the whole, not part of tests/run.sh.
+#
+#   sh tests/soak.sh kill ROUNDS [--seed N] [--preset dev]
+#       kill -9 of core, keeper or a gate under load, ROUNDS times; 10000 take about half an hour
+#   sh tests/soak.sh load [--minutes 30] [--preset asan-ubsan]
+#       issuing, refusing, garbage, reloads, freezing, checkpoints at once; memory and descriptors of
+#       each process must not grow; also with --preset tsan
+#
+# Builds the preset first. What is counted and the bounds: soak.py.
+set -eu
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+preset=dev
+take=no
+for word in "$@"; do
+    [ "$take" = no ] || preset=$word
+    [ "$word" = --preset ] && take=yes || take=no
+done
+cd "$root"
+cmake --preset "$preset" >/dev/null
+cmake --build --preset "$preset" -j "$(getconf _NPROCESSORS_ONLN)" \
+    --target acmeward-signer acmeward-gate acmeward acmeward-admin softhsm-token >/dev/null
+ACMEWARD_BUILD=$root/build/$preset exec python3 -B tests/soak.py "$@"
