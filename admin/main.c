@@ -87,8 +87,9 @@ const struct admin_command admin_commands[] = {
         "key"},
     {"status", NULL, admin_status, "", "how the signer is"},
     {"reload", NULL, admin_reload, "", "load configuration and policies anew"},
-    {"freeze", NULL, admin_freeze, "--reason TEXT", "stop all signing for applications"},
-    {"unfreeze", NULL, admin_unfreeze, "", "let signing go on"},
+    {"freeze", NULL, admin_freeze, "--reason TEXT [--application A]",
+        "stop all signing for applications, or for one"},
+    {"unfreeze", NULL, admin_unfreeze, "[--application A]", "let signing go on"},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -90,6 +90,11 @@ print_status(const cJSON *s)
 {
     printf("acmeward-signer %s  pid %lld  up since %s  you are %s\n", admin_text(s, "version"),
         admin_number(s, "pid"), admin_time(s, "started_at"), admin_text(s, "role"));
+    const cJSON *item = NULL;
+
+    cJSON_ArrayForEach(item, aw_json_member(s, "frozen_applications"))
+        printf("FROZEN  %s since %s: %s\n", admin_text(item, "application"),
+            admin_time(item, "since"), admin_text(item, "reason"));
     if (admin_true(s, "frozen"))
         printf(
             "FROZEN since %s: %s\n", admin_time(s, "frozen_since"), admin_text(s, "frozen_reason"));
@@ -156,8 +161,9 @@ aw_result
 admin_freeze(const struct admin_options *options, int argc, char **argv)
 {
     AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
-    const char *reason = NULL;
-    const struct admin_option table[] = {{.name = "reason", .value = &reason}};
+    const char *reason = NULL, *application = NULL;
+    const struct admin_option table[] = {
+        {.name = "reason", .value = &reason}, {.name = "application", .value = &application}};
     struct aw_json_writer w = {0};
 
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
@@ -165,10 +171,14 @@ admin_freeze(const struct admin_options *options, int argc, char **argv)
         return aw_fail(AW_CODE_USAGE, "--reason is needed: it is shown to whoever is refused");
     aw_json_begin_object(&w);
     aw_json_pair(&w, "reason", reason);
+    if (application != NULL)
+        aw_json_pair(&w, "application", application);
     aw_json_end_object(&w);
     AW_TRY(admin_call(options, "Freeze", &w, &reply));
-    puts("frozen: nothing is signed for applications until acmeward-admin unfreeze, restarts "
-         "included");
+    printf(
+        "frozen: nothing is signed for %s until acmeward-admin unfreeze%s%s, restarts included\n",
+        application == NULL ? "applications" : application,
+        application == NULL ? "" : " --application ", application == NULL ? "" : application);
     return AW_OK;
 }
 
@@ -176,10 +186,18 @@ aw_result
 admin_unfreeze(const struct admin_options *options, int argc, char **argv)
 {
     AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+    const char *application = NULL;
+    const struct admin_option table[] = {{.name = "application", .value = &application}};
+    struct aw_json_writer w = {0};
 
-    AW_TRY(admin_parse(argc, argv, NULL, 0, NULL, 0));
-    AW_TRY(admin_call_plain(options, "Unfreeze", &reply));
-    puts("unfrozen: signing goes on");
+    AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
+    aw_json_begin_object(&w);
+    if (application != NULL)
+        aw_json_pair(&w, "application", application);
+    aw_json_end_object(&w);
+    AW_TRY(admin_call(options, "Unfreeze", &w, &reply));
+    printf("unfrozen: signing%s%s goes on\n", application == NULL ? "" : " for ",
+        application == NULL ? "" : application);
     return AW_OK;
 }
 

@@ -63,6 +63,7 @@ admin_record(struct admin_call *call, const char *operation, bool permitted)
         .has_uid = true,
         .uid = call->peer->uid,
         .user = call->peer->user,
+        .application = call->application[0] == '\0' ? NULL : call->application,
         .account = call->account[0] == '\0' ? NULL : call->account,
         .operation = operation,
         .verdict = permitted ? "permit" : "refuse",

@@ -22,7 +22,8 @@ struct admin_call {
     struct aw_json_writer reply; /**< members of the reply; the object is opened already */
     const char *field;           /**< parameter that is being read; NULL: none in particular */
     char message[512];           /**< for the record: what was done, without secrets */
-    char account[AW_CONFIG_LABEL_MAX + 1]; /**< for the record; may be empty */
+    char account[AW_CONFIG_LABEL_MAX + 1];     /**< for the record; may be empty */
+    char application[AW_CONFIG_LABEL_MAX + 1]; /**< for the record; may be empty */
     char input[65]; /**< for the record: SHA-256 of what was signed, hex; may be empty */
     bool recorded;  /**< the handler has put the call on record itself */
 };

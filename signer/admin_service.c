@@ -22,6 +22,24 @@ write_freeze(struct admin_call *call)
     }
 }
 
+static void
+write_frozen_applications(struct admin_call *call)
+{
+    struct aw_json_writer *w = &call->reply;
+    struct freeze item;
+
+    aw_json_name(w, "frozen_applications");
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < STATUS_LISTED_MAX && freezes_get(call->core->freezes, i, &item); i++) {
+        aw_json_begin_object(w);
+        aw_json_pair(w, "application", item.application);
+        aw_json_pair_integer(w, "since", item.since);
+        aw_json_pair(w, "reason", item.reason);
+        aw_json_end_object(w);
+    }
+    aw_json_end_array(w);
+}
+
 /* Applications that an administrator must know of, the first of them one by one. */
 struct noted {
     struct aw_json_writer *w;
@@ -222,6 +240,7 @@ admin_get_status(struct admin_call *call)
     aw_json_pair_integer(w, "started_at", core->started_at);
     aw_json_pair(w, "role", peer_role_name(call->role));
     write_freeze(call);
+    write_frozen_applications(call);
     write_policy(call);
     write_health(call);
     write_unverified(call);
@@ -251,17 +270,43 @@ admin_reload(struct admin_call *call)
     return AW_OK;
 }
 
+/* A misspelt application would leave somebody believing that it is frozen. */
+static aw_result
+check_application(struct admin_call *call, const char *application)
+{
+    AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(call->core);
+
+    if (policy_find(snapshot, application) != NULL)
+        return AW_OK;
+    return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "there is no application \"%s\": nothing was frozen",
+                       application),
+        "acmeward-admin policy show lists them");
+}
+
+static aw_result
+freeze_one(struct admin_call *call, const char *application, const char *reason)
+{
+    AW_TRY(check_application(call, application));
+    snprintf(call->application, sizeof(call->application), "%s", application);
+    return freezes_add(call->core->freezes, application, reason, core_now());
+}
+
 aw_result
 admin_freeze(struct admin_call *call)
 {
-    static const char *const members[] = {"reason"};
-    const char *reason = NULL;
+    static const char *const members[] = {"reason", "application"};
+    const char *reason = NULL, *application = NULL;
 
     AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
     call->field = "reason";
     AW_TRY(aw_json_string(call->parameters, "reason", CORE_REASON_MAX, &reason));
+    call->field = "application";
+    AW_TRY(aw_json_optional_string(
+        call->parameters, "application", AW_CONFIG_LABEL_MAX, &application));
     call->field = NULL;
     snprintf(call->message, sizeof(call->message), "%s", reason);
+    if (application != NULL)
+        return freeze_one(call, application, reason);
     return core_freeze(call->core, reason);
 }
 
@@ -269,9 +314,17 @@ admin_freeze(struct admin_call *call)
 aw_result
 admin_unfreeze(struct admin_call *call)
 {
-    AW_TRY(aw_json_only(call->parameters, NULL, 0));
+    static const char *const members[] = {"application"};
+    const char *application = NULL;
+
+    AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
+    AW_TRY(aw_json_optional_string(
+        call->parameters, "application", AW_CONFIG_LABEL_MAX, &application));
+    if (application != NULL)
+        snprintf(call->application, sizeof(call->application), "%s", application);
     AW_TRY(admin_record(call, "unfreeze", true));
-    return core_unfreeze(call->core);
+    return application == NULL ? core_unfreeze(call->core)
+                               : freezes_remove(call->core->freezes, application);
 }
 
 static void

@@ -161,13 +161,11 @@ check_csr_key(struct work *work)
 static aw_result
 decide_beyond_policy(struct work *work)
 {
-    char reason[CORE_REASON_MAX + 1];
     const struct sign_request *request = work->request;
 
-    if (core_frozen(work->core, &work->reply->since, reason))
-        return work_refuse(work, SIGN_OUTCOME_FROZEN, "frozen",
-            "an administrator has stopped all signing: %s", reason);
-    AW_TRY(work_bind_account(work));
+    AW_TRY(work_check_freeze(work));
+    if (!work_refused(work))
+        AW_TRY(work_bind_account(work));
     if (work_refused(work))
         return AW_OK;
     if (work->csr != NULL)
@@ -234,7 +232,7 @@ sign(struct work *work)
     AW_TRY(audit_log_wait(work->core->audit, work->seq));
     if (work->jws.input == NULL)
         return AW_OK;
-    if (core_frozen(work->core, &work->reply->since, NULL))
+    if (work_is_frozen(work))
         return withhold(work);
     return aw_jws_serialize(&work->jws, signature, size, &work->reply->jws);
 }

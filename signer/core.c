@@ -270,6 +270,7 @@ core_open(const char *config_path, users *who, struct aw_faults *faults, struct 
     AW_TRY(files_check_owners(core->config));
     AW_TRY(open_crypto(core));
     AW_TRY(read_freeze(core));
+    AW_TRY(freezes_open(core->config->paths.state, &core->freezes));
     AW_TRY(open_log_and_ledger(core));
     AW_TRY(open_token(core));
     AW_TRY(held_keys_refresh(core));
@@ -310,6 +311,7 @@ core_close(struct core **slot)
     peer_roles_free(&core->roles);
     issuers_set_free(&core->issuers);
     free(core->freeze_path);
+    freezes_free(&core->freezes);
     free(core->metrics_path);
     OSSL_LIB_CTX_free(core->libctx);
     token_held_free(&core->held);

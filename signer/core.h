@@ -24,6 +24,7 @@
 #include "signer/checkpoints.h"
 #include "signer/clock.h"
 #include "signer/forward.h"
+#include "signer/freezes.h"
 #include "signer/ledger.h"
 #include "signer/metrics.h"
 #include "signer/peer.h"
@@ -48,6 +49,7 @@ struct core {
     forward *forward;         /**< NULL: records are not forwarded */
     ledger *ledger;
     char *freeze_path;
+    freezes *freezes; /**< of single applications */
     int64_t started_at;
     struct clock clock;   /**< records and quotas go by it: core_time */
     struct teller teller; /**< of failures that clients cause */

@@ -88,6 +88,36 @@ work_give_turn(struct work *work)
     work->has_turn = false;
 }
 
+bool
+work_is_frozen(const struct work *work)
+{
+    struct freeze found = {.since = 0};
+
+    if (core_frozen(work->core, &work->reply->since, NULL))
+        return true;
+    if (!freezes_find(work->core->freezes, work->verdict.application->name, &found))
+        return false;
+    work->reply->since = found.since;
+    return true;
+}
+
+aw_result
+work_check_freeze(struct work *work)
+{
+    const char *application = work->verdict.application->name;
+    char reason[CORE_REASON_MAX + 1];
+    struct freeze found;
+
+    if (core_frozen(work->core, &work->reply->since, reason))
+        return work_refuse(work, SIGN_OUTCOME_FROZEN, "frozen",
+            "an administrator has stopped all signing: %s", reason);
+    if (!freezes_find(work->core->freezes, application, &found))
+        return AW_OK;
+    work->reply->since = found.since;
+    return work_refuse(work, SIGN_OUTCOME_FROZEN, "frozen",
+        "an administrator has stopped signing for %s: %s", application, found.reason);
+}
+
 aw_result
 work_bind_account(struct work *work)
 {

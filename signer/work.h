@@ -51,6 +51,12 @@ AW_MUST_USE aw_result work_take_turn(struct work *work);
 /** Gives the turn back, if there is one. */
 void work_give_turn(struct work *work);
 
+/** True while signing is stopped, for all or for this application; notes since when. */
+bool work_is_frozen(const struct work *work);
+
+/** Refuses then, with the reason. */
+AW_MUST_USE aw_result work_check_freeze(struct work *work);
+
 /** Takes the lock, finds account, CA and key of the application; NOT_READY where one is missing. */
 AW_MUST_USE aw_result work_bind_account(struct work *work);
 
