@@ -3,7 +3,8 @@
 
     python3 tests/bench/run.py            builds the release preset if need be; some minutes
     python3 tests/bench/run.py --quick    tiny numbers: shows that it runs, not what it costs
-    python3 tests/bench/run.py signatures policies issuance    only these parts
+    python3 tests/bench/run.py signatures policies issuance records    only these parts
+    python3 tests/bench/run.py records --records 1000 10000000    logs of these lengths; minutes
 
 Set ACMEWARD_BUILD to measure another build. What is compared is measured in turns, in many
 short rounds; a ratio is made within each round, and the table shows its median and its extremes.
@@ -31,21 +32,24 @@ class Plan:
     rounds: int = 15
     threads: tuple = (1, 4, 16)
     issues: int = 15
+    records: tuple = ()     # lengths of the logs that are made
 
 
 def read_plan():
-    parts = ("signatures", "policies", "issuance")
+    parts = ("signatures", "policies", "issuance", "records")
     parser = argparse.ArgumentParser(description="Measures acmeward and prints a table of ratios.")
     parser.add_argument("parts", nargs="*", metavar="PART",
                         help=f"of {', '.join(parts)}; default: all")
     parser.add_argument("--quick", action="store_true", help="tiny numbers, to see it run")
     parser.add_argument("--seconds", type=float, help="of one measurement (default 0.3)")
     parser.add_argument("--rounds", type=int, help="default 15")
+    parser.add_argument("--records", type=int, nargs="+", default=(),
+                        help="lengths of the logs of the part records (default 1000 100000)")
     options = parser.parse_args()
     for part in options.parts:
         if part not in parts:
             parser.error(f"there is no part {part}, but {', '.join(parts)}")
-    plan = Plan(options.quick, options.parts or list(parts))
+    plan = Plan(options.quick, options.parts or list(parts), records=tuple(options.records))
     if options.quick:
         plan.seconds, plan.rounds, plan.issues = 0.05, 1, 2
     plan.seconds = options.seconds or plan.seconds
@@ -63,8 +67,13 @@ def describe(folder):
 def measure(plan, table):
     import issuance
     import policies
+    import records
     import signatures
 
+    if "records" in plan.parts:
+        records.report(table, records.measure(plan))
+    if plan.parts == ["records"]:
+        return
     with signatures.BenchWorld() as world:
         world.start()
         describe(world.folder)

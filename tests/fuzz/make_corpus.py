@@ -510,6 +510,37 @@ def note(size, origin="log.example", more="", lines=1):
     return f"{origin}\n{size}\n{root}\n{more}\n" + f"\u2014 {origin} {signature}\n" * lines
 
 
+def mark_seeds():
+    root = base64.b64encode(bytes(range(32))).decode()
+
+    def mark(**changes):
+        members = {"segment": 2, "first": 4, "last": 11, "octets": 4711,
+                   "time": "2026-11-24T02:34:25Z", "head": "0f" * 32, "tree": [root] * 3}
+        members.update(changes)
+        return compact({k: v for k, v in members.items() if v is not None}) + "\n"
+
+    put_all("audit_mark", {
+        "good-mark": mark(),
+        "good-first": mark(segment=1, first=1, last=1, tree=[root]),
+        "good-large": mark(segment=999999, last=(1 << 53) - 1, tree=[root] * 53),
+        "bad-empty": "",
+        "bad-no-newline": mark()[:-1],
+        "bad-segment": mark(segment=0),
+        "bad-segment-large": mark(segment=1000000),
+        "bad-back": mark(first=12),
+        "bad-octets": mark(octets=0),
+        "bad-head": mark(head="0F" * 32),
+        "bad-head-short": mark(head="0f" * 31),
+        "bad-time": mark(time="2026-11-24"),
+        "bad-tree-short": mark(tree=[root] * 2),
+        "bad-tree-long": mark(tree=[root] * 4),
+        "bad-root": mark(tree=[root, root, root[:-4]]),
+        "bad-root-number": mark(tree=[root, root, 1]),
+        "bad-missing": mark(time=None),
+        "bad-unknown": mark(note="x"),
+    })
+
+
 def checkpoint_seeds():
     pem = f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(base64.b64decode(REKOR)[1:]).decode()}\n"
     put_all("checkpoint", {
@@ -758,7 +789,7 @@ def make_certificates(folder):
 SEEDS = {"json": json_seeds, "gate_message": channel_seeds, "request": request_seeds, "names": name_seeds, "url": url_seeds,
          "b64url": b64url_seeds, "config": config_seeds, "policy": policy_seeds,
          "yaml": yaml_seeds, "uri": uri_seeds, "audit": audit_seeds, "ledger": ledger_seeds,
-         "checkpoint": checkpoint_seeds, "audit_proof": proof_seeds, "acme": acme_seeds, "http_fields": http_seeds, "csr": csr_seeds,
+         "checkpoint": checkpoint_seeds, "audit_mark": mark_seeds, "audit_proof": proof_seeds, "acme": acme_seeds, "http_fields": http_seeds, "csr": csr_seeds,
          "certificate": certificate_seeds}
 
 
