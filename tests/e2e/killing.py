@@ -132,6 +132,12 @@ def processes(core):
     return found
 
 
+def wait_for_end(running):
+    """All end with the core or the keeper; an old gate that still listens is not the new one."""
+    wait_until("the end of all the signer's processes", lambda: not any(
+        command_of(pid) for pid in running.values()), pause=0.002)
+
+
 class AuditFiles:
     """Permits of new-order in the log, read on from where the last look ended."""
 
@@ -168,6 +174,7 @@ class Rounds:
         self.released = set()
         self.kills = {}
         self.victim = None      # of the last round
+        self.running = {}       # before it
 
     def today(self):
         """A gate that was killed took the connections with it that it had accepted."""
@@ -186,7 +193,8 @@ class Rounds:
     def kill(self):
         """Returns whether the whole signer has to end of it."""
         victim = self.random.choice(VICTIMS)
-        pid = processes(self.world.signer.pid).get(victim)
+        self.running = processes(self.world.signer.pid)
+        pid = self.running.get(victim)
         if pid is None:     # a gate that is just being started
             victim, pid = "core", self.world.signer.pid
         self.victim = victim
@@ -204,6 +212,7 @@ class Rounds:
         if ends:
             self.world.signer.wait(30)
             self.world.signer = None
+            wait_for_end(self.running)
         else:       # whoever was connected through the other gate goes on
             time.sleep(0.005)
             for client in load:

@@ -6,10 +6,9 @@ import os
 import signal
 import subprocess
 import threading
-import time
 import unittest
 
-from killing import NAME, SIGNER, Connection, Rounds
+from killing import NAME, SIGNER, Connection, Rounds, processes, wait_for_end
 from world import World, wait_until
 
 ROUNDS = 50
@@ -53,7 +52,9 @@ class Killed(unittest.TestCase):
             thread.join(60)
         refused = [answer for answer in answers if "error" in answer]
         self.assertEqual(len(answers) - len(refused), 1)
+        running = processes(self.world.signer.pid)
         self.world.stop_signer(number=signal.SIGKILL, status=-signal.SIGKILL)
+        wait_for_end(running)
         self.world.start_signer()
         with Connection(self.world.socket) as connection:
             refused.append(connection.new_order())
