@@ -44,6 +44,7 @@ aw_result admin_ca_list(const struct admin_options *options, int argc, char **ar
 aw_result admin_account_create(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_register(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_rotate(const struct admin_options *options, int argc, char **argv);
+aw_result admin_account_adopt(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_update(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_deactivate(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_recover(const struct admin_options *options, int argc, char **argv);

@@ -31,6 +31,11 @@ const struct admin_command admin_commands[] = {
     {"account", "rotate", admin_account_rotate, "NAME [--cancel] [--ca-file FILE]",
         "change the account over to a fresh key of the token, and destroy the old one once the CA "
         "refuses it; again after any failure"},
+    {"account", "adopt", admin_account_adopt,
+        "NAME --key-file FILE [--url URL] [--keep-file] [--ca-file FILE]",
+        "change an account of certbot, lego, uacme or acme.sh over to a key of the token, and "
+        "destroy "
+        "the key in the file"},
     {"account", "update", admin_account_update,
         "NAME --contact EMAIL... | --no-contact [--ca-file FILE]", "change the account's contacts"},
     {"account", "deactivate", admin_account_deactivate, "NAME --yes [--ca-file FILE]",

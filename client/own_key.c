@@ -145,6 +145,40 @@ own_key_sign(EVP_PKEY *key, const struct own_key_request *request, const char *n
     return sign(key, form, &built, jws);
 }
 
+static aw_result
+unsupported(void)
+{
+    return aw_fail(AW_CODE_UNSUPPORTED, "the key is neither on P-256 or P-384 nor RSA");
+}
+
+aw_result
+own_key_jwk(const EVP_PKEY *key, char **out)
+{
+    const struct form *form = form_of(key);
+
+    return form == NULL ? unsupported() : write_jwk(key, form, out);
+}
+
+aw_result
+own_key_sign_account(EVP_PKEY *key, const struct own_key_account_request *request, char **jws)
+{
+    AW_CLEANUP(aw_jws_free) struct aw_jws built = {.input = NULL};
+    AW_CLEANUP(aw_free) char *jwk = NULL;
+    const struct form *form = form_of(key);
+
+    if (form == NULL)
+        return unsupported();
+    if (request->kid == NULL)
+        AW_TRY(write_jwk(key, form, &jwk));
+    AW_TRY(aw_jws_build(&(struct aw_jws_header){.algorithm = form->algorithm,
+                            .kid = request->kid,
+                            .jwk = jwk,
+                            .nonce = request->nonce,
+                            .url = request->url},
+        request->payload, &built));
+    return sign(key, form, &built, jws);
+}
+
 aw_result
 own_key_check(const EVP_PKEY *key, const X509 *certificate)
 {

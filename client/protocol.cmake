@@ -1,4 +1,4 @@
-# The protocol half of the client: HTTPS, ACME, the signer's link, issuance. It knows no files.
+# The protocol half of the client: HTTPS, ACME, the signer's link, issuance. It writes no files.
 add_library(aw_client_protocol STATIC
     ${CMAKE_CURRENT_LIST_DIR}/acme_authorization.c
     ${CMAKE_CURRENT_LIST_DIR}/acme_directory.c
@@ -11,6 +11,8 @@ add_library(aw_client_protocol STATIC
     ${CMAKE_CURRENT_LIST_DIR}/http_fields.c
     ${CMAKE_CURRENT_LIST_DIR}/issue.c
     ${CMAKE_CURRENT_LIST_DIR}/issue_authorize.c
+    ${CMAKE_CURRENT_LIST_DIR}/key.c
+    ${CMAKE_CURRENT_LIST_DIR}/own_key.c
     ${CMAKE_CURRENT_LIST_DIR}/signer_call.c
     ${CMAKE_CURRENT_LIST_DIR}/signer_link.c
     ${CMAKE_CURRENT_LIST_DIR}/text.c)

@@ -37,6 +37,7 @@ static const struct method {
     {"RegisterAccount", "account-register", PEER_OFFICER, admin_register_account},
     {"FetchCertificate", "fetch-certificate", PEER_OFFICER, admin_fetch_certificate},
     {"RevokeCertificate", "revoke", PEER_OFFICER, admin_revoke_certificate},
+    {"AdoptAccount", "account-adopt", PEER_OFFICER, admin_adopt_account},
     {"UpdateAccount", "account-update", PEER_OFFICER, admin_update_account},
     {"DeactivateAccount", "account-deactivate", PEER_OFFICER, admin_deactivate_account},
     {"NoteDeactivated", "account-deactivated", PEER_OFFICER, admin_note_deactivated},

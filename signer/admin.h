@@ -85,6 +85,9 @@ aw_result admin_revoke_certificate(struct admin_call *call);
 
 /** Reads "nonce": base64url characters only (RFC 8555 6.5.1). */
 AW_MUST_USE aw_result admin_read_nonce(struct admin_call *call, const char **out);
+/* admin_adopt.c */
+aw_result admin_adopt_account(struct admin_call *call);
+
 /* admin_account_change.c */
 aw_result admin_update_account(struct admin_call *call);
 aw_result admin_deactivate_account(struct admin_call *call);

@@ -466,8 +466,8 @@ admin_forget_attempt(struct admin_call *call)
     return admin_with_account(call, forget_attempt);
 }
 
-static aw_result
-check_account_url(const struct account *account, const char *what, const char *url)
+aw_result
+admin_check_account_url(const struct account *account, const char *what, const char *url)
 {
     const struct ca_pin *pin = &account->ca->pin;
     const char *const fixed[] = {account->ca->directory, pin->new_nonce, pin->new_account,
@@ -489,7 +489,7 @@ read_urls(
 {
     call->field = "url";
     AW_TRY(aw_json_string(call->parameters, "url", SIGN_URL_MAX, url));
-    AW_TRY(check_account_url(account, "url", *url));
+    AW_TRY(admin_check_account_url(account, "url", *url));
     call->field = "orders";
     AW_TRY(aw_json_optional_string(call->parameters, "orders", SIGN_URL_MAX, orders));
     if (*orders != NULL) /* never signed for: it may be anywhere */

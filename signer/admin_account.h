@@ -39,6 +39,10 @@ AW_MUST_USE aw_result admin_note_contacts(
 /** AW_CODE_NOT_FOUND unless the account is registered and its CA pinned. */
 AW_MUST_USE aw_result admin_check_registered(const struct account *account);
 
+/** Refuses what can't be the URL of an account of that CA; `what` is the parameter. */
+AW_MUST_USE aw_result admin_check_account_url(
+    const struct account *account, const char *what, const char *url);
+
 /** Replaces a text of a draft; NULL: none. */
 AW_MUST_USE aw_result admin_set_text(char **slot, const char *text);
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Key ceremonies with Pebble and SoftHSM: wrapped import, rotation, adoption, recovery."""
 
+import base64
 import json
 import os
 import signal
@@ -190,6 +191,99 @@ class Ends(unittest.TestCase):
         world.certonly(NAME)
 
 
+def to_jwk(pem):
+    """An EC key in PEM form as a JWK (RFC 7518 6.2)."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    numbers = load_pem_private_key(pem, None).private_numbers()
+
+    def text(number):
+        return base64.urlsafe_b64encode(number.to_bytes(32, "big")).decode().rstrip("=")
+    public = numbers.public_numbers
+    return json.dumps({"kty": "EC", "crv": "P-256", "x": text(public.x), "y": text(public.y),
+                       "d": text(numbers.private_value)})
+
+
+class Adoption(unittest.TestCase):
+    """Accounts that certbot and lego made, as their packages do."""
+
+    def setUp(self):
+        # Their accounts are made without EAB: they take its key on the command line only.
+        self.world = self.enterContext(World(pebble={"require_eab": False}))
+        self.world.application("app", exact=[NAME])
+        self.world.write_config()
+        self.world.start_signer()
+        self.world.admin("ca", "pin", "loopback", "--yes")
+        self.other = self.world.path("other-client")
+        os.mkdir(self.other)
+        self.environment = environment(REQUESTS_CA_BUNDLE=self.world.ca.ca_file,
+                                       LEGO_CA_CERTIFICATES=self.world.ca.ca_file,
+                                       HOME=self.other)
+
+    def certbot(self):
+        folders = [word for name in ("config", "work", "logs")
+                   for word in (f"--{name}-dir", os.path.join(self.other, name))]
+        run(["/usr/bin/certbot", "register", "--non-interactive", "--agree-tos", "--email",
+             "a@dept.example.edu", "--server", self.world.ca.directory, *folders],
+            env=self.environment)
+        return self.find("private_key.json")
+
+    def lego(self):
+        run(["/usr/bin/lego", "--server", self.world.ca.directory, "--email", "a@dept.example.edu",
+             "--accept-tos", "--path", self.other, "--http", "--http.port",
+             f":{self.world.http_port}", "--domains", NAME, "run"], env=self.environment)
+        return self.find("a@dept.example.edu.key")
+
+    def find(self, wanted):
+        return next(os.path.join(folder, wanted) for folder, _, names in os.walk(self.other)
+                    if wanted in names)
+
+    def adopted(self, path, done):
+        self.assertIn("old key was refused by the CA", done.out)
+        self.assertFalse(os.path.exists(path))
+        self.assertIn("backups", done.out)
+        self.assertEqual(account(self.world)["state"], "registered")
+        self.world.certonly(NAME)
+
+    def test_certbot(self):
+        path = self.certbot()
+        with open(os.path.join(os.path.dirname(path), "regr.json"), encoding="ascii") as file:
+            url = json.load(file)["uri"]
+        self.world.admin("account", "adopt", ACCOUNT, "--key-file", path, "--url", url + "0",
+                         status=1)
+        done = self.world.admin("account", "adopt", ACCOUNT, "--key-file", path, "--url", url)
+        self.assertIn("RSA account key (JWK)", done.out)
+        self.assertEqual(account(self.world)["url"], url)
+        self.adopted(path, done)
+
+    def test_lego_killed_after_the_change(self):
+        path = self.lego()
+        with open(path, "rb") as file:
+            pem = file.read()
+        done = self.world.admin("account", "adopt", ACCOUNT, "--key-file", path, "--keep-file")
+        self.assertIn("EC account key (PEM)", done.out)
+        self.assertTrue(os.path.exists(path))
+        # Again, as after an end in the middle, and from the other form of a key.
+        with open(path, "w", encoding="ascii") as file:
+            file.write(to_jwk(pem))
+        done = self.world.admin("account", "adopt", ACCOUNT, "--key-file", path)
+        self.assertIn("EC account key (JWK)", done.out)
+        self.adopted(path, done)
+
+    def test_what_is_no_account_key(self):
+        path = self.world.path("key")
+        run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path])
+        done = self.world.admin("account", "adopt", ACCOUNT, "--key-file", path, status=4)
+        self.assertIn("no account for the key", done.text)
+        self.assertTrue(os.path.exists(path), "it was not destroyed")
+        os.symlink(path, path + ".link")
+        self.world.admin("account", "adopt", ACCOUNT, "--key-file", path + ".link", status=1)
+        for text in ("", "{}", '{"kty":"oct","k":"AAAA"}', "-----BEGIN PUBLIC KEY-----\n"):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text)
+            self.assertIn("private_key.json", self.world.admin(
+                "account", "adopt", ACCOUNT, "--key-file", path, status=1).text)
+
+
 class AwkwardKeyChange(unittest.TestCase):
     """What a CA may say to keyChange."""
 
@@ -276,7 +370,6 @@ class AwkwardKeyChange(unittest.TestCase):
 
     @staticmethod
     def decode(text):
-        import base64
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 

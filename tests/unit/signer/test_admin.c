@@ -103,6 +103,7 @@ static const struct {
     {"NewAccount", "new-account", PEER_OFFICER},
     {"ForgetAttempt", "forget-attempt", PEER_OFFICER},
     {"RegisterAccount", "account-register", PEER_OFFICER},
+    {"AdoptAccount", "account-adopt", PEER_OFFICER},
     {"UpdateAccount", "account-update", PEER_OFFICER},
     {"DeactivateAccount", "account-deactivate", PEER_OFFICER},
     {"NoteDeactivated", "account-deactivated", PEER_OFFICER},

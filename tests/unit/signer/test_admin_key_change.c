@@ -18,6 +18,10 @@
 #define KEY(which) "{\"account\":\"main\",\"nonce\":\"n-1\",\"key\":\"" which "\"}"
 #define URL(url) "{\"account\":\"main\",\"url\":\"" url "\"}"
 
+#define X32 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define EC_KEY "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X32 "\",\"y\":\"" X32 "\"}"
+#define ADOPT(url, key) "{\"account\":\"main\",\"url\":\"" url "\",\"old_key\":" key "}"
+
 /* From one state to the next; `state` is what key_change says after the row. */
 static const struct {
     const char *name, *method, *parameters, *error, *detail, *state;
@@ -129,6 +133,24 @@ static const struct {
     {"given up", "RetireAccount", MAIN, "", "", "\"former_url\":\"" ACCOUNT_URL "\""},
     {"again", "RetireAccount", MAIN, "Failed", "not-found", "\"state\":\"no-key\""},
     {"a new key", "CreateAccount", MAIN, "", "", "\"state\":\"unregistered\""},
+    {"adopt elsewhere", "AdoptAccount", ADOPT("https://ca.example.org/acct/1", EC_KEY), "Failed",
+        "mismatch", "\"state\":\"unregistered\""},
+    {"adopt a directory's resource", "AdoptAccount", ADOPT(CA "new-order", EC_KEY), "Failed",
+        "mismatch", "\"state\":\"unregistered\""},
+    {"attack 165: a private key", "AdoptAccount",
+        ADOPT(ACCOUNT_URL, "{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"AAAA\",\"d\":\"AAAA\"}"),
+        "InvalidRequest", "old_key", "\"state\":\"unregistered\""},
+    {"attack 165: a symmetric key", "AdoptAccount",
+        ADOPT(ACCOUNT_URL, "{\"kty\":\"oct\",\"k\":\"AAAA\"}"), "InvalidRequest", "old_key",
+        "\"state\":\"unregistered\""},
+    {"a coordinate too short", "AdoptAccount",
+        ADOPT(
+            ACCOUNT_URL, "{\"kty\":\"EC\",\"crv\":\"P-384\",\"x\":\"" X32 "\",\"y\":\"" X32 "\"}"),
+        "InvalidRequest", "old_key", "\"state\":\"unregistered\""},
+    {"adopt", "AdoptAccount", ADOPT(ACCOUNT_URL, EC_KEY), "", "", "\"state\":\"attempted\""},
+    {"attack 88: newAccount after it", "NewAccount",
+        "{\"account\":\"main\",\"nonce\":\"n\",\"contact\":[],\"terms_agreed\":true}", "Failed",
+        "exists", "\"state\":\"attempted\""},
     {"its former", "CreateAccount", MAIN, "Failed", "exists", "\"former_url\":\"" ACCOUNT_URL "\""},
 };
 
