@@ -86,6 +86,28 @@ print_forward(const cJSON *s)
 }
 
 static void
+print_opened(const cJSON *list, const char *what)
+{
+    const cJSON *item = NULL;
+
+    cJSON_ArrayForEach(item, list)
+        printf("        open to the token's module: %s %s\n", what, cJSON_GetStringValue(item));
+}
+
+static void
+print_sandbox(const cJSON *sandbox)
+{
+    printf("sandbox %s, ", admin_true(sandbox, "seccomp") ? "seccomp" : "NO SECCOMP");
+    if (admin_number(sandbox, "landlock") > 0)
+        printf("Landlock (version %lld)", admin_number(sandbox, "landlock"));
+    else
+        printf("NO LANDLOCK");
+    printf("; sockets of the token's module: %s\n", admin_text(sandbox, "network"));
+    print_opened(aw_json_member(sandbox, "paths"), "path");
+    print_opened(aw_json_member(sandbox, "devices"), "device");
+}
+
+static void
 print_status(const cJSON *s)
 {
     printf("acmeward-signer %s  pid %lld  up since %s  you are %s\n", admin_text(s, "version"),
@@ -121,6 +143,7 @@ print_status(const cJSON *s)
     print_inert(s);
     print_roll_outs(s);
     print_unverified(aw_json_member(s, "unverified_cas"));
+    print_sandbox(aw_json_member(s, "sandbox"));
     printf("turns   %lld requests at the token, %lld waiting\n", admin_number(s, "token_busy"),
         admin_number(s, "token_waiting"));
     printf("since the start: %lld permits, %lld refusals, %lld failures\n",

@@ -20,11 +20,15 @@ if(ACMEWARD_SANITIZE)
     target_compile_options(aw_flags INTERFACE
         -fsanitize=${ACMEWARD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(aw_flags INTERFACE -fsanitize=${ACMEWARD_SANITIZE})
+    # Sandboxes leave what the instrumentation needs (signer/sandbox.h); no release build has this.
+    target_compile_definitions(aw_flags INTERFACE ACMEWARD_INSTRUMENTED)
 endif()
 if(ACMEWARD_COVERAGE)
     # Counters of threads must not be lost; gcov would report some branches as taken -18 times.
     target_compile_options(aw_flags INTERFACE --coverage -O0 -fprofile-update=atomic)
     target_link_options(aw_flags INTERFACE --coverage)
+    target_compile_definitions(aw_flags INTERFACE ACMEWARD_INSTRUMENTED
+        ACMEWARD_COUNTERS="${PROJECT_BINARY_DIR}")
 endif()
 if(ACMEWARD_HARDEN)
     target_compile_options(aw_flags INTERFACE

@@ -13,7 +13,7 @@ const char *const aw_config_key_names[] = {
 
 const char *const aw_config_forward_names[] = {"none", "journal", "syslog", NULL};
 
-enum { TABLE_SIZE = 9 }; /* rows of a table below */
+enum { TABLE_SIZE = 12 }; /* rows of a table below */
 
 /* How much of a file must be there: all that a signer needs, or what policies are about. */
 enum scope { SCOPE_SIGNER, SCOPE_ACCOUNTS };
@@ -31,31 +31,6 @@ struct raw_config {
 };
 
 #define FIELD(type, member) offsetof(struct type, member)
-
-static const struct aw_yaml_field token_fields[] = {
-    {.name = "module",
-        .kind = AW_YAML_STRING,
-        .offset = FIELD(raw_config, config.token.module),
-        .required = true},
-    {.name = "uri",
-        .kind = AW_YAML_STRING,
-        .offset = FIELD(raw_config, config.token.uri),
-        .required = true},
-    {.name = "pin_source",
-        .kind = AW_YAML_STRING,
-        .offset = FIELD(raw_config, config.token.pin_source)},
-    {.name = "sessions",
-        .kind = AW_YAML_INTEGER,
-        .offset = FIELD(raw_config, config.token.sessions),
-        .min = 1,
-        .max = 64},
-    {.name = "timeout_ms",
-        .kind = AW_YAML_INTEGER,
-        .offset = FIELD(raw_config, config.token.timeout_ms),
-        .min = 100,
-        .max = 600000},
-    {.name = NULL},
-};
 
 static const struct aw_yaml_field paths_fields[] = {
     {.name = "state", .kind = AW_YAML_STRING, .offset = FIELD(raw_config, config.paths.state)},
@@ -128,13 +103,21 @@ static const struct aw_yaml_field administrators_fields[] = {
     {.name = NULL},
 };
 
-/* The mappings' offsets are 0: their rows count from the whole struct. */
+/* Where a mapping's offset is 0, its rows count from the whole struct. */
 static const struct aw_yaml_field root_fields[] = {
-    {.name = "token", .kind = AW_YAML_MAPPING, .fields = token_fields, .required = true},
+    {.name = "token",
+        .kind = AW_YAML_MAPPING,
+        .offset = FIELD(raw_config, config.token),
+        .fields = aw_config_token_fields,
+        .required = true},
     {.name = "paths", .kind = AW_YAML_MAPPING, .fields = paths_fields},
     {.name = "openssl_properties",
         .kind = AW_YAML_STRING,
         .offset = FIELD(raw_config, config.openssl_properties)},
+    {.name = "sandbox",
+        .kind = AW_YAML_MAPPING,
+        .offset = FIELD(raw_config, config.sandbox),
+        .fields = aw_config_sandbox_fields},
     {.name = "audit", .kind = AW_YAML_MAPPING, .fields = audit_fields},
     {.name = "metrics", .kind = AW_YAML_MAPPING, .fields = metrics_fields},
     {.name = "cas",
@@ -420,14 +403,10 @@ aw_config_check_socket(aw_yaml_node paths, const char *field, const char *name, 
 static void
 check_paths(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults)
 {
-    aw_yaml_node token = aw_config_place(root, "token");
     aw_yaml_node paths = aw_config_place(root, "paths");
     const char *application = config->paths.application_socket;
     const char *admin = config->paths.admin_socket;
 
-    aw_config_check_absolute(token, "token.module", "module", config->token.module, faults);
-    aw_config_check_absolute(
-        token, "token.pin_source", "pin_source", config->token.pin_source, faults);
     aw_config_check_absolute(paths, "paths.state", "state", config->paths.state, faults);
     aw_config_check_absolute(paths, "paths.policies", "policies", config->paths.policies, faults);
     aw_config_check_socket(
@@ -478,7 +457,8 @@ static aw_result
 read_config(aw_yaml *yaml, enum scope scope, struct aw_faults *faults, struct aw_config *config)
 {
     struct raw_config raw = {.scope = scope,
-        .config.token = {.sessions = 8, .timeout_ms = 10000},
+        .config.token = {.sessions = 8, .timeout_ms = 10000, .network = AW_NETWORK_NONE},
+        .config.sandbox = {.seccomp = true, .landlock = true},
         .config.metrics = {.seconds = 15},
         .config.audit = {.every_records = 1000, .every_minutes = 60, .segment_mib = 64}};
     struct aw_yaml_field relaxed[TABLE_SIZE];
@@ -498,6 +478,7 @@ read_config(aw_yaml *yaml, enum scope scope, struct aw_faults *faults, struct aw
         read_role(&raw.administrators.officers, &config->officers, faults);
         read_role(&raw.administrators.operators, &config->operators, faults);
         check_paths(config, aw_yaml_root(yaml), faults);
+        aw_config_check_token(config, aw_yaml_root(yaml), faults);
         aw_config_check_audit(config, aw_yaml_root(yaml), faults);
         aw_config_check_metrics(config, aw_yaml_root(yaml), faults);
     }
@@ -556,6 +537,7 @@ aw_config_free(struct aw_config **slot)
 
     for (size_t i = 0; i < AW_COUNT(strings); i++)
         free(strings[i]);
+    aw_config_free_token(config);
     for (size_t i = 0; config->cas != NULL && i < config->ca_count; i++)
         aw_yaml_release(ca_fields, &config->cas[i]);
     for (size_t i = 0; config->accounts != NULL && i < config->account_count; i++) {

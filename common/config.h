@@ -63,6 +63,19 @@ struct aw_config_role {
     size_t count;
 };
 
+/** Sockets that the token's module makes, in the order of aw_config_network_names. */
+enum aw_config_network {
+    AW_NETWORK_NONE, /**< none */
+    AW_NETWORK_UNIX, /**< to daemons on this machine: pcscd, a vendor's */
+    AW_NETWORK_INET, /**< to other machines too */
+};
+
+/** Which of the kernel's protections are in force; both, unless the file says otherwise. */
+struct aw_config_sandbox {
+    bool seccomp;
+    bool landlock;
+};
+
 /** The whole file. */
 struct aw_config {
     char *file;
@@ -72,7 +85,11 @@ struct aw_config {
         char *pin_source;
         int64_t sessions;
         int64_t timeout_ms;
+        struct aw_yaml_strings paths;   /**< files and folders that the module reads and writes */
+        struct aw_yaml_strings devices; /**< devices that it uses */
+        int network;                    /**< enum aw_config_network: sockets that it makes */
     } token;
+    struct aw_config_sandbox sandbox;
     struct {
         char *state;
         char *policies;
@@ -106,6 +123,9 @@ struct aw_config {
 
 /** Account key types, in the order of the token layer's enum; ended by NULL. */
 extern const char *const aw_config_key_names[];
+
+/** Names of enum aw_config_network; ended by NULL. */
+extern const char *const aw_config_network_names[];
 
 /**
  * Reads and checks the file; every fault is collected. Release: aw_config_free.

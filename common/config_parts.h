@@ -22,6 +22,15 @@ void aw_config_check_socket(aw_yaml_node mapping, const char *field, const char 
 void aw_config_check_label(
     const char *what, const char *name, aw_yaml_node place, struct aw_faults *faults);
 
+/** The tables of "token" and "sandbox"; each counts from its own struct in struct aw_config. */
+extern const struct aw_yaml_field aw_config_token_fields[];
+extern const struct aw_yaml_field aw_config_sandbox_fields[];
+
+/** The section "token": what its table can't check, and the release of its lists. */
+void
+aw_config_check_token(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults);
+void aw_config_free_token(struct aw_config *config);
+
 /** The section "audit". */
 void
 aw_config_check_audit(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults);

@@ -20,7 +20,7 @@ group_packages() {
     build)
         echo gcc libc6-dev cmake ninja-build pkg-config libcjson-dev libyaml-dev libidn2-dev \
             libpsl-dev libsystemd-dev libssl-dev libp11-dev libp11-kit-dev libsqlite3-dev \
-            libcurl4-openssl-dev libevent-dev
+            libcurl4-openssl-dev libevent-dev libseccomp-dev
         ;;
     run)
         echo softhsm2 publicsuffix ca-certificates

@@ -36,6 +36,18 @@ fetch_digests(token *t)
     return AW_OK;
 }
 
+aw_result
+token_pin_source(const char *uri, const char *module, char **out)
+{
+    AW_CLEANUP(token_uri_free) token_uri *parsed = NULL;
+    const char *source = NULL;
+
+    *out = NULL;
+    AW_TRY(token_uri_parse(uri, module, &parsed));
+    AW_TRY(token_uri_pin_source(parsed, &source));
+    return copy_text(source, out);
+}
+
 static aw_result
 take_config(token *t, const struct token_config *config, const token_uri *uri)
 {

@@ -72,6 +72,9 @@ typedef struct token token;
  */
 AW_MUST_USE aw_result token_open(const struct token_config *config, token **out);
 
+/** Where token_open reads the PIN, by the URI; *out NULL: nowhere. Release with free(). */
+AW_MUST_USE aw_result token_pin_source(const char *uri, const char *module, char **out);
+
 /** Closes sessions, finalizes the module, releases, nulls; NULL is allowed. */
 void token_close(token **t);
 

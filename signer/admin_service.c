@@ -227,6 +227,34 @@ write_forward(struct admin_call *call)
         aw_json_pair(&call->reply, "forward_message", state.message);
 }
 
+static void
+write_strings(struct aw_json_writer *w, const char *name, const struct aw_yaml_strings *list)
+{
+    aw_json_name(w, name);
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < list->count; i++)
+        aw_json_write_string(w, list->items[i].text);
+    aw_json_end_array(w);
+}
+
+static void
+write_sandbox(struct admin_call *call)
+{
+    struct core *core = call->core;
+    struct aw_json_writer *w = &call->reply;
+
+    pthread_mutex_lock(&core->lock);
+    aw_json_name(w, "sandbox");
+    aw_json_begin_object(w);
+    aw_json_pair_bool(w, "seccomp", core->sandbox.seccomp);
+    aw_json_pair_integer(w, "landlock", core->sandbox.landlock);
+    aw_json_pair(w, "network", aw_config_network_names[core->config->token.network]);
+    write_strings(w, "paths", &core->config->token.paths);
+    write_strings(w, "devices", &core->config->token.devices);
+    aw_json_end_object(w);
+    pthread_mutex_unlock(&core->lock);
+}
+
 aw_result
 admin_get_status(struct admin_call *call)
 {
@@ -246,6 +274,7 @@ admin_get_status(struct admin_call *call)
     write_unverified(call);
     write_checkpoints(call);
     write_forward(call);
+    write_sandbox(call);
     turns_count(core->turns, &waiting, &had);
     aw_json_pair_integer(w, "token_waiting", waiting);
     aw_json_pair_integer(w, "token_busy", had);

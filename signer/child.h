@@ -25,7 +25,8 @@ struct child {
  */
 AW_MUST_USE aw_result child_start(const struct child *child, pid_t *out);
 
-/** Waits for a child that has been told to end; kills it when it does not in CHILD_END_MS. */
+/** Waits for a child that has been told to end; kills it when it does not in CHILD_END_MS, or
+ * leaves that to the kernel, where this process must not kill. */
 void child_end(pid_t child);
 
 /** Longest time that a child has to end by itself. */

@@ -127,7 +127,8 @@ open_log_and_ledger(struct core *core)
     AW_TRY(forward_open(&(struct forward_how){.log = core->audit,
                             .folder = folder,
                             .to = (enum aw_config_forward)core->config->audit.forward,
-                            .socket = core->config->audit.forward_socket},
+                            .socket = core->config->audit.forward_socket,
+                            .target = &core->forward_target},
         &core->forward));
     AW_TRY(aw_path_join(core->config->paths.state, "ledger.db", &database));
     AW_TRY(ledger_open(database, folder, core->audit, &core->ledger, &recovery));
@@ -168,7 +169,11 @@ open_token(struct core *core)
         .start_retries = START_RETRIES,
         .libctx = core->libctx,
     };
-    AW_TRY(token_open(&how, &core->token));
+    aw_result r = token_open(&how, &core->token);
+    if (!aw_ok(r) && core->sandbox.landlock > 0 && r.code != AW_CODE_TOKEN_PIN)
+        aw_log(AW_LOG_NOTICE, "in its sandbox the token's module reaches only what token: paths, "
+                              "devices and network in signer.yaml open to it");
+    AW_TRY(r);
     return open_turns(core);
 }
 
@@ -220,11 +225,16 @@ record_issuers(struct core *core)
 static aw_result
 record_start(struct core *core)
 {
+    char message[128];
     struct audit_entry entry = {
         .kind = AUDIT_START,
         .policy = policy_digest(core->snapshot),
-        .message = "acmeward-signer " ACMEWARD_VERSION,
+        .message = message,
     };
+
+    snprintf(message, sizeof(message), "acmeward-signer " ACMEWARD_VERSION "%s%s",
+        core->config->sandbox.seccomp ? "" : ", without seccomp",
+        core->config->sandbox.landlock ? "" : ", without Landlock");
     return core_record(core, &entry);
 }
 
@@ -252,7 +262,7 @@ open_metrics(struct core *core)
 }
 
 aw_result
-core_open(const char *config_path, users *who, struct aw_faults *faults, struct core **out)
+core_load(const char *config_path, users *who, struct aw_faults *faults, struct core **out)
 {
     AW_CLEANUP(core_close) struct core *core = calloc(1, sizeof(*core));
 
@@ -263,11 +273,21 @@ core_open(const char *config_path, users *who, struct aw_faults *faults, struct 
     pthread_mutex_init(&core->lock, NULL);
     core->teller = (struct teller)TELLER_INIT;
     core->config_path = config_path;
+    core->forward_target.fd = -1;
     core->users = who;
     core->started_at = core->loaded_at = core_now();
     AW_TRY(metrics_new(&core->metrics));
     AW_TRY(load_first(core, faults));
     AW_TRY(files_check_owners(core->config));
+    AW_TRY(forward_target_open((enum aw_config_forward)core->config->audit.forward,
+        core->config->audit.forward_socket, &core->forward_target));
+    *out = AW_MOVE(core);
+    return AW_OK;
+}
+
+aw_result
+core_start(struct core *core)
+{
     AW_TRY(open_crypto(core));
     AW_TRY(read_freeze(core));
     AW_TRY(freezes_open(core->config->paths.state, &core->freezes));
@@ -279,9 +299,17 @@ core_open(const char *config_path, users *who, struct aw_faults *faults, struct 
     AW_TRY(alarm_inert(core, NULL));
     AW_TRY(record_issuers(core));
     AW_TRY(checkpoints_open(core, &core->checkpoints));
-    AW_TRY(open_metrics(core));
-    *out = AW_MOVE(core);
-    return AW_OK;
+    return open_metrics(core);
+}
+
+aw_result
+core_open(const char *config_path, users *who, struct aw_faults *faults, struct core **out)
+{
+    AW_TRY(core_load(config_path, who, faults, out));
+    aw_result r = core_start(*out);
+    if (!aw_ok(r))
+        core_close(out);
+    return r;
 }
 
 void
@@ -303,6 +331,7 @@ core_close(struct core **slot)
     accounts_free(&core->accounts);
     ledger_close(&core->ledger);
     forward_close(&core->forward);
+    forward_target_close(&core->forward_target);
     audit_log_close(&core->audit);
     turns_free(&core->turns);
     token_close(&core->token);

@@ -24,6 +24,7 @@
 #include "signer/checkpoints.h"
 #include "signer/clock.h"
 #include "signer/forward.h"
+#include "signer/forward_send.h"
 #include "signer/freezes.h"
 #include "signer/ledger.h"
 #include "signer/metrics.h"
@@ -36,6 +37,13 @@
 /** Limits. */
 enum { CORE_REASON_MAX = 200 }; /**< characters of the reason for a freeze */
 
+/** What of the sandbox is in force in this process; nothing in tests that open a core themselves.
+ */
+struct core_sandbox {
+    bool seccomp;
+    int landlock; /**< version of the kernel's interface; 0: not in force */
+};
+
 /** The core. Members below `lock` are guarded by it. */
 struct core {
     const char *config_path;
@@ -45,15 +53,17 @@ struct core {
     turns *turns; /**< at the token, for the applications' requests */
     accounts *accounts;
     audit_log *audit;
-    checkpoints *checkpoints; /**< NULL: none are configured */
-    forward *forward;         /**< NULL: records are not forwarded */
+    checkpoints *checkpoints;             /**< NULL: none are configured */
+    forward *forward;                     /**< NULL: records are not forwarded */
+    struct forward_target forward_target; /**< made before the sandbox, then its */
     ledger *ledger;
     char *freeze_path;
     freezes *freezes; /**< of single applications */
     int64_t started_at;
-    struct clock clock;   /**< records and quotas go by it: core_time */
-    struct teller teller; /**< of failures that clients cause */
-    struct watch watch;   /**< housekeeping's */
+    struct core_sandbox sandbox; /**< what main put in force */
+    struct clock clock;          /**< records and quotas go by it: core_time */
+    struct teller teller;        /**< of failures that clients cause */
+    struct watch watch;          /**< housekeeping's */
     metrics *metrics;
     char *metrics_path;      /**< NULL: no figures are written */
     int64_t metrics_seconds; /**< from one to the next */
@@ -79,12 +89,21 @@ struct core {
 };
 
 /**
- * Opens everything in the order that fails cheapest first: configuration, policy, log, ledger,
- * token, accounts. Faults of files are added to `faults`. A start record is written, and an alarm
- * for each application that is inert.
+ * Reads and checks configuration and policies, and opens nothing yet: main confines the process
+ * between this and core_start. Faults of files are added to `faults`.
  * @param who outlives the core; NULL: users are looked up in this process
  * Release: core_close.
  */
+AW_MUST_USE aw_result core_load(
+    const char *config_path, users *who, struct aw_faults *faults, struct core **out);
+
+/**
+ * Opens everything in the order that fails cheapest first: log, ledger, token, accounts. A start
+ * record is written, and an alarm for each application that is inert.
+ */
+AW_MUST_USE aw_result core_start(struct core *core);
+
+/** Both in one. */
 AW_MUST_USE aw_result core_open(
     const char *config_path, users *who, struct aw_faults *faults, struct core **out);
 

@@ -64,6 +64,25 @@ same_text(const char *a, const char *b)
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
+static bool
+same_texts(const struct aw_yaml_strings *a, const struct aw_yaml_strings *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i].text, b->items[i].text) != 0)
+            return false;
+    return true;
+}
+
+static bool
+same_sandbox(const struct aw_config *a, const struct aw_config *b)
+{
+    return a->sandbox.seccomp == b->sandbox.seccomp && a->sandbox.landlock == b->sandbox.landlock &&
+           a->token.network == b->token.network && same_texts(&a->token.paths, &b->token.paths) &&
+           same_texts(&a->token.devices, &b->token.devices);
+}
+
 /* What was opened at the start stays; a file that says otherwise would be misleading. */
 aw_result
 files_check_unchanged(
@@ -109,5 +128,9 @@ files_check_unchanged(
         aw_faults_add(faults, new->file, 0, 0,
             "audit: every_records, every_minutes or segment_mib changed; they are taken at the "
             "start only: restart the signer");
+    if (!same_sandbox(old, new))
+        aw_faults_add(faults, new->file, 0, 0,
+            "sandbox, or token: paths, devices or network changed; they are taken at the start "
+            "only: restart the signer");
     return aw_faults_result(faults);
 }

@@ -230,7 +230,12 @@ prepare(const struct forward_how *how, forward *self)
     pthread_condattr_destroy(&monotonic);
     self->log = how->log;
     self->saved = -1;
-    AW_TRY(forward_target_open(how->to, how->socket, &self->target));
+    if (how->target == NULL) {
+        AW_TRY(forward_target_open(how->to, how->socket, &self->target));
+    } else {
+        self->target = *how->target;
+        how->target->fd = -1;
+    }
     AW_TRY(aw_path_join(how->folder, "forwarded", &self->path));
     audit_log_position(how->log, &appended, &durable);
     AW_TRY(read_position(self, durable));

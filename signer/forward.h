@@ -25,7 +25,8 @@ struct forward_how {
     audit_log *log;
     const char *folder; /**< of the log */
     enum aw_config_forward to;
-    const char *socket; /**< of syslog: a datagram socket */
+    const char *socket;            /**< of syslog: a datagram socket */
+    struct forward_target *target; /**< opened before and taken over here; NULL: opened here */
 };
 
 /**

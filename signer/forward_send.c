@@ -51,6 +51,9 @@ forward_target_open(enum aw_config_forward to, const char *socket_path, struct f
 {
     *out = (struct forward_target){.to = to, .fd = -1, .address = {.sun_family = AF_UNIX}};
     find_host(out->host);
+    if (to == AW_FORWARD_JOURNAL) /* makes libsystemd's socket, while one can be made */
+        sd_journal_send("MESSAGE=audit records are forwarded to the journal", "PRIORITY=6",
+            "SYSLOG_IDENTIFIER=acmeward-signer", NULL);
     if (to != AW_FORWARD_SYSLOG)
         return AW_OK;
     if (strlen(socket_path) >= sizeof(out->address.sun_path))

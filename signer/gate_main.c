@@ -3,41 +3,67 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "common/log.h"
 #include "signer/gate.h"
 #include "signer/keeper.h"
+#include "signer/sandbox.h"
+
+/* False: not started by the keeper. */
+static bool
+read_arguments(int argc, char **argv, struct aw_config_sandbox *use)
+{
+    static const char *const names[] = KEEPER_GATE_NAMES;
+
+    if (argc < 2 || (strcmp(argv[1], names[KEEPER_APPLICATIONS]) != 0 &&
+                        strcmp(argv[1], names[KEEPER_ADMINISTRATORS]) != 0))
+        return false;
+    for (int i = 2; i < argc; i++)
+        if (strcmp(argv[i], KEEPER_NO_SECCOMP) == 0)
+            use->seccomp = false;
+        else if (strcmp(argv[i], KEEPER_NO_LANDLOCK) == 0)
+            use->landlock = false;
+        else
+            return false;
+    return true;
+}
+
+/* None at all, but for what counts lines and looks for leaks in tests. */
+static const struct sandbox_path paths[] = {
+#ifdef ACMEWARD_INSTRUMENTED
+    {"/proc", SANDBOX_READ},
+#endif
+#ifdef ACMEWARD_COUNTERS
+    {ACMEWARD_COUNTERS, SANDBOX_WRITE},
+#endif
+    {NULL, SANDBOX_READ},
+};
 
 static aw_result
-harden_process(void)
+run(const struct aw_config_sandbox *use)
 {
-    const struct rlimit none = {0, 0};
+    static const struct gate_limits limits = GATE_LIMITS;
+    const struct sandbox sandbox = {
+        .kind = SANDBOX_GATE, .use = *use, .paths = paths, .path_count = AW_COUNT(paths) - 1};
 
-    if (prctl(PR_SET_DUMPABLE, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0 ||
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return aw_fail_errno(AW_CODE_INTERNAL, "can't switch core dumps and new privileges off");
     signal(SIGPIPE, SIG_IGN);
-    return AW_OK;
+    AW_TRY(sandbox_drop_privileges());
+    AW_TRY(sandbox_enter(&sandbox));
+    return gate_run(KEEPER_LISTEN_FD, KEEPER_CORE_FD, &limits);
 }
 
 int
 main(int argc, char **argv)
 {
-    static const struct gate_limits limits = GATE_LIMITS;
-    static const char *const names[] = KEEPER_GATE_NAMES;
+    struct aw_config_sandbox use = {.seccomp = true, .landlock = true};
 
-    if (argc != 2 || (strcmp(argv[1], names[KEEPER_APPLICATIONS]) != 0 &&
-                         strcmp(argv[1], names[KEEPER_ADMINISTRATORS]) != 0)) {
+    if (!read_arguments(argc, argv, &use)) {
         fputs("acmeward-gate: acmeward-signer starts this program; it is of no use by itself\n",
             stderr);
         return EXIT_FAILURE;
     }
     aw_log_open("acmeward-gate", AW_LOG_INFO);
-    aw_result r = harden_process();
-    if (aw_ok(r))
-        r = gate_run(KEEPER_LISTEN_FD, KEEPER_CORE_FD, &limits);
+    aw_result r = run(&use);
     if (aw_ok(r))
         return EXIT_SUCCESS;
     aw_log_failure(AW_LOG_ERROR, argv[1]);

@@ -18,15 +18,16 @@ struct keeper {
 };
 
 aw_result
-keeper_start(keeper **out)
+keeper_start(const struct aw_config_sandbox *use, keeper **out)
 {
     AW_CLEANUP(keeper_stop) keeper *k = calloc(1, sizeof(*k));
-    int theirs[KEEPER_GATES];
+    struct keeper_begin begin = {.use = *use};
+    int *theirs = begin.fds;
     const struct child child = {.name = "acmeward-keeper",
         .keep = theirs,
         .keep_count = KEEPER_GATES,
         .run = keeper_child_run,
-        .context = theirs};
+        .context = &begin};
 
     if (k == NULL)
         return aw_fail_memory();

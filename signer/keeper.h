@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "common/config.h"
 #include "common/result.h"
 
 /** The gates. */
@@ -21,6 +22,10 @@ enum keeper_gate { KEEPER_APPLICATIONS, KEEPER_ADMINISTRATORS, KEEPER_GATES };
     {                                    \
         "applications", "administrators" \
     }
+
+/** Arguments of acmeward-gate that follow its name, where the configuration says so. */
+#define KEEPER_NO_SECCOMP "no-seccomp"
+#define KEEPER_NO_LANDLOCK "no-landlock"
 
 /** Descriptors that a gate begins with, besides standard error. */
 enum {
@@ -38,8 +43,9 @@ enum {
 /** The keeper, as the core sees it. */
 typedef struct keeper keeper;
 
-/** Forks it; before any thread, and before anything is opened. Release: keeper_stop. */
-AW_MUST_USE aw_result keeper_start(keeper **out);
+/** Forks it, confined (confine.h), as its gates are; before any thread, and before anything is
+ * opened. Release: keeper_stop. */
+AW_MUST_USE aw_result keeper_start(const struct aw_config_sandbox *use, keeper **out);
 
 /** Hands a listening socket over (the descriptor is closed here) and has its gate started. */
 AW_MUST_USE aw_result keeper_open_gate(keeper *k, enum keeper_gate gate, int *listen_fd);

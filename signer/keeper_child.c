@@ -16,6 +16,7 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "signer/child.h"
+#include "signer/confine.h"
 
 static const char *const names[] = KEEPER_GATE_NAMES;
 
@@ -23,7 +24,8 @@ static const char *const names[] = KEEPER_GATE_NAMES;
 struct kept {
     int core_fd;   /* the conversation with the core about it */
     int listen_fd; /* -1: not yet opened */
-    pid_t pid;     /* 0: it does not run */
+    const struct aw_config_sandbox *use;
+    pid_t pid; /* 0: it does not run */
     bool retired;
     int64_t started_at;
     int64_t start_at; /* when it is to be started, if it does not run */
@@ -52,6 +54,7 @@ gate_program(char path[PATH_MAX])
 struct becoming {
     int fds[2]; /* listening socket, socket to the core */
     const char *name;
+    const struct aw_config_sandbox *use;
 };
 
 /* Each through a number above both: neither may overwrite the other. */
@@ -74,8 +77,9 @@ become_gate(void *context)
 {
     const struct becoming *gate = context;
     char path[PATH_MAX], stream[64], self[] = "acmeward-gate", argument[32];
+    char seccomp[] = KEEPER_NO_SECCOMP, landlock[] = KEEPER_NO_LANDLOCK;
     const char *program = gate_program(path), *journal = getenv("JOURNAL_STREAM");
-    char *arguments[] = {self, argument, NULL};
+    char *arguments[] = {self, argument, NULL, NULL, NULL};
     char *environment[] = {NULL, NULL};
     sigset_t none;
 
@@ -84,6 +88,10 @@ become_gate(void *context)
         snprintf(stream, sizeof(stream), "JOURNAL_STREAM=%s", journal);
         environment[0] = stream;
     }
+    if (!gate->use->seccomp)
+        arguments[2] = seccomp;
+    if (!gate->use->landlock)
+        arguments[gate->use->seccomp ? 2 : 3] = landlock;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (arrange(gate))
@@ -96,7 +104,7 @@ become_gate(void *context)
 static bool
 fork_gate(struct kept *kept, const char *name, int core_end)
 {
-    struct becoming gate = {.fds = {kept->listen_fd, core_end}, .name = name};
+    struct becoming gate = {.fds = {kept->listen_fd, core_end}, .name = name, .use = kept->use};
     const struct child child = {.name = "acmeward-gate",
         .keep = gate.fds,
         .keep_count = AW_COUNT(gate.fds),
@@ -224,16 +232,21 @@ keep(struct kept gates[KEEPER_GATES], int children)
 int
 keeper_child_run(void *context)
 {
-    const int *fds = context;
+    const struct keeper_begin *begin = context;
     struct kept gates[KEEPER_GATES];
+    char path[PATH_MAX];
     sigset_t children;
 
+    if (!aw_ok(confine_keeper(&begin->use, gate_program(path), AW_GATE_PROGRAM))) {
+        aw_log_failure(AW_LOG_ERROR, "the gates can't be started");
+        return 1;
+    }
     sigemptyset(&children);
     sigaddset(&children, SIGCHLD);
     sigprocmask(SIG_BLOCK, &children, NULL);
     int signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
     for (int i = 0; i < KEEPER_GATES; i++)
-        gates[i] = (struct kept){.core_fd = fds[i], .listen_fd = -1};
+        gates[i] = (struct kept){.core_fd = begin->fds[i], .listen_fd = -1, .use = &begin->use};
     if (signals >= 0)
         keep(gates, signals);
     for (int i = 0; i < KEEPER_GATES; i++)

@@ -16,7 +16,13 @@ enum keeper_order {
     KEEPER_RETIRE = 'r',
 };
 
-/** Runs until the core's end closes, then kills the gates. `context` is int[KEEPER_GATES]. */
+/** What the keeper begins with. */
+struct keeper_begin {
+    int fds[KEEPER_GATES]; /**< the conversations with the core */
+    struct aw_config_sandbox use;
+};
+
+/** Runs until the core's end closes, then kills the gates. `context` is a struct keeper_begin. */
 int keeper_child_run(void *context);
 
 /** Sends an octet, with a descriptor if `fd` is not negative. False: errno says why. */

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -22,9 +21,11 @@
 #include "common/log.h"
 #include "signer/admin.h"
 #include "signer/application.h"
+#include "signer/confine.h"
 #include "signer/connections.h"
 #include "signer/core.h"
 #include "signer/keeper.h"
+#include "signer/notify.h"
 #include "signer/probe.h"
 #include "signer/sockets.h"
 #include "signer/users.h"
@@ -117,16 +118,24 @@ check_config(const char *path)
     return aw_code_exit(r.code);
 }
 
+/* Descriptors that nobody is meant to have, and what would have OpenSSL load foreign code. */
+static void
+shed_inheritance(void)
+{
+    int passed = sd_listen_fds(0);
+
+    close_range(SD_LISTEN_FDS_START + (unsigned)(passed > 0 ? passed : 0), ~0U, 0);
+    unsetenv("OPENSSL_ENGINES");
+    unsetenv("OPENSSL_MODULES");
+}
+
 /* No core dump, no ptrace by the same user: the PIN and EAB keys pass through this process. */
 static aw_result
 harden_process(void)
 {
-    const struct rlimit none = {0, 0};
-
     umask(0027);
-    if (prctl(PR_SET_DUMPABLE, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0 ||
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return aw_fail_errno(AW_CODE_INTERNAL, "can't switch core dumps and new privileges off");
+    shed_inheritance();
+    AW_TRY(sandbox_drop_privileges());
     /* OpenSSL's default context must not read a configuration that we did not choose. */
     if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
         return aw_fail_openssl("can't initialise OpenSSL");
@@ -154,10 +163,11 @@ struct children {
 
 /* Before anything is opened and any thread is started. */
 static aw_result
-start_children(struct children *children)
+start_children(const struct aw_config_sandbox *use, struct children *children)
 {
-    AW_TRY(users_start(&children->users));
-    return keeper_start(&children->keeper);
+    AW_TRY(confine_check(use));
+    AW_TRY(users_start(use, &children->users));
+    return keeper_start(use, &children->keeper);
 }
 
 static void
@@ -223,7 +233,7 @@ struct doors {
 static aw_result
 open_doors(struct core *core, keeper *k, struct doors *doors)
 {
-    AW_TRY(sockets_open(core->config, &doors->sockets));
+    AW_TRY(sockets_begin(&doors->sockets));
     aw_log(AW_LOG_NOTICE, "applications at %s, administrators at %s",
         core->config->paths.application_socket, core->config->paths.admin_socket);
     int *const fds[] = {&doors->sockets.application, &doors->sockets.admin};
@@ -246,23 +256,31 @@ close_doors(struct doors *doors)
 }
 
 static void
+log_faults(const struct aw_faults *faults)
+{
+    for (size_t i = 0; i < faults->count; i++)
+        aw_log(AW_LOG_ERROR, "%s:%u:%u: %s", faults->items[i].file, faults->items[i].line,
+            faults->items[i].column, faults->items[i].message);
+}
+
+static void
 reload(struct core *core)
 {
     AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
     AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
     struct timespec now;
+    char state[64];
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+    snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
         (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    notify_send(state);
     if (aw_ok(core_reload(core, NULL, &faults, &warnings)))
         aw_log(AW_LOG_NOTICE, "configuration and policies were loaded anew");
     else
         aw_log_failure(AW_LOG_ERROR, "the configuration and policies in force are unchanged");
-    for (size_t i = 0; i < faults.count; i++)
-        aw_log(AW_LOG_ERROR, "%s:%u:%u: %s", faults.items[i].file, faults.items[i].line,
-            faults.items[i].column, faults.items[i].message);
-    sd_notify(0, "READY=1");
+    log_faults(&faults);
+    notify_send("READY=1");
 }
 
 /* True when the signer is to end. */
@@ -367,46 +385,100 @@ block_signals(int *fd)
     return *fd >= 0 ? AW_OK : aw_fail_errno(AW_CODE_INTERNAL, "can't take signals");
 }
 
+/* Whether what the configuration leaves in force is there. */
 static aw_result
-open_core(const char *config, users *who, struct core **core)
+read_sandbox(const char *config, struct aw_config_sandbox *use)
 {
     AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
-    aw_result r = core_open(config, who, &faults, core);
+    aw_result r = confine_read(config, &faults, use);
 
-    for (size_t i = 0; i < faults.count; i++)
-        aw_log(AW_LOG_ERROR, "%s:%u:%u: %s", faults.items[i].file, faults.items[i].line,
-            faults.items[i].column, faults.items[i].message);
+    log_faults(&faults);
+    AW_TRY(r);
+    if (geteuid() == 0)
+        aw_log(AW_LOG_WARNING, "running as root: give the signer a user of its own");
+    if (!use->seccomp || !use->landlock)
+        aw_log(AW_LOG_WARNING, "signer.yaml switches off:%s%s", use->seccomp ? "" : " seccomp",
+            use->landlock ? "" : " landlock");
+    return AW_OK;
+}
+
+static aw_result
+load_core(const char *config, users *who, struct core **core)
+{
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
+    aw_result r = core_load(config, who, &faults, core);
+
+    log_faults(&faults);
     return r;
+}
+
+/* From here on nothing can be opened but what the configuration names, and no socket made. So
+ * sockets come before, and the token's module, its threads and ours after. */
+static aw_result
+confine(struct core *core)
+{
+    int version = sandbox_landlock_version();
+
+    AW_TRY(confine_core(core->config));
+    core->sandbox.seccomp = core->config->sandbox.seccomp;
+    core->sandbox.landlock = core->config->sandbox.landlock ? version : 0;
+    return AW_OK;
+}
+
+/* What a run of the signer is. */
+struct run {
+    struct children children;
+    struct core *core;
+    int signals;
+    struct doors doors;
+    struct guard guard;
+};
+
+static aw_result
+prepare(const char *config, struct run *run)
+{
+    struct aw_config_sandbox use = {.seccomp = true, .landlock = true};
+
+    AW_TRY(harden_process());
+    AW_TRY(read_sandbox(config, &use));
+    bool enough = raise_descriptors(); /* the gates need as many */
+    AW_TRY(start_children(&use, &run->children));
+    if (!enough)
+        aw_log(AW_LOG_WARNING, "there may be fewer than %d descriptors: raise LimitNOFILE",
+            DESCRIPTORS);
+    notify_open();
+    AW_TRY(block_signals(&run->signals));
+    AW_TRY(load_core(config, run->children.users, &run->core));
+    AW_TRY(sockets_open(run->core->config, &run->doors.sockets));
+    AW_TRY(confine(run->core));
+    AW_TRY(core_start(run->core));
+    AW_TRY(guard_start(run->core, &run->guard));
+    return open_doors(run->core, run->children.keeper, &run->doors);
+}
+
+static void
+end(struct run *run)
+{
+    close_doors(&run->doors);
+    guard_stop(&run->guard);
+    core_close(&run->core);
+    aw_close(&run->signals);
+    stop_children(&run->children);
 }
 
 static aw_result
 serve(const char *config)
 {
-    AW_CLEANUP(stop_children) struct children children = {NULL, NULL};
-    AW_CLEANUP(core_close) struct core *core = NULL;
-    AW_CLEANUP(aw_close) int signals = -1;
-    struct doors doors = {.sockets = {.application = -1, .admin = -1}};
-    struct guard guard = {.stop_fd = -1};
+    AW_CLEANUP(end)
+    struct run run = {.signals = -1,
+        .doors = {.sockets = {.application = -1, .admin = -1}},
+        .guard = {.stop_fd = -1}};
 
-    AW_TRY(harden_process());
-    bool enough = raise_descriptors(); /* the gates need as many */
-    AW_TRY(start_children(&children));
-    if (!enough)
-        aw_log(AW_LOG_WARNING, "there may be fewer than %d descriptors: raise LimitNOFILE",
-            DESCRIPTORS);
-    AW_TRY(block_signals(&signals));
-    AW_TRY(open_core(config, children.users, &core));
-    aw_result r = guard_start(core, &guard);
-    if (aw_ok(r))
-        r = open_doors(core, children.keeper, &doors);
-    if (aw_ok(r)) {
-        sd_notify(0, "READY=1");
-        aw_log(AW_LOG_NOTICE, "ready");
-        r = wait_for_end(core, &children, signals);
-    }
-    sd_notify(0, "STOPPING=1");
-    close_doors(&doors);
-    guard_stop(&guard);
+    AW_TRY(prepare(config, &run));
+    notify_send("READY=1");
+    aw_log(AW_LOG_NOTICE, "ready");
+    aw_result r = wait_for_end(run.core, &run.children, run.signals);
+    notify_send("STOPPING=1");
     return r;
 }
 

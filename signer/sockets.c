@@ -88,8 +88,8 @@ address_of(const char *path, struct sockaddr_un *out)
     return AW_OK;
 }
 
-aw_result
-sockets_listen(const char *path, mode_t mode, int *fd)
+static aw_result
+make(const char *path, mode_t mode, int *fd)
 {
     AW_CLEANUP(aw_close) int made = -1;
     struct sockaddr_un address;
@@ -103,11 +103,25 @@ sockets_listen(const char *path, mode_t mode, int *fd)
     /* bind takes the mode from here, so there is no moment in which it is wider. */
     if (fchmod(made, mode) != 0 ||
         bind(made, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
-        chmod(path, mode) != 0 || listen(made, GATE_BACKLOG) != 0)
-        return aw_fail_errno(AW_CODE_IO, "can't listen at %s", path);
+        chmod(path, mode) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't make the socket %s", path);
     *fd = made;
     made = -1;
     return AW_OK;
+}
+
+static aw_result
+listen_at(int fd, const char *path)
+{
+    return listen(fd, GATE_BACKLOG) == 0 ? AW_OK
+                                         : aw_fail_errno(AW_CODE_IO, "can't listen at %s", path);
+}
+
+aw_result
+sockets_listen(const char *path, mode_t mode, int *fd)
+{
+    AW_TRY(make(path, mode, fd));
+    return listen_at(*fd, path);
 }
 
 aw_result
@@ -184,7 +198,7 @@ open_one(const struct passed *passed, const char *name, const char *path, int *f
     *made = strdup(path);
     if (*made == NULL)
         return aw_fail_memory();
-    aw_result r = sockets_listen(path, SOCKET_MODE, fd);
+    aw_result r = make(path, SOCKET_MODE, fd);
     if (!aw_ok(r))
         aw_free(made); /* what is there is not ours */
     return r;
@@ -204,6 +218,14 @@ sockets_open(const struct aw_config *config, struct sockets *out)
     AW_TRY(open_one(&passed, "application", config->paths.application_socket, &out->application,
         &out->made[0]));
     return open_one(&passed, "admin", config->paths.admin_socket, &out->admin, &out->made[1]);
+}
+
+aw_result
+sockets_begin(const struct sockets *sockets)
+{
+    if (sockets->made[0] != NULL)
+        AW_TRY(listen_at(sockets->application, sockets->made[0]));
+    return sockets->made[1] == NULL ? AW_OK : listen_at(sockets->admin, sockets->made[1]);
 }
 
 void

@@ -30,9 +30,13 @@ struct sockets {
 /**
  * Takes what the service manager passed (sd_listen_fds(3): FileDescriptorName application and
  * admin, at the configured paths) and makes the rest. A socket of another name, or two of one, is
- * refused. The descriptors are the caller's to hand on. Release: sockets_end, after a failure too.
+ * refused. Nobody can connect yet to those that are made. The descriptors are the caller's to hand
+ * on. Release: sockets_end, after a failure too.
  */
 AW_MUST_USE aw_result sockets_open(const struct aw_config *config, struct sockets *out);
+
+/** From now on everybody can connect. */
+AW_MUST_USE aw_result sockets_begin(const struct sockets *sockets);
 
 /** Removes what was made, so that clients are told at once; closes what nobody took. */
 void sockets_end(struct sockets *sockets);

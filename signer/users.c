@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "common/io.h"
+#include "common/log.h"
 #include "policy/system.h"
 #include "signer/child.h"
+#include "signer/confine.h"
 
 enum { LOOKUP_SIZE = 16384 };
 
@@ -69,12 +71,23 @@ answer(struct note *note)
     }
 }
 
+/* What the child begins with. */
+struct beginning {
+    int fd;
+    const struct aw_config_sandbox *use;
+};
+
 static int
 serve(void *context)
 {
-    const int fd = *(const int *)context;
+    const struct beginning *beginning = context;
+    const int fd = beginning->fd;
     struct note note;
 
+    if (!aw_ok(confine_users(beginning->use))) {
+        aw_log_failure(AW_LOG_ERROR, "users can't be looked up");
+        return 1;
+    }
     for (;;) {
         ssize_t size = recv(fd, &note, sizeof(note), 0);
 
@@ -89,7 +102,7 @@ serve(void *context)
 }
 
 aw_result
-users_start(users **out)
+users_start(const struct aw_config_sandbox *use, users **out)
 {
     AW_CLEANUP(aw_free) users *u = calloc(1, sizeof(*u));
     int ends[2];
@@ -98,11 +111,12 @@ users_start(users **out)
         return aw_fail_memory();
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't make a socket to the process that knows users");
+    struct beginning beginning = {.fd = ends[1], .use = use};
     const struct child child = {.name = "acmeward-users",
         .keep = &ends[1],
         .keep_count = 1,
         .run = serve,
-        .context = &ends[1]};
+        .context = &beginning};
     aw_result r = child_start(&child, &u->child);
     close(ends[1]);
     u->fd = ends[0];

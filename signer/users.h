@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "common/config.h"
 #include "common/result.h"
 #include "policy/policy.h"
 
@@ -26,8 +27,9 @@ enum {
 /** The child and the socket to it. Locks itself. */
 typedef struct users users;
 
-/** Forks the child; before any thread, and before anything is opened. Release: users_stop. */
-AW_MUST_USE aw_result users_start(users **out);
+/** Forks the child, which is confined (confine.h); before any thread, and before anything is
+ * opened. Release: users_stop. */
+AW_MUST_USE aw_result users_start(const struct aw_config_sandbox *use, users **out);
 
 /** Ends the child, waits for it, nulls; NULL is allowed. */
 void users_stop(users **slot);

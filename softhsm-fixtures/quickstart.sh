@@ -100,6 +100,7 @@ token:
   module: $TOKEN_MODULE
   uri: "$TOKEN_URI"
   pin_source: $TOKEN_PIN_FILE
+  paths: [$SOFTHSM2_CONF, $TOKEN_FOLDER]
 paths:
   state: $home/state
   policies: $home/policy.d

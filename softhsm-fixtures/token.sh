@@ -6,6 +6,7 @@
 # FOLDER is made with mode 0700 and must not hold a token yet. Standard output is one assignment a
 # line, for `eval "$(sh token.sh ...)"` in a shell or shlex.split in Python:
 #   SOFTHSM2_CONF     the configuration file: export it to everything that shall see this token
+#   TOKEN_FOLDER      where the token's files are: with SOFTHSM2_CONF what token: paths must name
 #   TOKEN_MODULE      the PKCS#11 module
 #   TOKEN_LABEL, TOKEN_URI, TOKEN_PIN_FILE, TOKEN_SO_PIN_FILE
 # PINs are random, in files of mode 0400, and never in an argument or the environment: that is why
@@ -85,6 +86,7 @@ export SOFTHSM2_CONF
     --so-pin-file "$folder/so-pin"
 
 quoted SOFTHSM2_CONF "$SOFTHSM2_CONF"
+quoted TOKEN_FOLDER "$folder/tokens"
 quoted TOKEN_MODULE "$module"
 quoted TOKEN_LABEL "$label"
 quoted TOKEN_URI "pkcs11:token=$label"

@@ -118,6 +118,8 @@ class World:
         self.token = {}
         self.orders_per_day = 0
         self.signer_environment = {}
+        self.token_paths = []   # what a module that is not SoftHSM itself needs besides
+        self.extra_config = ""  # of the section token, then whole sections
         self.issuers = None     # file of what the CA's certificates must chain to
         self.http_port = free_ports(1)[0]
 
@@ -186,8 +188,9 @@ class World:
   module: {self.token["TOKEN_MODULE"]}
   uri: "{self.token["TOKEN_URI"]}"
   pin_source: {self.token["TOKEN_PIN_FILE"]}
+  paths: {json.dumps([self.token["SOFTHSM2_CONF"], self.token["TOKEN_FOLDER"], *self.token_paths])}
   sessions: 4
-paths:
+{self.extra_config}paths:
   state: {self.path("state")}
   policies: {self.path("etc", "policy.d")}
   application_socket: {self.socket}
@@ -219,19 +222,22 @@ accounts:
 
     # The signer.
 
-    def spawn_signer(self):
+    def spawn_signer(self, **more):
         with open(self.signer_log, "ab") as log:
             self.signer = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", SIGNER, "--config", self.config],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                 env=environment(SOFTHSM2_CONF=self.token["SOFTHSM2_CONF"],
-                                **self.signer_environment))
+                                **self.signer_environment), **more)
         return self.signer
 
     def start_signer(self):
+        before = len(self.log()) if os.path.exists(self.signer_log) else 0
         self.spawn_signer()
-        wait_until("the signer's sockets", lambda: self.signer.poll() is not None
-                   or (listens(self.socket) and listens(self.admin_socket)), pause=0.005)
+        # Not by the sockets alone: the gates of a signer that was killed may still listen.
+        wait_until("the signer", lambda: self.signer.poll() is not None
+                   or ("notice: ready\n" in self.log()[before:] and listens(self.socket)
+                       and listens(self.admin_socket)), pause=0.005)
         if self.signer.poll() is not None:
             status = self.signer.returncode
             self.signer = None

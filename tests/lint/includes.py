@@ -29,6 +29,7 @@ LIBRARIES = (
     (r"idn2\.h", ("common",)),
     (r"libpsl\.h", ("policy",)),
     (r"sqlite3\.h", ("signer",)),
+    (r"seccomp\.h", ("signer",)),
     (r"event2?/.*|event\.h", ("client", "relay")),
 )
 

@@ -114,9 +114,11 @@ def keys_of(tables, table, above=""):
 
 def readers(root, _):
     for source, table, page in (
-            ("common/config.c", "root", f"{MAN}/acmeward-signer.yaml.5"),
-            ("policy/file.c", "policy", f"{MAN}/acmeward-policy.5")):
-        tables = dict(TABLE.findall(tree.read(root, source)))
+            (("common/config.c", "common/config_token.c"), "root",
+             f"{MAN}/acmeward-signer.yaml.5"),
+            (("policy/file.c",), "policy", f"{MAN}/acmeward-policy.5")):
+        tables = {name: rows for file in source
+                  for name, rows in TABLE.findall(tree.read(root, file))}
         if table not in tables:
             table = next(name for name, rows in tables.items() if '"application"' in rows)
         found = set()
