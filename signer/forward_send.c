@@ -101,7 +101,7 @@ write_value(const char *value, char *out)
 {
     size_t used = 0;
 
-    for (size_t i = 0; value[i] != '\0' && i < VALUE_MAX; i++) {
+    for (size_t i = 0; i < VALUE_MAX && value[i] != '\0'; i++) {
         if (strchr("\"\\]", value[i]) != NULL)
             out[used++] = '\\';
         out[used++] = value[i];
