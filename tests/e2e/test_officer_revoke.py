@@ -147,8 +147,9 @@ class Course(unittest.TestCase):
                 "-days", "30", "-outform", "DER", "-out", forged)
         with open(forged, "rb") as file:
             der = base64.urlsafe_b64encode(file.read()).rstrip(b"=").decode()
-        order = [r["seq"] for r in world.records("--application", "app2")
-                 if r.get("operation") == "new-order"][0]
+        # Not just the first order: one whose nonce was rejected was never finalized.
+        handed = world.records("--application", "app2", "--kind", "certificate")
+        order = handed[0]["order"]
         with varlink.Client(address="unix:" + world.socket) as client, \
                 client.open("org.acmeward.Signer") as signer:
             signer.RecordCertificate(application="app2", order=order, certificate=der, chain=[])
