@@ -126,7 +126,7 @@ test_limits_of_configuration(void **state)
     config.sessions = 0;
     assert_fails(token_open(&config, &t), AW_CODE_CONFIG, "0 sessions");
     config.sessions = TOKEN_SESSIONS_MAX + 1;
-    assert_fails(token_open(&config, &t), AW_CODE_CONFIG, "65 sessions");
+    assert_fails(token_open(&config, &t), AW_CODE_CONFIG, "66 sessions");
     config = h->config;
     config.latch = NULL;
     assert_fails(token_open(&config, &t), AW_CODE_CONFIG, "latch");
