@@ -1,5 +1,7 @@
 #include "signer/files.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -47,15 +49,64 @@ files_load(const char *path, const struct policy_resolver *resolver, struct aw_f
     return aw_ok(r) ? aw_faults_result(faults) : r;
 }
 
+static void
+close_folder(DIR **folder)
+{
+    if (*folder != NULL)
+        closedir(*folder);
+}
+
+/* What lies in a folder of ours, each by name: no links, nothing that others own or may write. */
+static aw_result
+check_entries(const char *path)
+{
+    AW_CLEANUP(close_folder) DIR *folder = opendir(path);
+
+    if (folder == NULL)
+        return errno == ENOENT ? AW_OK : aw_fail_errno(AW_CODE_IO, "%s", path);
+    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        AW_CLEANUP(aw_free) char *name = NULL;
+
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        AW_TRY(aw_path_join(path, entry->d_name, &name));
+        aw_result r = aw_path_check(name, geteuid(), 0022);
+        if (!aw_ok(r) && r.code != AW_CODE_NOT_FOUND) /* it may just have been replaced */
+            return r;
+    }
+    return AW_OK;
+}
+
+/* Ledger, latch, freezes; accounts and pins; the record. */
+static aw_result
+check_state(const char *state)
+{
+    static const char *const folders[] = {"accounts", "cas", "audit"};
+
+    AW_TRY(aw_path_check(state, geteuid(), 0027));
+    AW_TRY(check_entries(state));
+    for (size_t i = 0; i < AW_COUNT(folders); i++) {
+        AW_CLEANUP(aw_free) char *path = NULL;
+
+        AW_TRY(aw_path_join(state, folders[i], &path));
+        AW_TRY(check_entries(path));
+    }
+    return AW_OK;
+}
+
 aw_result
 files_check_owners(const struct aw_config *config)
 {
+    const char *export_folder = aw_config_export_folder(config);
+
     AW_TRY(aw_path_check(config->file, geteuid(), 0022));
     AW_TRY(aw_path_check(config->paths.policies, geteuid(), 0022));
     for (size_t i = 0; i < config->ca_count; i++)
         if (config->cas[i].issuers != NULL)
             AW_TRY(aw_path_check(config->cas[i].issuers, geteuid(), 0022));
-    return aw_path_check(config->paths.state, geteuid(), 0027);
+    if (export_folder != NULL)
+        AW_TRY(aw_path_check(export_folder, geteuid(), 0022));
+    return check_state(config->paths.state);
 }
 
 static bool

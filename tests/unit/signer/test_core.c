@@ -106,6 +106,13 @@ loose_modes_stop_the_start(void **state)
         {"state", 0755, 0750},
         {"state", 0770, 0750},
         {"state/audit", 0777, 0750},
+        {"state/audit/audit.jsonl", 0666, 0640},
+        {"state/ledger.db", 0666, 0640},
+        {"state/ledger.db", 0660, 0640},
+        {"state/accounts", 0777, 0750},
+        {"state/accounts/main.json", 0662, 0640},
+        {"state/cas", 0770, 0750},
+        {"state/cas/ca1.json", 0666, 0640},
     };
     struct world *w = *state;
 
