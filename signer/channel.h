@@ -61,6 +61,15 @@ AW_MUST_USE aw_result channel_decode(
 AW_MUST_USE aw_result channel_decode_garbage(
     const struct channel_message *message, const char **text);
 
+/** Tells the gate that the connection is one of the core's. AW_CODE_CLOSED: it is gone. */
+AW_MUST_USE aw_result channel_admit(int fd);
+
+/**
+ * Waits until the core has taken the connection; nothing is read from the peer before.
+ * @return AW_CODE_CLOSED: it has not, and will not
+ */
+AW_MUST_USE aw_result channel_await(int fd);
+
 /** Sends a message. AW_CODE_CLOSED when the core has ended the connection. */
 AW_MUST_USE aw_result channel_send(int fd, const struct channel_message *message);
 

@@ -61,6 +61,24 @@ channel_send(int fd, const struct channel_message *message)
     return AW_OK;
 }
 
+aw_result
+channel_admit(int fd)
+{
+    return send(fd, "a", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ? AW_OK : closed();
+}
+
+aw_result
+channel_await(int fd)
+{
+    char octet = 0;
+    ssize_t got;
+
+    do
+        got = recv(fd, &octet, 1, 0);
+    while (got < 0 && errno == EINTR);
+    return got == 1 ? AW_OK : closed();
+}
+
 static aw_result
 late(void)
 {

@@ -273,7 +273,9 @@ settle(connections *c, const struct peer *peer, aw_varlink_stream **stream, int 
         return turn_away(c, peer, *stream);
     slot->stream = *stream;
     slot->channel = *channel;
-    aw_result r = start_thread(slot);
+    aw_result r = channel_admit(*channel);
+    if (aw_ok(r))
+        r = start_thread(slot);
     if (!aw_ok(r)) {
         leave(slot, SLOT_FREE);
         return r;
@@ -317,9 +319,11 @@ take_one(connections *c, int gate)
     AW_CLEANUP(aw_close) int channel = -1;
     aw_result r = channel_take(gate, &fd, &channel);
 
+    if (r.code == AW_CODE_CLOSED || r.code == AW_CODE_MISMATCH)
+        return r;
     if (aw_ok(r))
         r = admit(c, &fd, &channel);
-    if (aw_ok(r) || r.code == AW_CODE_CLOSED || r.code == AW_CODE_MISMATCH)
+    if (aw_ok(r) || r.code == AW_CODE_MISMATCH)
         return r;
     teller_failure(&c->closed, AW_LOG_NOTICE, "connection closed at accept");
     return AW_OK;

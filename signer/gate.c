@@ -106,7 +106,7 @@ static void *
 serve(void *argument)
 {
     struct connection *slot = argument;
-    aw_result r = AW_OK;
+    aw_result r = channel_await(slot->channel);
 
     while (aw_ok(r))
         r = serve_one(slot);

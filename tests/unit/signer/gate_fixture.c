@@ -26,7 +26,16 @@ atomic_bool gate_admits = true;
 atomic_int gate_answered;
 atomic_int gate_killed;
 sem_t gate_entered, gate_released;
-char gate_user[PEER_USER_SIZE];
+static pthread_mutex_t user_lock = PTHREAD_MUTEX_INITIALIZER;
+static char user[PEER_USER_SIZE];
+
+void
+gate_user(char out[PEER_USER_SIZE])
+{
+    pthread_mutex_lock(&user_lock);
+    memcpy(out, user, sizeof(user));
+    pthread_mutex_unlock(&user_lock);
+}
 
 static bool
 admits(struct core *core, const struct peer *peer)
@@ -53,8 +62,11 @@ answer(struct core *core, const struct peer *peer, const struct aw_varlink_call 
         return aw_format(reply, "{\"parameters\":{\"x\":\"%0*d\"}}", AW_VARLINK_MAX_MESSAGE, 1);
     if (strcmp(name, "Large") == 0)
         return aw_format(reply, "{\"parameters\":{\"x\":\"%0*d\"}}", 200000, 1);
-    if (strcmp(name, "Who") == 0)
-        snprintf(gate_user, sizeof(gate_user), "%s", peer->user);
+    if (strcmp(name, "Who") == 0) {
+        pthread_mutex_lock(&user_lock);
+        snprintf(user, sizeof(user), "%s", peer->user);
+        pthread_mutex_unlock(&user_lock);
+    }
     return aw_format(reply, "{\"parameters\":{}}");
 }
 

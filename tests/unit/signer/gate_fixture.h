@@ -19,13 +19,15 @@ enum { PATIENCE_MS = 20000, LONG_MS = 60000 };
 #define CALL "{\"method\":\"org.example.Test." /**< and a name, "\"}" */
 #define GOOD "{\"parameters\":{}}"             /**< what is answered */
 
-/** Whether the service admits, how many calls it has answered, whom it saw in Who. */
+/** Whether the service admits, how many calls it has answered. */
 extern atomic_bool gate_admits;
 extern atomic_int gate_answered;
 
 /** How often a gate was to be killed. */
 extern atomic_int gate_killed;
-extern char gate_user[PEER_USER_SIZE];
+
+/** Whom it saw in Who. */
+void gate_user(char out[PEER_USER_SIZE]);
 
 /** Wait posts the one and waits for the other. */
 extern sem_t gate_entered, gate_released;

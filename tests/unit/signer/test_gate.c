@@ -55,9 +55,11 @@ every_message_gets_its_answer(void **state)
     }
     gate_say(fd, CALL "Who\"}");
     assert_true(gate_hears(fd, GOOD));
+    char user[PEER_USER_SIZE];
+    gate_user(user);
     const struct passwd *me = getpwuid(geteuid());
     if (me != NULL)
-        assert_string_equal(gate_user, me->pw_name);
+        assert_string_equal(user, me->pw_name);
     close(fd);
 }
 
