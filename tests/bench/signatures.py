@@ -9,7 +9,7 @@ import tempfile
 import programs
 from table import Series, Target
 
-from world import SIGNER, World, environment, wait_until
+from world import SIGNER, World, environment, wait_until, listens
 
 NAME = "host.bench.dept.example.edu"
 APPLICATION = "bench"
@@ -62,7 +62,7 @@ class Variant:
                 ["setpriv", "--pdeathsig", "KILL", SIGNER, "--config", self.config], cwd="/",
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=environment(SOFTHSM2_CONF=self.world.token["SOFTHSM2_CONF"]))
-        wait_until("the second signer's socket", lambda: os.path.exists(self.socket)
+        wait_until("the second signer's socket", lambda: listens(self.socket)
                    or self.process.poll() is not None)
         if self.process.poll() is not None:
             raise RuntimeError(read(log.name))

@@ -29,13 +29,13 @@ def children(pid):
     for thread in os.listdir(f"/proc/{pid}/task"):
         try:
             these = read(pid, f"task/{thread}/children").split()
-        except FileNotFoundError:   # it has ended meanwhile
+        except (FileNotFoundError, ProcessLookupError):   # it has ended meanwhile
             continue
         for child in these:
             try:
                 words = read(child, "cmdline").split("\0")
                 name = read(child, "comm").strip()
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):
                 continue
             if words == [""]:   # it has ended, and is waited for
                 continue
@@ -106,7 +106,7 @@ class Processes(unittest.TestCase):
             for descriptor in os.listdir(f"/proc/{pid}/fd"):
                 try:
                     target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
-                except FileNotFoundError:   # a connection that has ended
+                except (FileNotFoundError, ProcessLookupError):   # a connection that has ended
                     continue
                 self.assertFalse(target.startswith(self.world.path("state"))
                                  or target.startswith(self.world.path("token")), f"{name}: {target}")
@@ -118,7 +118,7 @@ class Processes(unittest.TestCase):
             try:
                 targets = {int(fd): os.readlink(f"/proc/{pid}/fd/{fd}").split(":")[0]
                            for fd in os.listdir(f"/proc/{pid}/fd") if fd != "2"}   # the log
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):
                 return False
             return targets == expected
         for name, pid in self.gates().items():
