@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "signer/channel.h"
 #include "signer/teller.h"
+#include "signer/thread.h"
 #include "signer/users.h"
 
 enum { LAST_ARRIVALS_MS = 10 * 1000 }; /* that a gate has for what it passes at the end */
@@ -233,19 +234,6 @@ check_channel(const connections *c, int fd)
     return AW_OK;
 }
 
-static aw_result
-start_thread(struct connection *slot)
-{
-    pthread_attr_t attributes;
-
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, GATE_STACK);
-    int error = pthread_create(&slot->thread, &attributes, serve, slot);
-    pthread_attr_destroy(&attributes);
-    errno = error;
-    return error == 0 ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't start a thread");
-}
-
 /* The peer has business here, so it is told that this is no refusal. Its socket is new and takes
  * the answer at once, or never. */
 static aw_result
@@ -275,7 +263,7 @@ settle(connections *c, const struct peer *peer, aw_varlink_stream **stream, int 
     slot->channel = *channel;
     aw_result r = channel_admit(*channel);
     if (aw_ok(r))
-        r = start_thread(slot);
+        r = thread_start(&slot->thread, serve, slot);
     if (!aw_ok(r)) {
         leave(slot, SLOT_FREE);
         return r;

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/varlink.h"
 #include "signer/channel.h"
+#include "signer/thread.h"
 
 /* A connection in the gate's table. Its thread ends by itself and is joined by the next that needs
  * a slot, or at the end. */
@@ -119,19 +120,6 @@ serve(void *argument)
     return NULL;
 }
 
-static aw_result
-start_thread(struct connection *slot)
-{
-    pthread_attr_t attributes;
-
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, GATE_STACK);
-    int error = pthread_create(&slot->thread, &attributes, serve, slot);
-    pthread_attr_destroy(&attributes);
-    errno = error;
-    return error == 0 ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't start a thread");
-}
-
 /* The core gets the connection and the far end of its channel; the slot the near end. */
 static aw_result
 introduce(struct connection *slot, int fd)
@@ -158,7 +146,7 @@ fill_slot(struct connection *slot, int *fd)
     slot->fd = *fd;
     *fd = -1;
     slot->state = SLOT_OPEN;
-    return start_thread(slot);
+    return thread_start(&slot->thread, serve, slot);
 }
 
 /* On any failure the descriptor is closed: the peer sees the end of the connection. */

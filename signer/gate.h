@@ -23,7 +23,6 @@ enum {
     GATE_MESSAGE_MS = 10 * 1000,       /**< for one whole call to arrive */
     GATE_SEND_MS = 10 * 1000,          /**< for one whole reply to leave */
     GATE_BACKLOG = 128,                /**< connections that wait to be accepted */
-    GATE_STACK = 512 * 1024,           /**< octets of a connection thread's stack */
 };
 
 /** The limits of a gate, and of the core where it looks after a gate's connections. */
