@@ -15,6 +15,7 @@
 #include "csr/csr.h"
 #include "signer/admin.h"
 #include "signer/request.h"
+#include "signer/url.h"
 
 enum { KEY_COMPROMISE = 1 };
 
@@ -128,6 +129,10 @@ fetch(struct admin_call *call, struct account *account, const char *nonce)
             aw_fail(AW_CODE_REFUSED,
                 "no application named that URL as its certificate's on account %s", account->name),
             "with the certificate in a file: acmeward-admin revoke --certificate FILE");
+    /* Named when the CA may have been pinned elsewhere. */
+    if (!url_same_origin(url, account->ca->directory))
+        return aw_fail(AW_CODE_REFUSED, "that URL is not on the pinned origin of the CA %s",
+            account->ca->name);
     struct request request = {
         .url = url,
         .payload = "", /* RFC 8555 6.3 */
