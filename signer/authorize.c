@@ -210,8 +210,9 @@ withhold(struct work *work)
     aw_ignore(aw_fail(AW_CODE_FROZEN, "frozen while it was signed: the signature was withheld"),
         "it is what the outcome record says");
     work_record_failure(work);
-    return work_refuse(
-        work, SIGN_OUTCOME_FROZEN, "frozen", "an administrator has stopped all signing");
+    AW_TRY(work_check_freeze(work));
+    return work_refuse(work, SIGN_OUTCOME_FROZEN, "frozen", /* it has ended meanwhile */
+        "an administrator had stopped signing while this was signed");
 }
 
 /* 5. Sign while the record becomes durable; release only when it is. */
