@@ -54,6 +54,7 @@ aw_result admin_token_doctor(const struct admin_options *options, int argc, char
 aw_result admin_policy_check(const struct admin_options *options, int argc, char **argv);
 aw_result admin_policy_show(const struct admin_options *options, int argc, char **argv);
 aw_result admin_policy_explain(const struct admin_options *options, int argc, char **argv);
+aw_result admin_policy_new(const struct admin_options *options, int argc, char **argv);
 aw_result admin_policy_test(const struct admin_options *options, int argc, char **argv);
 aw_result admin_policy_diff(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_show(const struct admin_options *options, int argc, char **argv);

@@ -55,6 +55,11 @@ const struct admin_command admin_commands[] = {
         "--application A [--name N]... [--csr FILE] [--key-type TYPE] [--profile P] [--revoke] "
         "[--on DATE] [--policies DIR] [--json]",
         "the path to a verdict, rule by rule; status 3 if it is a refusal"},
+    {"policy", "new", admin_policy_new,
+        "APPLICATION --owner OWNER --user USER|--group GROUP... --name N|--subdomains-of N... "
+        "[--account A] [--revoke] [--expires DATE] [--policies DIR] [--stdout] [--json]",
+        "write an application's policy with comments, checked together with all others; never "
+        "over a file that is there"},
     {"policy", "test", admin_policy_test, "[--policies DIR] [--json] FILE...",
         "ask the expectations in files; status 1 if one is not met, 2 on trouble"},
     {"policy", "diff", admin_policy_diff, "[--json] OLD NEW",

@@ -151,12 +151,11 @@ print_principals(const char *principals)
     putchar('\n');
 }
 
-static bool
-print_application(const struct policy_application *a, void *context)
+void
+admin_policy_print(const struct policy_application *a)
 {
     struct shown_lists lists = lists_of(a);
 
-    (void)context;
     printf("%s  (%s)\n  owner          %s\n  account        %s\n", a->name, a->file, a->owner,
         a->account);
     print_principals(a->principals);
@@ -176,6 +175,13 @@ print_application(const struct policy_application *a, void *context)
     putchar('\n');
     print_day("expires", a->expires);
     print_day("warn_until", a->warn_until);
+}
+
+static bool
+print_application(const struct policy_application *a, void *context)
+{
+    (void)context;
+    admin_policy_print(a);
     return true;
 }
 
@@ -241,10 +247,9 @@ write_day(struct aw_json_writer *w, const char *name, int64_t time)
     aw_json_pair(w, name, time == 0 ? NULL : text);
 }
 
-static bool
-write_application(const struct policy_application *a, void *context)
+void
+admin_policy_write(struct aw_json_writer *w, const struct policy_application *a)
 {
-    struct aw_json_writer *w = context;
     struct shown_lists lists = lists_of(a);
 
     aw_json_begin_object(w);
@@ -263,6 +268,12 @@ write_application(const struct policy_application *a, void *context)
     write_day(w, "expires", a->expires);
     write_day(w, "warn_until", a->warn_until);
     aw_json_end_object(w);
+}
+
+static bool
+write_application(const struct policy_application *a, void *context)
+{
+    admin_policy_write(context, a);
     return true;
 }
 
@@ -278,7 +289,7 @@ show_json(const struct admin_policy *loaded, const struct policy_application *on
     if (one == NULL)
         policy_visit_all(loaded->snapshot, write_application, &w);
     else
-        write_application(one, &w);
+        admin_policy_write(&w, one);
     aw_json_end_array(&w);
     aw_json_end_object(&w);
     return admin_print_writer(&w);
@@ -303,6 +314,6 @@ admin_policy_show(const struct admin_options *options, int argc, char **argv)
     if (application == NULL)
         policy_visit_all(loaded.snapshot, print_application, NULL);
     else
-        print_application(application, NULL);
+        admin_policy_print(application);
     return AW_OK;
 }

@@ -1,6 +1,7 @@
 #include "admin/policy_files.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "csr/issuers.h"
@@ -110,6 +111,29 @@ aw_result
 admin_policy_load_copy(const char *config, const char *folder, struct admin_policy *out)
 {
     return admin_policy_trouble(admin_policy_faults(load_copy(config, folder, out), &out->faults));
+}
+
+aw_result
+admin_policy_accounts(const char *config, bool copy, struct admin_policy *out)
+{
+    return admin_policy_trouble(admin_policy_faults(load_config(config, copy, out), &out->faults));
+}
+
+aw_result
+admin_policy_load_addition(
+    const char *folder, const char *path, const char *text, struct admin_policy *out)
+{
+    const struct policy_source source = {
+        folder == NULL ? out->config->paths.policies : folder,
+        out->accounts.items,
+        out->accounts.count,
+        folder == NULL ? &policy_system_resolver : &policy_anybody_resolver,
+    };
+    const struct policy_addition addition = {path, text, strlen(text), folder != NULL};
+    aw_result r =
+        policy_load_addition(&source, &addition, &out->faults, &out->warnings, &out->snapshot);
+
+    return admin_policy_trouble(admin_policy_faults(r, &out->faults));
 }
 
 aw_result

@@ -37,6 +37,25 @@ AW_MUST_USE aw_result admin_policy_load(
 AW_MUST_USE aw_result admin_policy_load_copy(
     const char *config, const char *folder, struct admin_policy *out);
 
+/**
+ * Loads the signer's folder, or a working copy, as if a file were in it already. Faults are
+ * printed.
+ * @param folder NULL: the one of the signer
+ * @param[in,out] out its configuration was read by admin_policy_accounts
+ */
+AW_MUST_USE aw_result admin_policy_load_addition(
+    const char *folder, const char *path, const char *text, struct admin_policy *out);
+
+/** Reads of signer.yaml what policies need. Faults are printed. @param copy no signer is here */
+AW_MUST_USE aw_result admin_policy_accounts(
+    const char *config, bool copy, struct admin_policy *out);
+
+/** Prints an application as policy show does. */
+void admin_policy_print(const struct policy_application *application);
+
+/** Writes it as policy show --json does. */
+void admin_policy_write(struct aw_json_writer *w, const struct policy_application *application);
+
 /** Prints the warnings, one a line. */
 void admin_policy_warn(const struct admin_policy *policy);
 

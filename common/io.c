@@ -206,8 +206,18 @@ fill_file(int fd, const void *bytes, size_t size, mode_t mode)
     return AW_OK;
 }
 
-aw_result
-aw_file_replace(const char *path, const void *bytes, size_t size, mode_t mode)
+/* Puts the temporary file in its place. */
+typedef int (*place_file)(const char *temporary, const char *path);
+
+/* Unlike rename, link fails where something is already. */
+static int
+place_new(const char *temporary, const char *path)
+{
+    return link(temporary, path) == 0 ? unlink(temporary) : -1;
+}
+
+static aw_result
+write_file(const char *path, const void *bytes, size_t size, mode_t mode, place_file place)
 {
     AW_CLEANUP(aw_free) char *temporary = NULL;
 
@@ -217,13 +227,25 @@ aw_file_replace(const char *path, const void *bytes, size_t size, mode_t mode)
     if (fd < 0)
         return aw_fail_errno(AW_CODE_IO, "can't make a file beside %s", path);
     aw_result r = fill_file(fd, bytes, size, mode);
-    if (aw_ok(r) && rename(temporary, path) != 0)
+    if (aw_ok(r) && place(temporary, path) != 0)
         r = aw_fail_errno(AW_CODE_IO, "can't rename %s", temporary);
     if (!aw_ok(r)) {
         unlink(temporary);
-        return aw_context(r, "can't replace %s", path);
+        return r;
     }
     return aw_folder_sync_of(path);
+}
+
+aw_result
+aw_file_replace(const char *path, const void *bytes, size_t size, mode_t mode)
+{
+    return aw_context(write_file(path, bytes, size, mode, rename), "can't replace %s", path);
+}
+
+aw_result
+aw_file_create(const char *path, const void *bytes, size_t size, mode_t mode)
+{
+    return aw_context(write_file(path, bytes, size, mode, place_new), "can't make %s", path);
 }
 
 /* Not to the umask's mode, but to the one asked for; never looser in between. */

@@ -43,6 +43,10 @@ AW_MUST_USE aw_result aw_fd_write(int fd, const void *bytes, size_t size);
 AW_MUST_USE aw_result aw_file_replace(
     const char *path, const void *bytes, size_t size, mode_t mode);
 
+/** The same for a file that must not be there yet, whoever makes one meanwhile: AW_CODE_EXISTS, and
+ * what is there stays as it is. */
+AW_MUST_USE aw_result aw_file_create(const char *path, const void *bytes, size_t size, mode_t mode);
+
 /** fsync of the folder that holds `path`. */
 AW_MUST_USE aw_result aw_folder_sync_of(const char *path);
 

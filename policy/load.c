@@ -64,18 +64,37 @@ check_path(const struct checker *checker, const char *path)
 }
 
 static aw_result
+take_document(const struct checker *checker, const aw_yaml *yaml)
+{
+    AW_CLEANUP(policy_file_release) struct policy_file file = {0};
+
+    policy_file_read(aw_yaml_root(yaml), &file, checker->draft->faults);
+    return policy_entry_add(checker, &file);
+}
+
+static aw_result
 load_file(const struct checker *checker, const char *path)
 {
     struct draft *draft = checker->draft;
     AW_CLEANUP(aw_yaml_free) aw_yaml *yaml = NULL;
-    AW_CLEANUP(policy_file_release) struct policy_file file = {0};
 
     if (!check_path(checker, path) || !aw_ok(aw_yaml_load(path, draft->faults, &yaml))) {
         draft->incomplete = true;
         return AW_OK;
     }
-    policy_file_read(aw_yaml_root(yaml), &file, draft->faults);
-    return policy_entry_add(checker, &file);
+    return take_document(checker, yaml);
+}
+
+static aw_result
+load_addition(const struct checker *checker, const struct policy_addition *addition)
+{
+    struct draft *draft = checker->draft;
+    AW_CLEANUP(aw_yaml_free) aw_yaml *yaml = NULL;
+
+    if (aw_ok(aw_yaml_parse(addition->path, addition->text, addition->size, draft->faults, &yaml)))
+        return take_document(checker, yaml);
+    draft->incomplete = true;
+    return AW_OK;
 }
 
 static aw_result
@@ -116,33 +135,43 @@ free_suffixes(psl_ctx_t **suffixes)
     psl_free(*suffixes);
 }
 
+/* How a folder is read, and what besides. */
+struct reading {
+    const struct policy_source *source;
+    const struct policy_addition *addition; /* NULL: nothing */
+    bool working_copy;
+};
+
 static aw_result
-load_all(struct draft *draft, const struct policy_source *source, bool working_copy)
+load_all(struct draft *draft, const struct reading *reading)
 {
     AW_CLEANUP(free_suffixes) psl_ctx_t *suffixes = psl_latest(NULL);
-    struct checker checker = {draft, suffixes, source->resolver, working_copy};
+    struct checker checker = {draft, suffixes, reading->source->resolver, reading->working_copy};
 
     if (suffixes == NULL)
         return aw_hint(aw_fail(AW_CODE_UNSUPPORTED, "there is no public suffix list"),
             "install the package publicsuffix");
-    AW_TRY(load_folder(&checker, source->folder));
+    AW_TRY(load_folder(&checker, reading->source->folder));
+    if (reading->addition != NULL)
+        AW_TRY(load_addition(&checker, reading->addition));
     return policy_compile(draft);
 }
 
 static aw_result
-load(const struct policy_source *source, bool working_copy, struct aw_faults *faults,
-    struct aw_faults *warnings, policy_snapshot **out)
+load(const struct reading *reading, struct aw_faults *faults, struct aw_faults *warnings,
+    policy_snapshot **out)
 {
     AW_CLEANUP(policy_draft_release)
     struct draft draft = {
         .snapshot = policy_snapshot_new(), .faults = faults, .warnings = warnings};
+    const struct policy_source *source = reading->source;
     size_t before = faults->total;
 
     if (draft.snapshot == NULL)
         return aw_fail_memory();
     AW_TRY(policy_index_open(&draft.snapshot->index));
     AW_TRY(policy_draft_accounts(&draft, source->accounts, source->account_count));
-    AW_TRY(load_all(&draft, source, working_copy));
+    AW_TRY(load_all(&draft, reading));
     if (faults->total > before)
         return aw_faults_result(faults);
     if (warnings != NULL)
@@ -155,12 +184,19 @@ aw_result
 policy_load(const struct policy_source *source, struct aw_faults *faults,
     struct aw_faults *warnings, policy_snapshot **out)
 {
-    return load(source, false, faults, warnings, out);
+    return load(&(struct reading){source, NULL, false}, faults, warnings, out);
 }
 
 aw_result
 policy_load_working_copy(const struct policy_source *source, struct aw_faults *faults,
     struct aw_faults *warnings, policy_snapshot **out)
 {
-    return load(source, true, faults, warnings, out);
+    return load(&(struct reading){source, NULL, true}, faults, warnings, out);
+}
+
+aw_result
+policy_load_addition(const struct policy_source *source, const struct policy_addition *addition,
+    struct aw_faults *faults, struct aw_faults *warnings, policy_snapshot **out)
+{
+    return load(&(struct reading){source, addition, addition->working_copy}, faults, warnings, out);
 }

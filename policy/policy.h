@@ -175,6 +175,20 @@ AW_MUST_USE aw_result policy_load(const struct policy_source *source, struct aw_
 AW_MUST_USE aw_result policy_load_working_copy(const struct policy_source *source,
     struct aw_faults *faults, struct aw_faults *warnings, policy_snapshot **out);
 
+/** A file that is not in the folder yet. */
+struct policy_addition {
+    const char *path; /**< where it will be; for faults */
+    const char *text;
+    size_t size;
+    bool working_copy; /**< the folder is one, as for policy_load_working_copy */
+};
+
+/** Loads a folder as if that file were in it: what is about to be written is checked with all
+ * that is there. Fails as policy_load. */
+AW_MUST_USE aw_result policy_load_addition(const struct policy_source *source,
+    const struct policy_addition *addition, struct aw_faults *faults, struct aw_faults *warnings,
+    policy_snapshot **out);
+
 /** One more reference; thread-safe. */
 policy_snapshot *policy_retain(policy_snapshot *snapshot);
 

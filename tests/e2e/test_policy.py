@@ -381,6 +381,72 @@ class Check(Repository):
         self.assertIn(self.config + ":1:1: token: found nothing", done.err)
 
 
+class New(Repository):
+    """policy new"""
+
+    def new(self, *words, status=0, application="shop"):
+        return self.policy("new", application, "--owner", "shop-team: \"us\" # all", "--user", "null",
+                           *words, status=status)
+
+    def test_it_is_written_and_allows_what_was_said(self):
+        done = self.new("--group", "web", "--name", "shop.dept.example.edu", "--name",
+                        "*.cdn.shop.dept.example.edu", "--name", "192.0.2.64/28", "--name",
+                        "bücher.dept.example.edu", "--subdomains-of", "shop.dept.example.edu",
+                        "--revoke", "--expires", "2099-01-01")
+        for part in ("written", 'shop-team: "us" # all', "user null", "group web", "main",
+                     "xn--bcher-kva.dept.example.edu", "order revoke", "2099-01-01"):
+            self.assertIn(part, done.out)
+        path = self.path("policy.d", "shop.yaml")
+        self.assertEqual(os.stat(path).st_mode & 0o7777, 0o644)
+        shown = self.policy("show", "--application", "shop", "--json").json()["applications"][0]
+        self.assertEqual(shown["names"], {
+            "exact": ["shop.dept.example.edu", "xn--bcher-kva.dept.example.edu"],
+            "subdomains_of": ["shop.dept.example.edu"],
+            "wildcards_of": ["cdn.shop.dept.example.edu"], "deny": [],
+            "addresses": ["192.0.2.64/28"]})
+        # What stands in the file as a comment is right when it is taken in.
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        for line in ("# profiles:", "# keys:", "# warn_until: 2099-12-31", "  # deny:"):
+            self.assertIn(line, text)
+        self.write("policy.d/shop.yaml", text.replace("# profiles:", "profiles:").replace(
+            "# keys:", "keys:").replace("  # deny: [pay.app.", "  deny: [pay.shop."))
+        self.policy("check")
+
+    def test_never_over_a_file_that_is_there(self):
+        done = self.new("--name", "x.dept.example.edu", application="app", status=1)
+        self.assertIn("app.yaml is there already", done.err)
+        with open(self.path("policy.d", "app.yaml"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), APP)
+
+    def test_nothing_is_written_that_the_loader_refuses(self):
+        for words, reason in ((("--name", "dept"), "two labels"),
+                              (("--subdomains-of", "co.uk"), "public suffix"),
+                              (("--name", "x.dept.example.edu", "--account", "min"), '"min"'),
+                              (("--name", "x.dept.example.edu", "--expires", "soon"), "expires"),
+                              (("--name", "x.dept.example.edu\ninjected: 1"), "U+000A"),
+                              ((), "--name or --subdomains-of")):
+            done = self.new(*words, status=TROUBLE)
+            self.assertIn(reason, done.err)
+        for name in ("../shop", "Shop", ""):
+            self.assertIn("no name of an application",
+                          self.new("--name", "x.dept.example.edu", application=name,
+                                   status=TROUBLE).err)
+        # The whole folder is loaded: what is at odds with others is found too.
+        self.write("policy.d/other.yaml", APP.replace("application: app", "application: shop"))
+        self.assertIn("is the name of another one too",
+                      self.new("--name", "x.dept.example.edu", status=TROUBLE).err)
+        self.assertEqual(sorted(os.listdir(self.path("policy.d"))),
+                         ["app.yaml", "central.yaml", "other.yaml"])
+
+    def test_to_standard_output(self):
+        done = self.new("--name", "app.dept.example.edu", "--stdout")
+        self.assertIn("is listed by app too", done.err)
+        self.assertFalse(os.path.exists(self.path("policy.d", "shop.yaml")))
+        self.write("policy.d/shop.yaml", done.out)
+        self.policy("check")
+
+
 class RollOut(unittest.TestCase):
     """warn_until and inert applications, as those concerned see them."""
 

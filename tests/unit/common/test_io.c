@@ -350,6 +350,27 @@ file_replace_fails_without_a_trace(void **state)
 }
 
 static void
+file_create_takes_no_place(void **state)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    size_t size = 0;
+
+    (void)state;
+    assert_true(aw_ok(aw_file_create("made", "one", 3, 0640)));
+    assert_int_equal(aw_file_create("made", "two", 3, 0640).code, AW_CODE_EXISTS);
+    assert_true(aw_ok(aw_file_read("made", 10, &text, &size)));
+    assert_string_equal(text, "one");
+    struct stat st;
+    assert_int_equal(stat("made", &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    assert_int_equal(st.st_nlink, 1);
+    /* A link that leads nowhere is something too. */
+    assert_int_equal(symlink("nowhere", "dangling"), 0);
+    assert_int_equal(aw_file_create("dangling", "x", 1, 0640).code, AW_CODE_EXISTS);
+    assert_int_equal(access("nowhere", F_OK), -1);
+}
+
+static void
 what_is_replaced_is_durable(void **state)
 {
     (void)state;
@@ -529,6 +550,7 @@ main(void)
         IN_FOLDER(file_replace_replaces_whole),
         IN_FOLDER(file_replace_leaves_the_target_of_a_link),
         IN_FOLDER(file_replace_fails_without_a_trace),
+        IN_FOLDER(file_create_takes_no_place),
         IN_FOLDER(what_is_replaced_is_durable),
         IN_FOLDER(folder_make_makes_folders),
         IN_FOLDER(folder_sync_finds_the_folder),
