@@ -192,6 +192,7 @@ certonly_free(struct certonly *c)
     challenge_webroot_free(&c->webroot);
     challenge_standalone_stop(&c->standalone);
     store_close(&c->store);
+    chain_key_free(&c->reused_key);
     whoami_free(&c->whoami);
     signer_link_close(&c->link);
     client_config_free(&c->config);

@@ -4,7 +4,8 @@
  *
  * cmd_certonly.c is the sequence; certonly.c decides names and keys, certonly_check.c asks the
  * policy, certonly_existing.c compares with what is stored, certonly_issue.c gets the certificate,
- * certonly_resume.c finds the order under way, certonly_report.c tells.
+ * certonly_key.c its key, certonly_chain.c judges chains, certonly_resume.c finds the order under
+ * way, certonly_report.c tells.
  */
 #ifndef AW_CLIENT_CERTONLY_H
 #define AW_CLIENT_CERTONLY_H
@@ -31,7 +32,8 @@ struct certonly {
     size_t name_count;
     char *cert_name;
     const char *key_type;
-    int64_t seconds; /**< the CA may take in all; 0: ISSUE_SECONDS */
+    EVP_PKEY *reused_key; /**< NULL: a fresh one is made */
+    int64_t seconds;      /**< the CA may take in all; 0: ISSUE_SECONDS */
     signer_link *link;
     struct whoami whoami;
     const struct whoami_application *application;
@@ -67,6 +69,15 @@ void certonly_write_identifiers(struct aw_json_writer *w, const struct certonly 
  * @return AW_CODE_USAGE when it is for other names and no option allows to replace it
  */
 AW_MUST_USE aw_result certonly_existing(struct certonly *c, bool *keep);
+
+/** With --reuse-key: takes the key of the stored certificate, where there is one that fits. */
+AW_MUST_USE aw_result certonly_reuse_key(struct certonly *c);
+
+/** The key of a new order. */
+AW_MUST_USE aw_result certonly_order_key(struct certonly *c, EVP_PKEY **out);
+
+/** Whether a chain (PEM) is the one that --preferred-chain names. */
+bool certonly_is_preferred(const struct certonly *c, const char *text, size_t size);
 
 /** Orders, or goes on with the order under way; validates, checks, stores, tells. */
 AW_MUST_USE aw_result certonly_issue(struct certonly *c);

@@ -5,6 +5,7 @@
 
 #include "client/certonly.h"
 #include "client/chain.h"
+#include "client/renewal_config.h"
 #include "common/io.h"
 
 static const char http_01[] = "http-01";
@@ -114,6 +115,12 @@ waiting(void *context, const char *why, int64_t seconds)
     output_step(c->out, "waiting", text, why);
 }
 
+static bool
+prefer(void *context, const char *chain, size_t size)
+{
+    return certonly_is_preferred(((struct work *)context)->c, chain, size);
+}
+
 /* Both are the caller's; what is written down is a copy. */
 static aw_result
 opened(void *context, const struct issue_order *order)
@@ -130,14 +137,13 @@ opened(void *context, const struct issue_order *order)
 
 /* The sequence. */
 
-/* A fresh key and its CSR, for an order to be made. */
+/* A key and its CSR, for an order to be made. */
 static aw_result
 begin_order(struct work *w)
 {
     struct certonly *c = w->c;
     struct store_order *order = &w->order;
 
-    output_step(c->out, "making a key", c->key_type, NULL);
     order->names = calloc(c->name_count, sizeof(*order->names));
     if (order->names == NULL)
         return aw_fail_memory();
@@ -145,8 +151,10 @@ begin_order(struct work *w)
     order->name_count = c->name_count;
     if (c->options->profile != NULL)
         AW_TRY(aw_format(&order->profile, "%s", c->options->profile));
-    AW_TRY(chain_key_generate(NULL, c->key_type, &order->key));
-    return chain_csr(NULL, order->key, c->names, c->name_count, &order->csr, &order->csr_size);
+    order->must_staple = c->options->must_staple;
+    AW_TRY(certonly_order_key(c, &order->key));
+    const struct chain_request asked = {c->names, c->name_count, order->must_staple};
+    return chain_csr(NULL, order->key, &asked, &order->csr, &order->csr_size);
 }
 
 static aw_result
@@ -160,6 +168,7 @@ prepare(struct work *w)
 
     AW_TRY(http_open(&options, &w->h));
     AW_TRY(acme_session_new(w->h, c->application->new_nonce, &told, &w->session));
+    AW_TRY(certonly_reuse_key(c));
     aw_result r = certonly_under_way(c, &w->order);
     w->resumed = aw_ok(r);
     return r.code == AW_CODE_NOT_FOUND ? begin_order(w) : r;
@@ -173,6 +182,7 @@ order(struct work *w)
         .deploy = deploy,
         .cleanup = cleanup,
         .progress = progress,
+        .prefer = c->options->preferred_chain == NULL ? NULL : prefer,
         .opened = opened,
         .context = w};
     const struct issue_order resume = {
@@ -235,6 +245,15 @@ check(struct work *w)
 }
 
 static aw_result
+write_settings(const struct certonly *c)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+
+    AW_TRY(renewal_config_path(c->config->certificates, c->cert_name, &path));
+    return renewal_config_write(path, c->options, c->application->name);
+}
+
+static aw_result
 keep(struct work *w, unsigned *version)
 {
     AW_CLEANUP(aw_secret_free) aw_secret *key = NULL;
@@ -248,6 +267,8 @@ keep(struct work *w, unsigned *version)
     AW_TRY(chain_pem(&w->chain, 0, CHAIN_CERTIFICATES_MAX, &fullchain));
     AW_TRY(chain_key_pem(w->order.key, &key));
     const struct store_version content = {cert, chain, fullchain, key};
+    /* Before the certificate: what is live can always be renewed. */
+    AW_TRY(write_settings(w->c));
     return store_add(w->c->store, &content, version);
 }
 
@@ -287,6 +308,10 @@ certonly_issue(struct certonly *c)
     AW_TRY(prepare(&w));
     AW_TRY(order_or_resume(&w));
     AW_TRY(check(&w));
+    if (c->options->preferred_chain != NULL &&
+        !certonly_is_preferred(c, w.issued.chain, w.issued.chain_size))
+        output_note(c->out, "the CA offers no chain up to \"%.100s\": its own choice is used",
+            c->options->preferred_chain);
     AW_TRY(keep(&w, &version));
     certonly_drop_order(c);
     if (!aw_ok(hand_back(&w)))

@@ -2,6 +2,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <sys/stat.h>
+
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
@@ -47,9 +49,21 @@ fault_of(const struct certonly *c, const struct store_order *order)
         return "it is another application's";
     if (!has_profile(c, order))
         return "it has another profile";
+    if (c->options->must_staple != order->must_staple)
+        return "it asks for other extensions";
     if (strcmp(c->key_type, chain_key_type(order->key)) != 0)
         return "its key is of another type";
     return is_old(order) ? "it is older than the CA and the signer keep one" : NULL;
+}
+
+/* A key that is kept tells nothing: then it goes by the time at which the certificate was stored.
+ */
+static bool
+is_older(const char *path, const struct store_order *order)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && (int64_t)st.st_mtime < order->opened;
 }
 
 /* Its certificate is there: the run that stored it was cut off before it could remove the order. */
@@ -65,7 +79,8 @@ is_stored(const struct certonly *c, const struct store_order *order)
         !aw_ok(aw_file_read(path, CHAIN_PEM_MAX, &pem, &size)) ||
         !aw_ok(chain_read(pem, size, &chain)) || chain.count == 0)
         return false;
-    return EVP_PKEY_eq(X509_get0_pubkey(chain.certificates[0]), order->key) == 1;
+    return EVP_PKEY_eq(X509_get0_pubkey(chain.certificates[0]), order->key) == 1 &&
+           (c->reused_key == NULL || !is_older(path, order));
 }
 
 static aw_result

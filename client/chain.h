@@ -7,6 +7,7 @@
 #ifndef AW_CLIENT_CHAIN_H
 #define AW_CLIENT_CHAIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,10 +47,17 @@ AW_MUST_USE aw_result chain_key_pem(EVP_PKEY *key, aw_secret **out);
  */
 AW_MUST_USE aw_result chain_key_read(const char *path, const char *name, EVP_PKEY **out);
 
+/** What a CSR asks for besides its key. */
+struct chain_request {
+    const struct aw_name *names;
+    size_t name_count;
+    bool must_staple; /**< TLS feature status_request (RFC 7633) */
+};
+
 /** A CSR in the signer's grammar: empty subject, SANs in order, self-signed with SHA-2. DER;
  * release with free(). */
-AW_MUST_USE aw_result chain_csr(OSSL_LIB_CTX *libctx, EVP_PKEY *key, const struct aw_name *names,
-    size_t count, uint8_t **der, size_t *size);
+AW_MUST_USE aw_result chain_csr(OSSL_LIB_CTX *libctx, EVP_PKEY *key,
+    const struct chain_request *asked, uint8_t **der, size_t *size);
 
 /** What is read of one certificate. Release: chain_leaf_free. */
 struct chain_leaf {

@@ -57,24 +57,46 @@ add_name(GENERAL_NAMES *list, const struct aw_name *name)
 }
 
 static aw_result
-add_names(X509_REQ *request, const struct aw_name *names, size_t count)
+add_san(STACK_OF(X509_EXTENSION) * *extensions, const struct chain_request *asked)
 {
     AW_CLEANUP(free_names) GENERAL_NAMES *list = GENERAL_NAMES_new();
-    AW_CLEANUP(free_extensions) STACK_OF(X509_EXTENSION) *extensions = NULL;
 
     if (list == NULL)
         return aw_fail_memory();
-    for (size_t i = 0; i < count; i++)
-        AW_TRY(add_name(list, &names[i]));
-    if (X509V3_add1_i2d(&extensions, NID_subject_alt_name, list, 0, X509V3_ADD_APPEND) != 1 ||
-        X509_REQ_add_extensions(request, extensions) != 1)
+    for (size_t i = 0; i < asked->name_count; i++)
+        AW_TRY(add_name(list, &asked->names[i]));
+    if (X509V3_add1_i2d(extensions, NID_subject_alt_name, list, 0, X509V3_ADD_APPEND) != 1)
         return aw_fail_openssl("can't add the names to a request");
     return AW_OK;
 }
 
+static aw_result
+add_must_staple(STACK_OF(X509_EXTENSION) * *extensions)
+{
+    X509_EXTENSION *extension = X509V3_EXT_nconf_nid(NULL, NULL, NID_tlsfeature, "status_request");
+
+    if (extension != NULL && sk_X509_EXTENSION_push(*extensions, extension) > 0)
+        return AW_OK;
+    X509_EXTENSION_free(extension);
+    return aw_fail_openssl("can't add the TLS feature to a request");
+}
+
+static aw_result
+add_extensions(X509_REQ *request, const struct chain_request *asked)
+{
+    AW_CLEANUP(free_extensions) STACK_OF(X509_EXTENSION) *extensions = NULL;
+
+    AW_TRY(add_san(&extensions, asked));
+    if (asked->must_staple)
+        AW_TRY(add_must_staple(&extensions));
+    if (X509_REQ_add_extensions(request, extensions) != 1)
+        return aw_fail_openssl("can't add the extensions to a request");
+    return AW_OK;
+}
+
 aw_result
-chain_csr(OSSL_LIB_CTX *libctx, EVP_PKEY *key, const struct aw_name *names, size_t count,
-    uint8_t **der, size_t *size)
+chain_csr(OSSL_LIB_CTX *libctx, EVP_PKEY *key, const struct chain_request *asked, uint8_t **der,
+    size_t *size)
 {
     AW_CLEANUP(free_request) X509_REQ *request = X509_REQ_new_ex(libctx, NULL);
     bool p384 = strcmp(chain_key_type(key), "ec-p384") == 0;
@@ -82,7 +104,7 @@ chain_csr(OSSL_LIB_CTX *libctx, EVP_PKEY *key, const struct aw_name *names, size
     if (request == NULL || X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 ||
         X509_REQ_set_pubkey(request, key) != 1)
         return aw_fail_openssl("can't begin a request");
-    AW_TRY(add_names(request, names, count));
+    AW_TRY(add_extensions(request, asked));
     if (X509_REQ_sign(request, key, p384 ? EVP_sha384() : EVP_sha256()) <= 0)
         return aw_fail_openssl("can't sign a request");
     int length = i2d_X509_REQ(request, NULL);

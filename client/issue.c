@@ -16,7 +16,6 @@ static const char *const step_texts[] = {
 };
 
 static const char json[] = "application/json";
-static const char pem_chain[] = "application/pem-certificate-chain";
 
 const char *
 issue_step_text(enum issue_step step)
@@ -430,37 +429,6 @@ finalize(struct issue *issue)
     return issue->order.status == ACME_VALID ? AW_OK : order_failed(issue, "finalizing");
 }
 
-static aw_result
-check_chain_text(const struct http_response *response)
-{
-    if (response->size == 0)
-        return aw_fail(AW_CODE_SYNTAX, "the CA's certificate is empty");
-    if (strlen(response->body) != response->size)
-        return aw_fail(
-            AW_CODE_SYNTAX, "the CA's certificate has a NUL at octet %zu", strlen(response->body));
-    return AW_OK;
-}
-
-static aw_result
-download(struct issue *issue)
-{
-    AW_CLEANUP(http_response_free) struct http_response response = {0};
-    struct signer_claim claim = {"certificate", issue->order.certificate};
-
-    if (claim.url == NULL)
-        return aw_hint(aw_fail(AW_CODE_SYNTAX, "the CA's valid order names no certificate"),
-            "RFC 8555 7.1.3 wants its URL there: report it to the CA");
-    issue_tell(issue, ISSUE_DOWNLOAD, NULL, NULL);
-    AW_TRY(acme_url_check(issue->pinned, claim.url, "certificate"));
-    AW_TRY(signer_claim_urls(issue->link, &issue->result.order, &claim, 1));
-    AW_TRY(issue_post(issue, "PostAsGet", claim.url, pem_chain, &response));
-    AW_TRY(check_chain_text(&response));
-    issue->result.chain_size = response.size;
-    issue->result.chain = AW_MOVE(response.body);
-    issue->result.certificate_url = AW_MOVE(issue->order.certificate);
-    return AW_OK;
-}
-
 aw_result
 issue_certificate(acme_session *session, signer_link *link, const struct issue_request *request,
     const struct issue_callbacks *callbacks, struct issue_result *out)
@@ -478,7 +446,7 @@ issue_certificate(acme_session *session, signer_link *link, const struct issue_r
     AW_TRY(request->resume != NULL ? resume_order(&issue) : open_order(&issue));
     AW_TRY(make_ready(&issue));
     AW_TRY(finalize(&issue));
-    AW_TRY(download(&issue));
+    AW_TRY(issue_download(&issue));
     issue.result.requests = acme_session_requests(session) - before;
     issue_tell(&issue, ISSUE_DONE, NULL, NULL);
     *out = issue.result;

@@ -66,6 +66,8 @@ struct issue_callbacks {
     aw_result (*deploy)(void *context, const struct issue_challenge *challenge);
     void (*cleanup)(void *context, const struct issue_challenge *challenge);
     void (*progress)(void *context, enum issue_step step, const char *name, const char *detail);
+    /** Whether this is the chain that is wanted, of several. NULL: the CA's first one is. */
+    bool (*prefer)(void *context, const char *chain, size_t size);
     /** A new order is there; what can be kept of it is kept now. NULL: nothing is. */
     aw_result (*opened)(void *context, const struct issue_order *order);
     void *context;

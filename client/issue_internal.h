@@ -34,6 +34,9 @@ AW_MUST_USE aw_result issue_post(struct issue *issue, const char *method, const 
 /** True when this thread's last failure leaves open whether the CA got the request. */
 bool issue_answer_lost(void);
 
+/** Fetches the certificate of a valid order. */
+AW_MUST_USE aw_result issue_download(struct issue *issue);
+
 /** Meets the challenges of all authorizations that are pending. */
 AW_MUST_USE aw_result issue_authorize(struct issue *issue);
 

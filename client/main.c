@@ -14,6 +14,7 @@ static const struct command {
 } commands[] = {
     {"certonly", OPTIONS_CERTONLY, cmd_certonly, "get a certificate and store it"},
     {"revoke", OPTIONS_REVOKE, cmd_revoke, "revoke a certificate"},
+    {"delete", OPTIONS_DELETE, cmd_delete, "remove a certificate's files and settings"},
     {"whoami", OPTIONS_WHOAMI, cmd_whoami, "show what you may ask the signer for"},
     {"certificates", OPTIONS_CERTIFICATES, cmd_certificates, "list what is stored"},
 };

@@ -25,10 +25,11 @@ enum {
     OPTIONS_WHOAMI = 2,
     OPTIONS_CERTIFICATES = 4,
     OPTIONS_REVOKE = 8,
+    OPTIONS_DELETE = 16,
     OPTIONS_SIGNER = OPTIONS_CERTONLY | OPTIONS_WHOAMI | OPTIONS_REVOKE,
-    OPTIONS_STORE = OPTIONS_CERTONLY | OPTIONS_CERTIFICATES | OPTIONS_REVOKE,
+    OPTIONS_STORE = OPTIONS_CERTONLY | OPTIONS_CERTIFICATES | OPTIONS_REVOKE | OPTIONS_DELETE,
     OPTIONS_CA = OPTIONS_CERTONLY | OPTIONS_REVOKE,
-    OPTIONS_ALL = OPTIONS_CERTONLY | OPTIONS_WHOAMI | OPTIONS_CERTIFICATES | OPTIONS_REVOKE,
+    OPTIONS_ALL = OPTIONS_STORE | OPTIONS_WHOAMI,
 };
 
 /** A name with the web root that stood before it. */
@@ -53,6 +54,7 @@ struct options {
     const char *authenticator;
     const char *preferred_challenges;
     const char *profile;
+    const char *preferred_chain; /**< common name of an issuer */
     const char *ca_file;
     const char *proxy;
     const char *signer;
@@ -67,6 +69,9 @@ struct options {
     bool webroot;
     bool standalone;
     bool check;
+    bool reuse_key;
+    bool new_key; /**< not that key, this once */
+    bool must_staple;
     bool force_renewal;
     bool expand;
     bool renew_with_new_names;
@@ -116,6 +121,13 @@ AW_MUST_USE aw_result options_refuse_secret(void);
  * @param argv argv[0] is the command's name
  */
 AW_MUST_USE aw_result options_read(int argc, char **argv, unsigned command, struct options *out);
+
+/** Adds names, with commas between, for the web root given last. AW_CODE_USAGE. */
+AW_MUST_USE aw_result options_add_names(struct options *out, const char *text);
+
+/** Checks what excludes each other and translates certbot's forms, once all is set. AW_CODE_USAGE.
+ */
+AW_MUST_USE aw_result options_settle(struct options *out);
 
 /** Releases and zeroes. */
 void options_free(struct options *options);

@@ -86,8 +86,8 @@ add_name(struct options *out, const char *text, size_t length)
     return AW_OK;
 }
 
-static aw_result
-add_names(struct options *out, const char *text)
+aw_result
+options_add_names(struct options *out, const char *text)
 {
     if (out->names == NULL)
         out->names = calloc(OPTIONS_NAMES_MAX + 1, sizeof(*out->names));
@@ -122,7 +122,7 @@ take(const struct options_row *row, const char *value, struct options *out)
         memcpy(slot, &value, sizeof(value));
         return AW_OK;
     case OPTIONS_DOMAIN:
-        return add_names(out, value);
+        return options_add_names(out, value);
     case OPTIONS_REFUSED:
         break;
     }
@@ -191,7 +191,8 @@ translate_key(struct options *out)
                                      : choose_type("rsa-key-size", out->rsa_key_size, sizes, out);
 }
 
-/* --authenticator is certbot's longer way to say --webroot or --standalone. */
+/* --authenticator is certbot's longer way to say --webroot or --standalone; it ends up as the one
+ * name of the way, whatever was typed. */
 static aw_result
 translate_challenges(struct options *out)
 {
@@ -213,6 +214,8 @@ translate_challenges(struct options *out)
         return aw_fail(AW_CODE_USAGE, "--webroot and --standalone exclude each other");
     if (out->webroot && out->webroot_path == NULL)
         return aw_fail(AW_CODE_USAGE, "--webroot needs --webroot-path DIR");
+    if (out->webroot || out->standalone)
+        out->authenticator = out->webroot ? "webroot" : "standalone";
     return AW_OK;
 }
 
@@ -258,6 +261,15 @@ read_all(int argc, char **argv, const struct tables *tables, struct options *out
 }
 
 aw_result
+options_settle(struct options *out)
+{
+    AW_TRY(translate_key(out));
+    AW_TRY(translate_challenges(out));
+    spread_webroot(out);
+    return AW_OK;
+}
+
+aw_result
 options_read(int argc, char **argv, unsigned command, struct options *out)
 {
     struct tables tables;
@@ -265,11 +277,8 @@ options_read(int argc, char **argv, unsigned command, struct options *out)
 
     make_tables(command, &tables);
     AW_TRY(read_all(argc, argv, &tables, &options));
-    if (!options.help) {
-        AW_TRY(translate_key(&options));
-        AW_TRY(translate_challenges(&options));
-        spread_webroot(&options);
-    }
+    if (!options.help)
+        AW_TRY(options_settle(&options));
     *out = options;
     options.names = NULL;
     return AW_OK;

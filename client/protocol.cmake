@@ -11,6 +11,7 @@ add_library(aw_client_protocol STATIC
     ${CMAKE_CURRENT_LIST_DIR}/http_fields.c
     ${CMAKE_CURRENT_LIST_DIR}/issue.c
     ${CMAKE_CURRENT_LIST_DIR}/issue_authorize.c
+    ${CMAKE_CURRENT_LIST_DIR}/issue_download.c
     ${CMAKE_CURRENT_LIST_DIR}/key.c
     ${CMAKE_CURRENT_LIST_DIR}/own_key.c
     ${CMAKE_CURRENT_LIST_DIR}/signer_call.c

@@ -15,7 +15,7 @@
 enum { CSR_TEXT_MAX = 128 * 1024, WORD_MAX = 256 };
 
 static const char *const members[] = {
-    "application", "order", "url", "newOrder", "profile", "names", "opened", "csr"};
+    "application", "order", "url", "newOrder", "profile", "names", "opened", "mustStaple", "csr"};
 
 void
 store_order_free(struct store_order *order)
@@ -57,6 +57,7 @@ write_text(const struct store_order *order, char **out)
         aw_json_write_string(&w, order->names[i].text);
     aw_json_end_array(&w);
     aw_json_pair_integer(&w, "opened", order->opened);
+    aw_json_pair_bool(&w, "mustStaple", order->must_staple);
     aw_json_pair(&w, "csr", csr);
     aw_json_end_object(&w);
     return aw_json_writer_finish(&w, out);
@@ -145,6 +146,7 @@ read_text(const char *text, size_t size, struct store_order *out)
     if (profile != NULL)
         AW_TRY(aw_format(&out->profile, "%s", profile));
     AW_TRY(aw_json_integer(object, "opened", 0, INT64_C(1) << 53, &out->opened));
+    AW_TRY(aw_json_optional_bool(object, "mustStaple", &out->must_staple));
     AW_TRY(read_names(object, out));
     return read_csr(object, out);
 }

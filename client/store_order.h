@@ -11,6 +11,7 @@
 #ifndef AW_CLIENT_STORE_ORDER_H
 #define AW_CLIENT_STORE_ORDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,7 @@ struct store_order {
     int64_t opened; /**< Unix seconds */
     uint8_t *csr;   /**< DER */
     size_t csr_size;
+    bool must_staple; /**< the CSR asks for it */
     EVP_PKEY *key;
 };
 

@@ -101,6 +101,27 @@ static const struct row {
         .stored = true,
         .live = 2,
         .asked = true},
+    {.name = "the key of the one before is kept",
+        .words = "-d a.example.edu --force-renewal --reuse-key",
+        .status = 1,
+        .said = "key", /* the CA's chain is for another key: ours was sent */
+        .answers = ISSUED,
+        .stored = true,
+        .live = 1,
+        .asked = true},
+    {.name = "the key of the one before is not kept this once",
+        .words = "-d a.example.edu --force-renewal --reuse-key --new-key",
+        .said = "version 2",
+        .answers = ISSUED,
+        .stored = true,
+        .live = 2,
+        .asked = true},
+    {.name = "no chain is the preferred one",
+        .words = "-d a.example.edu --preferred-chain Other",
+        .said = "the CA offers no chain up to \"Other\": its own choice is used",
+        .answers = ISSUED,
+        .live = 1,
+        .asked = true},
     {.name = "other names",
         .words = "-d a.example.edu -d b.example.edu",
         .status = 2,
@@ -396,6 +417,29 @@ test_webroot_is_tidied(void **state)
     assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* The settings are there with the certificate, and not without. */
+static void
+test_settings_are_written(void **state)
+{
+    static const struct row issued = {.answers = ISSUED},
+                            refused = {.answers = {NONCE, OPENED("invalid")}};
+    const struct row *both[] = {&refused, &issued};
+    struct world *w = *state;
+    char path[256];
+
+    begin(w, false);
+    for (size_t i = 0; i < AW_COUNT(both); i++) {
+        struct signer_change changes[CHANGES_MAX + 1];
+        struct ca_answer answers[ANSWERS_MAX];
+
+        load_signer(w, both[i], changes);
+        load_ca(w, both[i], answers);
+        assert_int_equal(run(w, "-d a.example.edu"), i == 0 ? 4 : 0);
+        snprintf(path, sizeof(path), "%s/tls/renewal/a.example.edu.conf", w->root);
+        assert_int_equal(access(path, F_OK), i == 0 ? -1 : 0);
+    }
+}
+
 /* A certificate in its last third is renewed without force. */
 static void
 test_renewal_is_due(void **state)
@@ -430,6 +474,7 @@ main(void)
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_json_is_alone),
         cmocka_unit_test(test_webroot_is_tidied),
+        cmocka_unit_test(test_settings_are_written),
         cmocka_unit_test(test_renewal_is_due),
     };
 

@@ -543,14 +543,15 @@ test_requests(void **state)
 
         assert_true(aw_ok(chain_key_generate(NULL, chain_key_types[i], &key)));
         assert_string_equal(chain_key_type(key), chain_key_types[i]);
-        assert_true(aw_ok(chain_csr(NULL, key, ordered, ordered_count, &der, &size)));
+        const struct chain_request asked = {ordered, ordered_count, i % 2 == 1};
+        assert_true(aw_ok(chain_csr(NULL, key, &asked, &der, &size)));
         if (!aw_ok(csr_parse(der, size, NULL, NULL, rule, &csr)))
             fail_msg("%s: %s: %s", chain_key_types[i], rule, aw_error_last()->message);
         assert_int_equal(csr->key, i);
         assert_int_equal(csr->name_count, ordered_count);
         for (size_t j = 0; j < ordered_count; j++)
             assert_int_equal(aw_name_compare(&csr->names[j], &ordered[j]), 0);
-        assert_false(csr->must_staple);
+        assert_int_equal(csr->must_staple, asked.must_staple);
         csr_free(&csr);
         free(der);
         chain_key_free(&key);

@@ -254,7 +254,8 @@ leave(struct world *w, const struct left *left)
         assert_true(aw_ok(chain_key_read(path, path, &order.key)));
     } else
         assert_true(aw_ok(chain_key_generate(NULL, "ec-p256", &order.key)));
-    assert_true(aw_ok(chain_csr(NULL, order.key, order.names, 1, &order.csr, &order.csr_size)));
+    assert_true(aw_ok(chain_csr(NULL, order.key, &(struct chain_request){order.names, 1, false},
+        &order.csr, &order.csr_size)));
     assert_true(aw_ok(aw_format(&order.application, "app")));
     assert_true(aw_ok(aw_format(&order.url, "%s/order/1", w->ca.base)));
     assert_true(aw_ok(aw_format(&order.new_order, "%s/new-order", w->ca.base)));

@@ -11,6 +11,7 @@ target_sources(test_store_list PRIVATE store_place.c)
 aw_unit_test(challenge aw_client_authority)
 aw_unit_test(options aw_client_authority)
 aw_unit_test(client_config aw_client_authority)
+aw_unit_test(renewal_config aw_client_authority)
 aw_unit_test(whoami aw_client_authority aw_client_support)
 
 # The whole command; its commands are the program's own sources.
