@@ -179,7 +179,8 @@ aw_result
 certonly_connect(struct certonly *c)
 {
     output_step(c->out, "asking the signer", c->config->signer, NULL);
-    AW_TRY(signer_link_open(c->config->signer, c->config->signer_uid, &c->link));
+    const struct signer_place place = client_config_signer(c->config);
+    AW_TRY(signer_link_open(&place, &c->link));
     AW_TRY(whoami_ask(c->link, &c->whoami));
     AW_TRY(whoami_find(&c->whoami, c->config->application, &c->application));
     AW_TRY(certonly_server_check(c->options->server, c->application));

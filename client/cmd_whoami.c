@@ -127,7 +127,8 @@ cmd_whoami(const struct options *options, struct output *out)
     AW_CLEANUP(signer_link_close) signer_link *link = NULL;
 
     AW_TRY(certonly_config(options, out, &config));
-    AW_TRY(signer_link_open(config->signer, config->signer_uid, &link));
+    const struct signer_place place = client_config_signer(config);
+    AW_TRY(signer_link_open(&place, &link));
     aw_result r = run(config, out, link);
     if (!aw_ok(r))
         output_keep_refusal(out, signer_link_refusal(link));

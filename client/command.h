@@ -20,6 +20,9 @@ AW_MUST_USE aw_result cmd_revoke(const struct options *options, struct output *o
 /** Removes a certificate's files and settings. */
 AW_MUST_USE aw_result cmd_delete(const struct options *options, struct output *out);
 
+/** Joins the standard streams to the signer's socket. */
+AW_MUST_USE aw_result cmd_connect(const struct options *options, struct output *out);
+
 /** Lists what is stored. */
 AW_MUST_USE aw_result cmd_certificates(const struct options *options, struct output *out);
 

@@ -8,6 +8,7 @@
 
 #include "client/chain.h"
 #include "client/challenge.h"
+#include "client/ssh_url.h"
 #include "common/io.h"
 
 enum { PASSWD_SIZE = 16 * 1024 }; /* octets of a line of the user data base */
@@ -25,6 +26,7 @@ static const struct aw_yaml_field fields[] = {
     {ROW("signer", AW_YAML_STRING, signer)},
     {ROW("signer_user", AW_YAML_STRING, signer_user),
         .place = offsetof(struct raw_config, signer_user_place)},
+    {ROW("ssh_config", AW_YAML_STRING, ssh_config)},
     {ROW("certificates", AW_YAML_STRING, certificates)},
     {ROW("ca_file", AW_YAML_STRING, ca_file)},
     {ROW("proxy", AW_YAML_STRING, proxy)},
@@ -91,7 +93,8 @@ check_paths(const struct client_config *config, aw_yaml_node root, struct aw_fau
         const char *field;
         const char *path;
     } paths[] = {
-        {"signer", config->signer},
+        {"signer", ssh_url_is(config->signer) ? NULL : config->signer},
+        {"ssh_config", config->ssh_config},
         {"certificates", config->certificates},
         {"ca_file", config->ca_file},
     };
@@ -100,6 +103,15 @@ check_paths(const struct client_config *config, aw_yaml_node root, struct aw_fau
         if (paths[i].path != NULL && paths[i].path[0] != '/')
             aw_yaml_fault(root, faults, "%s: found \"%.200s\", expected an absolute path",
                 paths[i].field, paths[i].path);
+}
+
+static void
+check_signer(const struct client_config *config, aw_yaml_node root, struct aw_faults *faults)
+{
+    AW_CLEANUP(ssh_url_free) struct ssh_url url = {0};
+
+    if (ssh_url_is(config->signer) && !aw_ok(ssh_url_parse(config->signer, &url)))
+        aw_yaml_fault(root, faults, "signer: %s", aw_error_last()->message);
 }
 
 static aw_result
@@ -143,6 +155,7 @@ read_file(const char *path, struct aw_faults *faults, struct raw_config *raw)
     AW_TRY(set_defaults(config));
     AW_TRY(resolve_user(raw, config, faults));
     check_paths(config, aw_yaml_root(yaml), faults);
+    check_signer(config, aw_yaml_root(yaml), faults);
     return aw_faults_result(faults);
 }
 
@@ -179,6 +192,12 @@ client_config_load(const char *path, struct aw_faults *faults, struct client_con
     memset(&raw, 0, sizeof(raw));
     *out = config;
     return AW_OK;
+}
+
+struct signer_place
+client_config_signer(const struct client_config *config)
+{
+    return (struct signer_place){config->signer, config->signer_uid, config->ssh_config};
 }
 
 void

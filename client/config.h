@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "client/signer_link.h"
 #include "common/result.h"
 #include "common/yaml.h"
 
@@ -18,7 +19,8 @@
 /** Settings; strings are never NULL but where said. */
 struct client_config {
     char *file;            /**< what was read; NULL: there was none */
-    char *signer;          /**< the signer's socket; default /run/acmeward/signer.sock */
+    char *signer;          /**< socket or ssh://...; default /run/acmeward/signer.sock */
+    char *ssh_config;      /**< for ssh -F; NULL: the user's */
     char *signer_user;     /**< the user that the signer runs as; default acmeward */
     uid_t signer_uid;      /**< of signer_user; 0 (root only) when the default is no user here */
     char *certificates;    /**< root of archive/ and live/; default /etc/acmeward */
@@ -38,6 +40,9 @@ struct client_config {
  */
 AW_MUST_USE aw_result client_config_load(
     const char *path, struct aw_faults *faults, struct client_config **out);
+
+/** Where the signer is; borrows from the settings. */
+struct signer_place client_config_signer(const struct client_config *config);
 
 /** Releases and nulls; NULL is allowed. */
 void client_config_free(struct client_config **config);

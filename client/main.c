@@ -16,6 +16,7 @@ static const struct command {
     {"revoke", OPTIONS_REVOKE, cmd_revoke, "revoke a certificate"},
     {"delete", OPTIONS_DELETE, cmd_delete, "remove a certificate's files and settings"},
     {"whoami", OPTIONS_WHOAMI, cmd_whoami, "show what you may ask the signer for"},
+    {"connect", OPTIONS_CONNECT, cmd_connect, "join standard input and output to the signer (ssh)"},
     {"certificates", OPTIONS_CERTIFICATES, cmd_certificates, "list what is stored"},
 };
 

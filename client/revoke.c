@@ -109,7 +109,8 @@ static aw_result
 ask_signer(struct revoke *r)
 {
     output_step(r->out, "asking the signer", r->config->signer, NULL);
-    aw_result opened = signer_link_open(r->config->signer, r->config->signer_uid, &r->link);
+    const struct signer_place place = client_config_signer(r->config);
+    aw_result opened = signer_link_open(&place, &r->link);
     if (!aw_ok(opened) && r->own)
         return aw_hint(opened, "the certificate's own key needs no signer: --server URL names the "
                                "CA's directory");

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/ssh.h"
+#include "client/ssh_url.h"
 #include "client/text.h"
 #include "common/io.h"
 #include "common/json.h"
@@ -15,7 +17,10 @@
 struct signer_link {
     char *path;
     uid_t server_uid;
+    char *ssh_config;
+    ssh_process *ssh;          /* NULL: a socket of this host */
     aw_varlink_stream *stream; /* NULL: to be made anew */
+    bool proved;               /* an answer came through the stream */
     struct signer_refusal refusal;
 };
 
@@ -27,21 +32,34 @@ enum { REFUSAL_TEXT_MAX = 4096 };
 static aw_result
 connect_signer(signer_link *link)
 {
-    return aw_varlink_connect(link->path, link->server_uid, &link->stream);
+    link->proved = false;
+    if (!ssh_url_is(link->path))
+        return aw_varlink_connect(link->path, link->server_uid, &link->stream);
+    ssh_process_end(&link->ssh);
+    return ssh_process_start(link->path, link->ssh_config, &link->ssh, &link->stream);
+}
+
+static aw_result
+copy_place(const struct signer_place *place, signer_link *link)
+{
+    link->server_uid = place->server_uid;
+    link->path = strdup(place->at);
+    if (place->ssh_config != NULL)
+        link->ssh_config = strdup(place->ssh_config);
+    return link->path != NULL && (place->ssh_config == NULL || link->ssh_config != NULL)
+               ? AW_OK
+               : aw_fail_memory();
 }
 
 aw_result
-signer_link_open(const char *path, uid_t server_uid, signer_link **out)
+signer_link_open(const struct signer_place *place, signer_link **out)
 {
     AW_CLEANUP(signer_link_close) signer_link *link = calloc(1, sizeof(*link));
 
     if (link == NULL)
         return aw_fail_memory();
-    link->server_uid = server_uid;
     link->refusal.retry_after = -1;
-    link->path = strdup(path);
-    if (link->path == NULL)
-        return aw_fail_memory();
+    AW_TRY(copy_place(place, link));
     AW_TRY(connect_signer(link));
     *out = AW_MOVE(link);
     return AW_OK;
@@ -67,7 +85,9 @@ signer_link_close(signer_link **link)
     if (*link == NULL)
         return;
     aw_varlink_stream_free(&(*link)->stream);
+    ssh_process_end(&(*link)->ssh);
     refusal_clear(&(*link)->refusal);
+    free((*link)->ssh_config);
     free((*link)->path);
     free(*link);
     *link = NULL;
@@ -191,7 +211,9 @@ invoke(
         AW_TRY(connect_signer(link));
     aw_result r =
         aw_varlink_invoke(link->stream, method, parameters, SIGNER_LINK_TIMEOUT_MS, answer);
-    if (!aw_ok(r))
+    if (aw_ok(r))
+        link->proved = true;
+    else
         aw_varlink_stream_free(&link->stream);
     return r;
 }
@@ -206,10 +228,12 @@ was_closed(const struct aw_error *error)
 }
 
 static aw_result
-call_failed(const signer_link *link, struct aw_error *error)
+call_failed(signer_link *link, struct aw_error *error)
 {
-    bool closed = was_closed(error);
+    bool closed = was_closed(error) || (link->ssh != NULL && error->code == AW_CODE_SYNTAX);
 
+    if (closed && link->ssh != NULL)
+        return ssh_process_explain(&link->ssh);
     if (closed || error->code == AW_CODE_TIMEOUT)
         error->code = AW_CODE_UNAVAILABLE;
     aw_result r = aw_context(aw_error_restore(error), "the signer at %s", link->path);
@@ -225,7 +249,8 @@ static aw_result
 invoke_again(
     signer_link *link, const char *method, const char *parameters, struct aw_varlink_answer *answer)
 {
-    bool idle = link->stream != NULL;
+    /* ssh that never came through would fail the same way again. */
+    bool idle = link->stream != NULL && (link->ssh == NULL || link->proved);
     struct aw_error error;
 
     aw_result r = invoke(link, method, parameters, answer);

@@ -25,8 +25,18 @@ enum { SIGNER_LINK_TIMEOUT_MS = 30 * 1000 };
 /** A connection to the signer. */
 typedef struct signer_link signer_link;
 
-/** Connects. `server_uid`: the uid the signer may have besides root. Release: signer_link_close. */
-AW_MUST_USE aw_result signer_link_open(const char *path, uid_t server_uid, signer_link **out);
+/** Where the signer is, and whom to take for it. */
+struct signer_place {
+    const char *at;         /**< its socket's path, or ssh://... (client/ssh_url.h) */
+    uid_t server_uid;       /**< of a socket: the uid the signer may have besides root */
+    const char *ssh_config; /**< of ssh: a configuration file for it; NULL: the user's */
+};
+
+/**
+ * Connects; all calls go through one connection, or one ssh. What ssh finds out about the other
+ * host is seen by the first call. Release: signer_link_close.
+ */
+AW_MUST_USE aw_result signer_link_open(const struct signer_place *place, signer_link **out);
 
 /** Closes, releases, nulls; NULL is allowed. */
 void signer_link_close(signer_link **link);

@@ -100,7 +100,8 @@ scene_issue_with(struct scene *scene, const char *profile, const struct issue_ca
     snprintf(nonce, sizeof(nonce), "%s/nonce", scene->ca.base);
     AW_TRY(http_open(&options, &h));
     AW_TRY(acme_session_new(h, nonce, NULL, &session));
-    AW_TRY(signer_link_open(scene->signer.path, getuid(), &link));
+    AW_TRY(signer_link_open(
+        &(struct signer_place){.at = scene->signer.path, .server_uid = getuid()}, &link));
     aw_result r = issue_certificate(session, link, &request, callbacks, out);
     scripted_ca_settle(&scene->ca);
     scripted_signer_settle(&scene->signer);

@@ -57,7 +57,8 @@ sends_what_the_interface_says(void **state)
     parse_names(names);
     scripted_signer_start(&s, "https://ca");
     scripted_signer_load(&s, NULL, 0);
-    assert_true(aw_ok(signer_link_open(s.path, getuid(), &link)));
+    assert_true(aw_ok(
+        signer_link_open(&(struct signer_place){.at = s.path, .server_uid = getuid()}, &link)));
     assert_true(aw_ok(signer_new_order(link, &(struct signer_new_order){"a\"pp", names, 2, "short"},
         "n1", &opened, &signed_request)));
     assert_string_equal(signed_request.url, "https://ca/new-order");
@@ -109,7 +110,8 @@ leaves_out_what_is_not_asked(void **state)
     parse_names(names);
     scripted_signer_start(&s, "https://ca");
     scripted_signer_load(&s, NULL, 0);
-    assert_true(aw_ok(signer_link_open(s.path, getuid(), &link)));
+    assert_true(aw_ok(
+        signer_link_open(&(struct signer_place){.at = s.path, .server_uid = getuid()}, &link)));
     assert_true(aw_ok(signer_new_order(
         link, &(struct signer_new_order){NULL, names, 1, NULL}, "n", &opened, &signed_request)));
     scripted_signer_settle(&s);
@@ -215,7 +217,8 @@ tells_refusals(void **state)
         AW_CLEANUP(signer_signed_free) struct signer_signed signed_request = {0};
 
         scripted_signer_load(&s, &refusal_rows[i].change, 1);
-        assert_true(aw_ok(signer_link_open(s.path, getuid(), &link)));
+        assert_true(aw_ok(
+            signer_link_open(&(struct signer_place){.at = s.path, .server_uid = getuid()}, &link)));
         aw_result r = signer_new_order(
             link, &(struct signer_new_order){NULL, names, 1, NULL}, "n", &opened, &signed_request);
         const struct aw_error *error = aw_error_last();
@@ -244,7 +247,8 @@ keeps_the_fields_of_the_last_refusal(void **state)
     (void)state;
     scripted_signer_start(&s, "https://ca");
     scripted_signer_load(&s, &change, 1);
-    assert_true(aw_ok(signer_link_open(s.path, getuid(), &link)));
+    assert_true(aw_ok(
+        signer_link_open(&(struct signer_place){.at = s.path, .server_uid = getuid()}, &link)));
     const struct signer_refusal *refusal = signer_link_refusal(link);
     assert_null(refusal->error);
     assert_int_equal(refusal->retry_after, -1);
@@ -281,7 +285,8 @@ refuses_a_signature_for_another_url(void **state)
     (void)state;
     scripted_signer_start(&s, "https://ca");
     scripted_signer_load(&s, &change, 1);
-    assert_true(aw_ok(signer_link_open(s.path, getuid(), &link)));
+    assert_true(aw_ok(
+        signer_link_open(&(struct signer_place){.at = s.path, .server_uid = getuid()}, &link)));
     assert_int_equal(
         signer_post_url(link, "PostAsGet", &target, &signed_request).code, AW_CODE_MISMATCH);
     assert_null(signed_request.jws);
@@ -302,7 +307,8 @@ keeps_a_warning(void **state)
     (void)state;
     scripted_signer_start(&s, "https://ca");
     scripted_signer_load(&s, &change, 1);
-    assert_true(aw_ok(signer_link_open(s.path, getuid(), &link)));
+    assert_true(aw_ok(
+        signer_link_open(&(struct signer_place){.at = s.path, .server_uid = getuid()}, &link)));
     assert_true(aw_ok(signer_post_url(link, "PostAsGet", &target, &signed_request)));
     assert_string_equal(signed_request.warning, "until May");
 }
@@ -340,7 +346,8 @@ connects_anew_once(void **state)
         cJSON *reply = NULL;
 
         scripted_signer_load(&s, lost_rows[i].changes, lost_rows[i].count);
-        assert_true(aw_ok(signer_link_open(s.path, getuid(), &link)));
+        assert_true(aw_ok(
+            signer_link_open(&(struct signer_place){.at = s.path, .server_uid = getuid()}, &link)));
         assert_true(aw_ok(signer_link_call(link, "ClaimUrls", "{}", &reply)));
         aw_json_free(&reply);
         aw_result r = signer_link_call(link, "RecordCertificate", "{}", &reply);
@@ -367,12 +374,17 @@ says_when_nobody_is_there(void **state)
     char away[64];
 
     (void)state;
-    assert_int_equal(signer_link_open("/nonexistent/s", getuid(), &link).code, AW_CODE_UNAVAILABLE);
+    assert_int_equal(
+        signer_link_open(
+            &(struct signer_place){.at = "/nonexistent/s", .server_uid = getuid()}, &link)
+            .code,
+        AW_CODE_UNAVAILABLE);
     assert_null(link);
     scripted_signer_start(&s, "https://ca");
     static const struct signer_change change = {"ClaimUrls", NULL, "{}", true};
     scripted_signer_load(&s, &change, 1);
-    assert_true(aw_ok(signer_link_open(s.path, getuid(), &link)));
+    assert_true(aw_ok(
+        signer_link_open(&(struct signer_place){.at = s.path, .server_uid = getuid()}, &link)));
     assert_true(aw_ok(signer_link_call(link, "ClaimUrls", "{}", &reply)));
     aw_json_free(&reply);
     snprintf(away, sizeof(away), "%s.away", s.path);
@@ -397,7 +409,9 @@ distrusts_a_loose_folder_attack_96(void **state)
     scripted_signer_start(&s, "https://ca");
     scripted_signer_load(&s, NULL, 0);
     assert_int_equal(chmod(s.folder, 0777), 0);
-    assert_int_equal(signer_link_open(s.path, getuid(), &link).code, AW_CODE_MISMATCH);
+    assert_int_equal(
+        signer_link_open(&(struct signer_place){.at = s.path, .server_uid = getuid()}, &link).code,
+        AW_CODE_MISMATCH);
     assert_null(link);
 }
 

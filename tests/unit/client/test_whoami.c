@@ -189,7 +189,8 @@ test_turned_away(void **state)
     (void)state;
     scripted_signer_start(&signer, "https://ca");
     scripted_signer_load(&signer, changes, AW_COUNT(changes));
-    assert_true(aw_ok(signer_link_open(signer.path, geteuid(), &link)));
+    assert_true(aw_ok(signer_link_open(
+        &(struct signer_place){.at = signer.path, .server_uid = geteuid()}, &link)));
     assert_int_equal(whoami_ask(link, &w).code, AW_CODE_UNAVAILABLE);
     snprintf(uid, sizeof(uid), "(uid %u)", (unsigned)geteuid());
     assert_non_null(strstr(aw_error_last()->message, "no policy names user"));
@@ -212,7 +213,8 @@ test_unavailable(void **state)
     (void)state;
     scripted_signer_start(&signer, "https://ca");
     scripted_signer_load(&signer, changes, AW_COUNT(changes));
-    assert_true(aw_ok(signer_link_open(signer.path, geteuid(), &link)));
+    assert_true(aw_ok(signer_link_open(
+        &(struct signer_place){.at = signer.path, .server_uid = geteuid()}, &link)));
     assert_int_equal(whoami_ask(link, &w).code, AW_CODE_UNAVAILABLE);
     assert_null(strstr(aw_error_last()->message, "no policy names"));
     signer_link_close(&link);
