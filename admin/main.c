@@ -24,6 +24,8 @@ const struct admin_command admin_commands[] = {
     {"ca", "pin", admin_ca_pin, "NAME [--ca-file FILE] [--replace] [--yes]",
         "fetch a CA's directory, show it, and pin its URLs"},
     {"ca", "list", admin_ca_list, "", "CAs and what they are pinned to"},
+    {"app", "connect-line", admin_app_connect_line, "APPLICATION KEYFILE",
+        "the line for authorized_keys that lets another host's ssh key act for an application"},
     {"account", "create", admin_account_create, "NAME", "make the account's key in the token"},
     {"account", "register", admin_account_register,
         "NAME [--kid KID] [--contact EMAIL]... [--agree-tos] [--recover] [--ca-file FILE]",

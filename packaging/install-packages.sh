@@ -28,7 +28,7 @@ group_packages() {
     test)
         echo libcmocka-dev softhsm2 pebble opensc openssl python3 python3-varlink \
             python3-asn1crypto python3-cryptography python3-prometheus-client sqlite3 \
-            certbot lego
+            certbot lego openssh-client openssh-server
         ;;
     lint)
         echo clang clang-tidy clang-format libclang-rt-dev cppcheck shellcheck mandoc python3

@@ -91,9 +91,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.write(status, fields, body[:len(body) // 2])
         elif fault == "redirect":
             self.write(302, [("Location", "https://elsewhere.example/")], b"")
-        elif callable(fault):       # what kills the client: it gets no answer
-            fault()
-            self.close_connection = True
+        elif callable(fault):       # what kills the client, which gets no answer; else it says so
+            if fault():
+                self.write(status, fields, body)
+            else:
+                self.close_connection = True
         else:                       # (status, fields)
             self.write(fault[0], [*fault[1], *plain, ("Content-Type", "text/plain")], b"busy")
 
