@@ -91,6 +91,12 @@ const struct admin_command admin_commands[] = {
         "[--partial] "
         "[--json]",
         "the certificates that were handed back; needs neither token nor signer"},
+    {"report", NULL, admin_report,
+        "[--format text|csv|json|html] [--section grants|certificates|refusals|unused] "
+        "[--application A] [--since TIME] [--until TIME] [--mail-hook COMMAND] [--policies DIR] "
+        "[--folder DIR] [--archive DIR]... [--partial] [--json]",
+        "who may issue what, what expires when, what was refused, what is not used; needs neither "
+        "token nor signer"},
     {"revoke", NULL, admin_revoke,
         "--application A | --serial S | --certificate FILE [--account NAME] [--reason "
         "unspecified|keycompromise|affiliationchanged|superseded|cessationofoperation] "
