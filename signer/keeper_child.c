@@ -72,22 +72,51 @@ arrange(const struct becoming *gate)
     return close_range(KEEPER_CORE_FD + 1, ~0U, 0) == 0;
 }
 
+/* All of the environment that a gate sees: where its messages go, and in builds for tests the
+   settings of the sanitizers. */
+static const char *const passed_on[] = {
+    "JOURNAL_STREAM=",
+#ifdef ACMEWARD_INSTRUMENTED
+    "ASAN_OPTIONS=",
+    "LSAN_OPTIONS=",
+    "TSAN_OPTIONS=",
+    "UBSAN_OPTIONS=",
+#endif
+};
+
+static bool
+is_passed_on(const char *variable)
+{
+    for (size_t i = 0; i < AW_COUNT(passed_on); i++)
+        if (strncmp(variable, passed_on[i], strlen(passed_on[i])) == 0)
+            return true;
+    return false;
+}
+
+/* The chosen variables of this process; the rest of out, which is empty, ends them. */
+static void
+choose_environment(char *out[static AW_COUNT(passed_on) + 1])
+{
+    size_t count = 0;
+
+    for (char **variable = environ; *variable != NULL && count < AW_COUNT(passed_on); variable++)
+        if (is_passed_on(*variable))
+            out[count++] = *variable;
+}
+
 static int
 become_gate(void *context)
 {
     const struct becoming *gate = context;
-    char path[PATH_MAX], stream[64], self[] = "acmeward-gate", argument[32];
+    char path[PATH_MAX], self[] = "acmeward-gate", argument[32];
     char seccomp[] = KEEPER_NO_SECCOMP, landlock[] = KEEPER_NO_LANDLOCK;
-    const char *program = gate_program(path), *journal = getenv("JOURNAL_STREAM");
+    const char *program = gate_program(path);
     char *arguments[] = {self, argument, NULL, NULL, NULL};
-    char *environment[] = {NULL, NULL};
+    char *environment[AW_COUNT(passed_on) + 1] = {NULL};
     sigset_t none;
 
     snprintf(argument, sizeof(argument), "%s", gate->name);
-    if (journal != NULL) {
-        snprintf(stream, sizeof(stream), "JOURNAL_STREAM=%s", journal);
-        environment[0] = stream;
-    }
+    choose_environment(environment);
     if (!gate->use->seccomp)
         arguments[2] = seccomp;
     if (!gate->use->landlock)
