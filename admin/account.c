@@ -167,6 +167,7 @@ store_url(const struct admin_options *options, const char *name, const struct ht
 
 struct registration {
     struct admin_new_account asked;
+    const struct aw_config_ca *ca;
     acme_session *session;
     struct http_response answer;
 };
@@ -204,6 +205,26 @@ recover(struct registration *work)
     return r;
 }
 
+/* What a refusal means for the next attempt. */
+static aw_result
+refused_for_good(const struct registration *work, const struct aw_error *first)
+{
+    static const char *const hints[] = {
+        [AW_CA_EAB_UNKNOWN] = "the CA has no account of this key. Whether its EAB may be used once "
+                              "more is not known here: try again, and if it is refused then, have "
+                              "the CA issue a new one",
+        [AW_CA_EAB_NONE] = "the CA has no account of this key; it asks for no EAB",
+        [AW_CA_EAB_REUSABLE] = "the CA has no account of this key; the EAB can be used again, when "
+                               "what the CA complains of is mended",
+        [AW_CA_EAB_ONE_TIME] = "the CA has no account of this key. Its EAB are good for one "
+                               "account, and this one may be spent: have the CA issue a new one, "
+                               "eab import it, and register with its kid",
+    };
+    aw_result r = aw_error_restore(first);
+
+    return work->asked.kid == NULL || work->ca == NULL ? r : aw_hint(r, "%s", hints[work->ca->eab]);
+}
+
 /* Whether an EAB may be used twice is documented both ways: where the CA refuses it, the account
  * may have been made by an attempt whose answer was lost. */
 static aw_result
@@ -219,7 +240,7 @@ register_or_recover(struct registration *work, const struct register_options *as
     aw_error_save(&first);
     fprintf(stderr, "%s\nasking the CA for an account that this key may have already ...\n",
         first.message);
-    return aw_ok(recover(work)) ? AW_OK : aw_error_restore(&first);
+    return aw_ok(recover(work)) ? AW_OK : refused_for_good(work, &first);
 }
 
 static aw_result
@@ -240,6 +261,7 @@ register_account(
                            ca.directory.terms_of_service),
             "read them and say --agree-tos");
     work.session = ca.session;
+    work.ca = admin_account_ca(ca.config, asked->name);
     aw_result r = register_or_recover(&work, asked);
     if (aw_ok(r))
         r = store_url(options, asked->name, &work.answer, reply);
@@ -247,15 +269,38 @@ register_account(
     return r;
 }
 
+/* What the EAB key is still good for. */
 static void
-print_registered(const struct register_options *asked, const cJSON *reply)
+print_eab(const struct register_options *asked, const char *ca, int eab)
 {
+    static const char *const uses[] = {
+        [AW_CA_EAB_UNKNOWN] = "unless your CA lets it bind more accounts, destroy it",
+        [AW_CA_EAB_NONE] = "destroy it",
+        [AW_CA_EAB_REUSABLE] = "at this CA it can bind more accounts: keep it while you need that, "
+                               "then destroy it",
+        [AW_CA_EAB_ONE_TIME] = "at this CA it is spent: destroy it",
+    };
+
+    printf("the EAB key %s is of no more use for this account; %s: acmeward-admin eab destroy --ca "
+           "%s --kid %s\n",
+        asked->kid, uses[eab], ca, asked->kid);
+}
+
+static void
+print_registered(
+    const struct admin_options *options, const struct register_options *asked, const cJSON *reply)
+{
+    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
+    const struct aw_config_ca *ca = NULL;
+
     admin_account_print(aw_json_member(reply, "state"));
     puts("registered: the account URL is stored durably");
-    if (asked->kid != NULL)
-        printf("the EAB key %s is of no more use for this account; unless your CA lets it bind "
-               "more accounts, destroy it: acmeward-admin eab destroy --ca %s --kid %s\n",
-            asked->kid, admin_text(aw_json_member(reply, "state"), "ca"), asked->kid);
+    if (asked->kid == NULL)
+        return;
+    if (aw_ok(admin_config(options, &config)))
+        ca = admin_account_ca(config, asked->name);
+    print_eab(asked, admin_text(aw_json_member(reply, "state"), "ca"),
+        ca == NULL ? (int)AW_CA_EAB_UNKNOWN : ca->eab);
 }
 
 aw_result
@@ -278,6 +323,6 @@ admin_account_register(const struct admin_options *options, int argc, char **arg
     AW_TRY(register_account(options, &asked, &reply));
     if (options->json)
         return admin_print_json(reply);
-    print_registered(&asked, reply);
+    print_registered(options, &asked, reply);
     return AW_OK;
 }

@@ -205,6 +205,25 @@ cancel(struct rotation *work)
     return AW_OK;
 }
 
+/* Known beforehand: no key is made that would have to be taken away again. */
+static aw_result
+check_offered(const struct rotation *work)
+{
+    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
+
+    AW_TRY(admin_config(work->options, &config));
+    const struct aw_config_ca *ca = admin_account_ca(config, work->name);
+    if (ca == NULL || ca->key_change != (int)AW_CA_KEY_CHANGE_NO ||
+        strcmp(change_of(aw_json_member(work->state, "state")), "none") != 0)
+        return AW_OK;
+    return aw_hint(
+        aw_fail(AW_CODE_UNSUPPORTED, "the CA %s offers no key change: nothing was done", ca->name),
+        "to be rid of the present key: add an account under another name to %s, register it with a "
+        "new EAB, move the policies to it, then account deactivate %s. If the CA has learnt it "
+        "meanwhile: key_change: supported, in the CA's entry there",
+        config->file, work->name);
+}
+
 aw_result
 admin_account_rotate(const struct admin_options *options, int argc, char **argv)
 {
@@ -217,6 +236,8 @@ admin_account_rotate(const struct admin_options *options, int argc, char **argv)
 
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), &work.name, 1));
     AW_TRY(take_state(&work));
+    if (!back)
+        AW_TRY(check_offered(&work));
     AW_TRY(admin_ca_open(options, work.name, ca_file, &work.ca));
     if (back) {
         AW_TRY(cancel(&work));

@@ -19,6 +19,14 @@ admin_http_open(const struct aw_config_ca *ca, const char *ca_file, http **out)
     return http_open(&how, out);
 }
 
+const struct aw_config_ca *
+admin_account_ca(const struct aw_config *config, const char *account)
+{
+    const struct aw_config_account *found = aw_config_find_account(config, account);
+
+    return found == NULL ? NULL : aw_config_find_ca(config, found->ca);
+}
+
 static void
 write_contacts(struct aw_json_writer *w, const struct admin_new_account *asked)
 {

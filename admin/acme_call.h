@@ -12,6 +12,9 @@
 AW_MUST_USE aw_result admin_http_open(
     const struct aw_config_ca *ca, const char *ca_file, http **out);
 
+/** The CA of an account of signer.yaml; NULL: none such. */
+const struct aw_config_ca *admin_account_ca(const struct aw_config *config, const char *account);
+
 /** A conversation with the CA of an account. Release: admin_ca_close. */
 struct admin_ca {
     struct aw_config *config;

@@ -41,6 +41,7 @@ aw_result admin_eab_list(const struct admin_options *options, int argc, char **a
 aw_result admin_eab_destroy(const struct admin_options *options, int argc, char **argv);
 aw_result admin_ca_pin(const struct admin_options *options, int argc, char **argv);
 aw_result admin_app_connect_line(const struct admin_options *options, int argc, char **argv);
+aw_result admin_ca_presets(const struct admin_options *options, int argc, char **argv);
 aw_result admin_ca_list(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_create(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_register(const struct admin_options *options, int argc, char **argv);

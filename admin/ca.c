@@ -108,9 +108,26 @@ print_issuers(const cJSON *issuers)
         puts("  no issuers: its certificates are not verified");
 }
 
+/* What signer.yaml and its presets say, where this user may read the file. */
+static void
+print_facts(const struct aw_config *config, const char *name)
+{
+    const struct aw_config_ca *ca = config == NULL ? NULL : aw_config_find_ca(config, name);
+
+    if (ca == NULL)
+        return;
+    if (ca->preset >= 0)
+        printf("  preset %s\n", aw_ca_preset_names[ca->preset]);
+    printf("  EAB %s, key change %s, validation %s, scope %s\n", aw_ca_eab_names[ca->eab],
+        aw_ca_key_change_names[ca->key_change], aw_ca_validation_names[ca->validation],
+        aw_ca_scope_names[ca->scope]);
+}
+
 aw_result
 admin_ca_list(const struct admin_options *options, int argc, char **argv)
 {
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
+    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
     AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
     const cJSON *ca = NULL;
 
@@ -118,11 +135,13 @@ admin_ca_list(const struct admin_options *options, int argc, char **argv)
     AW_TRY(admin_call_plain(options, "ListCas", &reply));
     if (options->json)
         return admin_print_json(reply);
+    aw_ignore(aw_config_load(options->config, &faults, &config), "an operator need not read it");
     cJSON_ArrayForEach(ca, aw_json_member(reply, "cas"))
     {
         const cJSON *pinned = aw_json_member(ca, "pin");
 
         printf("%s  %s\n", admin_text(ca, "name"), admin_text(ca, "directory"));
+        print_facts(config, admin_text(ca, "name"));
         print_issuers(aw_json_member(ca, "issuers"));
         if (!cJSON_IsObject(pinned)) {
             printf("  not pinned: acmeward-admin ca pin %s\n", admin_text(ca, "name"));

@@ -24,6 +24,8 @@ const struct admin_command admin_commands[] = {
     {"ca", "pin", admin_ca_pin, "NAME [--ca-file FILE] [--replace] [--yes]",
         "fetch a CA's directory, show it, and pin its URLs"},
     {"ca", "list", admin_ca_list, "", "CAs and what they are pinned to"},
+    {"ca", "presets", admin_ca_presets, "[--json]",
+        "CAs that signer.yaml can name, and what is known of them"},
     {"app", "connect-line", admin_app_connect_line, "APPLICATION KEYFILE",
         "the line for authorized_keys that lets another host's ssh key act for an application"},
     {"account", "create", admin_account_create, "NAME", "make the account's key in the token"},

@@ -150,6 +150,20 @@ print_status(const cJSON *s)
         admin_number(s, "permits"), admin_number(s, "refusals"), admin_number(s, "failures"));
 }
 
+/* Of the file as it is now, where this user may read it. */
+static void
+warn_of_config(const struct admin_options *options)
+{
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0}, warnings = {0};
+    AW_CLEANUP(aw_config_free) struct aw_config *config = NULL;
+
+    if (!aw_ok(aw_config_load(options->config, &faults, &config)))
+        return;
+    aw_config_warn(config, &warnings);
+    for (size_t i = 0; i < warnings.count; i++)
+        printf("warning: %s\n", warnings.items[i].message);
+}
+
 aw_result
 admin_status(const struct admin_options *options, int argc, char **argv)
 {
@@ -160,6 +174,7 @@ admin_status(const struct admin_options *options, int argc, char **argv)
     if (options->json)
         return admin_print_json(reply);
     print_status(reply);
+    warn_of_config(options);
     return AW_OK;
 }
 

@@ -137,21 +137,6 @@ static const struct aw_yaml_field root_fields[] = {
     {.name = NULL},
 };
 
-static const struct aw_yaml_field ca_fields[] = {
-    {.name = "name",
-        .kind = AW_YAML_STRING,
-        .offset = FIELD(aw_config_ca, name),
-        .required = true,
-        .place = FIELD(aw_config_ca, place)},
-    {.name = "directory",
-        .kind = AW_YAML_STRING,
-        .offset = FIELD(aw_config_ca, directory),
-        .required = true},
-    {.name = "ca_file", .kind = AW_YAML_STRING, .offset = FIELD(aw_config_ca, ca_file)},
-    {.name = "issuers", .kind = AW_YAML_STRING, .offset = FIELD(aw_config_ca, issuers)},
-    {.name = NULL},
-};
-
 static const struct aw_yaml_field account_fields[] = {
     {.name = "name",
         .kind = AW_YAML_STRING,
@@ -258,34 +243,13 @@ aw_config_check_label(
             what, name, AW_CONFIG_LABEL_MAX);
 }
 
-/* Strings are duplicated, so that the struct outlives libyaml's document. */
-static aw_result
-default_string(char **slot, const char *value)
+aw_result
+aw_config_default(char **slot, const char *value)
 {
     if (*slot != NULL)
         return AW_OK;
     *slot = strdup(value);
     return *slot == NULL ? aw_fail_memory() : AW_OK;
-}
-
-static void
-read_cas(const struct raw_config *raw, struct aw_config *config, struct aw_faults *faults)
-{
-    for (size_t i = 0; i < raw->cas.count; i++) {
-        struct aw_config_ca *ca = &config->cas[i];
-
-        aw_yaml_read_mapping(raw->cas.items[i], ca_fields, ca, faults);
-        aw_config_check_label("name of a CA", ca->name, ca->place, faults);
-        if (ca->directory != NULL && strncmp(ca->directory, "https://", 8) != 0)
-            aw_yaml_fault(aw_config_place(raw->cas.items[i], "directory"), faults,
-                "directory: found \"%.200s\", expected an https:// URL (RFC 8555 6.1)",
-                ca->directory);
-        aw_config_check_absolute(raw->cas.items[i], "ca_file", "ca_file", ca->ca_file, faults);
-        aw_config_check_absolute(raw->cas.items[i], "issuers", "issuers", ca->issuers, faults);
-        for (size_t j = 0; j < i && ca->name != NULL; j++)
-            if (config->cas[j].name != NULL && strcmp(config->cas[j].name, ca->name) == 0)
-                aw_yaml_fault(ca->place, faults, "CA \"%.64s\" is there twice", ca->name);
-    }
 }
 
 /* "192.0.2.0/24", "2001:db8::1": no host name has a colon or slash, or digits and dots alone. */
@@ -437,11 +401,11 @@ allocate_lists(const struct raw_config *raw, struct aw_config *config)
 static aw_result
 set_defaults(struct aw_config *config)
 {
-    AW_TRY(default_string(&config->audit.forward_socket, "/dev/log"));
-    AW_TRY(default_string(&config->paths.state, "/var/lib/acmeward"));
-    AW_TRY(default_string(&config->paths.policies, "/etc/acmeward/policy.d"));
-    AW_TRY(default_string(&config->paths.application_socket, "/run/acmeward/signer.sock"));
-    return default_string(&config->paths.admin_socket, "/run/acmeward/admin.sock");
+    AW_TRY(aw_config_default(&config->audit.forward_socket, "/dev/log"));
+    AW_TRY(aw_config_default(&config->paths.state, "/var/lib/acmeward"));
+    AW_TRY(aw_config_default(&config->paths.policies, "/etc/acmeward/policy.d"));
+    AW_TRY(aw_config_default(&config->paths.application_socket, "/run/acmeward/signer.sock"));
+    return aw_config_default(&config->paths.admin_socket, "/run/acmeward/admin.sock");
 }
 
 static void
@@ -472,7 +436,7 @@ read_config(aw_yaml *yaml, enum scope scope, struct aw_faults *faults, struct aw
     if (aw_ok(r))
         r = set_defaults(config);
     if (aw_ok(r)) {
-        read_cas(&raw, config, faults);
+        r = aw_config_read_cas(&raw.cas, config, faults);
         read_accounts(&raw, config, faults);
         check_account_names(config, faults);
         read_role(&raw.administrators.officers, &config->officers, faults);
@@ -497,7 +461,7 @@ load(const char *path, enum scope scope, struct aw_faults *faults, struct aw_con
         return aw_fail_memory();
     AW_TRY(aw_yaml_load(path, faults, &yaml));
     AW_TRY(read_config(yaml, scope, faults, config));
-    AW_TRY(default_string(&config->file, path));
+    AW_TRY(aw_config_default(&config->file, path));
     AW_TRY(aw_faults_result(faults));
     *out = AW_MOVE(config);
     return AW_OK;
@@ -539,7 +503,7 @@ aw_config_free(struct aw_config **slot)
         free(strings[i]);
     aw_config_free_token(config);
     for (size_t i = 0; config->cas != NULL && i < config->ca_count; i++)
-        aw_yaml_release(ca_fields, &config->cas[i]);
+        aw_config_free_ca(&config->cas[i]);
     for (size_t i = 0; config->accounts != NULL && i < config->account_count; i++) {
         free(config->accounts[i].ceiling);
         free(config->accounts[i].networks);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/ca_preset.h"
 #include "common/names.h"
 #include "common/result.h"
 #include "common/yaml.h"
@@ -31,9 +32,14 @@ extern const char *const aw_config_forward_names[];
 /** A CA. */
 struct aw_config_ca {
     char *name;
-    char *directory;    /**< directory URL, https */
+    char *directory;    /**< directory URL, https; its preset's unless another is given */
     char *ca_file;      /**< roots for a private CA, for acmeward-admin; NULL: the system's */
     char *issuers;      /**< PEM of what its certificates must chain to; NULL: none pinned */
+    int preset;         /**< index in aw_ca_presets; -1: none */
+    int eab;            /**< enum aw_ca_eab */
+    int key_change;     /**< enum aw_ca_key_change */
+    int validation;     /**< enum aw_ca_validation */
+    int scope;          /**< enum aw_ca_scope */
     aw_yaml_node place; /**< line and column only: the document is gone */
 };
 
@@ -140,6 +146,9 @@ AW_MUST_USE aw_result aw_config_load(
  */
 AW_MUST_USE aw_result aw_config_load_accounts(
     const char *path, struct aw_faults *faults, struct aw_config **out);
+
+/** What is worth a warning in a file without faults. */
+void aw_config_warn(const struct aw_config *config, struct aw_faults *warnings);
 
 /** Releases and nulls; NULL is allowed. */
 void aw_config_free(struct aw_config **config);

@@ -22,6 +22,14 @@ void aw_config_check_socket(aw_yaml_node mapping, const char *field, const char 
 void aw_config_check_label(
     const char *what, const char *name, aw_yaml_node place, struct aw_faults *faults);
 
+/** A copy of `value` where nothing was said. Copied, for the struct outlives libyaml's document. */
+AW_MUST_USE aw_result aw_config_default(char **slot, const char *value);
+
+/** The section "cas"; config->cas has room for all. */
+AW_MUST_USE aw_result aw_config_read_cas(
+    const struct aw_yaml_items *items, struct aw_config *config, struct aw_faults *faults);
+void aw_config_free_ca(struct aw_config_ca *ca);
+
 /** The tables of "token" and "sandbox"; each counts from its own struct in struct aw_config. */
 extern const struct aw_yaml_field aw_config_token_fields[];
 extern const struct aw_yaml_field aw_config_sandbox_fields[];

@@ -37,6 +37,7 @@ files_load(const char *path, const struct policy_resolver *resolver, struct aw_f
     AW_CLEANUP(policy_accounts_free) struct policy_accounts list = {0};
 
     AW_TRY(aw_config_load(path, faults, &files->config));
+    aw_config_warn(files->config, warnings);
     check_directories(files->config, faults);
     aw_result r = policy_accounts_of(files->config, faults, &list);
     if (!aw_ok(r) && r.code != AW_CODE_CONFIG)

@@ -57,11 +57,14 @@ class Terminal(unittest.TestCase):
 class AwkwardCa(unittest.TestCase):
     """What a CA may say to newAccount; the account URL is what must not get lost."""
 
-    def course(self, answers, register=("--kid", "k"), status=0):
-        """Runs the ceremony against scripted answers to newAccount; gives output, state, requests."""
+    def course(self, answers, register=("--kid", "k"), status=0, lines=(), then=None):
+        """Runs the ceremony against scripted answers to newAccount; gives output, state, requests.
+
+        lines: more of the CA's entry in signer.yaml; then: is called with the world at the end."""
         with World() as world:
             world.application("app", exact=["app.dept.example.edu"])
             with ScriptedCa(world.path("scripted"), {("POST", "/new-account"): answers}) as ca:
+                world.ca_lines = lines
                 world.write_config(directory=ca.directory)
                 with open(world.config, encoding="ascii") as file:
                     text = file.read().replace(world.ca.ca_file, ca.ca_file)
@@ -75,6 +78,8 @@ class AwkwardCa(unittest.TestCase):
                 done = world.admin("account", "register", "loopback-ov", *register, status=status)
                 state = world.admin("--json", "account", "show", "loopback-ov").json()
                 records = world.records()
+                if then is not None:
+                    then(world, ca)
             return done, state, ca.requests, records
 
     @staticmethod
@@ -102,6 +107,27 @@ class AwkwardCa(unittest.TestCase):
              problem("accountDoesNotExist", 400)], status=4)
         self.assertIn("cannot be used more than one time", done.text)
         self.assertEqual(state["state"], "unregistered")     # another EAB may be tried
+
+    def test_88_eab_that_is_good_for_one_account(self):
+        """What signer.yaml says of the CA is acted on: nothing is begun that the CA does not offer."""
+        def then(world, ca):
+            before = len(ca.requests)
+            done = world.admin("account", "rotate", "loopback-ov", status=1)
+            self.assertIn("the CA loopback offers no key change: nothing was done", done.err)
+            self.assertIn("account deactivate loopback-ov", done.err)
+            self.assertEqual(len(ca.requests), before)
+            account = world.admin("--json", "account", "show", "loopback-ov").json()
+            self.assertEqual(account["key_change"], "none")
+            for done in (world.admin("status").out, world.admin("policy", "check").err,
+                         world.log(), world.admin("reload").out):
+                self.assertIn("warning", done)
+                self.assertIn("can't limit an account to domains", done)
+            self.assertIn("EAB one-time, key change unsupported, validation unknown, scope none",
+                          world.admin("ca", "list").out)
+        done, _, _, _ = self.course(
+            [problem("unauthorized"), problem("accountDoesNotExist", 400)], status=4,
+            lines=("eab: one-time", "key_change: unsupported", "scope: none"), then=then)
+        self.assertIn("this one may be spent: have the CA issue a new one", done.err)
 
     def test_a_lost_answer_leaves_an_attempt_on_record(self):
         done, state, requests, records = self.course(

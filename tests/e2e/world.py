@@ -120,6 +120,7 @@ class World:
         self.signer_environment = {}
         self.token_paths = []   # what a module that is not SoftHSM itself needs besides
         self.extra_config = ""  # of the section token, then whole sections
+        self.ca_lines = ()      # more lines of the CA's entry
         self.issuers = None     # file of what the CA's certificates must chain to
         self.http_port = free_ports(1)[0]
 
@@ -182,6 +183,7 @@ class World:
         ceiling = ", ".join(self.ceiling)
         limit = f"\n    orders_per_day: {self.orders_per_day}" if self.orders_per_day else ""
         issuers = f"\n    issuers: {self.issuers}" if self.issuers else ""
+        issuers += "".join(f"\n    {line}" for line in self.ca_lines)
         administrators = administrators or f"  officers:\n    - user: {self.user}\n"
         with open(self.config, "w", encoding="ascii") as file:
             file.write(f"""token:

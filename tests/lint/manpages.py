@@ -114,7 +114,7 @@ def keys_of(tables, table, above=""):
 
 def readers(root, _):
     for source, table, page in (
-            (("common/config.c", "common/config_token.c"), "root",
+            (("common/config.c", "common/config_ca.c", "common/config_token.c"), "root",
              f"{MAN}/acmeward-signer.yaml.5"),
             (("policy/file.c",), "policy", f"{MAN}/acmeward-policy.5")):
         tables = {name: rows for file in source

@@ -156,6 +156,70 @@ a_whole_file(void **state)
     assert_string_equal(config->audit.forward_socket, "/l");
 }
 
+/* Presets: what is said goes before, what is not said comes from the table, or is unknown. */
+
+#define UNKNOWN "unknown unknown unknown unknown"
+
+static const struct ca_row {
+    const char *name, *entry, *directory, *facts;
+} ca_rows[] = {
+    {"nothing is known", "directory: \"https://ca.example/d\"", "https://ca.example/d", UNKNOWN},
+    {"a preset alone", "preset: zerossl", "https://acme.zerossl.com/v2/DV90",
+        "reusable unsupported challenges unknown"},
+    {"another one", "preset: google", "https://dv.acme-v02.api.pki.goog/directory",
+        "one-time supported challenges unknown"},
+    {"a directory of the table", "directory: \"https://acme.sectigo.com/v2/InCommonRSAOV/\"",
+        "https://acme.sectigo.com/v2/InCommonRSAOV/", "unknown unknown prevalidated domains"},
+    {"the preset's directory moved", "preset: zerossl, directory: \"https://new.example/d\"",
+        "https://new.example/d", "reusable unsupported challenges unknown"},
+    {"a fact is another", "preset: zerossl, key_change: supported, eab: one-time",
+        "https://acme.zerossl.com/v2/DV90", "one-time supported challenges unknown"},
+    {"a fact is unknown again", "preset: zerossl, key_change: unknown",
+        "https://acme.zerossl.com/v2/DV90", "reusable unknown challenges unknown"},
+    {"all is said",
+        "directory: \"https://ca.example/d\", eab: none, key_change: unsupported, validation: "
+        "prevalidated, scope: none",
+        "https://ca.example/d", "none unsupported prevalidated none"},
+};
+
+static void
+presets(void **state)
+{
+    struct fixture *f = *state;
+    char text[1024], facts[128];
+
+    for (size_t i = 0; i < AW_COUNT(ca_rows); i++) {
+        snprintf(text, sizeof(text), "cas: [{name: ca1, %s}]\n" TOKEN ACCOUNTS ADMINISTRATORS,
+            ca_rows[i].entry);
+        aw_config_free(&f->config);
+        must_load(f, text);
+        const struct aw_config_ca *ca = &f->config->cas[0];
+        snprintf(facts, sizeof(facts), "%s %s %s %s", aw_ca_eab_names[ca->eab],
+            aw_ca_key_change_names[ca->key_change], aw_ca_validation_names[ca->validation],
+            aw_ca_scope_names[ca->scope]);
+        if (strcmp(facts, ca_rows[i].facts) != 0 ||
+            strcmp(ca->directory, ca_rows[i].directory) != 0)
+            fail_msg("%s: %s %s", ca_rows[i].name, ca->directory, facts);
+    }
+}
+
+/* A CA whose accounts can't be limited to domains is one that people are warned of. */
+static void
+a_ca_without_scope_is_warned_of(void **state)
+{
+    struct fixture *f = *state;
+    AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
+
+    must_load(f,
+        "cas:\n  - {name: good, preset: sectigo-incommon-ecc-ov}\n"
+        "  - name: ca1\n    directory: https://acme.enterprise.sectigo.com/\n" TOKEN ACCOUNTS
+            ADMINISTRATORS);
+    aw_config_warn(f->config, &warnings);
+    assert_int_equal(warnings.total, 1);
+    assert_int_equal(warnings.items[0].line, 3);
+    assert_non_null(strstr(warnings.items[0].message, "can't limit an account to domains"));
+}
+
 /* Faults. */
 
 #define LONG_PATH                                                                        \
@@ -229,6 +293,10 @@ static const struct row {
         "cas:\n  - name: ca1\n    directory: http://ca.example.net/d\n" TOKEN ACCOUNTS
             ADMINISTRATORS,
         3, 16, "https://"},
+    {"no directory and no preset", "cas:\n  - name: ca1\n" TOKEN ACCOUNTS ADMINISTRATORS, 2, 5,
+        "directory is missing"},
+    {"an unknown preset", "cas:\n  - {name: ca1, preset: zero}\n" TOKEN ACCOUNTS ADMINISTRATORS, 2,
+        25, "preset"},
     {"a CA's name with a slash",
         "cas:\n  - directory: https://ca.example.net/d\n    name: ../x\n" TOKEN ACCOUNTS
             ADMINISTRATORS,
@@ -442,6 +510,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_small_file_gets_defaults),
         TEST(a_whole_file),
+        TEST(presets),
+        TEST(a_ca_without_scope_is_warned_of),
         TEST(every_fault_has_its_place),
         TEST(all_faults_are_told_at_once),
         TEST(accounts_alone),
