@@ -111,7 +111,7 @@ size_t acme_session_requests(const acme_session *session);
 void acme_session_limit(acme_session *session, int64_t seconds);
 
 /**
- * Waits; AW_CODE_CLOSED when `stop` said so, AW_CODE_TIMEOUT at once when the wait would end after
+ * Waits; AW_CODE_INTERRUPTED when `stop` said so, AW_CODE_TIMEOUT at once when the wait would end after
  * the session's limit. `why` is told through `waiting`.
  */
 AW_MUST_USE aw_result acme_wait(acme_session *session, const char *why, int64_t ms);

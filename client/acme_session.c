@@ -104,7 +104,7 @@ acme_wait(acme_session *session, const char *why, int64_t ms)
         session->progress.waiting(session->progress.context, why, ms / 1000);
     do {
         if (is_stopped(session))
-            return aw_fail(AW_CODE_CLOSED, "stopped while waiting: %s", why);
+            return aw_fail(AW_CODE_INTERRUPTED, "stopped while waiting: %s", why);
     } while (nanosleep(&left, &left) != 0 && errno == EINTR);
     return AW_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "client/certonly.h"
 #include "client/chain.h"
+#include "client/interrupt.h"
 #include "client/renewal_config.h"
 #include "common/io.h"
 
@@ -121,6 +122,13 @@ prefer(void *context, const char *chain, size_t size)
     return certonly_is_preferred(((struct work *)context)->c, chain, size);
 }
 
+static bool
+stopped(void *context)
+{
+    (void)context;
+    return interrupt_came();
+}
+
 /* Both are the caller's; what is written down is a copy. */
 static aw_result
 opened(void *context, const struct issue_order *order)
@@ -163,8 +171,9 @@ prepare(struct work *w)
     struct certonly *c = w->c;
     const struct http_options options = {.ca_file = c->config->ca_file,
         .proxy = c->config->proxy,
-        .user_agent = "acmeward/" ACMEWARD_VERSION};
-    const struct acme_progress told = {.waiting = waiting, .context = w};
+        .user_agent = "acmeward/" ACMEWARD_VERSION,
+        .stop = interrupt_came};
+    const struct acme_progress told = {.waiting = waiting, .stop = stopped, .context = w};
 
     AW_TRY(http_open(&options, &w->h));
     AW_TRY(acme_session_new(w->h, c->application->new_nonce, &told, &w->session));

@@ -1,6 +1,7 @@
 /* acmeward certonly: the sequence. */
 #include "client/certonly.h"
 #include "client/command.h"
+#include "client/interrupt.h"
 
 static aw_result
 run(struct certonly *c)
@@ -26,6 +27,7 @@ cmd_certonly(const struct options *options, struct output *out)
 {
     AW_CLEANUP(certonly_free) struct certonly c = {0};
 
+    AW_TRY(interrupt_begin());
     AW_TRY(certonly_begin(options, out, &c));
     aw_result r = run(&c);
     if (!aw_ok(r) && c.link != NULL)

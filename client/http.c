@@ -16,6 +16,7 @@ struct http {
     struct curl_slist *get_fields;
     struct curl_slist *post_fields;
     size_t requests;
+    bool (*stop)(void);
     char words[CURL_ERROR_SIZE]; /* libcurl's own, of the last failure */
 };
 
@@ -104,6 +105,19 @@ take_header(char *bytes, size_t one, size_t size, void *context)
             code = curl_easy_setopt(easy, (option), (value)); \
     } while (0)
 
+/* libcurl asks several times a second, also while it waits (CURLOPT_XFERINFOFUNCTION). */
+static int
+ask_to_stop(void *context, curl_off_t all, curl_off_t now, curl_off_t all_up, curl_off_t now_up)
+{
+    const http *h = context;
+
+    (void)all;
+    (void)now;
+    (void)all_up;
+    (void)now_up;
+    return h->stop() ? 1 : 0;
+}
+
 /* Verification is not a setting: nothing turns it off. */
 static CURLcode
 set_security(CURL *easy)
@@ -158,6 +172,21 @@ set_options(CURL *easy, const struct http_options *options, const char *agent)
     }
     if (options->proxy != NULL)
         SET(CURLOPT_PROXY, options->proxy);
+    return code;
+}
+
+static CURLcode
+set_stop(http *h, bool (*stop)(void))
+{
+    CURL *easy = h->easy;
+    CURLcode code = CURLE_OK;
+
+    h->stop = stop;
+    if (stop != NULL) {
+        SET(CURLOPT_XFERINFOFUNCTION, ask_to_stop);
+        SET(CURLOPT_XFERINFODATA, h);
+        SET(CURLOPT_NOPROGRESS, 0L);
+    }
     return code;
 }
 
@@ -219,6 +248,8 @@ set_up(http *h, const struct http_options *options)
         code = set_behaviour(h->easy, total);
     if (code == CURLE_OK)
         code = set_options(h->easy, options, agent);
+    if (code == CURLE_OK)
+        code = set_stop(h, options->stop);
     if (code == CURLE_OK)
         code = curl_easy_setopt(h->easy, CURLOPT_ERRORBUFFER, h->words);
     if (code == CURLE_OUT_OF_MEMORY)

@@ -34,6 +34,8 @@ struct http_options {
     const char *proxy;      /**< as curl's CURLOPT_PROXY; NULL: the environment's */
     const char *user_agent; /**< program and version, put before libcurl's; NULL: acmeward's */
     long total_seconds;     /**< of one request; 0: HTTP_TOTAL_SECONDS */
+    bool (*stop)(void);     /**< asked now and then during a transfer: true ends it
+                                 (AW_CODE_INTERRUPTED); NULL: nothing does */
 };
 
 /** A connection pool; for one thread at a time. */

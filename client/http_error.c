@@ -36,6 +36,7 @@ static const struct failure {
     {CURLE_GOT_NOTHING, AW_CODE_CA_UNAVAILABLE, true, "the connection was lost: try again"},
     {CURLE_PARTIAL_FILE, AW_CODE_CA_UNAVAILABLE, true, "the connection was lost: try again"},
     {CURLE_FILESIZE_EXCEEDED, AW_CODE_LIMIT, false, "no answer of a CA is that long: is this one?"},
+    {CURLE_ABORTED_BY_CALLBACK, AW_CODE_INTERRUPTED, false, "it was asked to end: run it again"},
     {CURLE_OUT_OF_MEMORY, AW_CODE_MEMORY, false, "give the program more memory"},
 };
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "client/command.h"
+#include "client/interrupt.h"
 
 static const struct command {
     const char *name;
@@ -116,5 +117,7 @@ main(int argc, char **argv)
         puts("acmeward " ACMEWARD_VERSION);
         return 0;
     }
-    return main_command(argc, argv, secret);
+    int status = main_command(argc, argv, secret);
+    interrupt_end();
+    return status;
 }

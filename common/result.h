@@ -65,6 +65,7 @@
     X(TOKEN_PIN, "token-pin", 5)                 /* wrong, locked or missing PIN */              \
     X(TOKEN_GONE, "token-gone", 5)               /* device or token removed: end the process */  \
     X(FROZEN, "frozen", 5)                       /* signing was stopped by an administrator */   \
+    X(INTERRUPTED, "interrupted", 5)             /* a signal asked this process to end */        \
     X(UNSUPPORTED, "unsupported", 1)             /* not offered by this build or token */        \
     X(INTERNAL, "internal", 1)                   /* a bug of ours */
 

@@ -271,7 +271,7 @@ tells_of_waits_and_can_be_stopped(void **state)
     scripted_ca_load(&ca, stops, AW_COUNT(stops));
     c.stop_after = c.asked;
     assert_int_equal(
-        acme_post(c.session, sign, &c, false, "posting", &response).code, AW_CODE_CLOSED);
+        acme_post(c.session, sign, &c, false, "posting", &response).code, AW_CODE_INTERRUPTED);
     assert_non_null(strstr(aw_error_last()->message, "stopped while waiting"));
     assert_true(scripted_ca_check(&ca, "stopped"));
 }
