@@ -131,6 +131,12 @@ static const char reach[] = "the CA must be able to reach the name from the Inte
                             "challenge: check DNS, firewall and the web server";
 static const char account[] = "ask an administrator: acmeward-admin account show tells the "
                               "account's state, and the CA's own pages whether it is still good";
+/* Sectigo answers so for an order of another account, where RFC 8555 10.5 would have 403. */
+static const char not_ours[] =
+    "to the CA what was asked for may belong to another account, or the account may be no good any "
+    "more: try again, with a new order; if that is refused too, ask an administrator "
+    "(acmeward-admin "
+    "account show)";
 static const char names[] = "is the name delegated to this account at the CA, and spelled right?";
 
 /* RFC 8555 6.7, RFC 9773 5, draft-ietf-acme-profiles. */
@@ -178,7 +184,8 @@ static const struct status_kind {
     long from, to;
     struct kind kind;
 } status_kinds[] = {
-    {401, 403, {"", AW_CODE_CA_REFUSED, account}},
+    {401, 401, {"", AW_CODE_CA_REFUSED, not_ours}},
+    {402, 403, {"", AW_CODE_CA_REFUSED, account}},
     {404, 404,
         {"", AW_CODE_CA_REFUSED,
             "the CA does not know the URL: has it moved? An "
@@ -191,7 +198,10 @@ static const struct kind *
 find_kind(const struct acme_problem *problem)
 {
     static const struct kind other = {"", AW_CODE_CA_REFUSED, "the CA's support can tell more"};
+    static const struct kind unauthorized = {"unauthorized", AW_CODE_CA_REFUSED, not_ours};
 
+    if (problem->status == 401 && strcmp(problem->type, unauthorized.type) == 0)
+        return &unauthorized;
     for (size_t i = 0; i < AW_COUNT(kinds); i++)
         if (strcmp(kinds[i].type, problem->type) == 0)
             return &kinds[i];

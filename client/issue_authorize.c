@@ -124,17 +124,46 @@ add_task(struct tasks *tasks, const char *url)
 
 /* Choosing. */
 
+/* A CA that validates domains beforehand, by mail for one, offers nothing that a host could do. */
+static aw_result
+lapsed(const struct acme_authorization *authorization)
+{
+    const char *ignored = authorization->ignored_types;
+
+    return aw_hint(aw_fail(AW_CODE_CA_REFUSED,
+                       "the CA's validation of %s%s has lapsed, or it never had one%s%s",
+                       authorization->wildcard ? "*." : "", authorization->name.text,
+                       ignored[0] != '\0' ? "; it offers " : "; it offers no challenge", ignored),
+        "nothing can be done on this host: whoever manages the domain at the CA has it validated "
+        "there once more, then try again");
+}
+
 static aw_result
 none_possible(const struct acme_authorization *authorization)
 {
     const char *ignored = authorization->ignored_types;
 
+    if (authorization->challenge_count == 0)
+        return lapsed(authorization);
     return aw_hint(aw_fail(AW_CODE_CA_REFUSED,
                        "%s must be validated, and no challenge can be met: offered are %zu that "
                        "acmeward knows%s%s",
                        authorization->name.text, authorization->challenge_count,
                        ignored[0] != '\0' ? " and, not known to it, " : "", ignored),
         "set up a challenge (--webroot or --standalone), or have the name validated at the CA");
+}
+
+/* The caller says why; a name that needed no challenge the last time is worth a word more. */
+static aw_result
+not_chosen(void)
+{
+    struct aw_error error;
+
+    aw_error_save(&error);
+    return aw_hint(aw_error_restore(&error),
+        "%s%sif this name needed no challenge before, its validation at the CA has lapsed: whoever "
+        "manages the domain at the CA has it validated there once more",
+        error.hint, error.hint[0] != '\0' ? "; " : "");
 }
 
 static aw_result
@@ -149,7 +178,7 @@ choose(const struct issue *issue, struct task *task)
     if (type == NULL && aw_error_last()->code == AW_CODE_OK)
         return none_possible(authorization);
     if (type == NULL)
-        return (aw_result){.code = aw_error_last()->code};
+        return not_chosen();
     for (size_t i = 0; i < authorization->challenge_count; i++)
         if (strcmp(authorization->challenges[i].type, type) == 0)
             task->challenge = &authorization->challenges[i];

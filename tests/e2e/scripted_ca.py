@@ -3,8 +3,8 @@
     with ScriptedCa(folder, {"/dir": ..., ("POST", "/new-account"): [first, second]}) as ca:
         ca.directory, ca.ca_file, ca.requests
 
-An answer is (status, headers, body); a list is used up one by one, its last entry stays. What was
-posted is kept decoded, newest last.
+An answer is (status, headers, body), or a function of the payload that gives one; a list is used up
+one by one, its last entry stays. What was posted is kept decoded, newest last.
 """
 
 import base64
@@ -36,12 +36,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self):
         ca = self.server.ca
+        payload = None
         if self.command == "POST":
             message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            payload = decode(message["payload"])
-            ca.requests.append((self.path, json.loads(decode(message["protected"])),
-                                json.loads(payload) if payload else None))
-        status, headers, body = ca.find(self.command, self.path)
+            payload = json.loads(decode(message["payload"]) or b"null")
+            ca.requests.append((self.path, json.loads(decode(message["protected"])), payload))
+        answer = ca.find(self.command, self.path)
+        status, headers, body = answer(payload) if callable(answer) else answer
         data = body.encode()
         self.send_response(status)
         for name, value in {"Replay-Nonce": secrets.token_urlsafe(16), "Content-Type":
