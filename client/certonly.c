@@ -14,7 +14,7 @@ free_faults(struct aw_faults *faults)
 }
 
 static aw_result
-read_port(const char *text, int64_t *out)
+read_port(const char *option, const char *text, int64_t *out)
 {
     size_t length = strlen(text);
     long port = length > 0 && length <= 5 && strspn(text, "0123456789") == length
@@ -22,7 +22,7 @@ read_port(const char *text, int64_t *out)
                     : 0;
 
     if (port < 1 || port > 65535)
-        return aw_fail(AW_CODE_USAGE, "--http-01-port: found \"%.40s\", expected 1 to 65535", text);
+        return aw_fail(AW_CODE_USAGE, "--%s: found \"%.40s\", expected 1 to 65535", option, text);
     *out = port;
     return AW_OK;
 }
@@ -37,7 +37,10 @@ put_options_over(const struct options *options, struct client_config *config)
     AW_TRY(client_config_replace(&config->application, options->application));
     AW_TRY(client_config_replace(&config->http_01_address, options->http_01_address));
     if (options->http_01_port != NULL)
-        AW_TRY(read_port(options->http_01_port, &config->http_01_port));
+        AW_TRY(read_port("http-01-port", options->http_01_port, &config->http_01_port));
+    AW_TRY(client_config_replace(&config->tls_alpn_01_address, options->tls_alpn_01_address));
+    if (options->tls_alpn_01_port != NULL)
+        AW_TRY(read_port("tls-alpn-01-port", options->tls_alpn_01_port, &config->tls_alpn_01_port));
     return AW_OK;
 }
 
@@ -127,6 +130,7 @@ certonly_begin(const struct options *options, struct output *out, struct certonl
     if (options->issuance_timeout != NULL)
         AW_TRY(read_seconds(options->issuance_timeout, &c->seconds));
     AW_TRY(certonly_config(options, out, &c->config));
+    AW_TRY(authenticator_new(options, c->config, out, &c->authenticator));
     if (options->account)
         output_note(out, "--email and --agree-tos were not needed: the account was registered by "
                          "an administrator of the signer");
@@ -190,8 +194,7 @@ certonly_connect(struct certonly *c)
 void
 certonly_free(struct certonly *c)
 {
-    challenge_webroot_free(&c->webroot);
-    challenge_standalone_stop(&c->standalone);
+    authenticator_free(&c->authenticator);
     store_close(&c->store);
     chain_key_free(&c->reused_key);
     whoami_free(&c->whoami);

@@ -14,7 +14,7 @@
 
 #include <openssl/types.h>
 
-#include "client/challenge.h"
+#include "client/authenticator.h"
 #include "client/config.h"
 #include "client/issue.h"
 #include "client/options.h"
@@ -38,8 +38,7 @@ struct certonly {
     struct whoami whoami;
     const struct whoami_application *application;
     store *store;
-    challenge_webroot *webroot;
-    challenge_standalone *standalone;
+    struct authenticator *authenticator;
 };
 
 /** Settings: the configuration file with the options over it; faults are told on `messages`. */

@@ -9,8 +9,6 @@
 #include "client/renewal_config.h"
 #include "common/io.h"
 
-static const char http_01[] = "http-01";
-
 /* What issuing makes, in the order in which it is made. */
 struct work {
     struct certonly *c;
@@ -37,64 +35,25 @@ work_free(struct work *w)
 static const char *
 choose(void *context, const struct acme_authorization *authorization)
 {
-    struct work *w = context;
-    const char *name = authorization->name.text;
-    bool able = w->c->options->webroot || w->c->options->standalone;
-
-    for (size_t i = 0; i < authorization->challenge_count; i++)
-        if (able && strcmp(authorization->challenges[i].type, http_01) == 0)
-            return http_01;
-    aw_result r = aw_fail(AW_CODE_CA_REFUSED, "the CA wants %s%s validated, and %s",
-        authorization->wildcard ? "*." : "", name,
-        able ? "offers no http-01" : "no way to do that was given");
-    if (able)
-        aw_ignore(aw_hint(r, "other challenges are not known yet; does the CA have it "
-                             "pre-validated under another account?"),
-            "issue_certificate returns it");
-    else
-        aw_ignore(aw_hint(r, "--webroot -w DIR where a web server of %s runs here, or --standalone",
-                      name),
-            "issue_certificate returns it");
-    return NULL;
+    return authenticator_choose(((struct work *)context)->c->authenticator, authorization);
 }
 
-static const char *
-webroot_of(const struct options *o, const struct aw_name *name)
-{
-    for (size_t i = 0; i < o->name_count; i++)
-        if (strcmp(o->names[i].name.text, name->text) == 0)
-            return o->names[i].webroot;
-    return o->webroot_path;
-}
-
-/* Port 80 is taken only when a challenge has to be met: pre-validated names need none. */
 static aw_result
 deploy(void *context, const struct issue_challenge *challenge)
 {
-    struct certonly *c = ((struct work *)context)->c;
+    return authenticator_deploy(((struct work *)context)->c->authenticator, challenge);
+}
 
-    if (c->options->standalone) {
-        if (c->standalone == NULL)
-            AW_TRY(challenge_standalone_start(
-                c->config->http_01_address, (unsigned)c->config->http_01_port, &c->standalone));
-        return challenge_standalone_deploy(
-            c->standalone, challenge->token, challenge->key_authorization);
-    }
-    if (c->webroot == NULL)
-        AW_TRY(challenge_webroot_new(&c->webroot));
-    return challenge_webroot_deploy(c->webroot, webroot_of(c->options, challenge->name),
-        challenge->token, challenge->key_authorization);
+static aw_result
+deployed(void *context)
+{
+    return authenticator_wait(((struct work *)context)->c->authenticator);
 }
 
 static void
 cleanup(void *context, const struct issue_challenge *challenge)
 {
-    struct certonly *c = ((struct work *)context)->c;
-
-    if (c->standalone != NULL)
-        challenge_standalone_remove(c->standalone, challenge->token);
-    if (c->webroot != NULL)
-        challenge_webroot_remove(c->webroot, challenge->token);
+    authenticator_remove(((struct work *)context)->c->authenticator, challenge);
 }
 
 static void
@@ -189,6 +148,7 @@ order(struct work *w)
     struct certonly *c = w->c;
     const struct issue_callbacks callbacks = {.choose = choose,
         .deploy = deploy,
+        .deployed = deployed,
         .cleanup = cleanup,
         .progress = progress,
         .prefer = c->options->preferred_chain == NULL ? NULL : prefer,

@@ -34,6 +34,8 @@ static const struct aw_yaml_field fields[] = {
     {ROW("key_type", AW_YAML_ENUM, key_type), .choices = chain_key_types},
     {ROW("http_01_port", AW_YAML_INTEGER, http_01_port), .min = 1, .max = 65535},
     {ROW("http_01_address", AW_YAML_STRING, http_01_address)},
+    {ROW("tls_alpn_01_port", AW_YAML_INTEGER, tls_alpn_01_port), .min = 1, .max = 65535},
+    {ROW("tls_alpn_01_address", AW_YAML_STRING, tls_alpn_01_address)},
     {.name = NULL},
 };
 
@@ -178,7 +180,9 @@ free_raw(struct raw_config *raw)
 aw_result
 client_config_load(const char *path, struct aw_faults *faults, struct client_config **out)
 {
-    AW_CLEANUP(free_raw) struct raw_config raw = {.config.http_01_port = CHALLENGE_PORT};
+    AW_CLEANUP(free_raw)
+    struct raw_config raw = {
+        .config.http_01_port = CHALLENGE_PORT, .config.tls_alpn_01_port = CHALLENGE_TLS_PORT};
 
     *out = NULL;
     if (path == NULL && access(CLIENT_CONFIG_PATH, F_OK) != 0 && errno == ENOENT)

@@ -43,6 +43,8 @@ const char *issue_step_text(enum issue_step step);
 struct issue_challenge {
     const struct aw_name *name;
     const char *type; /**< "http-01" */
+    const char *all;  /**< every name that has to be validated, with commas, wildcards without *. */
+    size_t remaining; /**< challenges to be deployed after this one */
     const char *token;
     const char *key_authorization; /**< token "." thumbprint (RFC 8555 8.1) */
 };
@@ -64,6 +66,8 @@ struct issue_callbacks {
      */
     const char *(*choose)(void *context, const struct acme_authorization *authorization);
     aw_result (*deploy)(void *context, const struct issue_challenge *challenge);
+    /** All are deployed, and none is answered yet. NULL: nothing to do. */
+    aw_result (*deployed)(void *context);
     void (*cleanup)(void *context, const struct issue_challenge *challenge);
     void (*progress)(void *context, enum issue_step step, const char *name, const char *detail);
     /** Whether this is the chain that is wanted, of several. NULL: the CA's first one is. */

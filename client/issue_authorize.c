@@ -20,13 +20,18 @@ struct tasks {
     struct issue *issue;
     struct task *list;
     size_t count;
+    char *all; /* their names, for hooks */
 };
 
 static struct issue_challenge
-challenge_of(const struct task *task)
+challenge_of(const struct tasks *tasks, const struct task *task)
 {
-    return (struct issue_challenge){&task->authorization.name, task->challenge->type,
-        task->challenge->token, task->key_authorization};
+    return (struct issue_challenge){.name = &task->authorization.name,
+        .type = task->challenge->type,
+        .all = tasks->all,
+        .remaining = tasks->count - 1 - (size_t)(task - tasks->list),
+        .token = task->challenge->token,
+        .key_authorization = task->key_authorization};
 }
 
 /* Runs on every path; the failure that led here outlives what cleaning up may add. */
@@ -40,13 +45,14 @@ tasks_free(struct tasks *tasks)
     for (size_t i = 0; i < tasks->count; i++) {
         struct task *task = &tasks->list[i];
         if (task->deployed) {
-            struct issue_challenge challenge = challenge_of(task);
+            struct issue_challenge challenge = challenge_of(tasks, task);
             callbacks->cleanup(callbacks->context, &challenge);
         }
         acme_authorization_free(&task->authorization);
         free(task->key_authorization);
     }
     free(tasks->list);
+    free(tasks->all);
     aw_ignore(aw_error_restore(&error), "it was returned already");
 }
 
@@ -204,11 +210,24 @@ claim_challenges(const struct tasks *tasks)
 
 /* Meeting. */
 
+/* "a.example.edu,b.example.edu" */
 static aw_result
-deploy(const struct issue *issue, struct task *task)
+list_names(struct tasks *tasks)
 {
+    for (size_t i = 0; i < tasks->count; i++) {
+        AW_CLEANUP(aw_free) char *before = AW_MOVE(tasks->all);
+        AW_TRY(aw_format(&tasks->all, "%s%s%s", before == NULL ? "" : before,
+            before == NULL ? "" : ",", tasks->list[i].authorization.name.text));
+    }
+    return AW_OK;
+}
+
+static aw_result
+deploy(const struct tasks *tasks, struct task *task)
+{
+    const struct issue *issue = tasks->issue;
     const struct issue_callbacks *callbacks = issue->callbacks;
-    struct issue_challenge challenge = challenge_of(task);
+    struct issue_challenge challenge = challenge_of(tasks, task);
 
     issue_tell(issue, ISSUE_AUTHORIZE, task->authorization.name.text, task->challenge->type);
     AW_TRY(callbacks->deploy(callbacks->context, &challenge));
@@ -253,9 +272,14 @@ await(struct issue *issue, const struct task *task)
 static aw_result
 meet(struct tasks *tasks)
 {
+    const struct issue_callbacks *callbacks = tasks->issue->callbacks;
+
+    AW_TRY(list_names(tasks));
     AW_TRY(claim_challenges(tasks));
     for (size_t i = 0; i < tasks->count; i++)
-        AW_TRY(deploy(tasks->issue, &tasks->list[i]));
+        AW_TRY(deploy(tasks, &tasks->list[i]));
+    if (callbacks->deployed != NULL)
+        AW_TRY(callbacks->deployed(callbacks->context));
     for (size_t i = 0; i < tasks->count; i++)
         AW_TRY(answer(tasks->issue, &tasks->list[i]));
     for (size_t i = 0; i < tasks->count; i++)

@@ -64,11 +64,16 @@ struct options {
     const char *server;
     const char *http_01_port;
     const char *http_01_address;
+    const char *tls_alpn_01_port;
+    const char *tls_alpn_01_address;
+    const char *manual_auth_hook;
+    const char *manual_cleanup_hook;
     const char *issuance_timeout;
     bool delete_after_revoke;
     bool no_delete_after_revoke;
     bool webroot;
     bool standalone;
+    bool manual;
     bool check;
     bool reuse_key;
     bool new_key; /**< not that key, this once */

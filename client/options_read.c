@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "client/chain.h"
+#include "client/challenge.h"
 #include "client/options.h"
 #include "common/io.h"
 #include "common/log.h"
 
 /* Values that getopt_long gives for rows begin here, above every letter. */
-enum { ROW_BASE = 1000, ROWS_MAX = 100 };
+enum { ROW_BASE = 1000, ROWS_MAX = 200 };
 
 /* getopt_long's two tables. */
 struct tables {
@@ -191,32 +192,54 @@ translate_key(struct options *out)
                                      : choose_type("rsa-key-size", out->rsa_key_size, sizes, out);
 }
 
-/* --authenticator is certbot's longer way to say --webroot or --standalone; it ends up as the one
- * name of the way, whatever was typed. */
+/* What a way needs besides, and what belongs to no other. */
+static aw_result
+check_way(const struct options *out)
+{
+    bool hooks = out->manual_auth_hook != NULL || out->manual_cleanup_hook != NULL;
+
+    if (out->preferred_challenges != NULL)
+        AW_TRY(challenge_preferences_check(out->preferred_challenges));
+    if (out->webroot && out->webroot_path == NULL)
+        return aw_fail(AW_CODE_USAGE, "--webroot needs --webroot-path DIR");
+    if (out->manual && out->manual_auth_hook == NULL)
+        return aw_hint(aw_fail(AW_CODE_USAGE, "--manual needs --manual-auth-hook COMMAND"),
+            "nothing is ever asked here; a command that waits for a person will do");
+    if (hooks && !out->manual)
+        return aw_fail(
+            AW_CODE_USAGE, "--manual-auth-hook and --manual-cleanup-hook belong to --manual");
+    return AW_OK;
+}
+
+/* --authenticator is certbot's longer way to say --webroot and so on; it ends up as the one name of
+ * the way, whatever was typed. */
 static aw_result
 translate_challenges(struct options *out)
 {
-    const char *way = out->authenticator, *type = out->preferred_challenges;
+    const struct {
+        const char *name;
+        bool *set;
+    } ways[] = {
+        {"webroot", &out->webroot}, {"standalone", &out->standalone}, {"manual", &out->manual}};
+    const char *asked = out->authenticator, *first = NULL;
+    bool known = asked == NULL;
 
-    if (way != NULL && strcmp(way, "webroot") == 0)
-        out->webroot = true;
-    else if (way != NULL && strcmp(way, "standalone") == 0)
-        out->standalone = true;
-    else if (way != NULL)
-        return aw_fail(
-            AW_CODE_USAGE, "--authenticator: found \"%.40s\", expected webroot or standalone", way);
-    if (type != NULL && strcmp(type, "http") != 0 && strcmp(type, "http-01") != 0)
-        return aw_hint(
-            aw_fail(AW_CODE_USAGE, "--preferred-challenges: found \"%.40s\", expected http", type),
-            "only http-01 is known so far");
     out->webroot = out->webroot || out->webroot_path != NULL;
-    if (out->webroot && out->standalone)
-        return aw_fail(AW_CODE_USAGE, "--webroot and --standalone exclude each other");
-    if (out->webroot && out->webroot_path == NULL)
-        return aw_fail(AW_CODE_USAGE, "--webroot needs --webroot-path DIR");
-    if (out->webroot || out->standalone)
-        out->authenticator = out->webroot ? "webroot" : "standalone";
-    return AW_OK;
+    for (size_t i = 0; i < AW_COUNT(ways); i++) {
+        bool named = asked != NULL && strcmp(asked, ways[i].name) == 0;
+        known = known || named;
+        *ways[i].set = *ways[i].set || named;
+        if (*ways[i].set && first != NULL)
+            return aw_fail(AW_CODE_USAGE, "--%s and --%s exclude each other", first, ways[i].name);
+        if (*ways[i].set)
+            first = ways[i].name;
+    }
+    if (!known)
+        return aw_fail(AW_CODE_USAGE,
+            "--authenticator: found \"%.40s\", expected webroot, standalone or manual", asked);
+    if (first != NULL)
+        out->authenticator = first;
+    return check_way(out);
 }
 
 /* Names typed before any web root belong to the first one, as certbot has it. */
