@@ -14,13 +14,15 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "e2e"))
 
 from killing import NAME, SIGNER, Connection, Rounds, processes  # noqa: E402
-from world import World, wait_until  # noqa: E402
+from world import ADMIN, World, run, wait_until  # noqa: E402
 
 VERIFY_EVERY = 500      # rounds
 LOOK_SECONDS = 2
-# Memory may grow from the second quarter of the time to the last by that, for what an allocator or a
-# sanitizer keeps, and tables that grow with the ledger.
+# Memory may grow from the second quarter of the time to the last by that, for what an allocator
+# keeps, and SQLite's page cache, which fills up to 8 MiB.
 GROWTH, GROWTH_KIB = 1.10, 8 * 1024
+# A million records, by a build with a sanitizer on a busy machine.
+VERIFY_SECONDS = 1800
 EXPECTED = {"PolicyRefused", "LedgerRefused", "Frozen", "Busy", "Unavailable", "InvalidRequest"}
 
 
@@ -144,7 +146,7 @@ def measure(world):
     return found
 
 
-def judge(samples, before, after):
+def judge(samples, before, after, memory):
     """Prints the figures; returns what is wrong."""
     wrong = []
     quarter = max(1, len(samples) // 4)
@@ -154,7 +156,7 @@ def judge(samples, before, after):
         print(f"{name}: {first} KiB in the second quarter, {last} KiB in the last; descriptors "
               f"{before[name][1]} before, {max(sample[name][1] for sample in samples)} at most, "
               f"{after[name][1]} after; threads {before[name][2]} before, {after[name][2]} after")
-        if last > first * GROWTH + GROWTH_KIB:
+        if memory and last > first * GROWTH + GROWTH_KIB:
             wrong.append(f"{name}: memory grew from {first} to {last} KiB")
         if after[name][1] > before[name][1]:
             wrong.append(f"{name}: {after[name][1] - before[name][1]} descriptors more than before")
@@ -185,9 +187,13 @@ def work(world, seconds):
 
 
 def load_run(options):
-    # Freed memory that a sanitizer keeps to find uses of it would look like growth.
+    # Freed memory that a sanitizer keeps to find uses of it.
     kept = os.environ.get("ASAN_OPTIONS", "")
     os.environ["ASAN_OPTIONS"] = f"{kept}:quarantine_size_mb=8" if kept else "quarantine_size_mb=8"
+    # A process with a sanitizer grows while what it has allocated does not (core, ASan: 1.1 MB more
+    # allocated in three minutes, all of it SQLite's page cache, which is bounded; 10 MB more
+    # resident). So growth is judged without one; with one, leaks are.
+    instrumented = options.preset in ("asan-ubsan", "tsan")
     with World() as world:
         world.application("app", exact=[NAME], limits={"orders_per_day": 1000000})
         world.write_config()
@@ -209,9 +215,9 @@ def load_run(options):
         print(dict(load.counts))
         if world.signer.poll() is None:
             time.sleep(3)
-            wrong += judge(samples, before, measure(world))
+            wrong += judge(samples, before, measure(world), not instrumented)
             world.stop_signer(signal.SIGTERM)
-            world.admin("audit", "verify")
+            run([ADMIN, "--config", world.config, "audit", "verify"], seconds=VERIFY_SECONDS)
             print("log verified")
         log = world.log()
         wrong += [line for line in log.splitlines() if "Sanitizer" in line or "runtime error" in line]

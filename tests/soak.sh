@@ -4,8 +4,8 @@
 #   sh tests/soak.sh kill ROUNDS [--seed N] [--preset dev]
 #       kill -9 of core, keeper or a gate under load, ROUNDS times; 10000 take about half an hour
 #   sh tests/soak.sh load [--minutes 30] [--preset asan-ubsan]
-#       issuing, refusing, garbage, reloads, freezing, checkpoints at once; memory and descriptors of
-#       each process must not grow; also with --preset tsan
+#       issuing, refusing, garbage, reloads, freezing, checkpoints at once; descriptors and threads of
+#       each process must not grow, nor their memory with --preset dev; also with --preset tsan
 #
 # Builds the preset first. What is counted and the bounds: soak.py.
 set -eu
