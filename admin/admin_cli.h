@@ -67,6 +67,7 @@ aw_result admin_audit_prove(const struct admin_options *options, int argc, char 
 aw_result admin_audit_verify_proof(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_verify(const struct admin_options *options, int argc, char **argv);
 aw_result admin_certificates(const struct admin_options *options, int argc, char **argv);
+aw_result admin_report_p4(const struct admin_options *options, int argc, char **argv);
 aw_result admin_report(const struct admin_options *options, int argc, char **argv);
 aw_result admin_revoke(const struct admin_options *options, int argc, char **argv);
 aw_result admin_status(const struct admin_options *options, int argc, char **argv);

@@ -93,6 +93,10 @@ const struct admin_command admin_commands[] = {
         "[--partial] "
         "[--json]",
         "the certificates that were handed back; needs neither token nor signer"},
+    {"report", "p4", admin_report_p4,
+        "[--format text|csv|json|html] [--folder DIR] [--archive DIR]... [--partial] [--json]",
+        "evidence for a security review: token, keys, probe, who can have what signed, audit log, "
+        "sandbox"},
     {"report", NULL, admin_report,
         "[--format text|csv|json|html] [--section grants|certificates|refusals|unused] "
         "[--application A] [--since TIME] [--until TIME] [--mail-hook COMMAND] [--policies DIR] "

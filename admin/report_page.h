@@ -17,7 +17,7 @@
 #include "common/result.h"
 
 /** Limits. */
-enum { REPORT_SECTIONS_MAX = 12 };
+enum { REPORT_SECTIONS_MAX = 16 };
 
 /** What a column's cells are. */
 enum report_kind {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/config.h"
@@ -125,12 +126,13 @@ write_table(const struct token_probe *probe, FILE *out)
 }
 
 static aw_result
-write_json(const struct token_probe *probe, FILE *out)
+make_json(const struct token_probe *probe, char **out)
 {
     AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
-    AW_CLEANUP(aw_free) char *text = NULL;
 
     aw_json_begin_object(&w);
+    aw_json_pair_integer(&w, "probed_at", (int64_t)time(NULL));
+    aw_json_pair(&w, "version", ACMEWARD_VERSION);
     aw_json_pair(&w, "token", probe->info.label);
     aw_json_pair(&w, "manufacturer", probe->info.manufacturer);
     aw_json_pair(&w, "model", probe->info.model);
@@ -152,9 +154,17 @@ write_json(const struct token_probe *probe, FILE *out)
     }
     aw_json_end_array(&w);
     aw_json_end_object(&w);
-    AW_TRY(aw_json_writer_finish(&w, &text));
-    fprintf(out, "%s\n", text);
-    return AW_OK;
+    return aw_json_writer_finish(&w, out);
+}
+
+/* What was found stays for acmeward-admin report p4, fit or not, until the next probe. */
+static aw_result
+keep_result(const char *state, const char *json)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+
+    AW_TRY(aw_path_join(state, PROBE_RESULT_NAME, &path));
+    return aw_file_replace(path, json, strlen(json), 0640);
 }
 
 /* The whole. */
@@ -164,16 +174,19 @@ probe_and_tell(const struct aw_config *config, bool json, FILE *out, bool *holds
 {
     AW_CLEANUP(token_close) token *t = NULL;
     AW_CLEANUP(token_probe_free) struct token_probe *probe = NULL;
+    AW_CLEANUP(aw_free) char *text = NULL;
     enum token_key_type types[KEY_TYPES];
     size_t count = types_in_use(config, types);
 
     AW_TRY(open_token(config, &t));
     AW_TRY(token_probe_run(t, types, count, &probe));
     *holds = token_probe_holds(probe);
+    AW_TRY(make_json(probe, &text));
     if (json)
-        AW_TRY(write_json(probe, out));
+        fprintf(out, "%s\n", text);
     else
         write_table(probe, out);
+    AW_TRY(keep_result(config->paths.state, text));
     return fflush(out) == 0 ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't write what was found");
 }
 

@@ -10,9 +10,13 @@
 
 #include "common/result.h"
 
+/** Where the last result is kept, in the state folder: what --json prints. */
+#define PROBE_RESULT_NAME "probe.json"
+
 /**
- * Probes the token of a configuration with the key types of its accounts, and writes the table.
- * Signals that would end the process wait until the throw-away keys are destroyed.
+ * Probes the token of a configuration with the key types of its accounts, writes the table, and
+ * keeps the result in the state folder. Signals that would end the process wait until the
+ * throw-away keys are destroyed.
  * @param json one JSON object instead of a table for people
  * @param[out] holds all that must hold holds
  * @return AW_CODE_BUSY while a signer runs on the same state folder, AW_CODE_PERMISSION for anybody

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 import unittest
 
 from world import BUILD, SIGNER, World, environment, run, wait_until
@@ -96,6 +97,9 @@ class Probe(unittest.TestCase):
         found = self.probe("--json").json()
         self.assertTrue(found["holds"])
         self.assertEqual(found["token"], "acmeward")
+        self.assertLess(abs(found["probed_at"] - time.time()), 60)
+        with open(self.world.path("state", "probe.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file), found)
         self.assertEqual(found["left_behind"], "")
         self.assertEqual({row["key"] for row in found["rows"]},
                          {"account key (EC P-256)", "account key (RSA 2048)", "EAB key (HS256)",

@@ -4,10 +4,11 @@
 import csv
 import io
 import os
+import time
 import unittest
 from html.parser import HTMLParser
 
-from world import World
+from world import SIGNER, World, environment, run
 
 HOSTILE = "=HYPERLINK(\"http://x\") <script>alert('owner')</script>"
 
@@ -142,6 +143,81 @@ class Report(unittest.TestCase):
         self.assertIn("1 of 2 reports", done.err)
         with open(marks, encoding="ascii") as file:
             self.assertEqual(file.read(), "x\nx\n")
+
+
+class Evidence(unittest.TestCase):
+    """report p4"""
+
+    def setUp(self):
+        self.world = world = self.enterContext(World())
+        world.application("app1", exact=["app1.dept.example.edu"])
+        world.start()
+
+    def p4(self, *words, status=0):
+        return self.world.admin("report", "p4", *words, status=status)
+
+    def probe(self):
+        run([SIGNER, "--config", self.world.config, "--probe-token"],
+            env=environment(SOFTHSM2_CONF=self.world.token["SOFTHSM2_CONF"]))
+
+    def test_evidence(self):
+        world = self.world
+        before = self.p4("--json").json()
+        self.assertIn(["probe", "never made: acmeward-signer --probe-token, with the signer stopped"],
+                      [[row["about"], row["finding"]] for row in before["findings"]])
+        self.assertEqual((before["probe"], before["attempts"]), ([], []))
+        world.stop_signer()
+        self.probe()
+        world.start_signer()
+        world.certonly("app1.dept.example.edu")
+        world.admin("freeze", "--application", "app1", "--reason", "<b>review</b>")
+        found = self.p4("--json").json()
+
+        self.assertEqual([row["about"] for row in found["findings"]], ["audit log", "loopback"])
+        token, probe = found["token"][0], found["probe"][0]
+        self.assertEqual((token["label"], token["serial"]), ("acmeward", probe["serial"]))
+        self.assertTrue(token["pin_source"].endswith("pin") or "file:" in token["pin_source"])
+        self.assertEqual((probe["holds"], probe["same_token"], probe["left_behind"]),
+                         (True, True, None))
+        self.assertTrue(any(row["required"] for row in found["attempts"]))
+        private = [row for row in found["keys"] if row["label"] == "acmeward-account:loopback-ov"
+                   and "private" in row["kind"]]
+        self.assertEqual((private[0]["value_readable"], private[0]["faults"]), (False, None))
+        self.assertIn("SENSITIVE", private[0]["attributes"])
+        last = world.records("--verdict", "permit", "--kind", "decision")[-1]["time"]
+        self.assertEqual(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(private[0]["last_used"])),
+                         last)
+        eab = [row for row in found["keys"] if row["label"].startswith("acmeward-eab:")]
+        self.assertLess(eab[0]["last_used"], private[0]["last_used"] + 1)
+        self.assertEqual([(row["application"], row["principals"], row["exact"])
+                          for row in found["signers"]],
+                         [("app1", f"user {world.user}", ["app1.dept.example.edu"])])
+        self.assertEqual(found["administrators"],
+                         [{"role": "officer", "kind": "user", "name": world.user}])
+        verified = world.admin("audit", "verify", "--json").json()
+        log = found["log"][0]
+        self.assertEqual((log["records"], log["root"], log["head"], log["state"]),
+                         (verified["records"], verified["root"], verified["head"], "whole"))
+        self.assertTrue(found["sandbox"][0]["seccomp"])
+        self.assertEqual([(row["application"], row["reason"]) for row in found["freezes"]],
+                         [("app1", "<b>review</b>")])
+        page = self.p4("--format", "html").out
+        self.assertIn("&lt;b&gt;review&lt;/b&gt;", page)
+        self.assertNotIn("<b>", page)
+        self.assertIn("What the probe tried", self.p4().out)
+
+        # Of another token, and a log that was changed.
+        with open(world.path("state", "probe.json"), encoding="utf-8") as file:
+            text = file.read()
+        with open(world.path("state", "probe.json"), "w", encoding="utf-8") as file:
+            file.write(text.replace(probe["serial"], "0" * 16))
+        with open(world.path("state", "audit", "audit.jsonl"), "r+", encoding="utf-8") as file:
+            text = file.read()
+            file.seek(0)
+            file.write(text.replace('"kind":"start"', '"kind":"stxrt"', 1))
+        findings = [row["finding"] for row in self.p4("--json").json()["findings"]]
+        self.assertIn("another serial", findings[0])
+        self.assertIn("audit.jsonl", findings[1])
 
 
 if __name__ == "__main__":

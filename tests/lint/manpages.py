@@ -67,7 +67,7 @@ def usages(build):
     lines = re.findall(r"^  ([a-z].*)$", program(build, "admin/acmeward-admin", "--help"), re.MULTILINE)
     found = {}
     for line in lines:
-        words = re.match(r"[a-z-]+(?: [a-z][a-z-]*(?![\w|-]))?", line).group()
+        words = re.match(r"[a-z-]+(?: [a-z][a-z0-9-]*(?![\w|-]))?", line).group()
         found[words] = set(OPTION.findall(line))
     return found
 
@@ -79,7 +79,7 @@ def admin(root, build):
     found = {}
     # A command may have several lines in the page: "audit prove SEQ", "audit prove --from FILE".
     for item in re.findall(r"^\.It Cm (.*)$", text, re.MULTILINE):
-        words = re.match(r"[a-z-]+(?: [a-z][a-z-]*)?", item).group()
+        words = re.match(r"[a-z-]+(?: [a-z][a-z0-9-]*)?", item).group()
         if words not in wanted and words.split()[0] in wanted:
             words = words.split()[0]
         found.setdefault(words, set()).update(options_of(item))
