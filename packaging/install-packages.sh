@@ -2,7 +2,7 @@
 # The one list of Debian packages. Installs what is missing of the named groups and is silent, and
 # needs no privilege, when nothing is.
 #
-#   sh packaging/install-packages.sh GROUP...      groups: build run test lint coverage package
+#   sh packaging/install-packages.sh GROUP...      groups: build run test lint coverage package peers
 #   sh packaging/install-packages.sh --list GROUP...
 set -eu
 
@@ -39,8 +39,11 @@ group_packages() {
     package)
         echo dpkg-dev file gzip debootstrap
         ;;
+    peers)
+        echo certbot lego uacme dehydrated strace time
+        ;;
     *)
-        die "unknown group '$1'; expected build, run, test, lint, coverage or package"
+        die "unknown group '$1'; expected build, run, test, lint, coverage, package or peers"
         ;;
     esac
 }
