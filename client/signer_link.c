@@ -227,13 +227,26 @@ was_closed(const struct aw_error *error)
                error->cause_number == ECONNRESET);
 }
 
+/* A login shell that prints something puts it before the signer's first answer. */
+static aw_result
+not_the_signers(const signer_link *link, struct aw_error *error)
+{
+    error->code = AW_CODE_UNAVAILABLE;
+    return aw_hint(aw_context(aw_error_restore(error),
+                       "what comes from %s is no answer of a signer", link->path),
+        "was it cut off, or does something print to standard output at login there (a start-up "
+        "file of the account's shell)? ssh with the same user and host shows it");
+}
+
 static aw_result
 call_failed(signer_link *link, struct aw_error *error)
 {
-    bool closed = was_closed(error) || (link->ssh != NULL && error->code == AW_CODE_SYNTAX);
+    bool closed = was_closed(error);
 
     if (closed && link->ssh != NULL)
         return ssh_process_explain(&link->ssh);
+    if (link->ssh != NULL && error->code == AW_CODE_SYNTAX)
+        return not_the_signers(link, error);
     if (closed || error->code == AW_CODE_TIMEOUT)
         error->code = AW_CODE_UNAVAILABLE;
     aw_result r = aw_context(aw_error_restore(error), "the signer at %s", link->path);

@@ -27,6 +27,8 @@ FAULTS = [
     ("a configuration with a fault", {"extra": "NoSuchOption yes\n"}, ["Bad configuration option"]),
     ("an account that no policy names", {"user": "mail", "identity": "mail"},
      ["the signer closed the connection at once", "principals"]),
+    ("a login that prints something", {"user": "mail", "identity": "noisy"},
+     ["is no answer of a signer", "a start-up file of the account's shell"]),
 ]
 # URL, what is said
 URLS = [
@@ -78,11 +80,12 @@ class Ssh(unittest.TestCase):
         w.import_eab()
         w.register()
         os.mkdir(w.path("keys"))
-        keys = {name: make_key(w.path("keys", name)) for name in (A, B, "mail", "stranger")}
+        keys = {name: make_key(w.path("keys", name)) for name in (A, B, "mail", "noisy", "stranger")}
         with open(w.path("etc", "remote.yaml"), "w", encoding="ascii") as file:
             file.write(f"signer: {w.socket}\nsigner_user: {w.user}\n")
         lines = {A: [cls.line("app-a", keys[A])], B: [cls.line("app-b", keys[B])],
-                 "mail": [cls.line("app-a", keys["mail"])]}
+                 "mail": [cls.line("app-a", keys["mail"]),
+                          cls.line("app-a", keys["noisy"]).replace('="', '="echo welcome; ')]}
         cls.sshd = cls.enterClassContext(Sshd(w.path("sshd"), lines))
         cls.sshd.write("empty", "")
         with open(keys["stranger"], encoding="ascii") as file:
