@@ -253,8 +253,20 @@ void policy_visit_subject(const policy_snapshot *snapshot, const struct policy_s
 /** Visits all applications in order of their names. */
 void policy_visit_all(const policy_snapshot *snapshot, policy_visit visit, void *context);
 
-/** True when any policy names this uid or one of these groups: others are dropped at accept. */
-bool policy_knows(const policy_snapshot *snapshot, const struct policy_subject *subject);
+/** Why somebody has business here: a principal of an application. */
+struct policy_ground {
+    bool by_group; /**< `group`, else the user himself */
+    gid_t group;
+    const struct policy_application *application;
+};
+
+/** Called for each; return false to stop. */
+typedef bool (*policy_visit_ground)(const struct policy_ground *ground, void *context);
+
+/** Visits all principals that match the subject, with their applications: none for whom no policy
+ * names, who is dropped at accept. An application comes once for each of its principals. */
+void policy_visit_grounds(const policy_snapshot *snapshot, const struct policy_subject *subject,
+    policy_visit_ground visit, void *context);
 
 /** Finds an application by name, or NULL. */
 const struct policy_application *policy_find(const policy_snapshot *snapshot, const char *name);

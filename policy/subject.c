@@ -61,33 +61,75 @@ matches(const policy_snapshot *snapshot, const struct policy_subject *subject, s
     return false;
 }
 
-/* Visits the applications of one identity that no identity before it has; false: stopped. */
+/* A walk over what a subject is a principal of. */
+struct walk {
+    const policy_snapshot *snapshot;
+    const struct policy_subject *subject;
+    bool once; /* each application for the first identity only that is a principal of it */
+    policy_visit_ground visit;
+    void *context;
+};
+
+/* False: stopped. */
 static bool
-visit_identity(const policy_snapshot *snapshot, const struct policy_subject *subject,
-    size_t identity, policy_visit visit, void *context)
+visit_identity(const struct walk *walk, size_t identity)
 {
-    const struct members *members = members_of(snapshot, identity);
-    uint32_t id = id_of(subject, identity);
+    const struct members *members = members_of(walk->snapshot, identity);
+    uint32_t id = id_of(walk->subject, identity);
 
     for (size_t at = policy_members_from(members, id, 0);
          at < members->count && members->items[at].id == id; at++) {
-        uint16_t application = members->items[at].application;
+        uint16_t number = members->items[at].application;
+        const struct policy_ground ground = {.by_group = identity > 0,
+            .group = identity > 0 ? id : 0,
+            .application = &walk->snapshot->applications[number].shown};
 
-        if (matches(snapshot, subject, identity, application))
+        if (walk->once && matches(walk->snapshot, walk->subject, identity, number))
             continue;
-        if (!visit(&snapshot->applications[application].shown, context))
+        if (!walk->visit(&ground, walk->context))
             return false;
     }
     return true;
+}
+
+static void
+visit_all_identities(const struct walk *walk)
+{
+    for (size_t i = 0; i < identity_count(walk->subject); i++)
+        if (!visit_identity(walk, i))
+            return;
+}
+
+void
+policy_visit_grounds(const policy_snapshot *snapshot, const struct policy_subject *subject,
+    policy_visit_ground visit, void *context)
+{
+    const struct walk walk = {snapshot, subject, false, visit, context};
+
+    visit_all_identities(&walk);
+}
+
+struct application_visit {
+    policy_visit visit;
+    void *context;
+};
+
+static bool
+visit_application(const struct policy_ground *ground, void *context)
+{
+    const struct application_visit *to = context;
+
+    return to->visit(ground->application, to->context);
 }
 
 void
 policy_visit_subject(const policy_snapshot *snapshot, const struct policy_subject *subject,
     policy_visit visit, void *context)
 {
-    for (size_t i = 0; i < identity_count(subject); i++)
-        if (!visit_identity(snapshot, subject, i, visit, context))
-            return;
+    struct application_visit to = {visit, context};
+    const struct walk walk = {snapshot, subject, true, visit_application, &to};
+
+    visit_all_identities(&walk);
 }
 
 /* The first applications that were visited; more than two are never looked at. */
@@ -112,12 +154,6 @@ first_two_of(const policy_snapshot *snapshot, const struct policy_subject *subje
 
     policy_visit_subject(snapshot, subject, keep_first_two, &found);
     return found;
-}
-
-bool
-policy_knows(const policy_snapshot *snapshot, const struct policy_subject *subject)
-{
-    return first_two_of(snapshot, subject).count > 0;
 }
 
 /* An application that exists but is another's gets the same answer as one that does not exist. */

@@ -181,15 +181,9 @@ answer_failure(char **reply)
     return write_failure(&none, &error, reply);
 }
 
-static bool
-admits(struct core *core, const struct peer *peer)
-{
-    return core_role_of(core, peer) != PEER_NOBODY;
-}
-
 const struct gate_service admin_service = {
     .name = "administrators",
-    .admits = admits,
+    .grounds = core_grounds_of,
     .answer = answer,
     .answer_garbage = answer_garbage,
     .answer_failure = answer_failure,

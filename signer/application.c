@@ -154,17 +154,24 @@ answer(struct core *core, const struct peer *peer, const struct aw_varlink_call 
 }
 
 static bool
-admits(struct core *core, const struct peer *peer)
+add_ground(const struct policy_ground *ground, void *context)
+{
+    return grounds_add(
+        context, ground->by_group ? &ground->group : NULL, ground->application->name);
+}
+
+static void
+grounds(struct core *core, const struct peer *peer, struct grounds *out)
 {
     AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(core);
     const struct policy_subject subject = peer_subject(peer);
 
-    return policy_knows(snapshot, &subject);
+    policy_visit_grounds(snapshot, &subject, add_ground, out);
 }
 
 const struct gate_service application_service = {
     .name = "applications",
-    .admits = admits,
+    .grounds = grounds,
     .answer = answer,
     .answer_garbage = answer_garbage,
     .answer_failure = application_unavailable,

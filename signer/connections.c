@@ -14,21 +14,20 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "signer/channel.h"
+#include "signer/slots.h"
 #include "signer/teller.h"
-#include "signer/thread.h"
 #include "signer/users.h"
 
 enum { LAST_ARRIVALS_MS = 10 * 1000 }; /* that a gate has for what it passes at the end */
 
-/* A connection. Its thread ends by itself and is joined by the next that needs a slot, or by
- * connections_stop: when that returns, no thread is left that could use the core. */
+/* A connection: what belongs to the slot of the same number. */
 struct connection {
     connections *all;
-    enum { SLOT_FREE, SLOT_OPEN, SLOT_ENDED } state;
+    size_t slot;
     struct peer peer;
+    struct grounds grounds;    /* as of when it was taken */
     int channel;               /* from the gate */
     aw_varlink_stream *stream; /* to the peer, which is written only */
-    pthread_t thread;
 };
 
 struct connections {
@@ -36,56 +35,108 @@ struct connections {
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
     int stop_fd; /* an eventfd */
     pthread_t taker;
-    pthread_mutex_t lock; /* guards the states */
-    struct connection *slots;
+    struct slots slots; /* the taker takes them */
+    struct connection *items;
     struct teller closed; /* connections closed at accept */
     struct teller failed; /* connections and calls that failed */
 };
 
-static struct connection *
-find_slot(connections *c, uid_t uid)
+/* Shares. In the taker, with the slots locked. */
+
+/* Who asks for a connection. */
+struct arrival {
+    connections *all;
+    const struct peer *peer;
+    const struct grounds *grounds;
+};
+
+typedef bool (*counts_to)(const struct connection *connection, const struct ground *ground);
+
+static bool
+of_group(const struct connection *connection, const struct ground *ground)
 {
-    const struct gate_limits *limits = &c->of.service->limits;
-    struct connection *found = NULL;
-    size_t of_uid = 0;
-
-    for (size_t i = 0; i < limits->connections; i++) {
-        struct connection *slot = &c->slots[i];
-
-        if (slot->state == SLOT_ENDED) {
-            pthread_join(slot->thread, NULL); /* it has left the lock: it ends at once */
-            slot->state = SLOT_FREE;
-        }
-        if (slot->state == SLOT_FREE)
-            found = found == NULL ? slot : found;
-        else if (slot->peer.uid == uid)
-            of_uid++;
-    }
-    return of_uid < limits->connections_per_uid ? found : NULL;
+    return grounds_have_group(&connection->grounds, ground->group);
 }
 
-/* Finds a slot under the limits; NULL when one of them is reached. */
-static struct connection *
-enter(connections *c, const struct peer *peer)
+static bool
+of_application(const struct connection *connection, const struct ground *ground)
 {
-    pthread_mutex_lock(&c->lock);
-    struct connection *slot = find_slot(c, peer->uid);
-    if (slot != NULL)
-        *slot = (struct connection){.all = c, .state = SLOT_OPEN, .peer = *peer, .channel = -1};
-    pthread_mutex_unlock(&c->lock);
-    if (slot != NULL && c->of.core != NULL)
+    return grounds_have_application(&connection->grounds, ground->application);
+}
+
+static size_t
+count_open(const connections *c, counts_to counts, const struct ground *ground)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < c->slots.count; i++)
+        count += c->slots.items[i].state == SLOT_OPEN && counts(&c->items[i], ground);
+    return count;
+}
+
+static bool
+has_room(const connections *c, const struct ground *ground)
+{
+    const struct gate_limits *limits = &c->of.service->limits;
+
+    if (ground->by_group && count_open(c, of_group, ground) >= limits->connections_per_group)
+        return false;
+    return ground->application == 0 ||
+           count_open(c, of_application, ground) < limits->connections_per_application;
+}
+
+static aw_result
+check_uid(const connections *c, const struct peer *peer)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < c->slots.count; i++)
+        count += c->slots.items[i].state == SLOT_OPEN && c->items[i].peer.uid == peer->uid;
+    if (count < c->of.service->limits.connections_per_uid)
+        return AW_OK;
+    return aw_fail(
+        AW_CODE_BUSY, "there are too many connections of uid %s (%zu)", peer->user, count);
+}
+
+/* A connection counts to all of its peer's groups and applications, and any of them that has room
+ * lets it in: so who is in several has no more than one share, and one group that is full shuts
+ * nobody out who has business by another. */
+static aw_result
+check_shares(void *context)
+{
+    const struct arrival *arrival = context;
+
+    AW_TRY(check_uid(arrival->all, arrival->peer));
+    for (size_t i = 0; i < arrival->grounds->count; i++)
+        if (has_room(arrival->all, &arrival->grounds->items[i]))
+            return AW_OK;
+    return aw_fail(AW_CODE_BUSY,
+        "there are too many connections of others with the groups or applications of uid %s",
+        arrival->peer->user);
+}
+
+/* Finds a slot under the limits. */
+static aw_result
+enter(
+    connections *c, const struct peer *peer, const struct grounds *grounds, struct connection **out)
+{
+    struct arrival arrival = {c, peer, grounds};
+    size_t slot = 0;
+
+    AW_TRY(slots_take(&c->slots, check_shares, &arrival, &slot));
+    *out = &c->items[slot];
+    **out = (struct connection){
+        .all = c, .slot = slot, .peer = *peer, .grounds = *grounds, .channel = -1};
+    if (c->of.core != NULL)
         atomic_fetch_add(&c->of.core->connections, 1);
-    return slot;
+    return AW_OK;
 }
 
 static void
-leave(struct connection *slot, int state)
+count_leaver(const struct connection *connection)
 {
-    if (slot->all->of.core != NULL)
-        atomic_fetch_sub(&slot->all->of.core->connections, 1);
-    pthread_mutex_lock(&slot->all->lock);
-    slot->state = state;
-    pthread_mutex_unlock(&slot->all->lock);
+    if (connection->all->of.core != NULL)
+        atomic_fetch_sub(&connection->all->of.core->connections, 1);
 }
 
 /* Calls. */
@@ -192,7 +243,8 @@ serve(void *argument)
     shutdown(aw_varlink_stream_fd(slot->stream), SHUT_RDWR);
     aw_varlink_stream_free(&slot->stream);
     aw_close(&slot->channel);
-    leave(slot, SLOT_ENDED);
+    count_leaver(slot);
+    slots_end(&c->slots, slot->slot);
     return NULL;
 }
 
@@ -237,35 +289,31 @@ check_channel(const connections *c, int fd)
 /* The peer has business here, so it is told that this is no refusal. Its socket is new and takes
  * the answer at once, or never. */
 static aw_result
-turn_away(connections *c, const struct peer *peer, aw_varlink_stream *stream)
+turn_away(connections *c, aw_varlink_stream *stream)
 {
     AW_CLEANUP(aw_free) char *reply = NULL;
     struct aw_error error;
 
-    aw_ignore(
-        aw_fail(AW_CODE_BUSY, "there are too many connections, in all or of uid %s", peer->user),
-        "it is the answer, and what is returned");
     aw_error_save(&error);
     if (aw_ok(c->of.service->answer_failure(&reply)))
         aw_ignore(aw_varlink_send(stream, reply, 0), "the connection ends anyway");
     return aw_error_restore(&error);
 }
 
-/* The slot owns stream and channel from here on, if it is taken. */
+/* The connection owns stream and channel from here on, if it is taken. */
 static aw_result
-settle(connections *c, const struct peer *peer, aw_varlink_stream **stream, int *channel)
+settle(struct connection *connection, aw_varlink_stream **stream, int *channel)
 {
-    struct connection *slot = enter(c, peer);
+    struct slots *slots = &connection->all->slots;
 
-    if (slot == NULL)
-        return turn_away(c, peer, *stream);
-    slot->stream = *stream;
-    slot->channel = *channel;
+    connection->stream = *stream;
+    connection->channel = *channel;
     aw_result r = channel_admit(*channel);
     if (aw_ok(r))
-        r = thread_start(&slot->thread, serve, slot);
+        r = slots_start(slots, connection->slot, serve, connection);
     if (!aw_ok(r)) {
-        leave(slot, SLOT_FREE);
+        count_leaver(connection);
+        slots_give_back(slots, connection->slot);
         return r;
     }
     *stream = NULL;
@@ -286,6 +334,8 @@ static aw_result
 admit(connections *c, int *fd, int *channel)
 {
     AW_CLEANUP(dismiss) aw_varlink_stream *stream = NULL;
+    struct grounds grounds = {.count = 0};
+    struct connection *connection = NULL;
     struct peer peer;
 
     AW_TRY(check_connection(c, *fd));
@@ -293,10 +343,12 @@ admit(connections *c, int *fd, int *channel)
     AW_TRY(aw_varlink_stream_new(*fd, &stream));
     *fd = -1;
     AW_TRY(peer_from_fd(aw_varlink_stream_fd(stream), &peer));
-    if (!c->of.service->admits(c->of.core, &peer))
+    c->of.service->grounds(c->of.core, &peer, &grounds);
+    if (grounds.count == 0)
         return aw_fail(AW_CODE_PERMISSION, "uid %u has no business with the socket for %s",
             (unsigned)peer.uid, c->of.service->name);
-    return settle(c, &peer, &stream, channel);
+    aw_result r = enter(c, &peer, &grounds, &connection);
+    return aw_ok(r) ? settle(connection, &stream, channel) : turn_away(c, stream);
 }
 
 /* AW_CODE_CLOSED: the gate is gone. AW_CODE_MISMATCH: it is none. */
@@ -373,16 +425,17 @@ static void
 free_all(connections *c)
 {
     aw_close(&c->stop_fd);
-    pthread_mutex_destroy(&c->lock);
-    free(c->slots);
+    slots_release(&c->slots);
+    free(c->items);
     free(c);
 }
 
 static aw_result
 start_taker(connections *c)
 {
-    c->slots = calloc(c->of.service->limits.connections, sizeof(*c->slots));
-    if (c->slots == NULL)
+    AW_TRY(slots_init(&c->slots, c->of.service->limits.connections));
+    c->items = calloc(c->slots.count, sizeof(*c->items));
+    if (c->items == NULL)
         return aw_fail_memory();
     c->stop_fd = eventfd(0, EFD_CLOEXEC);
     errno = c->stop_fd < 0 ? errno : pthread_create(&c->taker, NULL, take_all, c);
@@ -403,7 +456,6 @@ connections_start(const struct connections_of *of, connections **out)
     snprintf(c->path, sizeof(c->path), "%s", of->path);
     c->stop_fd = -1;
     c->closed = c->failed = (struct teller)TELLER_INIT;
-    pthread_mutex_init(&c->lock, NULL);
     aw_result r = start_taker(c);
     if (!aw_ok(r)) {
         free_all(c);
@@ -411,19 +463,6 @@ connections_start(const struct connections_of *of, connections **out)
     }
     *out = c;
     return AW_OK;
-}
-
-/* The gate is gone, so no slot is taken any more, and open ones end without our help. */
-static void
-join_all(connections *c)
-{
-    for (size_t i = 0; i < c->of.service->limits.connections; i++) {
-        pthread_mutex_lock(&c->lock);
-        bool taken = c->slots[i].state != SLOT_FREE;
-        pthread_mutex_unlock(&c->lock);
-        if (taken)
-            pthread_join(c->slots[i].thread, NULL);
-    }
 }
 
 void
@@ -435,7 +474,7 @@ connections_stop(connections **slot)
 
     eventfd_write(c->stop_fd, 1);
     pthread_join(c->taker, NULL);
-    join_all(c);
+    slots_join(&c->slots); /* the gate is gone, so open ones end without our help */
     free_all(c);
     *slot = NULL;
 }
@@ -443,11 +482,5 @@ connections_stop(connections **slot)
 size_t
 connections_count(connections *c)
 {
-    size_t count = 0;
-
-    pthread_mutex_lock(&c->lock);
-    for (size_t i = 0; i < c->of.service->limits.connections; i++)
-        count += c->slots[i].state == SLOT_OPEN;
-    pthread_mutex_unlock(&c->lock);
-    return count;
+    return slots_open(&c->slots);
 }

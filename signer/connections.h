@@ -14,13 +14,15 @@
 #include "common/varlink.h"
 #include "signer/core.h"
 #include "signer/gate.h"
+#include "signer/grounds.h"
 #include "signer/peer.h"
 
 /** What is served at a gate. */
 struct gate_service {
     const char *name; /**< for the log: "applications", "administrators" */
-    /** False: the peer has no business here and is dropped at accept. Must not block. */
-    bool (*admits)(struct core *core, const struct peer *peer);
+    /** Says why the peer has business here; one without grounds is dropped at accept. Must not
+     * block. */
+    void (*grounds)(struct core *core, const struct peer *peer, struct grounds *out);
     /** Answers one call. */
     aw_result (*answer)(struct core *core, const struct peer *peer,
         const struct aw_varlink_call *call, char **reply);

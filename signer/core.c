@@ -442,6 +442,14 @@ core_role_of(struct core *core, const struct peer *peer)
     return role;
 }
 
+void
+core_grounds_of(struct core *core, const struct peer *peer, struct grounds *out)
+{
+    pthread_mutex_lock(&core->lock);
+    peer_grounds_of(peer, &core->roles, out);
+    pthread_mutex_unlock(&core->lock);
+}
+
 bool
 core_frozen(struct core *core, int64_t *since, char reason[CORE_REASON_MAX + 1])
 {

@@ -128,6 +128,9 @@ AW_MUST_USE aw_result core_reload(
 /** The peer's role by the present configuration. */
 enum peer_role core_role_of(struct core *core, const struct peer *peer);
 
+/** By which users and groups of the present configuration the peer is an administrator. */
+void core_grounds_of(struct core *core, const struct peer *peer, struct grounds *out);
+
 /** What certificates of that CA must chain to, retained: issuers_release it. NULL: none pinned. */
 issuers *core_issuers(struct core *core, const char *ca);
 

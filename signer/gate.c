@@ -13,52 +13,32 @@
 #include "common/log.h"
 #include "common/varlink.h"
 #include "signer/channel.h"
-#include "signer/thread.h"
+#include "signer/slots.h"
 
-/* A connection in the gate's table. Its thread ends by itself and is joined by the next that needs
- * a slot, or at the end. */
+/* A connection: what belongs to the slot of the same number. */
 struct connection {
     struct gate *gate;
-    enum { SLOT_FREE, SLOT_OPEN, SLOT_ENDED } state;
-    int fd; /* for shutdown at the end; the stream's; -1: closed */
+    size_t slot;
+    int fd; /* for shutdown at the end; the stream's; -1: closed. Guarded by the slots' lock */
     int channel;
     aw_varlink_stream *stream;
-    pthread_t thread;
 };
 
 struct gate {
     int listen_fd;
     int core_fd;
     const struct gate_limits *limits;
-    pthread_mutex_t lock; /* guards state and fd of the connections */
-    size_t count;
+    struct slots slots;
     struct connection *connections;
 };
 
-static struct connection *
-find_slot(struct gate *gate)
-{
-    for (size_t i = 0; i < gate->count; i++) {
-        struct connection *slot = &gate->connections[i];
-
-        if (slot->state == SLOT_ENDED) {
-            pthread_join(slot->thread, NULL); /* it has left the lock: it ends at once */
-            slot->state = SLOT_FREE;
-        }
-        if (slot->state == SLOT_FREE)
-            return slot;
-    }
-    return NULL;
-}
-
+/* The number may be another file's from now on. */
 static void
-set_state(struct connection *slot, int state)
+forget_fd(struct connection *connection)
 {
-    pthread_mutex_lock(&slot->gate->lock);
-    slot->state = state;
-    if (state != SLOT_OPEN)
-        slot->fd = -1; /* the number may be another file's from now on */
-    pthread_mutex_unlock(&slot->gate->lock);
+    pthread_mutex_lock(&connection->gate->slots.lock);
+    connection->fd = -1;
+    pthread_mutex_unlock(&connection->gate->slots.lock);
 }
 
 /* What came, as a message for the core: a call, or why it is none. */
@@ -111,12 +91,10 @@ serve(void *argument)
 
     while (aw_ok(r))
         r = serve_one(slot);
-    pthread_mutex_lock(&slot->gate->lock);
-    slot->fd = -1;
-    pthread_mutex_unlock(&slot->gate->lock);
+    forget_fd(slot);
     aw_varlink_stream_free(&slot->stream);
     aw_close(&slot->channel);
-    set_state(slot, SLOT_ENDED);
+    slots_end(&slot->gate->slots, slot->slot);
     return NULL;
 }
 
@@ -145,25 +123,24 @@ fill_slot(struct connection *slot, int *fd)
     AW_TRY(aw_varlink_stream_new(*fd, &slot->stream));
     slot->fd = *fd;
     *fd = -1;
-    slot->state = SLOT_OPEN;
-    return thread_start(&slot->thread, serve, slot);
+    return slots_start(&slot->gate->slots, slot->slot, serve, slot);
 }
 
 /* On any failure the descriptor is closed: the peer sees the end of the connection. */
 static aw_result
 admit(struct gate *gate, int *fd)
 {
-    pthread_mutex_lock(&gate->lock);
-    struct connection *slot = find_slot(gate);
-    pthread_mutex_unlock(&gate->lock);
-    if (slot == NULL)
-        return aw_fail(AW_CODE_BUSY, "all %zu connections are taken", gate->count);
-    *slot = (struct connection){.gate = gate, .fd = -1, .channel = -1};
+    size_t number = 0;
+
+    AW_TRY(slots_take(&gate->slots, NULL, NULL, &number));
+    struct connection *slot = &gate->connections[number];
+    *slot = (struct connection){.gate = gate, .slot = number, .fd = -1, .channel = -1};
     aw_result r = fill_slot(slot, fd);
     if (!aw_ok(r)) {
+        forget_fd(slot);
         aw_varlink_stream_free(&slot->stream);
         aw_close(&slot->channel);
-        set_state(slot, SLOT_FREE);
+        slots_give_back(&gate->slots, number);
     }
     return r;
 }
@@ -215,38 +192,37 @@ accept_all(struct gate *gate)
 static void
 end_connections(struct gate *gate)
 {
-    pthread_mutex_lock(&gate->lock);
-    for (size_t i = 0; i < gate->count; i++)
-        if (gate->connections[i].state == SLOT_OPEN && gate->connections[i].fd >= 0)
+    pthread_mutex_lock(&gate->slots.lock);
+    for (size_t i = 0; i < gate->slots.count; i++)
+        if (gate->slots.items[i].state == SLOT_OPEN && gate->connections[i].fd >= 0)
             shutdown(gate->connections[i].fd, SHUT_RD);
-    pthread_mutex_unlock(&gate->lock);
-    for (size_t i = 0; i < gate->count; i++) {
-        pthread_mutex_lock(&gate->lock);
-        bool taken = gate->connections[i].state != SLOT_FREE;
-        pthread_mutex_unlock(&gate->lock);
-        if (taken)
-            pthread_join(gate->connections[i].thread, NULL);
-    }
+    pthread_mutex_unlock(&gate->slots.lock);
+    slots_join(&gate->slots);
+}
+
+static aw_result
+serve_all(struct gate *gate)
+{
+    AW_TRY(slots_init(&gate->slots, gate->limits->connections + GATE_CONNECTIONS_SPARE));
+    gate->connections = calloc(gate->slots.count, sizeof(*gate->connections));
+    if (gate->connections == NULL)
+        return aw_fail_memory();
+    aw_result r = accept_all(gate);
+    end_connections(gate);
+    return r;
 }
 
 aw_result
 gate_run(int listen_fd, int core_fd, const struct gate_limits *limits)
 {
-    struct gate gate = {.listen_fd = listen_fd,
-        .core_fd = core_fd,
-        .limits = limits,
-        .lock = PTHREAD_MUTEX_INITIALIZER,
-        .count = limits->connections + GATE_CONNECTIONS_SPARE};
+    struct gate gate = {.listen_fd = listen_fd, .core_fd = core_fd, .limits = limits};
     int flags = fcntl(listen_fd, F_GETFL);
 
     /* A peer that gives up between poll and accept must not hold the acceptor. */
     if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't use the listening socket");
-    gate.connections = calloc(gate.count, sizeof(*gate.connections));
-    if (gate.connections == NULL)
-        return aw_fail_memory();
-    aw_result r = accept_all(&gate);
-    end_connections(&gate);
+    aw_result r = serve_all(&gate);
     free(gate.connections);
+    slots_release(&gate.slots);
     return r;
 }

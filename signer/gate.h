@@ -19,23 +19,30 @@ enum {
     GATE_CONNECTIONS_MAX = 512,        /**< of one gate */
     GATE_CONNECTIONS_SPARE = 64,       /**< more that a gate holds, for the core to turn away */
     GATE_CONNECTIONS_PER_UID_MAX = 64, /**< of one uid; more are told so and closed */
-    GATE_IDLE_MS = 60 * 1000,          /**< between two calls */
-    GATE_MESSAGE_MS = 10 * 1000,       /**< for one whole call to arrive */
-    GATE_SEND_MS = 10 * 1000,          /**< for one whole reply to leave */
-    GATE_BACKLOG = 128,                /**< connections that wait to be accepted */
+    /* Of all uids that one group of a policy or role admits, and of all that one application's
+     * policy does: a user can have thousands of uids (user namespaces), a group any number. */
+    GATE_CONNECTIONS_PER_GROUP_MAX = 128,
+    GATE_CONNECTIONS_PER_APPLICATION_MAX = 128,
+    GATE_IDLE_MS = 60 * 1000,    /**< between two calls */
+    GATE_MESSAGE_MS = 10 * 1000, /**< for one whole call to arrive */
+    GATE_SEND_MS = 10 * 1000,    /**< for one whole reply to leave */
+    GATE_BACKLOG = 128,          /**< connections that wait to be accepted */
 };
 
 /** The limits of a gate, and of the core where it looks after a gate's connections. */
 struct gate_limits {
-    size_t connections, connections_per_uid; /**< the core's */
-    int idle_ms, message_ms;                 /**< the gate's */
-    int send_ms;                             /**< the core's, which writes */
+    size_t connections, connections_per_uid;                   /**< the core's */
+    size_t connections_per_group, connections_per_application; /**< likewise */
+    int idle_ms, message_ms;                                   /**< the gate's */
+    int send_ms;                                               /**< the core's, which writes */
 };
 
 /** The limits that the signer's gates have. */
 #define GATE_LIMITS                                                                               \
     {                                                                                             \
         .connections = GATE_CONNECTIONS_MAX, .connections_per_uid = GATE_CONNECTIONS_PER_UID_MAX, \
+        .connections_per_group = GATE_CONNECTIONS_PER_GROUP_MAX,                                  \
+        .connections_per_application = GATE_CONNECTIONS_PER_APPLICATION_MAX,                      \
         .idle_ms = GATE_IDLE_MS, .message_ms = GATE_MESSAGE_MS, .send_ms = GATE_SEND_MS           \
     }
 

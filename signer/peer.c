@@ -112,6 +112,15 @@ peer_role_of(const struct peer *peer, const struct peer_roles *roles)
     return role;
 }
 
+void
+peer_grounds_of(const struct peer *peer, const struct peer_roles *roles, struct grounds *out)
+{
+    for (size_t i = 0; i < roles->count; i++)
+        if (matches(peer, &roles->items[i]) &&
+            !grounds_add(out, roles->items[i].is_group ? &roles->items[i].id : NULL, NULL))
+            return;
+}
+
 const char *
 peer_role_name(enum peer_role role)
 {

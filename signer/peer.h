@@ -15,6 +15,7 @@
 #include "common/config.h"
 #include "common/result.h"
 #include "policy/policy.h"
+#include "signer/grounds.h"
 
 /** Limits. */
 enum { PEER_USER_SIZE = 64 }; /**< characters of a user's name, with NUL; longer ones are cut */
@@ -62,6 +63,9 @@ AW_MUST_USE aw_result peer_from_fd(int fd, struct peer *out);
 
 /** The peer as a policy's subject; it borrows from `peer`. */
 struct policy_subject peer_subject(const struct peer *peer);
+
+/** By which of the roles' users and groups the peer is an administrator. */
+void peer_grounds_of(const struct peer *peer, const struct peer_roles *roles, struct grounds *out);
 
 /** The peer's highest role. */
 enum peer_role peer_role_of(const struct peer *peer, const struct peer_roles *roles);

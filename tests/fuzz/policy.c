@@ -341,6 +341,14 @@ check_named(const struct policy_application *application, void *context)
     return true;
 }
 
+static bool
+count_ground(const struct policy_ground *ground, void *context)
+{
+    FUZZ_CHECK(ground->application != NULL);
+    ++*(size_t *)context;
+    return true;
+}
+
 static void
 check_subject(const policy_snapshot *snapshot, uid_t uid, gid_t gid)
 {
@@ -348,12 +356,14 @@ check_subject(const policy_snapshot *snapshot, uid_t uid, gid_t gid)
     struct aw_name name = name_of("www.example.edu");
     struct policy_request request = {POLICY_ORDER, NULL, &name, 1, .has_key = false};
     struct policy_verdict verdict;
+    size_t grounds = 0;
 
     asked.snapshot = snapshot;
     asked.subject = (struct policy_subject){uid, &gid, 1};
     asked.matches = 0;
     policy_visit_subject(snapshot, &asked.subject, note_match, &asked);
-    FUZZ_CHECK(policy_knows(snapshot, &asked.subject) == (asked.matches > 0));
+    policy_visit_grounds(snapshot, &asked.subject, count_ground, &grounds);
+    FUZZ_CHECK((grounds > 0) == (asked.matches > 0) && grounds >= asked.matches);
     policy_decide(snapshot, &asked.subject, &request, days[1], &verdict);
     FUZZ_CHECK(asked.matches != 0 || verdict.rule == POLICY_RULE_APPLICATION_NONE);
     FUZZ_CHECK(asked.matches < 2 || verdict.rule == POLICY_RULE_APPLICATION_AMBIGUOUS);

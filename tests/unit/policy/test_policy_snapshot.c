@@ -323,6 +323,31 @@ note(const struct policy_application *application, void *context)
     return --visited->left != 0;
 }
 
+struct grounds {
+    size_t by_user, by_group;
+};
+
+static bool
+count_ground(const struct policy_ground *ground, void *context)
+{
+    struct grounds *found = context;
+
+    assert_non_null(ground->application);
+    if (ground->by_group)
+        assert_int_equal(ground->group, 100);
+    ++*(ground->by_group ? &found->by_group : &found->by_user);
+    return true;
+}
+
+static struct grounds
+grounds_of(const policy_snapshot *snapshot, const struct policy_subject *subject)
+{
+    struct grounds found = {0};
+
+    policy_visit_grounds(snapshot, subject, count_ground, &found);
+    return found;
+}
+
 static void
 visits_in_order_and_each_once(void **state)
 {
@@ -344,10 +369,12 @@ visits_in_order_and_each_once(void **state)
     policy_visit_subject(snapshot, &nobody, note, &none);
     policy_visit_subject(snapshot, &root, note, &none);
     assert_string_equal(none.names, "");
-    assert_true(policy_knows(snapshot, &both));
-    assert_false(policy_knows(snapshot, &other));
-    assert_false(policy_knows(snapshot, &nobody));
-    assert_false(policy_knows(snapshot, &root));
+    assert_int_equal(grounds_of(snapshot, &both).by_user, 1);
+    assert_int_equal(grounds_of(snapshot, &both).by_group, 2 * MANY);
+    assert_int_equal(
+        grounds_of(snapshot, &other).by_group + grounds_of(snapshot, &other).by_user, 0);
+    assert_int_equal(grounds_of(snapshot, &nobody).by_group, 0);
+    assert_int_equal(grounds_of(snapshot, &root).by_group, 0);
     policy_release(&snapshot);
 }
 

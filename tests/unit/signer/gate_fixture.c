@@ -37,12 +37,17 @@ gate_user(char out[PEER_USER_SIZE])
     pthread_mutex_unlock(&user_lock);
 }
 
-static bool
-admits(struct core *core, const struct peer *peer)
+static void
+grounds(struct core *core, const struct peer *peer, struct grounds *out)
 {
     assert_null(core);
     assert_int_equal(peer->uid == 65534, 0);
-    return gate_admits;
+    if (!gate_admits)
+        return;
+    if (peer->uid == geteuid())
+        assert_true(grounds_add(out, NULL, "the test's"));
+    for (size_t i = 0; peer->uid != geteuid() && i < peer->group_count; i++)
+        assert_true(grounds_add(out, &peer->groups[i], "others'"));
 }
 
 static aw_result
@@ -86,11 +91,11 @@ answer_failure(char **reply)
 
 static const struct gate_service usual = {
     .name = "tests",
-    .admits = admits,
+    .grounds = grounds,
     .answer = answer,
     .answer_garbage = answer_garbage,
     .answer_failure = answer_failure,
-    .limits = {8, 8, LONG_MS, LONG_MS, LONG_MS},
+    .limits = {8, 8, 8, 8, LONG_MS, LONG_MS, LONG_MS},
 };
 
 static void *

@@ -245,15 +245,23 @@ the_gate_admits_whom_a_policy_names(void **state)
 {
     static const struct {
         const char *user, *group;
-        bool admitted;
-    } rows[] = {{"daemon", NULL, true}, {"lp", "www-data", true}, {"lp", NULL, false},
-        {"root", NULL, false}, {"sys", NULL, false}, {"uucp", NULL, true}};
+        bool admitted, by_group;
+    } rows[] = {{"daemon", NULL, true, false}, {"lp", "www-data", true, true},
+        {"lp", NULL, false, false}, {"root", NULL, false, false}, {"sys", NULL, false, false},
+        {"uucp", NULL, true, false}};
     struct world *w = *state;
 
     for (size_t i = 0; i < AW_COUNT(rows); i++) {
         struct peer peer = world_peer(rows[i].user, rows[i].group);
 
-        if (application_service.admits(w->core, &peer) != rows[i].admitted)
+        struct grounds grounds = {.count = 0};
+
+        application_service.grounds(w->core, &peer, &grounds);
+        if ((grounds.count > 0) != rows[i].admitted ||
+            (rows[i].admitted &&
+                (grounds.items[0].by_group != rows[i].by_group ||
+                    grounds_have_group(&grounds, peer.groups[1]) != rows[i].by_group ||
+                    grounds.items[0].application == 0)))
             fail_msg("%s", rows[i].user);
     }
 }

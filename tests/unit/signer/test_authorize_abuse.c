@@ -256,15 +256,18 @@ a_user_whose_policy_goes_away(void **state)
 {
     struct world *w = *state;
     struct peer peer = world_peer("daemon", NULL);
+    struct grounds before = {.count = 0}, after = {.count = 0};
     char path[256];
 
-    assert_true(application_service.admits(w->core, &peer));
+    application_service.grounds(w->core, &peer, &before);
+    assert_true(before.count > 0);
     expect(w, "daemon", MINE, SIGN_OUTCOME_DONE, NULL);
     world_path(w, "policy.d/app-a.yaml", path);
     assert_int_equal(unlink(path), 0);
     world_reload(w);
     expect(w, "daemon", MINE, SIGN_OUTCOME_POLICY_REFUSED, "application.none");
-    assert_false(application_service.admits(w->core, &peer));
+    application_service.grounds(w->core, &peer, &after);
+    assert_int_equal(after.count, 0);
 }
 
 /* Attack 104: the room that is kept for permits. */

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -249,6 +250,77 @@ attack_106_one_uid_takes_all_connections(void **state)
         close(fds[i]);
 }
 
+/* Who comes: a uid, and the groups that it is admitted by. */
+struct comer {
+    uid_t uid;
+    gid_t groups[2];
+    bool served;
+};
+
+/* Connects in this thread as another user: the kernel's calls, not the C library's, which change
+ * the whole process. */
+static int
+dial_as(const struct gate_fixture *f, const struct comer *as)
+{
+    gid_t own_groups[64];
+    long own_count = syscall(SYS_getgroups, AW_COUNT(own_groups), own_groups);
+
+    assert_true(own_count >= 0);
+    assert_int_equal(syscall(SYS_setgroups, as->groups[1] == 0 ? 0 : 1, &as->groups[1]), 0);
+    assert_int_equal(syscall(SYS_setresgid, -1, as->groups[0], -1), 0);
+    assert_int_equal(syscall(SYS_setresuid, -1, as->uid, -1), 0);
+    int fd = gate_dial(f);
+    assert_int_equal(syscall(SYS_setresuid, -1, 0, -1), 0);
+    assert_int_equal(syscall(SYS_setresgid, -1, 0, -1), 0);
+    assert_int_equal(syscall(SYS_setgroups, own_count, own_groups), 0);
+    return fd;
+}
+
+static bool
+is_turned_away(int fd)
+{
+    return gate_hears(fd, "{\"error\":\"failure\"}") && gate_hears(fd, "");
+}
+
+/* Attack 106, with many uids: those of a user namespace, or a group's. Needs root. */
+static void
+attack_106_many_uids_take_all_connections(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t per_group, per_application;
+        struct comer comers[4];
+    } rows[] = {
+        {"a group's uids", 2, 8,
+            {{1, {50}, true}, {2, {50}, true}, {3, {50}, false}, {4, {51}, true}}},
+        {"an application's uids", 8, 2,
+            {{1, {50}, true}, {2, {51}, true}, {3, {52}, false}, {0, {0}, true}}},
+        {"in two groups, one share", 2, 8,
+            {{1, {50, 51}, true}, {2, {51, 50}, true}, {3, {50, 51}, false}, {4, {51}, false}}},
+        {"one group of two has room", 1, 8,
+            {{1, {50}, true}, {2, {50, 51}, true}, {3, {51}, false}, {4, {52}, true}}},
+    };
+    struct gate_fixture *f = *state;
+
+    if (geteuid() != 0)
+        skip();
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        int fds[AW_COUNT(rows[0].comers)];
+
+        f->service.limits.connections_per_group = rows[i].per_group;
+        f->service.limits.connections_per_application = rows[i].per_application;
+        gate_fixture_start(f);
+        for (size_t j = 0; j < AW_COUNT(fds); j++) {
+            fds[j] = dial_as(f, &rows[i].comers[j]);
+            if (!(rows[i].comers[j].served ? is_served(fds[j]) : is_turned_away(fds[j])))
+                fail_msg("%s: number %zu: not as expected", rows[i].name, j + 1);
+        }
+        for (size_t j = 0; j < AW_COUNT(fds); j++)
+            close(fds[j]);
+        gate_fixture_end(f);
+    }
+}
+
 /* Time. Only that it ends is asserted, never when. */
 
 static void
@@ -404,7 +476,7 @@ no_descriptor_is_left_behind(void **state)
     pthread_t threads[8];
     int before = count_descriptors();
 
-    f->service.limits = (struct gate_limits){64, 64, LONG_MS, LONG_MS, LONG_MS};
+    f->service.limits = (struct gate_limits){64, 64, 64, 64, LONG_MS, LONG_MS, LONG_MS};
     gate_fixture_start(f);
     for (size_t i = 0; i < AW_COUNT(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, call_often, f), 0);
@@ -435,6 +507,7 @@ main(void)
         TEST(limits_hold_and_what_is_closed_is_free_again),
         TEST(attack_106_who_is_turned_away_is_told),
         TEST(attack_106_one_uid_takes_all_connections),
+        TEST(attack_106_many_uids_take_all_connections),
         TEST(an_idle_connection_is_closed),
         TEST(attack_105_one_octet_at_a_time),
         TEST(a_peer_that_does_not_read_loses_its_slot),

@@ -208,6 +208,11 @@ the_highest_role_counts(void **state)
         memcpy(peer.groups, rows[i].groups, sizeof(rows[i].groups));
         if (peer_role_of(&peer, &roles) != rows[i].role)
             fail_msg("%s is %s", rows[i].name, peer_role_name(peer_role_of(&peer, &roles)));
+        struct grounds grounds = {.count = 0};
+        peer_grounds_of(&peer, &roles, &grounds);
+        if ((grounds.count > 0) != (rows[i].role != PEER_NOBODY) ||
+            grounds_have_group(&grounds, 30))
+            fail_msg("%s: other grounds than its role", rows[i].name);
     }
     aw_faults_free(&warnings);
     peer_roles_free(&roles);
