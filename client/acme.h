@@ -111,8 +111,8 @@ size_t acme_session_requests(const acme_session *session);
 void acme_session_limit(acme_session *session, int64_t seconds);
 
 /**
- * Waits; AW_CODE_INTERRUPTED when `stop` said so, AW_CODE_TIMEOUT at once when the wait would end after
- * the session's limit. `why` is told through `waiting`.
+ * Waits; AW_CODE_INTERRUPTED when `stop` said so, AW_CODE_TIMEOUT at once when the wait would end
+ * after the session's limit. `why` is told through `waiting`.
  */
 AW_MUST_USE aw_result acme_wait(acme_session *session, const char *why, int64_t ms);
 
@@ -148,6 +148,9 @@ AW_MUST_USE aw_result acme_post(acme_session *session, acme_signer sign, void *c
 
 /** Type of the problem that this session's last acme_post failed with; "" when it was none. */
 const char *acme_session_problem(const acme_session *session);
+
+/** Seconds that the CA asked to wait with the answer that acme_post failed with; -1: none. */
+int64_t acme_session_retry_after(const acme_session *session);
 
 /** Order and authorization states (RFC 8555 7.1.6). An unknown one is a failure, not a wait. */
 enum acme_status {

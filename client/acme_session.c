@@ -13,6 +13,7 @@ struct acme_session {
     char *nonces[ACME_NONCES_MAX]; /* the freshest last */
     size_t nonce_count;
     char problem[ACME_PROBLEM_TYPE_SIZE]; /* type of the last post's */
+    int64_t retry_after;                  /* of the last post that failed; -1: none */
     int64_t limit;                        /* seconds; 0: none */
     int64_t limit_ms;                     /* when that is over, as aw_now_ms */
 };
@@ -53,6 +54,12 @@ acme_session_free(acme_session **session)
     free((*session)->new_nonce);
     free(*session);
     *session = NULL;
+}
+
+int64_t
+acme_session_retry_after(const acme_session *session)
+{
+    return session->retry_after;
 }
 
 const char *
@@ -268,6 +275,7 @@ judge_answer(struct attempt *a, const struct http_response *response, bool *agai
         return AW_OK;
     AW_TRY(acme_problem_parse(response, &problem));
     memcpy(a->session->problem, problem.type, sizeof(problem.type));
+    a->session->retry_after = response->retry_after;
     if (strcmp(problem.type, "badNonce") == 0 && a->bad_nonces < ACME_BAD_NONCE_RETRIES) {
         *again = true;
         return judge_bad_nonce(a, response);
@@ -283,6 +291,7 @@ acme_post(acme_session *session, acme_signer sign, void *context, bool idempoten
 
     memset(out, 0, sizeof(*out));
     session->problem[0] = '\0';
+    session->retry_after = -1;
     for (;;) {
         AW_CLEANUP(http_response_free) struct http_response response = {0};
         bool again = false, sent;

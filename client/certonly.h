@@ -23,8 +23,17 @@
 #include "client/store_order.h"
 #include "client/whoami.h"
 
+/** What is different when a certificate is renewed by its settings. */
+struct certonly_renewal {
+    unsigned version;     /**< that was found to be due: another one is another run's work */
+    const char *replaces; /**< RFC 9773 5; NULL: none */
+    bool resume_only;     /**< go on with the order under way, and make no other */
+    bool hooks_are_run;   /**< by the caller */
+};
+
 /** One run. Release: certonly_free. */
 struct certonly {
+    const struct certonly_renewal *renewal; /**< NULL: certonly itself */
     const struct options *options;
     struct output *out;
     struct client_config *config; /**< with the options put over it */
@@ -53,6 +62,16 @@ AW_MUST_USE aw_result certonly_begin(
 AW_MUST_USE aw_result certonly_server_check(
     const char *asked, const struct whoami_application *application);
 
+/** certonly by settings. */
+AW_MUST_USE aw_result certonly_renew(
+    const struct options *settings, struct output *out, const struct certonly_renewal *renewal);
+
+/** --dry-run: the CA answers, the store can be written, the policy allows it. */
+AW_MUST_USE aw_result certonly_dry_run(struct certonly *c);
+
+/** certonly_issue with the hooks of this command line around it. */
+AW_MUST_USE aw_result certonly_issue_with_hooks(struct certonly *c);
+
 /** Asks the signer who we are and chooses application and key type. */
 AW_MUST_USE aw_result certonly_connect(struct certonly *c);
 
@@ -71,6 +90,9 @@ AW_MUST_USE aw_result certonly_existing(struct certonly *c, bool *keep);
 
 /** With --reuse-key: takes the key of the stored certificate, where there is one that fits. */
 AW_MUST_USE aw_result certonly_reuse_key(struct certonly *c);
+
+/** Writes renewal/NAME.conf, or the same beside the order under way. */
+AW_MUST_USE aw_result certonly_write_settings(const struct certonly *c, bool under_way);
 
 /** The key of a new order. */
 AW_MUST_USE aw_result certonly_order_key(struct certonly *c, EVP_PKEY **out);

@@ -6,7 +6,6 @@
 #include "client/certonly.h"
 #include "client/chain.h"
 #include "client/interrupt.h"
-#include "client/renewal_config.h"
 #include "common/io.h"
 
 /* What issuing makes, in the order in which it is made. */
@@ -99,7 +98,8 @@ opened(void *context, const struct issue_order *order)
     AW_TRY(aw_format(&w->order.new_order, "%s", order->new_order));
     w->order.ticket = order->ticket;
     w->order.opened = (int64_t)time(NULL);
-    return aw_context(store_order_save(w->c->store, &w->order), "the order %s", order->url);
+    AW_TRY(aw_context(store_order_save(w->c->store, &w->order), "the order %s", order->url));
+    return certonly_write_settings(w->c, true);
 }
 
 /* The sequence. */
@@ -124,6 +124,12 @@ begin_order(struct work *w)
     return chain_csr(NULL, order->key, &asked, &order->csr, &order->csr_size);
 }
 
+static bool
+resumes_only(const struct certonly *c)
+{
+    return c->renewal != NULL && c->renewal->resume_only;
+}
+
 static aw_result
 prepare(struct work *w)
 {
@@ -139,11 +145,11 @@ prepare(struct work *w)
     AW_TRY(certonly_reuse_key(c));
     aw_result r = certonly_under_way(c, &w->order);
     w->resumed = aw_ok(r);
-    return r.code == AW_CODE_NOT_FOUND ? begin_order(w) : r;
+    return r.code == AW_CODE_NOT_FOUND && !resumes_only(c) ? begin_order(w) : r;
 }
 
 static aw_result
-order(struct work *w)
+order(struct work *w, const char *replaces)
 {
     struct certonly *c = w->c;
     const struct issue_callbacks callbacks = {.choose = choose,
@@ -159,6 +165,7 @@ order(struct work *w)
     const struct issue_request request = {.application = c->application->name,
         .thumbprint = c->application->thumbprint,
         .profile = c->options->profile,
+        .replaces = replaces,
         .names = c->names,
         .name_count = c->name_count,
         .csr = w->order.csr,
@@ -169,11 +176,43 @@ order(struct work *w)
     return issue_certificate(w->session, c->link, &request, &callbacks, &w->issued);
 }
 
+/* That an order replaces a certificate is only to the CA's and our own good (RFC 9773 5). Where
+ * it, or the signer's ledger, takes the word amiss, there is one without it. */
+static bool
+is_without_replaces(const struct work *w, enum aw_code code)
+{
+    const struct signer_refusal *refusal = signer_link_refusal(w->c->link);
+    const char *problem = acme_session_problem(w->session);
+
+    if (w->order.url != NULL)
+        return false;
+    if (code == AW_CODE_REFUSED)
+        return refusal->rule != NULL && strcmp(refusal->rule, "order.replaces") == 0;
+    return code == AW_CODE_CA_REFUSED &&
+           (strcmp(problem, "alreadyReplaced") == 0 || strcmp(problem, "malformed") == 0);
+}
+
+static aw_result
+order_replacing(struct work *w)
+{
+    const char *replaces = w->c->renewal == NULL ? NULL : w->c->renewal->replaces;
+    aw_result r = order(w, replaces);
+
+    if (aw_ok(r) || replaces == NULL || w->resumed || !is_without_replaces(w, r.code))
+        return r;
+    output_note(
+        w->c->out, "ordered without a word on what it replaces: %s", aw_error_last()->message);
+    issue_result_free(&w->issued);
+    return order(w, NULL);
+}
+
 static aw_result
 order_or_drop(struct work *w)
 {
-    aw_result r = order(w);
+    aw_result r = order_replacing(w);
 
+    if (!aw_ok(r))
+        w->c->out->retry_after = acme_session_retry_after(w->session);
     if (!aw_ok(r) && certonly_order_is_lost(r.code))
         certonly_drop_order(w->c);
     else if (!aw_ok(r) && w->order.url != NULL)
@@ -187,7 +226,7 @@ order_or_resume(struct work *w)
 {
     aw_result r = order_or_drop(w);
 
-    if (aw_ok(r) || !w->resumed || !certonly_order_is_lost(r.code))
+    if (aw_ok(r) || !w->resumed || !certonly_order_is_lost(r.code) || resumes_only(w->c))
         return r;
     output_note(
         w->c->out, "the order under way is lost, and another made: %s", aw_error_last()->message);
@@ -214,15 +253,6 @@ check(struct work *w)
 }
 
 static aw_result
-write_settings(const struct certonly *c)
-{
-    AW_CLEANUP(aw_free) char *path = NULL;
-
-    AW_TRY(renewal_config_path(c->config->certificates, c->cert_name, &path));
-    return renewal_config_write(path, c->options, c->application->name);
-}
-
-static aw_result
 keep(struct work *w, unsigned *version)
 {
     AW_CLEANUP(aw_secret_free) aw_secret *key = NULL;
@@ -237,7 +267,7 @@ keep(struct work *w, unsigned *version)
     AW_TRY(chain_key_pem(w->order.key, &key));
     const struct store_version content = {cert, chain, fullchain, key};
     /* Before the certificate: what is live can always be renewed. */
-    AW_TRY(write_settings(w->c));
+    AW_TRY(certonly_write_settings(w->c, false));
     return store_add(w->c->store, &content, version);
 }
 

@@ -12,6 +12,10 @@ run(struct certonly *c)
         AW_TRY(certonly_connect(c));
         return certonly_check(c);
     }
+    if (c->options->dry_run) {
+        AW_TRY(certonly_connect(c));
+        return certonly_dry_run(c);
+    }
     AW_TRY(certonly_existing(c, &keep));
     if (keep)
         return AW_OK;
@@ -19,7 +23,7 @@ run(struct certonly *c)
     AW_TRY(whoami_ready(&c->whoami, c->application));
     /* Before the order: a certificate that can't be stored is not worth one. */
     AW_TRY(store_open(c->config->certificates, c->cert_name, &c->store));
-    return certonly_issue(c);
+    return certonly_issue_with_hooks(c);
 }
 
 aw_result

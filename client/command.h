@@ -17,6 +17,9 @@ AW_MUST_USE aw_result cmd_whoami(const struct options *options, struct output *o
 /** Revokes a certificate. */
 AW_MUST_USE aw_result cmd_revoke(const struct options *options, struct output *out);
 
+/** Renews what is due. */
+AW_MUST_USE aw_result cmd_renew(const struct options *options, struct output *out);
+
 /** Removes a certificate's files and settings. */
 AW_MUST_USE aw_result cmd_delete(const struct options *options, struct output *out);
 

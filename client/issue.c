@@ -75,8 +75,8 @@ sign_new_order(void *context, const char *nonce, char **url, char **jws)
     AW_CLEANUP(signer_signed_free) struct signer_signed s = {0};
     struct issue *issue = context;
     const struct issue_request *request = issue->request;
-    struct signer_new_order asked = {
-        request->application, request->names, request->name_count, request->profile};
+    struct signer_new_order asked = {request->application, request->names, request->name_count,
+        request->profile, request->replaces};
 
     signer_order_free(&issue->result.order);
     AW_TRY(signer_new_order(issue->link, &asked, nonce, &issue->result.order, &s));

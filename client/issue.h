@@ -82,6 +82,7 @@ struct issue_request {
     const char *application;     /**< NULL: the only one */
     const char *thumbprint;      /**< of the account key, from WhoAmI */
     const char *profile;         /**< NULL: none */
+    const char *replaces;        /**< the certificate's identifier (RFC 9773 5); NULL: none */
     const struct aw_name *names; /**< sorted */
     size_t name_count;
     const uint8_t *csr; /**< DER */

@@ -15,6 +15,7 @@ static const struct command {
 } commands[] = {
     {"certonly", OPTIONS_CERTONLY, cmd_certonly, "get a certificate and store it"},
     {"revoke", OPTIONS_REVOKE, cmd_revoke, "revoke a certificate"},
+    {"renew", OPTIONS_RENEW, cmd_renew, "renew every certificate that is due"},
     {"delete", OPTIONS_DELETE, cmd_delete, "remove a certificate's files and settings"},
     {"whoami", OPTIONS_WHOAMI, cmd_whoami, "show what you may ask the signer for"},
     {"connect", OPTIONS_CONNECT, cmd_connect, "join standard input and output to the signer (ssh)"},

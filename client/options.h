@@ -26,10 +26,12 @@ enum {
     OPTIONS_CERTIFICATES = 4,
     OPTIONS_REVOKE = 8,
     OPTIONS_DELETE = 16,
+    OPTIONS_RENEW = 32,
+    OPTIONS_ORDERING = OPTIONS_CERTONLY | OPTIONS_RENEW,
     OPTIONS_CONNECT = 1 << 15,
-    OPTIONS_SIGNER = OPTIONS_CERTONLY | OPTIONS_WHOAMI | OPTIONS_REVOKE,
-    OPTIONS_STORE = OPTIONS_CERTONLY | OPTIONS_CERTIFICATES | OPTIONS_REVOKE | OPTIONS_DELETE,
-    OPTIONS_CA = OPTIONS_CERTONLY | OPTIONS_REVOKE,
+    OPTIONS_SIGNER = OPTIONS_ORDERING | OPTIONS_WHOAMI | OPTIONS_REVOKE,
+    OPTIONS_STORE = OPTIONS_ORDERING | OPTIONS_CERTIFICATES | OPTIONS_REVOKE | OPTIONS_DELETE,
+    OPTIONS_CA = OPTIONS_ORDERING | OPTIONS_REVOKE,
     OPTIONS_ALL = OPTIONS_STORE | OPTIONS_WHOAMI | OPTIONS_CONNECT,
 };
 
@@ -75,6 +77,12 @@ struct options {
     bool standalone;
     bool manual;
     bool check;
+    const char *jobs; /**< renew: orders at a time */
+    const char *pre_hook;
+    const char *post_hook;
+    const char *deploy_hook;
+    bool dry_run;
+    bool no_random_sleep;
     bool reuse_key;
     bool new_key; /**< not that key, this once */
     bool must_staple;

@@ -175,6 +175,8 @@ write_failure(struct output *out, const struct aw_error *error)
     aw_json_pair_integer(&w, "exit", aw_code_exit(error->code));
     aw_json_pair(&w, "message", error->message);
     aw_json_pair(&w, "hint", error->hint[0] == '\0' ? NULL : error->hint);
+    if (out->retry_after > 0)
+        aw_json_pair_integer(&w, "retry_after", out->retry_after);
     aw_json_name(&w, "refusal");
     if (out->refusal != NULL)
         aw_json_write_raw(&w, out->refusal);

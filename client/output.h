@@ -21,12 +21,13 @@ struct output {
     bool json;
     bool quiet;
     bool terminal;
-    bool drawn;      /**< a progress line stands on the terminal */
-    bool told;       /**< a failure is in the JSON already */
-    FILE *results;   /**< standard output */
-    FILE *messages;  /**< standard error */
-    int64_t started; /**< aw_now_ms() */
-    char *refusal;   /**< JSON of the signer's refusal; NULL: none */
+    bool drawn;          /**< a progress line stands on the terminal */
+    bool told;           /**< a failure is in the JSON already */
+    FILE *results;       /**< standard output */
+    FILE *messages;      /**< standard error */
+    int64_t started;     /**< aw_now_ms() */
+    int64_t retry_after; /**< seconds, for the JSON of a failure; not over 0: none */
+    char *refusal;       /**< JSON of the signer's refusal; NULL: none */
 };
 
 /** Begins; counts the time from here. */

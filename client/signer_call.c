@@ -136,6 +136,8 @@ signer_new_order(signer_link *link, const struct signer_new_order *asked, const 
     write_identifiers(&w, asked);
     if (asked->profile != NULL)
         aw_json_pair(&w, "profile", asked->profile);
+    if (asked->replaces != NULL)
+        aw_json_pair(&w, "replaces", asked->replaces);
     aw_json_end_object(&w);
     AW_TRY(call(link, "NewOrder", &w, &reply));
     AW_TRY(take_order(reply, &opened));

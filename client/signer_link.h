@@ -88,6 +88,7 @@ struct signer_new_order {
     const struct aw_name *names;
     size_t name_count;
     const char *profile;
+    const char *replaces; /**< RFC 9773 5 */
 };
 
 /** Signs newOrder. Each call opens an order of its own with the signer. */

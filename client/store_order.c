@@ -208,5 +208,6 @@ store_order_forget(const store *s)
     AW_TRY(remove_one(s, "json", &counted));
     if (counted)
         AW_TRY(aw_folder_sync_of(path));
+    AW_TRY(remove_one(s, "conf", &key));
     return remove_one(s, "key", &key);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/renew_state.h"
 #include "client/renewal_config.h"
 #include "client/store_order.h"
 #include "client/store_steps.h"
@@ -77,6 +78,7 @@ store_remove(store *s)
 {
     /* First: settings without a certificate would have it ordered anew. */
     AW_TRY(renewal_config_remove(s->root, s->name));
+    AW_TRY(renew_state_remove(s->root, s->name));
     AW_TRY(store_order_forget(s));
     AW_TRY(remove_links(s));
     AW_TRY(remove_versions(s, true));

@@ -33,8 +33,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def take(self, body):
+        """For tests that look at what is asked."""
+
     def forward(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.take(body)
         fields = {name: self.headers[name] for name in ("Host", "Content-Type", "User-Agent")
                   if name in self.headers}
         upstream = http.client.HTTPSConnection(

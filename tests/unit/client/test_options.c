@@ -113,7 +113,7 @@ static const struct {
     {"EAB key, =", "certonly --eab-hmac-key=s3cr3t", AW_CODE_USAGE, "new one"},
     {"EAB key that begins with -", "certonly --eab-hmac-key -s3cr3t", AW_CODE_USAGE, "ps"},
     {"EAB key ID", "certonly --eab-kid s3cr3t", AW_CODE_USAGE, "leave the EAB options out"},
-    {"dry run", "certonly --dry-run", AW_CODE_USAGE, "--check"},
+    {"dry run", "certonly --dry-run", AW_CODE_OK, NULL},
     {"staging", "certonly --staging", AW_CODE_USAGE, "staging CA"},
     {"no verification", "certonly --no-verify-ssl", AW_CODE_USAGE, "always verified"},
     {"own request", "certonly --csr s3cr3t", AW_CODE_USAGE, "makes key and request itself"},

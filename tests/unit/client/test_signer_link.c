@@ -59,8 +59,9 @@ sends_what_the_interface_says(void **state)
     scripted_signer_load(&s, NULL, 0);
     assert_true(aw_ok(
         signer_link_open(&(struct signer_place){.at = s.path, .server_uid = getuid()}, &link)));
-    assert_true(aw_ok(signer_new_order(link, &(struct signer_new_order){"a\"pp", names, 2, "short"},
-        "n1", &opened, &signed_request)));
+    assert_true(
+        aw_ok(signer_new_order(link, &(struct signer_new_order){"a\"pp", names, 2, "short", NULL},
+            "n1", &opened, &signed_request)));
     assert_string_equal(signed_request.url, "https://ca/new-order");
     assert_string_equal(
         signed_request.jws, "{\"protected\":\"bjE\",\"payload\":\"e30\",\"signature\":\"c2ln\"}");
@@ -112,8 +113,8 @@ leaves_out_what_is_not_asked(void **state)
     scripted_signer_load(&s, NULL, 0);
     assert_true(aw_ok(
         signer_link_open(&(struct signer_place){.at = s.path, .server_uid = getuid()}, &link)));
-    assert_true(aw_ok(signer_new_order(
-        link, &(struct signer_new_order){NULL, names, 1, NULL}, "n", &opened, &signed_request)));
+    assert_true(aw_ok(signer_new_order(link, &(struct signer_new_order){NULL, names, 1, NULL, NULL},
+        "n", &opened, &signed_request)));
     scripted_signer_settle(&s);
     assert_string_equal(s.log,
         "NewOrder {\"nonce\":\"n\",\"identifiers\":[{\"type\":\"ip\",\"value\":\"192.0.2.1\"}]}\n");
@@ -219,8 +220,8 @@ tells_refusals(void **state)
         scripted_signer_load(&s, &refusal_rows[i].change, 1);
         assert_true(aw_ok(
             signer_link_open(&(struct signer_place){.at = s.path, .server_uid = getuid()}, &link)));
-        aw_result r = signer_new_order(
-            link, &(struct signer_new_order){NULL, names, 1, NULL}, "n", &opened, &signed_request);
+        aw_result r = signer_new_order(link, &(struct signer_new_order){NULL, names, 1, NULL, NULL},
+            "n", &opened, &signed_request);
         const struct aw_error *error = aw_error_last();
         if (r.code == refusal_rows[i].code && has(error->message, refusal_rows[i].message) &&
             has(error->hint, refusal_rows[i].hint) && opened.application == NULL &&
