@@ -14,9 +14,12 @@ C_LIKE = (".c", ".h", ".py", ".sh", ".cmake", ".yaml", ".json")
 
 
 def machine_paths(root):
-    """Where this checkout is, and the home folder: a path that works here and nowhere else."""
+    """Where this checkout is, and the home folder: a path that works here and nowhere else.
+
+    Whole paths: a checkout in /acmeward does not stand in /etc/acmeward/ or ${PREFIX}/acmeward/.
+    """
     paths = {root + "/", os.path.expanduser("~") + "/"}
-    return [path for path in paths if len(path) > 2]
+    return [re.compile(r"(?<![\w.~$%*@+)}>\]-])" + re.escape(path)) for path in paths if len(path) > 2]
 
 
 def findings_of(root, name, paths):
@@ -33,8 +36,9 @@ def findings_of(root, name, paths):
         if unfinished:
             yield f"{name}:{number}: {unfinished.group()}: finish it or file an issue"
         for path in paths:
-            if path in line:
-                yield f"{name}:{number}: {path} is a path of this machine"
+            found = path.search(line)
+            if found:
+                yield f"{name}:{number}: {found.group()} is a path of this machine"
         if name.endswith(C_LIKE) and (line != line.rstrip() or "\t" in line):
             yield f"{name}:{number}: a tab or a blank at the end of the line"
 
