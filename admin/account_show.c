@@ -1,9 +1,11 @@
-/* account show: one account, with the CAA records that bind its domains to it (RFC 8657). */
+/* account show: one account, when its key was used last, and the CAA records that bind its domains
+ * to it (RFC 8657). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "admin/account.h"
+#include "admin/account_use.h"
 #include "common/io.h"
 
 struct showing {
@@ -11,6 +13,9 @@ struct showing {
     const cJSON *account;
     char issuer[256]; /* the CA's name in CAA records; empty: it told none */
     struct aw_config *config;
+    struct admin_account_use use;
+    bool use_known;                        /* the log could be read */
+    char use_fault[AW_ERROR_MESSAGE_SIZE]; /* else why not */
 };
 
 /* The first of the names that the CA pinned told (RFC 8555 7.1.1). */
@@ -73,6 +78,55 @@ each_record(const struct showing *showing, aw_result (*visit)(const char *record
     return AW_OK;
 }
 
+/* An administrator who may not read the log is shown the rest. */
+static aw_result
+find_use(struct showing *showing)
+{
+    AW_CLEANUP(aw_free) char *folder = NULL;
+
+    AW_TRY(aw_path_join(showing->config->paths.state, "audit", &folder));
+    showing->use_known = aw_ok(admin_account_use_find(folder, showing->name, &showing->use));
+    if (!showing->use_known)
+        snprintf(showing->use_fault, sizeof(showing->use_fault), "%s", aw_error_last()->message);
+    return AW_OK;
+}
+
+static void
+print_use(const struct showing *showing)
+{
+    const struct admin_account_use *use = &showing->use;
+    char time[32];
+
+    if (!showing->use_known) {
+        printf("  last use     unknown: %s\n", showing->use_fault);
+    } else if (use->seq == 0) {
+        printf("  last use     none on record%s\n",
+            use->partial ? " in the segments that are here" : "");
+    } else {
+        aw_time_text(use->time, time);
+        printf("  last use     %s, %s for %s, record %lld\n", time, use->operation,
+            use->application[0] == '\0' ? "an administrator" : use->application,
+            (long long)use->seq);
+    }
+}
+
+static aw_result
+add_use(const struct showing *showing, cJSON *object)
+{
+    const struct admin_account_use *use = &showing->use;
+
+    if (!showing->use_known || use->seq == 0)
+        return cJSON_AddNullToObject(object, "last_use") != NULL ? AW_OK : aw_fail_memory();
+    cJSON *member = cJSON_AddObjectToObject(object, "last_use");
+    if (member == NULL || !cJSON_AddNumberToObject(member, "time", (double)use->time) ||
+        !cJSON_AddStringToObject(member, "operation", use->operation) ||
+        !cJSON_AddNumberToObject(member, "record", (double)use->seq) ||
+        (use->application[0] != '\0' &&
+            !cJSON_AddStringToObject(member, "application", use->application)))
+        return aw_fail_memory();
+    return AW_OK;
+}
+
 static aw_result
 print_record(const char *record, void *context)
 {
@@ -90,6 +144,7 @@ print(const struct showing *showing)
     unsigned count = 0;
 
     admin_account_print(showing->account);
+    print_use(showing);
     AW_TRY(each_record(showing, print_record, &count));
     if (count == 0 && showing->issuer[0] == '\0')
         puts("  no CAA record: the CA's directory did not tell its name for them (caaIdentities) "
@@ -121,6 +176,7 @@ print_json(const struct showing *showing)
     if (list == NULL)
         return aw_fail_memory();
     AW_TRY(each_record(showing, add_record, list));
+    AW_TRY(add_use(showing, object));
     return admin_print_json(object);
 }
 
@@ -136,5 +192,6 @@ admin_account_show(const struct admin_options *options, int argc, char **argv)
     AW_TRY(find_issuer(options, &showing));
     AW_TRY(admin_config(options, &config));
     showing.config = config;
+    AW_TRY(find_use(&showing));
     return options->json ? print_json(&showing) : print(&showing);
 }

@@ -4,13 +4,15 @@
 #include <string.h>
 
 #include "admin/audit_files.h"
+#include "admin/audit_succession.h"
 #include "audit/stored.h"
 #include "common/hex.h"
 #include "common/io.h"
 
 /* What is verified together. */
 struct verification {
-    struct admin_audit_keys keys;
+    struct admin_audit_keys keys; /* given, and learned from the log */
+    struct admin_audit_succession succession;
     struct admin_audit_note notes[ADMIN_AUDIT_FILES_MAX]; /* of --checkpoint */
     size_t note_count;
     char origin[AUDIT_NAME_MAX + 1]; /* of all checkpoints; empty: none seen */
@@ -66,13 +68,14 @@ check_stored(const char *note, const struct audit_checkpoint *checkpoint, void *
 
     AW_TRY(check_origin(v, checkpoint));
     v->last_stored = checkpoint->head.size;
-    return admin_audit_note_check(note, &v->keys, &again);
+    return admin_audit_succession_check(&v->succession, note, &again);
 }
 
 /* The stored ones are read before the log: what they cover is in it by then. */
 static aw_result
 gather(struct verification *v, const char *folder, const char *const *files, size_t count)
 {
+    const struct admin_audit_keys none = {.count = 0};
     struct audit_expected *stored = NULL;
     size_t stored_count = 0;
 
@@ -87,7 +90,10 @@ gather(struct verification *v, const char *folder, const char *const *files, siz
     for (size_t i = 0; i < count; i++) {
         struct admin_audit_note *note = &v->notes[v->note_count++];
 
-        AW_TRY(admin_audit_note_read(files[i], &v->keys, note));
+        AW_TRY(admin_audit_note_read(files[i], &none, note));
+        AW_TRY(
+            aw_context(admin_audit_succession_check(&v->succession, note->text, &note->checkpoint),
+                "%s", files[i]));
         AW_TRY(check_origin(v, &note->checkpoint));
         v->expected[v->expected_count++] =
             (struct audit_expected){.head = note->checkpoint.head, .source = files[i]};
@@ -109,6 +115,19 @@ print_checkpoints(const struct verification *v, const char *const *files)
     for (size_t i = 0; i < v->note_count; i++)
         printf("checkpoint %s of %lld records: the log continues it, %s\n", files[i],
             (long long)v->notes[i].checkpoint.head.size, how);
+}
+
+static aw_result
+print_succession(const struct verification *v)
+{
+    for (size_t i = 0; i < v->succession.learned_count; i++) {
+        AW_CLEANUP(aw_free) char *line = NULL;
+
+        AW_TRY(audit_verifier_line(v->succession.learned[i].key, &line));
+        printf("the audit key changed: record %lld names %s\n",
+            (long long)v->succession.learned[i].seq, line);
+    }
+    return AW_OK;
 }
 
 /* What was not verified comes first. */
@@ -168,6 +187,7 @@ write_checkpoints(struct aw_json_writer *w, const struct verification *v, const 
 {
     aw_json_pair(w, "origin", v->origin[0] == '\0' ? NULL : v->origin);
     aw_json_pair_bool(w, "signatures_checked", v->keys.count > 0);
+    aw_json_pair_integer(w, "key_changes", (int64_t)v->succession.learned_count);
     aw_json_pair_integer(w, "stored_checkpoints", v->stored.count);
     aw_json_pair_integer(w, "last_stored", v->last_stored);
     aw_json_name(w, "checkpoints");
@@ -244,11 +264,12 @@ admin_audit_verify(const struct admin_options *options, int argc, char **argv)
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
     AW_TRY(admin_audit_log_find(options, &log));
     AW_TRY(admin_audit_keys_read(keys, key_count, &v.keys));
+    v.succession = (struct admin_audit_succession){.source = &log.source, .keys = &v.keys};
     AW_TRY(gather(&v, log.folder, files, file_count));
     AW_TRY(verify(&v, &log, &found));
     if (json)
         return print_as_json(&v, &found, files);
     print_verdict(&v, &found);
     print_checkpoints(&v, files);
-    return AW_OK;
+    return print_succession(&v);
 }

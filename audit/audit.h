@@ -99,6 +99,10 @@ struct audit_record {
     char digest[2 * AUDIT_DIGEST_SIZE + 1];   /**< hex digest of this line, newline included */
 };
 
+/** Operation of the record (kind `admin`) that names the log's next key: `key` is the digest of its
+ * SubjectPublicKeyInfo, `message` its verifier key line. */
+#define AUDIT_KEY_NEXT "audit-key-next"
+
 /** Parses one line (with or without its newline) strictly. Release: audit_record_free. */
 AW_MUST_USE aw_result audit_record_parse(const char *line, size_t length, struct audit_record *out);
 

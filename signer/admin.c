@@ -50,6 +50,7 @@ static const struct method {
     {"DestroyOldKey", "old-key-destroy", PEER_OFFICER, admin_destroy_old_key},
     {"CancelKeyChange", "key-change-cancel", PEER_OFFICER, admin_cancel_key_change},
     {"CreateAuditKey", "audit-key-create", PEER_OFFICER, admin_create_audit_key},
+    {"RotateAuditKey", "audit-key-rotate", PEER_OFFICER, admin_rotate_audit_key},
     {"GetAuditKey", NULL, PEER_OPERATOR, admin_get_audit_key},
     {"RotateLog", "audit-rotate", PEER_OPERATOR, admin_rotate_log},
     {"MakeCheckpoint", NULL, PEER_OPERATOR, admin_make_checkpoint}, /* stored, so not recorded */

@@ -43,6 +43,7 @@ aw_result admin_examine_token(struct admin_call *call);
 
 /* admin_audit.c */
 aw_result admin_create_audit_key(struct admin_call *call);
+aw_result admin_rotate_audit_key(struct admin_call *call);
 aw_result admin_get_audit_key(struct admin_call *call);
 aw_result admin_rotate_log(struct admin_call *call);
 aw_result admin_make_checkpoint(struct admin_call *call);

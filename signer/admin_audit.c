@@ -45,6 +45,22 @@ admin_create_audit_key(struct admin_call *call)
 }
 
 aw_result
+admin_rotate_audit_key(struct admin_call *call)
+{
+    struct token_key_report report = {.padded = false};
+    checkpoints *maker = NULL;
+
+    AW_TRY(aw_json_only(call->parameters, NULL, 0));
+    AW_TRY(maker_of(call, &maker));
+    AW_TRY(admin_record(call, "audit-key-rotate", true));
+    AW_TRY(checkpoints_rotate_key(maker, call->peer, &report));
+    held_keys_refresh_late(call->core);
+    AW_TRY(write_key(call, maker));
+    admin_write_report(&call->reply, &report);
+    return AW_OK;
+}
+
+aw_result
 admin_get_audit_key(struct admin_call *call)
 {
     checkpoints *maker = NULL;

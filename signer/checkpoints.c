@@ -9,6 +9,7 @@
 #include "audit/stored.h"
 #include "common/io.h"
 #include "common/log.h"
+#include "signer/audit_key.h"
 #include "signer/core.h"
 
 enum {
@@ -21,7 +22,7 @@ enum {
 struct checkpoints {
     struct core *core;
     char *folder; /* of the log */
-    char *label;  /* of the key in the token */
+    char *key_name;
     char *origin;
     char *export_folder; /* NULL: none */
     bool export_line;    /* of the journal */
@@ -31,8 +32,7 @@ struct checkpoints {
     pthread_cond_t wake;
     pthread_t thread;
     bool closing;
-    token_key *key; /* NULL: not made yet */
-    audit_verifier *verifier;
+    struct audit_key key; /* none: not made yet */
     struct audit_stored stored;
     char *note; /* the last one; NULL: none */
     struct audit_checkpoint last;
@@ -51,68 +51,47 @@ unlock(pthread_mutex_t **lock)
     AW_CLEANUP(unlock) pthread_mutex_t *held_ = &(maker)->lock; \
     pthread_mutex_lock(held_)
 
-aw_result
-checkpoints_key_label(const char *key, char **out)
-{
-    return aw_format(out, "acmeward-audit:%s", key);
-}
-
 /* The key. */
 
-static aw_result
-take_key(checkpoints *maker, token_key **key)
+static struct audit_key_of
+key_of(const checkpoints *maker)
 {
-    AW_CLEANUP(audit_verifier_free) audit_verifier *verifier = NULL;
-    const uint8_t *der = NULL;
-    size_t size = 0;
-
-    if (token_key_kind(*key) != TOKEN_KEY_EC_P256)
-        return aw_hint(aw_fail(AW_CODE_CONFIG, "the token's key \"%s\" is of type %s, not ec-p256",
-                           maker->label, token_key_type_name(token_key_kind(*key))),
-            "name another key under audit in signer.yaml");
-    token_key_spki(*key, &der, &size);
-    AW_TRY(audit_verifier_of_spki(maker->origin, der, size, &verifier));
-    maker->key = AW_MOVE(*key);
-    maker->verifier = AW_MOVE(verifier);
-    return AW_OK;
+    return (struct audit_key_of){
+        .token = maker->core->token, .name = maker->key_name, .origin = maker->origin};
 }
 
 static aw_result
 find_key(checkpoints *maker)
 {
-    AW_CLEANUP(token_key_free) token_key *key = NULL;
-    aw_result r = token_key_find(maker->core->token, maker->label, &key);
+    const struct audit_key_of of = key_of(maker);
+    aw_result r = audit_key_find(&of, maker->note, &maker->key);
 
-    if (r.code == AW_CODE_TOKEN_KEY_MISSING) {
-        aw_log(AW_LOG_WARNING,
-            "there is no audit key in the token, so no checkpoints are made: acmeward-admin audit "
-            "key create");
-        return AW_OK;
-    }
-    AW_TRY(r);
-    return take_key(maker, &key);
+    if (r.code != AW_CODE_TOKEN_KEY_MISSING)
+        return r;
+    aw_log(AW_LOG_WARNING,
+        "there is no audit key in the token, so no checkpoints are made: acmeward-admin audit "
+        "key create");
+    return AW_OK;
 }
 
 static aw_result
 no_key(const checkpoints *maker)
 {
-    return aw_hint(
-        aw_fail(AW_CODE_TOKEN_KEY_MISSING, "the token has no audit key \"%s\" yet", maker->label),
+    return aw_hint(aw_fail(AW_CODE_TOKEN_KEY_MISSING, "the token has no audit key \"%s\" yet",
+                       maker->key_name),
         "an officer makes it: acmeward-admin audit key create");
 }
 
 aw_result
 checkpoints_create_key(checkpoints *maker, struct token_key_report *report)
 {
-    AW_CLEANUP(token_key_free) token_key *key = NULL;
+    const struct audit_key_of of = key_of(maker);
 
     HOLD(maker);
-    if (maker->key != NULL)
-        return aw_hint(aw_fail(AW_CODE_EXISTS, "the audit key \"%s\" is there", maker->label),
-            "to rotate it, give a new name to key under audit in signer.yaml, restart the signer, "
-            "and make that one");
-    AW_TRY(token_key_generate(maker->core->token, maker->label, TOKEN_KEY_EC_P256, report, &key));
-    AW_TRY(take_key(maker, &key));
+    if (maker->key.key != NULL)
+        return aw_hint(aw_fail(AW_CODE_EXISTS, "the audit key \"%s\" is there", maker->key_name),
+            "to make another one in its place: acmeward-admin audit key rotate");
+    AW_TRY(audit_key_make(&of, 0, false, report, &maker->key));
     maker->next_ms = 0;
     pthread_cond_signal(&maker->wake);
     return AW_OK;
@@ -122,10 +101,10 @@ aw_result
 checkpoints_key_text(checkpoints *maker, char **line, char **pem)
 {
     HOLD(maker);
-    if (maker->key == NULL)
+    if (maker->key.key == NULL)
         return no_key(maker);
-    AW_TRY(audit_verifier_line(maker->verifier, line));
-    return audit_verifier_pem(maker->verifier, pem);
+    AW_TRY(audit_verifier_line(maker->key.verifier, line));
+    return audit_verifier_pem(maker->key.verifier, pem);
 }
 
 /* Export. */
@@ -180,10 +159,10 @@ sign_head(checkpoints *maker, const struct audit_checkpoint *checkpoint, char **
     size_t size = 0;
 
     AW_TRY(audit_checkpoint_body(checkpoint, &body));
-    AW_TRY(token_key_sign(maker->key, body, strlen(body), raw, &size));
+    AW_TRY(token_key_sign(maker->key.key, body, strlen(body), raw, &size));
     if (size != AUDIT_RAW_SIGNATURE_SIZE)
         return aw_fail(AW_CODE_TOKEN, "the token gave a signature of %zu octets", size);
-    return audit_checkpoint_seal(checkpoint, maker->verifier, raw, note);
+    return audit_checkpoint_seal(checkpoint, maker->key.verifier, raw, note);
 }
 
 /* The head is durable before it is signed, the checkpoint before anybody sees it. */
@@ -209,7 +188,7 @@ make(checkpoints *maker)
 {
     struct audit_head head;
 
-    if (maker->key == NULL)
+    if (maker->key.key == NULL)
         return no_key(maker);
     AW_TRY(audit_log_head(maker->core->audit, &head));
     if (maker->note != NULL && head.size == maker->last.head.size)
@@ -248,8 +227,61 @@ checkpoints_state(checkpoints *maker, struct checkpoints_state *out)
     out->size = maker->last.head.size;
     out->at = maker->at;
     memcpy(out->message, maker->failure, sizeof(out->message));
-    if (maker->key == NULL)
+    if (maker->key.key == NULL)
         snprintf(out->message, sizeof(out->message), "there is no audit key in the token yet");
+}
+
+/* Rotation. */
+
+/* The record that names the next key, or the one that says that a key is gone. */
+static aw_result
+record_key(checkpoints *maker, const struct peer *by, const char *operation,
+    const struct audit_key *key, const char *line)
+{
+    char digest[65];
+
+    AW_TRY(audit_key_digest(key, digest));
+    struct audit_entry entry = {.kind = AUDIT_ADMIN,
+        .has_uid = true,
+        .uid = by->uid,
+        .user = by->user,
+        .operation = operation,
+        .verdict = "permit",
+        .key = digest,
+        .message = line};
+    return core_record(maker->core, &entry);
+}
+
+/* The old key's last checkpoint covers the record of the new one: whoever trusts the old one can
+ * follow. Until the old key is destroyed it stays in use, and the new one is a rest. */
+static aw_result
+hand_over(checkpoints *maker, const struct peer *by, const struct audit_key *next)
+{
+    AW_CLEANUP(aw_free) char *line = NULL;
+
+    AW_TRY(audit_verifier_line(next->verifier, &line));
+    AW_TRY(record_key(maker, by, AUDIT_KEY_NEXT, next, line));
+    AW_TRY(make_and_note(maker));
+    return token_key_destroy(maker->key.key);
+}
+
+aw_result
+checkpoints_rotate_key(checkpoints *maker, const struct peer *by, struct token_key_report *report)
+{
+    AW_CLEANUP(audit_key_free) struct audit_key next = {.key = NULL};
+    AW_CLEANUP(audit_key_free) struct audit_key old = {.key = NULL};
+    const struct audit_key_of of = key_of(maker);
+
+    HOLD(maker);
+    if (maker->key.key == NULL)
+        return no_key(maker);
+    AW_TRY(audit_key_make(&of, 1 - maker->key.place, true, report, &next));
+    AW_TRY(hand_over(maker, by, &next));
+    old = maker->key;
+    maker->key = next;
+    next = (struct audit_key){.key = NULL};
+    maker->next_ms = 0; /* the new key's first one, of the record that comes now */
+    return record_key(maker, by, "audit-key-destroy", &old, NULL);
 }
 
 /* The schedule. */
@@ -263,7 +295,7 @@ is_due(const checkpoints *maker)
 
     audit_log_position(maker->core->audit, &appended, &durable);
     audit_log_segments(maker->core->audit, &segments);
-    if (maker->key == NULL || durable <= maker->last.head.size)
+    if (maker->key.key == NULL || durable <= maker->last.head.size)
         return false;
     if (aw_now_ms() >= maker->next_ms)
         return true;
@@ -307,10 +339,9 @@ release(checkpoints **slot)
 
     if (maker == NULL)
         return;
-    token_key_free(&maker->key);
-    audit_verifier_free(&maker->verifier);
+    audit_key_free(&maker->key);
     free(maker->folder);
-    free(maker->label);
+    free(maker->key_name);
     free(maker->origin);
     free(maker->export_folder);
     free(maker->note);
@@ -335,7 +366,7 @@ prepare(struct core *core, checkpoints *maker)
     maker->every_records = config->audit.every_records;
     maker->every_ms = config->audit.every_minutes * MINUTE_MS;
     AW_TRY(aw_path_join(config->paths.state, "audit", &maker->folder));
-    AW_TRY(checkpoints_key_label(config->audit.key, &maker->label));
+    AW_TRY(aw_format(&maker->key_name, "%s", config->audit.key));
     AW_TRY(aw_format(&maker->origin, "%s", config->audit.origin));
     maker->export_line = strcmp(config->audit.export, "none") != 0;
     if (aw_config_export_folder(config) == NULL)

@@ -19,6 +19,7 @@
 #include "pkcs11/token.h"
 
 struct core;
+struct peer;
 
 /** The maker of checkpoints. Thread-safe. */
 typedef struct checkpoints checkpoints;
@@ -36,6 +37,14 @@ void checkpoints_close(checkpoints **maker);
 
 /** Makes the audit key in the token. AW_CODE_EXISTS when it is there. */
 AW_MUST_USE aw_result checkpoints_create_key(checkpoints *maker, struct token_key_report *report);
+
+/**
+ * Puts a new key in the audit key's place: names it on record, has the old key sign a checkpoint
+ * that covers this record, and destroys the old key. Where it fails before that the old one stays
+ * in use; it may be called again.
+ */
+AW_MUST_USE aw_result checkpoints_rotate_key(
+    checkpoints *maker, const struct peer *by, struct token_key_report *report);
 
 /** The audit key's public half as a verifier key line and as PEM; release with free(). */
 AW_MUST_USE aw_result checkpoints_key_text(checkpoints *maker, char **line, char **pem);
@@ -55,8 +64,5 @@ struct checkpoints_state {
 
 /** How it is. */
 void checkpoints_state(checkpoints *maker, struct checkpoints_state *out);
-
-/** "acmeward-audit:" and the configured key's name; release with free(). */
-AW_MUST_USE aw_result checkpoints_key_label(const char *key, char **out);
 
 #endif

@@ -316,6 +316,43 @@ class Audit(unittest.TestCase):
         world.start_signer()
         self.assertTrue(self.verify("--json").json()["complete"])
 
+    def test_15_z_the_key_is_rotated(self):
+        """Whoever has the first key's public half follows, without signer and token."""
+        world = self.world
+        world.admin("audit", "key", "turn", status=2)
+        new = world.admin("audit", "key", "rotate").out.split("\n", 1)[0]
+        self.assertNotEqual(new, self.line)
+        self.assertEqual(world.admin("audit", "key", "show").out.split("\n", 1)[0], new)
+        for _ in range(2):      # the new key goes on, after a restart too
+            self.save("kept", world.admin("audit", "checkpoint").out)
+            done = self.verify("--checkpoint", world.path("kept"))
+            self.assertIn("the log continues it, signed", done.out)
+            self.assertIn(f"names {new}\n", done.out)
+            world.stop_signer()
+            world.start_signer()
+        newest = world.admin("audit", "key", "rotate").out.split("\n", 1)[0]
+        self.save("kept", world.admin("audit", "checkpoint").out)
+        done = self.verify("--checkpoint", world.path("kept"), "--json").json()
+        self.assertEqual(done["key_changes"], 2)
+        self.save("new.line", newest + "\n")
+        self.audit("verify", "--folder", world.path("state", "audit"), "--public-key",
+                   world.path("new.line"), status=1)   # nobody says whose the older ones are
+        named = [record for record in world.records() if record.get("operation") == "audit-key-next"]
+        self.assertEqual([record["message"] for record in named], [new, newest])
+        # A record is the word of the log alone, until a trusted key signed a checkpoint over it.
+        self.assertNotIn(newest, self.verify(folder=self.copy_with_checkpoints(
+            int(named[0]["seq"]))).out)
+
+    def copy_with_checkpoints(self, most):
+        """The log's folder with the stored checkpoints of at most so many records."""
+        folder = self.copy()
+        path = os.path.join(folder, "checkpoints")
+        with open(path, encoding="utf-8") as file:
+            notes = re.findall(r"[^\n]+\n\d+\n[^\n]+\n\n(?:\u2014 [^\n]+\n)+\n", file.read())
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("".join(note for note in notes if int(note.split("\n")[1]) <= most))
+        return folder
+
     def test_16_attack_101_the_log_lost_under_the_running_signer(self):
         """Signing stops; the rows of unlink, rename, truncate and append are unit.audit_faults."""
         world = self.world

@@ -60,7 +60,12 @@ ACCOUNT = "loopback-ov"
 
 
 def account(world):
-    return world.admin("--json", "account", "show", ACCOUNT).json()
+    shown = world.admin("--json", "account", "show", ACCOUNT).json()
+    return {name: shown[name] for name in shown if name != "last_use"}
+
+
+def last_use(world):
+    return world.admin("--json", "account", "show", ACCOUNT).json()["last_use"]
 
 
 def private_keys(world):
@@ -160,6 +165,7 @@ class Ends(unittest.TestCase):
         self.assertEqual(first["contact"], "mailto:admin@dept.example.edu")
         self.assertIn("did not tell its name", world.admin("account", "show", ACCOUNT).out)
         self.caa(world, first)
+        self.last_use(world)
         world.admin("account", "update", ACCOUNT, status=2)
         world.admin("account", "update", ACCOUNT, "--contact", "new@dept.example.edu")
         self.assertEqual(account(world)["contact"], "mailto:new@dept.example.edu")
@@ -168,7 +174,8 @@ class Ends(unittest.TestCase):
         self.assertIn("--yes", world.admin("account", "deactivate", ACCOUNT, status=2).text)
         world.admin("account", "deactivate", ACCOUNT, "--yes")
         self.assertEqual(account(world)["state"], "deactivated")
-        self.assertNotEqual(world.certonly(NAME, status=None).status, 0)
+        self.assertNotEqual(
+            world.certonly(NAME, words=("--force-renewal",), status=None).status, 0)
         self.another(world, first)
 
     def caa(self, world, shown):
@@ -178,6 +185,24 @@ class Ends(unittest.TestCase):
         record = (f'dept.example.edu. CAA 0 issue "ca.example; accounturi={shown["url"]}"')
         self.assertIn(record, world.admin("account", "show", ACCOUNT).out)
         self.assertEqual(account(world)["caa"], [record])
+
+    def last_use(self, world):
+        """By an administrator's newAccount, then by an application; found in a closed segment too."""
+        used = last_use(world)
+        self.assertEqual(used["operation"], "new-account")
+        self.assertNotIn("application", used)
+        world.certonly(NAME)
+        used = last_use(world)
+        record = next(record for record in world.records() if record["seq"] == used["record"])
+        self.assertEqual((used["application"], record["application"]), ("app", "app"))
+        self.assertEqual(used["operation"], record["operation"])
+        self.assertFalse([record for record in world.records()
+                          if record["seq"] > used["record"] and record.get("input")])
+        for _ in range(2):
+            world.admin("audit", "rotate")
+        self.assertEqual(last_use(world), used)
+        self.assertIn(f"for app, record {used['record']}\n",
+                      world.admin("account", "show", ACCOUNT).out)
 
     def another(self, world, first):
         done = world.admin("account", "recover", ACCOUNT, "--yes")

@@ -99,6 +99,7 @@ static const struct {
     {"DestroyWrappingKey", "wrapping-key-destroy", PEER_OFFICER},
     {"DestroyEab", "eab-destroy", PEER_OFFICER},
     {"CreateAuditKey", "audit-key-create", PEER_OFFICER},
+    {"RotateAuditKey", "audit-key-rotate", PEER_OFFICER},
     {"CreateAccount", "account-create", PEER_OFFICER},
     {"NewAccount", "new-account", PEER_OFFICER},
     {"ForgetAttempt", "forget-attempt", PEER_OFFICER},
