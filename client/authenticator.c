@@ -75,6 +75,12 @@ static const struct authenticator_way ways[] = {
         .types = {http_01, dns_01},
         .deploy = manual_deploy,
         .remove = manual_remove},
+    {.name = "dns-rfc2136",
+        .types = {dns_01},
+        .begin = dns_begin,
+        .deploy = dns_deploy,
+        .wait = dns_wait,
+        .remove = dns_remove},
 };
 
 aw_result
@@ -108,6 +114,7 @@ authenticator_free(struct authenticator **slot)
     challenge_standalone_stop(&a->standalone);
     challenge_tls_alpn_stop(&a->tls_alpn);
     manual_free(a);
+    dns_free(a);
     free(a);
     *slot = NULL;
 }

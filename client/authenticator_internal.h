@@ -19,6 +19,7 @@ struct authenticator_way {
 };
 
 struct manual_run;
+struct dns_run;
 
 struct authenticator {
     const struct authenticator_way *way; /* NULL: none */
@@ -29,6 +30,7 @@ struct authenticator {
     challenge_standalone *standalone;
     challenge_tls_alpn *tls_alpn;
     struct manual_run *manual; /* what hooks said, for those that clean up */
+    struct dns_run *dns;       /* credentials, and records that were added */
 };
 
 /** What a validation looks for: the key authorization, or for dns-01 its digest (RFC 8555 8.4). */
@@ -44,5 +46,20 @@ void manual_remove(struct authenticator *a, const struct issue_challenge *challe
 
 /** Releases. */
 void manual_free(struct authenticator *a);
+
+/** --dns-rfc2136: reads the credentials. */
+AW_MUST_USE aw_result dns_begin(struct authenticator *a);
+
+/** --dns-rfc2136: adds a TXT record to the zone that the name, or its alias, is in. */
+AW_MUST_USE aw_result dns_deploy(struct authenticator *a, const struct issue_challenge *challenge);
+
+/** --dns-rfc2136: until every server of the zones has the records, or the time is over. */
+AW_MUST_USE aw_result dns_wait(struct authenticator *a);
+
+/** --dns-rfc2136: removes that record and no other; a failure is told. */
+void dns_remove(struct authenticator *a, const struct issue_challenge *challenge);
+
+/** Releases. */
+void dns_free(struct authenticator *a);
 
 #endif

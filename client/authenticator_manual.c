@@ -50,7 +50,7 @@ remember(struct authenticator *a, const char *token, char **output)
 
 /* CERTBOT_TOKEN is http-01's alone: a file's name. */
 static aw_result
-run_hook(struct hook *hook, const struct issue_challenge *challenge, const char *before,
+run_hook(const struct hook *base, const struct issue_challenge *challenge, const char *before,
     struct hook_output *output)
 {
     AW_CLEANUP(aw_free) char *validation = NULL;
@@ -64,21 +64,23 @@ run_hook(struct hook *hook, const struct issue_challenge *challenge, const char 
         {"CERTBOT_ALL_DOMAINS", challenge->all},
         {"CERTBOT_REMAINING_CHALLENGES", remaining},
     };
-    hook->variables = variables;
-    hook->variable_count = 4;
+    struct hook hook = *base;
+    hook.variables = variables;
+    hook.variable_count = 4;
     if (strcmp(challenge->type, "http-01") == 0)
-        variables[hook->variable_count++] =
+        variables[hook.variable_count++] =
             (struct hook_variable){"CERTBOT_TOKEN", challenge->token};
     if (before != NULL)
-        variables[hook->variable_count++] = (struct hook_variable){"CERTBOT_AUTH_OUTPUT", before};
-    return hook_run(hook, output);
+        variables[hook.variable_count++] = (struct hook_variable){"CERTBOT_AUTH_OUTPUT", before};
+    return hook_run(&hook, output);
 }
 
 static aw_result
 authorize(struct authenticator *a, const struct issue_challenge *challenge)
 {
     AW_CLEANUP(hook_output_free) struct hook_output output = {0};
-    struct hook hook = {.option = "--manual-auth-hook", .command = a->options->manual_auth_hook};
+    const struct hook hook = {
+        .option = "--manual-auth-hook", .command = a->options->manual_auth_hook};
 
     AW_TRY(challenge_token_check(challenge->token));
     AW_TRY(aw_context(
@@ -107,7 +109,7 @@ void
 manual_remove(struct authenticator *a, const struct issue_challenge *challenge)
 {
     AW_CLEANUP(hook_output_free) struct hook_output output = {0};
-    struct hook hook = {.option = "--manual-cleanup-hook",
+    const struct hook hook = {.option = "--manual-cleanup-hook",
         .command = a->options->manual_cleanup_hook,
         .always = true};
 

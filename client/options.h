@@ -70,12 +70,15 @@ struct options {
     const char *tls_alpn_01_address;
     const char *manual_auth_hook;
     const char *manual_cleanup_hook;
+    const char *dns_rfc2136_credentials;
+    const char *dns_rfc2136_seconds;
     const char *issuance_timeout;
     bool delete_after_revoke;
     bool no_delete_after_revoke;
     bool webroot;
     bool standalone;
     bool manual;
+    bool dns_rfc2136;
     bool check;
     const char *jobs; /**< renew: orders at a time */
     const char *pre_hook;

@@ -205,6 +205,16 @@ check_way(const struct options *out)
     if (out->manual && out->manual_auth_hook == NULL)
         return aw_hint(aw_fail(AW_CODE_USAGE, "--manual needs --manual-auth-hook COMMAND"),
             "nothing is ever asked here; a command that waits for a person will do");
+    if (out->dns_rfc2136 && out->dns_rfc2136_credentials == NULL)
+        return aw_fail(AW_CODE_USAGE, "--dns-rfc2136 needs --dns-rfc2136-credentials FILE");
+    if (out->dns_rfc2136 && out->dns_rfc2136_credentials[0] != '/')
+        return aw_fail(AW_CODE_USAGE,
+            "--dns-rfc2136-credentials: expected an absolute path: renewals read it too");
+    const char *seconds = out->dns_rfc2136_seconds;
+    if (seconds != NULL &&
+        (strlen(seconds) > 5 || strspn(seconds, "0123456789") != strlen(seconds)))
+        return aw_fail(AW_CODE_USAGE,
+            "--dns-rfc2136-propagation-seconds: found \"%.40s\", expected 0 to 99999", seconds);
     if (hooks && !out->manual)
         return aw_fail(
             AW_CODE_USAGE, "--manual-auth-hook and --manual-cleanup-hook belong to --manual");
@@ -219,11 +229,12 @@ translate_challenges(struct options *out)
     const struct {
         const char *name;
         bool *set;
-    } ways[] = {
-        {"webroot", &out->webroot}, {"standalone", &out->standalone}, {"manual", &out->manual}};
+    } ways[] = {{"webroot", &out->webroot}, {"standalone", &out->standalone},
+        {"manual", &out->manual}, {"dns-rfc2136", &out->dns_rfc2136}};
     const char *asked = out->authenticator, *first = NULL;
     bool known = asked == NULL;
 
+    out->dns_rfc2136 = out->dns_rfc2136 || out->dns_rfc2136_credentials != NULL;
     out->webroot = out->webroot || out->webroot_path != NULL;
     for (size_t i = 0; i < AW_COUNT(ways); i++) {
         bool named = asked != NULL && strcmp(asked, ways[i].name) == 0;
@@ -236,7 +247,9 @@ translate_challenges(struct options *out)
     }
     if (!known)
         return aw_fail(AW_CODE_USAGE,
-            "--authenticator: found \"%.40s\", expected webroot, standalone or manual", asked);
+            "--authenticator: found \"%.40s\", expected webroot, standalone, manual or "
+            "dns-rfc2136",
+            asked);
     if (first != NULL)
         out->authenticator = first;
     return check_way(out);

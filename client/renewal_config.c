@@ -59,6 +59,8 @@ static const struct aw_yaml_field fields[] = {
     TEXT("tls_alpn_01_address", tls_alpn_01_address),
     TEXT("manual_auth_hook", manual_auth_hook),
     TEXT("manual_cleanup_hook", manual_cleanup_hook),
+    TEXT("dns_rfc2136_credentials", dns_rfc2136_credentials),
+    TEXT("dns_rfc2136_propagation_seconds", dns_rfc2136_seconds),
     TEXT("issuance_timeout", issuance_timeout),
     TEXT("pre_hook", pre_hook),
     TEXT("post_hook", post_hook),

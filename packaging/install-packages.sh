@@ -20,7 +20,7 @@ group_packages() {
     build)
         echo gcc libc6-dev cmake ninja-build pkg-config libcjson-dev libyaml-dev libidn2-dev \
             libpsl-dev libsystemd-dev libssl-dev libp11-dev libp11-kit-dev libsqlite3-dev \
-            libcurl4-openssl-dev libevent-dev libseccomp-dev
+            libcurl4-openssl-dev libevent-dev libseccomp-dev libldns-dev
         ;;
     run)
         echo softhsm2 publicsuffix ca-certificates
@@ -28,7 +28,7 @@ group_packages() {
     test)
         echo libcmocka-dev softhsm2 pebble opensc openssl python3 python3-varlink \
             python3-asn1crypto python3-cryptography python3-prometheus-client sqlite3 \
-            certbot lego openssh-client openssh-server
+            certbot lego bind9 bind9-dnsutils openssh-client openssh-server
         ;;
     lint)
         echo clang clang-tidy clang-format libclang-rt-dev cppcheck shellcheck mandoc python3

@@ -189,7 +189,8 @@ class Pebble:
 
     def __init__(self, state=None, kid="kid-1", eab_keys=None, require_eab=True, eab_octets=32,
                  nonce_reject=0, always_valid=False, reuse=100, chain_length=1, lifetime=0,
-                 http_port=None, host="localhost", retain=False):
+                 http_port=None, host="localhost", retain=False,
+                 resolver=None):
         self.state = state          # folder; None: a temporary one
         # {kid: base64url key}, the first is `kid`; None: one new random key.
         self.eab_keys = eab_keys or {kid: new_eab_key(eab_octets)}
@@ -202,6 +203,7 @@ class Pebble:
         self.lifetime = lifetime    # of certificates, in seconds; 0: Pebble's own (5 years)
         self.http_port = http_port  # where http-01 asks; None: a free one
         self.host = host
+        self.resolver = resolver    # "address:port" that validation asks; None: a DNS of our own
         self.retain = retain        # survive this process (the command line's way)
         self.processes = []
 
@@ -318,7 +320,7 @@ class Pebble:
         self._spawn([CHALLTESTSRV, "-http01", "", "-https01", "", "-tlsalpn01", "",
                      "-dns01", resolver, "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "",
                      "-management", f"127.0.0.1:{self.dns_management_port}"], "dns.log", {})
-        self._spawn([PEBBLE, "-config", "config.json", "-dnsserver", resolver], "pebble.log", {
+        self._spawn([PEBBLE, "-config", "config.json", "-dnsserver", self.resolver or resolver], "pebble.log", {
             "PEBBLE_WFE_NONCEREJECT": str(self.nonce_reject),
             "PEBBLE_VA_ALWAYS_VALID": "1" if self.always_valid else "0",
             "PEBBLE_VA_NOSLEEP": "1",
