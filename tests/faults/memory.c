@@ -1,7 +1,11 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <execinfo.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* The C library's own; a sanitizer's where there is one. */
 void *__libc_malloc(size_t size);
@@ -19,19 +23,96 @@ void *malloc(size_t size);
 void *calloc(size_t count, size_t size);
 void *realloc(void *old, size_t size);
 
+/* Frames looked at; how many of a library's count, from the allocation on; places of one operation.
+ */
+enum { FRAMES_MAX = 48, LIBRARY_FRAMES = 4, PLACES_MAX = 1 << 14 };
+
 static _Thread_local struct {
     long left; /* allocations until one fails; 0: none does */
     enum memory_failure failure;
+    enum memory_place place;
+    bool by_place;
+    long seen;    /* allocations since memory_fail_at_new_place() */
+    bool looking; /* at the stack, which may allocate */
     int pauses;
     bool failed;
 } state;
 
+/* Of all threads: one of them is under test. */
+static uint64_t places[PLACES_MAX]; /* 0: free */
+static unsigned place_count;
+/* Allocations at the beginning of a try that were looked at in the one before, and need not be
+ * again: looking at a stack takes longer than allocating. */
+static long known;
+
+/* The program's own code, ours and the test's, as the linker says. */
+extern const char __executable_start, etext;
+
+static bool
+is_ours(const void *address)
+{
+    return (const char *)address >= &__executable_start && (const char *)address < &etext;
+}
+
+/* FNV-1a over the return addresses. */
+static uint64_t
+place_here(enum memory_place place)
+{
+    void *frames[FRAMES_MAX];
+    int count = backtrace(frames, FRAMES_MAX);
+    int foreign = 0;
+    uint64_t hash = 14695981039346656037U;
+
+    for (int i = 0; i < count; i++) {
+        if (!is_ours(frames[i]) && (place == MEMORY_PLACE_OURS || foreign++ >= LIBRARY_FRAMES))
+            continue;
+        hash = (hash ^ (uintptr_t)frames[i]) * 1099511628211U;
+    }
+    return hash == 0 ? 1 : hash;
+}
+
+/* True if it was not there yet. A full table ends the test: it would never be through. */
+static bool
+place_add(uint64_t hash)
+{
+    unsigned at = hash % PLACES_MAX;
+
+    while (places[at] != 0 && places[at] != hash)
+        at = (at + 1) % PLACES_MAX;
+    if (places[at] == hash)
+        return false;
+    if (++place_count == PLACES_MAX)
+        abort();
+    places[at] = hash;
+    return true;
+}
+
+static bool
+is_new_place(void)
+{
+    state.looking = true;
+    bool found = place_add(place_here(state.place));
+    state.looking = false;
+    return found;
+}
+
+static bool
+is_next(void)
+{
+    if (state.by_place)
+        return ++state.seen > known && is_new_place();
+    return state.left > 0 && --state.left == 0;
+}
+
 static bool
 fails(void)
 {
-    if (state.left == 0 || state.pauses > 0 || --state.left > 0)
+    if (state.pauses > 0 || state.looking || !is_next())
         return false;
     state.failed = true;
+    if (state.by_place)
+        known = state.seen;
+    state.by_place = false;
     state.left = state.failure == MEMORY_FAILS_FOR_GOOD ? 1 : 0;
     errno = ENOMEM;
     return true;
@@ -63,11 +144,46 @@ memory_fail_at(long n, enum memory_failure failure)
     state.failed = false;
 }
 
+void
+memory_places_forget(void)
+{
+    memset(places, 0, sizeof(places));
+    place_count = 0;
+    known = 0;
+}
+
+void
+memory_fail_at_new_place(enum memory_place place, enum memory_failure failure)
+{
+    void *frame;
+
+    (void)backtrace(&frame, 1); /* its first call loads a library */
+    state.place = place;
+    state.failure = failure;
+    state.failed = false;
+    state.seen = 0;
+    state.by_place = true;
+}
+
+/* Nothing failed, but the beginning was left out: once more, with all of it. */
+static bool
+begins_anew(void)
+{
+    bool anew = state.by_place && known > 0;
+
+    if (anew)
+        known = 0;
+    return anew;
+}
+
 bool
 memory_fail_end(void)
 {
+    bool more = state.failed || begins_anew();
+
     state.left = 0;
-    return state.failed;
+    state.by_place = false;
+    return more;
 }
 
 void

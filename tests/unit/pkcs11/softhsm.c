@@ -23,6 +23,8 @@
 #include <openssl/rand.h>
 #include <openssl/x509.h>
 
+#include "rsa_pool.h"
+
 static unsigned char so_pin[] = "so-pin-of-a-test";
 
 CK_FUNCTION_LIST *
@@ -109,6 +111,21 @@ make_pin(char pin[17])
         snprintf(pin + 2 * i, 3, "%02x", random[i]);
 }
 
+/* SoftHSM writes and syncs a file for each object: in memory, where there is such a folder, since
+ * what a throw-away token loses with the power is of no concern. */
+static void
+make_root(char *root, size_t size)
+{
+    static const char *const folders[] = {"/dev/shm", "/tmp"};
+
+    for (size_t i = 0; i < AW_COUNT(folders); i++) {
+        snprintf(root, size, "%s/aw-softhsm-XXXXXX", folders[i]);
+        if (mkdtemp(root) != NULL)
+            return;
+    }
+    fail_msg("no folder for a token");
+}
+
 void
 softhsm_make(struct softhsm *h)
 {
@@ -116,8 +133,8 @@ softhsm_make(struct softhsm *h)
     char text[512];
 
     memset(h, 0, sizeof(*h));
-    snprintf(h->root, sizeof(h->root), "/tmp/aw-softhsm-XXXXXX");
-    assert_non_null(mkdtemp(h->root));
+    rsa_pool_use();
+    make_root(h->root, sizeof(h->root));
     snprintf(path, sizeof(path), "%s/tokens", h->root);
     assert_int_equal(mkdir(path, 0700), 0);
     snprintf(text, sizeof(text),

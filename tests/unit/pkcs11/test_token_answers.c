@@ -391,13 +391,19 @@ check_row(const struct row *row)
     }
 }
 
+/* A token for each row: SoftHSM goes on looking for the files of all objects that were ever
+ * destroyed, so that the last rows on one token took fifty times as long as the first. */
 static void
 test_open_token(void **state)
 {
-    (void)state;
-    for (unsigned i = 0; i < table.row_count; i++)
-        if (!operation_of(&table.rows[i])->closed)
-            check_row(&table.rows[i]);
+    for (unsigned i = 0; i < table.row_count; i++) {
+        if (operation_of(&table.rows[i])->closed)
+            continue;
+        check_row(&table.rows[i]);
+        mock_world_teardown(state);
+        mock_world_setup_ec(state);
+        sample.size = 0;
+    }
 }
 
 static void
