@@ -211,9 +211,19 @@ admin_call_plain(const struct admin_options *options, const char *method, cJSON 
     return admin_call(options, method, &w, reply);
 }
 
+/* Set once: what is printed as JSON is the answer. */
+static bool told;
+
+bool
+admin_has_told(void)
+{
+    return told;
+}
+
 aw_result
 admin_print_json(const cJSON *reply)
 {
+    told = true;
     char *text = cJSON_PrintUnformatted(reply);
 
     if (text == NULL)
@@ -229,6 +239,7 @@ admin_print_writer(struct aw_json_writer *w)
     AW_CLEANUP(aw_free) char *text = NULL;
 
     AW_TRY(aw_json_writer_finish(w, &text));
+    told = true;
     puts(text);
     return AW_OK;
 }

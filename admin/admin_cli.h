@@ -132,6 +132,9 @@ AW_MUST_USE aw_result admin_call_plain(
  */
 AW_MUST_USE aw_result admin_confirm(bool yes, const char *question, const char *otherwise);
 
+/** True when something was printed as JSON: then a failure is in it, or comes behind a result. */
+bool admin_has_told(void);
+
 /** Prints a reply as JSON. */
 AW_MUST_USE aw_result admin_print_json(const cJSON *reply);
 

@@ -147,6 +147,39 @@ print_failure(aw_result r)
     return aw_code_exit(r.code);
 }
 
+/* A command may have --json as an option of its own. */
+static bool
+asks_for_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--json") == 0)
+            return true;
+    return false;
+}
+
+/* The members of the client's failures (docs/client.md). Not behind a result, which says already
+ * what is wrong. */
+static void
+print_failure_json(const struct aw_error *error)
+{
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
+
+    if (admin_has_told())
+        return;
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "status", "failed");
+    aw_json_name(&w, "error");
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "tag", aw_code_tag(error->code));
+    aw_json_pair_integer(&w, "exit", aw_code_exit(error->code));
+    aw_json_pair(&w, "message", error->message);
+    aw_json_pair(&w, "hint", error->hint[0] == '\0' ? NULL : error->hint);
+    aw_json_end_object(&w);
+    aw_json_end_object(&w);
+    aw_ignore(admin_print_writer(&w), "the exit status tells it too");
+    fflush(stdout);
+}
+
 static const struct admin_command *
 find_command(int argc, char **argv)
 {
@@ -228,7 +261,12 @@ main(int argc, char **argv)
     int skip = first + (command->verb == NULL ? 0 : 1);
     aw_result r = command->run(&options, argc - skip, argv + skip);
     if (!aw_ok(r)) {
+        struct aw_error error;
+
+        aw_error_save(&error);
         int status = print_failure(r);
+        if (asks_for_json(argc, argv))
+            print_failure_json(&error);
         if (r.code == AW_CODE_USAGE)
             fprintf(stderr, "usage: acmeward-admin %s%s%s %s\n", command->noun,
                 command->verb == NULL ? "" : " ", command->verb == NULL ? "" : command->verb,

@@ -195,6 +195,21 @@ admin_reload(const struct admin_options *options, int argc, char **argv)
     return AW_OK;
 }
 
+/* The signer's replies have no members. */
+static aw_result
+print_freeze(bool frozen, const char *application, const char *reason)
+{
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
+
+    aw_json_begin_object(&w);
+    aw_json_pair_bool(&w, "frozen", frozen);
+    aw_json_pair(&w, "application", application);
+    if (reason != NULL)
+        aw_json_pair(&w, "reason", reason);
+    aw_json_end_object(&w);
+    return admin_print_writer(&w);
+}
+
 aw_result
 admin_freeze(const struct admin_options *options, int argc, char **argv)
 {
@@ -213,6 +228,8 @@ admin_freeze(const struct admin_options *options, int argc, char **argv)
         aw_json_pair(&w, "application", application);
     aw_json_end_object(&w);
     AW_TRY(admin_call(options, "Freeze", &w, &reply));
+    if (options->json)
+        return print_freeze(true, application, reason);
     printf(
         "frozen: nothing is signed for %s until acmeward-admin unfreeze%s%s, restarts included\n",
         application == NULL ? "applications" : application,
@@ -234,6 +251,8 @@ admin_unfreeze(const struct admin_options *options, int argc, char **argv)
         aw_json_pair(&w, "application", application);
     aw_json_end_object(&w);
     AW_TRY(admin_call(options, "Unfreeze", &w, &reply));
+    if (options->json)
+        return print_freeze(false, application, NULL);
     printf("unfrozen: signing%s%s goes on\n", application == NULL ? "" : " for ",
         application == NULL ? "" : application);
     return AW_OK;

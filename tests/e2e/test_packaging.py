@@ -52,7 +52,7 @@ class Completion(unittest.TestCase):
         self.assertGreaterEqual(len(lines), 25)
         offered = complete("acmeward-admin", "")
         for line in lines:
-            words = re.match(r"[a-z-]+(?: [a-z][a-z-]*(?![a-z|-]))?", line).group().split()
+            words = re.match(r"[a-z-]+(?: [a-z][a-z0-9-]*(?![a-z|-]))?", line).group().split()
             self.assertIn(words[0], offered)
             if len(words) == 2:
                 self.assertIn(words[1], complete("acmeward-admin", words[0], ""))
