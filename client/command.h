@@ -26,6 +26,9 @@ AW_MUST_USE aw_result cmd_delete(const struct options *options, struct output *o
 /** Joins the standard streams to the signer's socket. */
 AW_MUST_USE aw_result cmd_connect(const struct options *options, struct output *out);
 
+/** Looks whether this host can get and renew certificates. */
+AW_MUST_USE aw_result cmd_doctor(const struct options *options, struct output *out);
+
 /** Lists what is stored. */
 AW_MUST_USE aw_result cmd_certificates(const struct options *options, struct output *out);
 

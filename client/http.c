@@ -413,19 +413,28 @@ refuse_redirect(const struct http_response *response, const struct http_asked *a
         "if the CA has moved, an administrator names and pins its new directory");
 }
 
-aw_result
-http_request(
+static http_tracer tracer;
+static void *tracer_context;
+
+void
+http_trace(http_tracer wanted, void *context)
+{
+    tracer = wanted;
+    tracer_context = context;
+}
+
+static const char *const method_names[] = {
+    [HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD", [HTTP_POST] = "POST"};
+
+static aw_result
+make_request(
     http *h, enum http_method method, const char *url, const char *body, struct http_response *out)
 {
-    static const char *const methods[] = {
-        [HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD", [HTTP_POST] = "POST"};
     AW_CLEANUP(http_response_free) struct http_response response = {.retry_after = -1};
     struct transfer t = {.out = &response};
-    struct http_asked asked = {methods[method], url};
-
-    memset(out, 0, sizeof(*out));
-    AW_TRY(http_url_check(url));
+    struct http_asked asked = {method_names[method], url};
     CURLcode code = set_method(h, method, body);
+
     if (code != CURLE_OK)
         return http_fail(&asked, code, "");
     AW_TRY(perform(h, &t, &asked));
@@ -434,6 +443,25 @@ http_request(
     *out = response;
     memset(&response, 0, sizeof(response));
     return AW_OK;
+}
+
+aw_result
+http_request(
+    http *h, enum http_method method, const char *url, const char *body, struct http_response *out)
+{
+    int64_t began = aw_now_ms();
+
+    memset(out, 0, sizeof(*out));
+    AW_TRY(http_url_check(url));
+    aw_result r = make_request(h, method, url, body, out);
+    if (tracer == NULL)
+        return r;
+    struct aw_error error;
+    aw_error_save(&error);
+    tracer(&(struct http_exchange){method_names[method], url, body, aw_ok(r) ? out : NULL,
+               error.message, aw_now_ms() - began},
+        tracer_context);
+    return aw_ok(r) ? r : aw_error_restore(&error);
 }
 
 void

@@ -55,6 +55,7 @@ struct http_response {
     char *content_type;  /**< media type in lower case, without parameters */
     char *location;      /**< absolute URL */
     char *nonce;         /**< Replay-Nonce, base64url characters only (RFC 8555 6.5.1) */
+    int64_t date;        /**< of Date (RFC 9110 6.6.1), Unix seconds; 0: absent */
     int64_t retry_after; /**< seconds from now, from either form (RFC 9110 10.2.3); -1: absent */
     struct http_link links[HTTP_LINKS_MAX];
     size_t link_count;
@@ -87,6 +88,22 @@ AW_MUST_USE aw_result http_request(
 
 /** True when a failure of http_request was a connection lost after it was made: worth a retry. */
 bool http_dropped(const struct aw_error *error);
+
+/** A request that was made, for http_trace. */
+struct http_exchange {
+    const char *method;
+    const char *url;
+    const char *body;                   /**< NULL: none */
+    const struct http_response *answer; /**< NULL: none came, or none that can be used */
+    const char *failure;                /**< why there is none */
+    int64_t milliseconds;
+};
+
+/** Is told of each request when it is over. */
+typedef void (*http_tracer)(const struct http_exchange *exchange, void *context);
+
+/** Has all requests of this process told, whoever opens the pool; before the first one. */
+void http_trace(http_tracer tracer, void *context);
 
 /** Releases and zeroes. */
 void http_response_free(struct http_response *response);

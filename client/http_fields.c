@@ -93,6 +93,17 @@ read_retry_after(CURL *easy, const struct http_asked *asked, int64_t *out)
     return AW_OK;
 }
 
+static aw_result
+read_date(CURL *easy, const struct http_asked *asked, int64_t *out)
+{
+    const char *value;
+
+    AW_TRY(one_field(easy, asked, "Date", &value));
+    time_t date = value == NULL ? -1 : curl_getdate(value, NULL);
+    *out = date > 0 ? (int64_t)date : 0;
+    return AW_OK;
+}
+
 static void
 url_free(CURLU **url)
 {
@@ -235,5 +246,6 @@ http_fields_read(CURL *easy, const struct http_asked *asked, struct http_respons
     AW_TRY(read_location(easy, asked, &out->location));
     AW_TRY(read_nonce(easy, &out->nonce));
     AW_TRY(read_retry_after(easy, asked, &out->retry_after));
+    AW_TRY(read_date(easy, asked, &out->date));
     return read_links(easy, asked->url, out);
 }

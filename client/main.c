@@ -6,6 +6,7 @@
 
 #include "client/command.h"
 #include "client/interrupt.h"
+#include "client/trace.h"
 
 static const struct command {
     const char *name;
@@ -19,6 +20,7 @@ static const struct command {
     {"delete", OPTIONS_DELETE, cmd_delete, "remove a certificate's files and settings"},
     {"whoami", OPTIONS_WHOAMI, cmd_whoami, "show what you may ask the signer for"},
     {"connect", OPTIONS_CONNECT, cmd_connect, "join standard input and output to the signer (ssh)"},
+    {"doctor", OPTIONS_DOCTOR, cmd_doctor, "look whether all is well here, and what to do"},
     {"certificates", OPTIONS_CERTIFICATES, cmd_certificates, "list what is stored"},
 };
 
@@ -56,6 +58,8 @@ run(const struct command *command, const struct options *options, struct output 
         print_help(command);
         return AW_OK;
     }
+    if (options->verbose)
+        trace_begin(out);
     return command->run(options, out);
 }
 

@@ -28,11 +28,12 @@ enum {
     OPTIONS_DELETE = 16,
     OPTIONS_RENEW = 32,
     OPTIONS_ORDERING = OPTIONS_CERTONLY | OPTIONS_RENEW,
+    OPTIONS_DOCTOR = 1 << 14,
     OPTIONS_CONNECT = 1 << 15,
     OPTIONS_SIGNER = OPTIONS_ORDERING | OPTIONS_WHOAMI | OPTIONS_REVOKE,
     OPTIONS_STORE = OPTIONS_ORDERING | OPTIONS_CERTIFICATES | OPTIONS_REVOKE | OPTIONS_DELETE,
     OPTIONS_CA = OPTIONS_ORDERING | OPTIONS_REVOKE,
-    OPTIONS_ALL = OPTIONS_STORE | OPTIONS_WHOAMI | OPTIONS_CONNECT,
+    OPTIONS_ALL = OPTIONS_STORE | OPTIONS_WHOAMI | OPTIONS_CONNECT | OPTIONS_DOCTOR,
 };
 
 /** A name with the web root that stood before it. */
@@ -95,6 +96,7 @@ struct options {
     bool keep; /**< certbot's --keep-until-expiring: what happens anyway */
     bool json;
     bool quiet;
+    bool verbose;
     bool non_interactive;
     bool account; /**< --agree-tos, --email and their like were given */
     bool help;

@@ -13,6 +13,31 @@ enum { LINE_SIZE = 256 };
 /* Back to the left margin, and away with what stands there (ECMA-48 EL). */
 static const char erase[] = "\r\033[K";
 
+/* no-color.org: set and not empty; a dumb terminal would show the sequences. */
+static bool
+takes_colour(FILE *stream)
+{
+    const char *no = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+    return isatty(fileno(stream)) == 1 && (no == NULL || no[0] == '\0') && terminal != NULL &&
+           strcmp(terminal, "dumb") != 0;
+}
+
+const char *
+output_colour(const struct output *out, const FILE *stream, enum output_colour colour)
+{
+    /* ECMA-48 8.3.117, SGR. */
+    static const char *const sequences[] = {
+        [OUTPUT_PLAIN] = "\033[0m",
+        [OUTPUT_RED] = "\033[31m",
+        [OUTPUT_GREEN] = "\033[32m",
+        [OUTPUT_YELLOW] = "\033[33m",
+    };
+    bool coloured = stream == out->results ? out->coloured_results : out->coloured_messages;
+
+    return coloured ? sequences[colour] : "";
+}
+
 void
 output_open(struct output *out, FILE *results, FILE *messages)
 {
@@ -20,6 +45,8 @@ output_open(struct output *out, FILE *results, FILE *messages)
     out->results = results;
     out->messages = messages;
     out->terminal = isatty(fileno(messages)) == 1;
+    out->coloured_results = takes_colour(results);
+    out->coloured_messages = takes_colour(messages);
     out->started = aw_now_ms();
 }
 
@@ -112,7 +139,8 @@ output_warning(struct output *out, const char *format, ...)
     va_list ap;
 
     output_clear(out);
-    fputs("warning: ", out->messages);
+    fprintf(out->messages, "%swarning:%s ", output_colour(out, out->messages, OUTPUT_YELLOW),
+        output_colour(out, out->messages, OUTPUT_PLAIN));
     va_start(ap, format);
     vfprintf(out->messages, format, ap);
     va_end(ap);
@@ -213,8 +241,10 @@ output_failure(struct output *out, aw_result r)
             write_failure(out, &error);
         return aw_code_exit(r.code);
     }
+    fputs(output_colour(out, out->messages, OUTPUT_RED), out->messages);
     if (strncmp(error.message, "refused: ", strlen("refused: ")) != 0)
         fputs("acmeward: ", out->messages);
+    fputs(output_colour(out, out->messages, OUTPUT_PLAIN), out->messages);
     write_plain(out->messages, error.message);
     fputc('\n', out->messages);
     if (error.hint[0] != '\0') {

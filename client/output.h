@@ -21,6 +21,7 @@ struct output {
     bool json;
     bool quiet;
     bool terminal;
+    bool coloured_results, coloured_messages;
     bool drawn;          /**< a progress line stands on the terminal */
     bool told;           /**< a failure is in the JSON already */
     FILE *results;       /**< standard output */
@@ -29,6 +30,12 @@ struct output {
     int64_t retry_after; /**< seconds, for the JSON of a failure; not over 0: none */
     char *refusal;       /**< JSON of the signer's refusal; NULL: none */
 };
+
+/** Colours, for words that a person looks for. */
+enum output_colour { OUTPUT_PLAIN, OUTPUT_RED, OUTPUT_GREEN, OUTPUT_YELLOW };
+
+/** What switches a stream to a colour: nothing where it is no terminal, or NO_COLOR is set. */
+const char *output_colour(const struct output *out, const FILE *stream, enum output_colour colour);
 
 /** Begins; counts the time from here. */
 void output_open(struct output *out, FILE *results, FILE *messages);
