@@ -4,10 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/renewal_config.h"
+#include "client/renew.h"
 #include "common/io.h"
 
-enum { DAY = 24 * 3600, LIFETIME_PART = 3, COLUMNS = 5, CELL_SIZE = 64 };
+enum { DAY = 24 * 3600, COLUMNS = 5, CELL_SIZE = 64 };
 
 /* One line: name, expiry, key, renewal, why; then its names. */
 struct certificates_row {
@@ -33,32 +33,89 @@ has_settings(const char *root, const char *name)
     return aw_ok(renewal_config_path(root, name, &path)) && access(path, F_OK) == 0;
 }
 
+/* As renew decides (renew_due.c): in the CA's window where it told one, else at a third. */
+static aw_result
+plan_age(const char *root, const struct store_entry *entry, struct certificates_plan *out)
+{
+    int64_t end = entry->not_after, life = end - entry->not_before;
+    struct renew_state state;
+    bool found = false;
+
+    out->at = end - life / RENEW_PART;
+    AW_TRY(renew_state_read(root, entry->name, &state, &found));
+    out->window = found && state.version == (int64_t)entry->version && state.window_end != 0;
+    if (out->window)
+        out->at = state.chosen < end - life / RENEW_LAST_PART ? state.chosen
+                                                              : end - life / RENEW_LAST_PART;
+    return AW_OK;
+}
+
+static const char *
+why_then(const struct certificates_plan *plan)
+{
+    if (plan->failing)
+        return "it has expired";
+    if (plan->window)
+        return plan->attention ? "due: the CA's time has come"
+                               : "then is the time that the CA names (ARI)";
+    return plan->attention ? "due: less than a third of its lifetime is left"
+                           : "then a third of its lifetime is left";
+}
+
+/* What went wrong before waits, and is known by the set of names. */
+static aw_result
+read_failure(const char *root, const struct store_entry *entry, struct renew_failure *out)
+{
+    AW_CLEANUP(aw_free) struct aw_name *names = calloc(entry->name_count + 1, sizeof(*names));
+    AW_CLEANUP(aw_free) char *key = NULL;
+
+    if (names == NULL)
+        return aw_fail_memory();
+    for (size_t i = 0; i < entry->name_count; i++) {
+        const char *text = entry->names[i];
+
+        if (!aw_ok(aw_name_parse_address(text, strlen(text), &names[i])))
+            AW_TRY(aw_name_parse(text, strlen(text), &names[i]));
+    }
+    if (!aw_names_sort(names, entry->name_count))
+        return AW_OK;
+    AW_TRY(renew_failure_key(names, entry->name_count, &key));
+    return renew_failure_read(root, key, out);
+}
+
+static aw_result
+plan_with_settings(const char *root, const struct store_entry *entry, struct certificates_plan *out)
+{
+    AW_CLEANUP(renew_failure_free) struct renew_failure failure = {0};
+    char date[32];
+
+    aw_result r = read_failure(root, entry, &failure);
+    if (!aw_ok(r) || failure.count == 0)
+        return aw_format(&out->why, "%s", why_then(out));
+    out->attention = true;
+    aw_time_text(failure.next, date);
+    return aw_format(&out->why, "FAILED %lld time%s, again from %s: %s", (long long)failure.count,
+        failure.count == 1 ? "" : "s", date, failure.error == NULL ? "" : failure.error);
+}
+
 aw_result
 certificates_plan_of(
     const char *root, const struct store_entry *entry, int64_t now, struct certificates_plan *out)
 {
-    int64_t due = entry->not_after - (entry->not_after - entry->not_before) / LIFETIME_PART;
-    const char *why = "then a third of its lifetime is left";
-
-    *out = (struct certificates_plan){.at = due};
-    if (entry->serial == NULL || entry->fault != NULL) {
-        *out = (struct certificates_plan){.at = 0, .attention = true, .failing = true};
-        AW_TRY(aw_format(&out->why, "FAULT: %s", entry->fault == NULL ? "" : entry->fault));
-        return AW_OK;
-    }
+    *out = (struct certificates_plan){.at = 0, .attention = true, .failing = true};
+    if (entry->serial == NULL || entry->fault != NULL)
+        return aw_format(&out->why, "FAULT: %s", entry->fault == NULL ? "" : entry->fault);
+    AW_TRY(plan_age(root, entry, out));
     out->failing = entry->not_after <= now;
-    out->attention = due <= now;
-    if (out->failing)
-        why = "it has expired";
-    else if (due <= now)
-        why = "due: less than a third of its lifetime is left";
-    if (!has_settings(root, entry->name)) {
-        out->at = 0;
-        why = out->failing ? "it has expired, and has no settings to be renewed by"
-              : due <= now ? "due, and has no settings to be renewed by"
-                           : "it has no settings to be renewed by";
-    }
-    return aw_format(&out->why, "%s", why);
+    out->attention = out->at <= now;
+    if (has_settings(root, entry->name))
+        return plan_with_settings(root, entry, out);
+    out->at = 0;
+    return aw_format(&out->why, "%s%s no settings to be renewed by",
+        out->failing     ? "it has expired, and"
+        : out->attention ? "due, and"
+                         : "it",
+        " has");
 }
 
 void

@@ -11,6 +11,7 @@
 /** When a certificate is to be renewed, and why then. Release: certificates_plan_free. */
 struct certificates_plan {
     int64_t at;     /**< Unix seconds; 0: not by itself */
+    bool window;    /**< the CA has named the time (RFC 9773) */
     bool attention; /**< a person should look */
     bool failing;   /**< it can't be used */
     char *why;

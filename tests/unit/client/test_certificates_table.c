@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "client/certificates_table.h"
+#include "client/renew_state.h"
 #include "common/io.h"
 
 enum { DAY = 24 * 3600 };
@@ -23,7 +24,8 @@ static int
 set_up(void **state)
 {
     (void)state;
-    if (mkdtemp(root) == NULL || chdir(root) != 0 || mkdir("renewal", 0700) != 0)
+    if (mkdtemp(root) == NULL || chdir(root) != 0 || mkdir("renewal", 0700) != 0 ||
+        mkdir("archive", 0700) != 0)
         return -1;
     return aw_ok(aw_file_create("renewal/kept.conf", "", 0, 0600)) ? 0 : -1;
 }
@@ -34,6 +36,7 @@ tear_down(void **state)
     (void)state;
     unlink("renewal/kept.conf");
     rmdir("renewal");
+    rmdir("archive");
     return chdir("/") == 0 ? rmdir(root) : -1;
 }
 
@@ -91,10 +94,55 @@ plan_of_a_certificate(void **state)
     }
 }
 
+/* What renew keeps between its runs. */
+static void
+plan_by_the_state_of_renew(void **state)
+{
+    static const struct renew_state kept = {
+        .version = 3, .window_start = 1, .window_end = 2, .chosen = begin + 50 * DAY};
+    static const struct renew_failed failed = {.error = "the CA is down", .left = 30 * DAY};
+    char name[] = "kept", serial[] = "01", host[] = "a.example.edu";
+    char *names[] = {host};
+    AW_CLEANUP(certificates_plan_free) struct certificates_plan window = {.at = 0};
+    AW_CLEANUP(certificates_plan_free) struct certificates_plan other = {.at = 0};
+    AW_CLEANUP(certificates_plan_free) struct certificates_plan after = {.at = 0};
+    AW_CLEANUP(renew_failure_free) struct renew_failure failure = {0};
+    AW_CLEANUP(aw_free) char *key = NULL;
+    struct store_entry entry = {.name = name,
+        .serial = serial,
+        .names = names,
+        .name_count = 1,
+        .version = 3,
+        .not_before = begin,
+        .not_after = begin + 90 * DAY};
+    struct aw_name parsed;
+
+    (void)state;
+    assert_true(aw_ok(renew_state_write(root, "kept", &kept)));
+    assert_true(aw_ok(certificates_plan_of(root, &entry, begin, &window)));
+    assert_int_equal((window.at - begin) / DAY, 50);
+    assert_string_equal(window.why, "then is the time that the CA names (ARI)");
+
+    entry.version = 4; /* it was about the one before */
+    assert_true(aw_ok(certificates_plan_of(root, &entry, begin, &other)));
+    assert_int_equal((other.at - begin) / DAY, 60);
+
+    assert_true(aw_ok(aw_name_parse(host, strlen(host), &parsed)));
+    assert_true(aw_ok(renew_failure_key(&parsed, 1, &key)));
+    assert_true(aw_ok(renew_failure_add(root, key, &failed, &failure)));
+    assert_true(aw_ok(certificates_plan_of(root, &entry, begin, &after)));
+    assert_true(after.attention);
+    assert_non_null(strstr(after.why, "FAILED 1 time, again from 20"));
+    assert_non_null(strstr(after.why, "the CA is down"));
+    assert_true(aw_ok(renew_failure_forget(root, key)));
+    assert_true(aw_ok(renew_state_remove(root, "kept")));
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(plan_of_a_certificate)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plan_of_a_certificate), cmocka_unit_test(plan_by_the_state_of_renew)};
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
