@@ -3,9 +3,11 @@
  * @brief The audit log: append-only JSON lines, each with the digest of the one before.
  *
  * The log is the truth; whatever else keeps state about decisions is an index of it. A record gets
- * its sequence number when it is appended, and is durable when audit_wait returns: one writer
- * thread does write and fsync for all that wait (group commit). After the first failed write or
- * fsync the log is broken for good: every later call fails, so that nothing is signed unrecorded.
+ * its sequence number when it is appended, and is durable when audit_log_wait returns: one write
+ * and fdatasync serves all that wait (group commit), done by the first of them, or, where making
+ * durable takes long, by a thread of the log's own while they do other things. After the first
+ * failed write or fsync the log is broken for good: every later call fails, so that nothing is
+ * signed unrecorded.
  */
 #ifndef AW_AUDIT_AUDIT_H
 #define AW_AUDIT_AUDIT_H
@@ -115,7 +117,8 @@ typedef struct audit_log audit_log;
 /**
  * Opens or creates `folder`/audit.jsonl (0640, O_APPEND, locked against a second writer), verifies
  * the whole chain, repairs a torn last line (cut back to the last whole record; how many octets is
- * said in *repaired and kept beside the log in audit.jsonl.torn-TIME), starts the writer thread.
+ * said in *repaired and kept beside the log in audit.jsonl.torn-TIME), starts the writer's thread.
+ * From then on the process ignores SIGXFSZ: a file size limit is an error of write, not an end.
  * @param[out] repaired octets cut, 0 for none
  * The checkpoints that are stored beside the log (stored.h) must be of it.
  * @return AW_CODE_CORRUPT when a whole record is damaged (line number said) or the log does not

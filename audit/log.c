@@ -1,12 +1,9 @@
 #include "audit/log.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "audit/index.h"
 #include "audit/record.h"
-#include "audit/rotation.h"
 #include "common/io.h"
 
 enum {
@@ -41,219 +38,12 @@ batch_add(struct audit_batch *batch, const char *line, size_t length)
     return AW_OK;
 }
 
-/* Under the lock. The first failure stays; everybody who waits or comes later gets it. */
-static aw_result
-settle_result(audit_log *log, aw_result r)
-{
-    if (!aw_ok(r) && !log->broken) {
-        log->broken = true;
-        aw_error_save(&log->cause);
-        pthread_cond_broadcast(&log->done[0]);
-        pthread_cond_broadcast(&log->done[1]);
-        pthread_cond_broadcast(&log->rotated);
-    }
-    return log->broken ? aw_error_restore(&log->cause) : AW_OK;
-}
-
-/* The writer: all that is queued is one batch, so one fdatasync serves all that wait. */
-
-/* All that was appended is in the batch that is taken: where a segment may end. */
-void
-audit_log_set_end(audit_log *log)
-{
-    log->end.time = log->time;
-    log->end.tree = log->tree;
-    memcpy(log->end.head, log->head, sizeof(log->end.head));
-}
-
-enum task { TASK_BATCH, TASK_ROTATE, TASK_END };
-
-static enum task
-next_task(audit_log *log)
-{
-    AUDIT_LOG_HOLD(log);
-    while (log->queue.size == 0 && log->size < log->rotate_at && log->asked == log->answered &&
-           !log->closing && !log->broken)
-        pthread_cond_wait(&log->work, &log->lock);
-    if (log->broken)
-        return TASK_END;
-    if (log->size >= log->rotate_at)
-        return TASK_ROTATE;
-    if (log->queue.size > 0)
-        return TASK_BATCH;
-    return log->asked != log->answered ? TASK_ROTATE : TASK_END;
-}
-
-/* There is something in the queue. */
-static void
-take_batch(audit_log *log, struct audit_batch *batch, int64_t *last)
-{
-    AUDIT_LOG_HOLD(log);
-    struct audit_batch taken = log->queue;
-    log->queue = *batch;
-    log->queue.size = 0;
-    *batch = taken;
-    *last = log->taken = log->appended;
-    audit_log_set_end(log);
-    log->turn++;
-    log->in_flight = taken.size;
-}
-
-static void
-finish_batch(audit_log *log, aw_result r, size_t size, int64_t last)
-{
-    AUDIT_LOG_HOLD(log);
-    if (aw_ok(r))
-        r = audit_file_check(&log->file, log->size + (int64_t)size, log->size + (int64_t)size);
-    if (!aw_ok(settle_result(log, r)))
-        return;
-    audit_file_space(&log->file, &log->space);
-    log->size += (int64_t)size;
-    log->in_flight = 0;
-    log->durable = last;
-    pthread_cond_broadcast(&log->done[log->turn % 2]);
-}
-
-/* Of records that are durable. Where there are none to write, no copy is made. */
-static void
-write_index(audit_log *log)
-{
-    struct audit_noted noted;
-
-    for (;;) {
-        {
-            AUDIT_LOG_HOLD(log);
-            if (log->noted_count == 0 || log->noted[0].size > log->durable)
-                return;
-            noted = log->noted[0];
-            memmove(log->noted, log->noted + 1, --log->noted_count * sizeof(log->noted[0]));
-        }
-        audit_index_put(log->index, noted.size, &noted.completed);
-    }
-}
-
-static void
-write_batch(audit_log *log, struct audit_batch *batch)
-{
-    int64_t last;
-
-    take_batch(log, batch, &last);
-    finish_batch(log, audit_file_append(&log->file, batch->bytes, batch->size), batch->size, last);
-    write_index(log);
-}
-
-/* Rotation, by the writer between two batches: nothing is in flight, what is queued is for the next
- * segment. */
-
-/* The next file takes the place of the log's: from here on it is the log. */
-static aw_result
-turn(audit_log *log, struct audit_file *closed, struct audit_file *next)
-{
-    AUDIT_LOG_HOLD(log);
-    AW_TRY(audit_rotation_turn(log->folder, &log->file, log->end.segment, next));
-    *closed = log->file;
-    log->file = *next;
-    *next = (struct audit_file){.fd = -1};
-    log->end.octets = log->size;
-    log->size = 0;
-    return AW_OK;
-}
-
-static void
-begin_segment(audit_log *log)
-{
-    AUDIT_LOG_HOLD(log);
-    log->closed = (struct audit_segment){log->end.segment, log->end.first, log->end.tree.size};
-    log->end.segment++;
-    log->end.first = log->end.tree.size + 1;
-    log->end.octets = 0;
-}
-
-/* Nothing may be called durable in a file whose name may be lost. */
-static aw_result
-sync_turn(audit_log *log)
-{
-    aw_result r = aw_folder_sync_of(log->file.path);
-
-    AUDIT_LOG_HOLD(log);
-    return settle_result(log, r);
-}
-
-static aw_result
-close_segment(audit_log *log)
-{
-    AW_CLEANUP(audit_file_close) struct audit_file next = {.fd = -1}, closed = {.fd = -1};
-
-    if (log->end.tree.size < log->end.first)
-        return aw_fail(AW_CODE_NOT_FOUND, "the segment has no records yet");
-    AW_TRY(audit_rotation_prepare(log->folder, &log->file, log->end.segment, &next));
-    AW_TRY(turn(log, &closed, &next));
-    AW_TRY(sync_turn(log));
-    /* What is left undone here, the next start does. */
-    aw_result r = audit_rotation_finish(log->folder, &closed, &log->end);
-    begin_segment(log);
-    return r;
-}
-
-/* One that failed is tried again when the segment has grown by an eighth, or when asked. */
-static void
-rotate(audit_log *log)
-{
-    pthread_mutex_lock(&log->lock);
-    uint64_t asked = log->asked;
-    pthread_mutex_unlock(&log->lock);
-    aw_result r = close_segment(log);
-
-    AUDIT_LOG_HOLD(log);
-    log->answered = asked;
-    log->rotation = (struct aw_error){.code = AW_CODE_OK};
-    if (!aw_ok(r))
-        aw_error_save(&log->rotation);
-    log->rotate_at =
-        log->size < log->segment_size ? log->segment_size : log->size + log->segment_size / 8;
-    pthread_cond_broadcast(&log->rotated);
-}
-
-static void *
-writer_main(void *context)
-{
-    audit_log *log = context;
-    struct audit_batch batch = {0};
-    enum task task;
-
-    while ((task = next_task(log)) != TASK_END) {
-        if (task == TASK_BATCH)
-            write_batch(log, &batch);
-        else
-            rotate(log);
-    }
-    free(batch.bytes);
-    return NULL;
-}
-
-/* Signals are other threads' business; SIGXFSZ too, so that a file size limit is EFBIG here. */
-aw_result
-audit_log_start_writer(audit_log *log)
-{
-    sigset_t all;
-    sigset_t before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int number = pthread_create(&log->writer, NULL, writer_main, log);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (number != 0)
-        return aw_fail_cause(AW_CODE_MEMORY, AW_CAUSE_ERRNO, (unsigned long)number,
-            "cannot start the audit log's writer: %s", strerror(number));
-    return AW_OK;
-}
-
 /* Appending and waiting. */
 
 static aw_result
 admit(audit_log *log)
 {
-    AW_TRY(settle_result(log, AW_OK));
+    AW_TRY(audit_log_settle(log, AW_OK));
     if (log->appended - log->durable >= AUDIT_QUEUE_MAX ||
         log->queue.size + log->in_flight > QUEUE_OCTETS_MAX)
         return aw_hint(aw_fail(AW_CODE_BUSY, "%lld audit records wait to become durable",
@@ -310,7 +100,7 @@ audit_log_record(audit_log *log, const struct audit_entry *entry, struct audit_r
     receipt->time = record.entry.time;
     receipt->size = length + 1;
     memcpy(receipt->digest, digest, sizeof(receipt->digest));
-    pthread_cond_signal(&log->work);
+    audit_log_call_writer(log);
     return AW_OK;
 }
 
@@ -324,19 +114,36 @@ audit_log_append(audit_log *log, const struct audit_entry *entry, int64_t *seq)
     return AW_OK;
 }
 
-aw_result
-audit_log_wait(audit_log *log, int64_t seq)
+/* *mine: nobody else makes it durable, so the caller has taken the batch and has to. */
+static aw_result
+wait_or_take(audit_log *log, int64_t seq, bool *mine)
 {
+    *mine = false;
     AUDIT_LOG_HOLD(log);
     if (seq > log->appended)
         return aw_fail(AW_CODE_INTERNAL, "waiting for audit record %lld, the last one is %lld",
             (long long)seq, (long long)log->appended);
     while (!log->broken && log->durable < seq) {
-        unsigned batch = seq <= log->taken ? log->turn : log->turn + 1;
+        if (audit_log_may_take(log)) {
+            audit_log_take(log);
+            *mine = true;
+            return AW_OK;
+        }
+        unsigned batch = (seq <= log->taken ? log->turn : log->turn + 1) % 2;
 
-        pthread_cond_wait(&log->done[batch % 2], &log->lock);
+        log->waiting[batch]++;
+        pthread_cond_wait(&log->done[batch], &log->lock);
     }
-    return settle_result(log, AW_OK);
+    return audit_log_settle(log, AW_OK);
+}
+
+aw_result
+audit_log_wait(audit_log *log, int64_t seq)
+{
+    bool mine;
+    aw_result r = wait_or_take(log, seq, &mine);
+
+    return mine ? audit_log_write(log) : r;
 }
 
 void
@@ -379,8 +186,8 @@ audit_log_healthy(audit_log *log)
 {
     AUDIT_LOG_HOLD(log);
     audit_file_space(&log->file, &log->space);
-    AW_TRY(settle_result(log, AW_OK));
-    return settle_result(
+    AW_TRY(audit_log_settle(log, AW_OK));
+    return audit_log_settle(
         log, audit_file_check(&log->file, log->size, log->size + (int64_t)log->in_flight));
 }
 
@@ -390,12 +197,14 @@ aw_result
 audit_log_rotate(audit_log *log, struct audit_segment *closed)
 {
     AUDIT_LOG_HOLD(log);
-    AW_TRY(settle_result(log, AW_OK));
+    AW_TRY(audit_log_settle(log, AW_OK));
     uint64_t mine = ++log->asked;
+    log->asked_behind = log->appended;
+    log->hurry = true;
     pthread_cond_signal(&log->work);
     while (!log->broken && log->answered < mine)
         pthread_cond_wait(&log->rotated, &log->lock);
-    AW_TRY(settle_result(log, AW_OK));
+    AW_TRY(audit_log_settle(log, AW_OK));
     if (log->rotation.code != AW_CODE_OK)
         return aw_error_restore(&log->rotation);
     *closed = log->closed;

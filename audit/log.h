@@ -1,7 +1,7 @@
 /**
  * @file log.h
- * @brief The open log from the inside: what opening (log_open.c) and writing (log.c) share. Private
- * to these two.
+ * @brief The open log from the inside: what opening (log_open.c), appending (log.c) and writing
+ * (log_write.c) share. Private to these three.
  */
 #ifndef AW_AUDIT_LOG_H
 #define AW_AUDIT_LOG_H
@@ -34,30 +34,39 @@ struct audit_log {
     char *folder;
     int64_t segment_size;
     pthread_t writer;
-    pthread_mutex_t lock;   /* guards all below */
-    pthread_cond_t work;    /* for the writer: there is something, or the end */
-    pthread_cond_t done[2]; /* for those who wait: their batch is durable, or the log is broken; by
-                               turns, so that a batch wakes its own waiters only */
-    struct audit_file file; /* changed by the writer only */
-    unsigned turn; /* batches that the writer has taken: the one in flight is done[turn % 2] */
-    int64_t taken; /* last record of the batch in flight */
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t work;  /* for the writer's thread: there is something, or the end */
+    pthread_cond_t
+        done[2];         /* for those who wait: their batch is durable, nobody writes it, or the
+                            log is broken; by turns, so that a batch wakes its own waiters only */
+    unsigned waiting[2]; /* how many, at most; 0 again when their batch is durable */
+    bool writing;        /* somebody writes a batch or closes a segment: `file` and `batch` are
+                            his, without the lock, until he has done so */
+    struct audit_file file;
+    struct audit_batch batch; /* what is written, or was last */
+    unsigned turn;            /* batches that were taken: the one in flight is done[turn % 2] */
+    int64_t taken;            /* last record of the batch in flight */
+    int64_t batch_us;         /* what batches take, lately */
+    bool asleep;              /* the writer's thread does not look at the queue by itself */
+    bool hurry;               /* it is to write what is queued now */
     audit_hasher *hasher;
-    struct audit_batch queue;      /* appended, not yet taken by the writer */
+    struct audit_batch queue;      /* appended, not yet taken */
     int64_t appended;              /* the chain's end: sequence number, */
     int64_t time;                  /* time */
     char head[AUDIT_HEX_SIZE];     /* and digest of the last record appended */
     struct audit_tree tree;        /* over all records appended */
     int64_t durable;               /* sequence number of the last durable record */
     int64_t size;                  /* octets of the file that are durable */
-    size_t in_flight;              /* octets that the writer may or may not have written yet */
+    size_t in_flight;              /* octets that may or may not have been written yet */
     struct audit_file_space space; /* as of the last batch */
-    int index;                     /* the writer's, and of the walk before it; -1 */
+    int index;                     /* -1: none */
     struct audit_noted noted[AUDIT_NOTED_MAX]; /* completed by what is queued; for the index */
     size_t noted_count;
     struct audit_mark end;       /* of the last batch taken; its segment is the present one */
     int64_t rotate_at;           /* size of the file from which on it is to be closed */
     pthread_cond_t rotated;      /* for those who asked for it */
     uint64_t asked, answered;    /* rotations; one answer serves all who asked before it began */
+    int64_t asked_behind;        /* the last record that is to be in the segment */
     struct aw_error rotation;    /* how the last one went */
     struct audit_segment closed; /* what it closed */
     bool closing;
@@ -76,7 +85,22 @@ void audit_log_unlock(pthread_mutex_t **lock);
 /** Under the lock, or before the writer runs: all that was appended may be the end of a segment. */
 void audit_log_set_end(audit_log *log);
 
-/** Starts the writer's thread. */
+/** Under the lock: notes the first failure for good; what everybody gets from then on. */
+AW_MUST_USE aw_result audit_log_settle(audit_log *log, aw_result r);
+
+/** Under the lock, when a record was queued: calls the writer's thread where that is worth it. */
+void audit_log_call_writer(audit_log *log);
+
+/** Under the lock: whether the caller may, and has to, write what is queued. */
+bool audit_log_may_take(const audit_log *log);
+
+/** Under the lock: takes what is queued. The caller writes it, by audit_log_write. */
+void audit_log_take(audit_log *log);
+
+/** Not under the lock: makes the batch durable that was taken, and wakes those who wait for it. */
+AW_MUST_USE aw_result audit_log_write(audit_log *log);
+
+/** Starts the writer's thread. SIGXFSZ is ignored from then on. */
 AW_MUST_USE aw_result audit_log_start_writer(audit_log *log);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "audit/heads.h"
 #include "audit/index.h"
@@ -21,6 +22,7 @@ release(audit_log **log)
     audit_file_close(&(*log)->file);
     audit_hasher_free(&(*log)->hasher);
     free((*log)->queue.bytes);
+    free((*log)->batch.bytes);
     free((*log)->folder);
     aw_close(&(*log)->index);
     pthread_cond_destroy(&(*log)->rotated);
@@ -35,10 +37,15 @@ release(audit_log **log)
 static aw_result
 prepare(const struct audit_log_how *how, audit_log *log)
 {
+    pthread_condattr_t monotonic;
+
     log->file.fd = -1;
     log->index = -1;
     pthread_mutex_init(&log->lock, NULL);
-    pthread_cond_init(&log->work, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&log->work, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&log->done[0], NULL);
     pthread_cond_init(&log->done[1], NULL);
     pthread_cond_init(&log->rotated, NULL);
