@@ -312,12 +312,11 @@ read_order(struct issue *issue)
     return take_order(issue, &response);
 }
 
-/* Polls until the order has left `status`; the session's limit ends it. */
+/* Polls until the order has left `status`; the session's limit ends it. The first wait is twice
+ * `backoff_ms`. */
 static aw_result
-wait_while(struct issue *issue, enum acme_status status)
+wait_from(struct issue *issue, enum acme_status status, int64_t backoff_ms)
 {
-    int64_t backoff_ms = ISSUE_POLL_BEFORE_MS;
-
     while (issue->order.status == status) {
         AW_TRY(aw_context(acme_wait(issue->session, "the CA works on the order",
                               acme_backoff(&backoff_ms, issue->retry_after)),
@@ -325,6 +324,12 @@ wait_while(struct issue *issue, enum acme_status status)
         AW_TRY(read_order(issue));
     }
     return AW_OK;
+}
+
+static aw_result
+wait_while(struct issue *issue, enum acme_status status)
+{
+    return wait_from(issue, status, ISSUE_POLL_BEFORE_MS);
 }
 
 /* Until the order may be finalized. */
@@ -408,6 +413,22 @@ look_again(struct issue *issue, int64_t *backoff_ms)
     return wait_while(issue, ACME_PROCESSING);
 }
 
+/* A CA near by is ready at once, one far away is not asked in vain: the first look comes after as
+ * long as the answer to finalize took. */
+static aw_result
+finalize_and_wait(struct issue *issue)
+{
+    int64_t begun = aw_now_ms();
+
+    AW_TRY(finalize_once(issue));
+    int64_t half = (aw_now_ms() - begun) / 2;
+    if (half < ISSUE_POLL_BEFORE_LEAST_MS)
+        half = ISSUE_POLL_BEFORE_LEAST_MS;
+    if (half > ACME_BACKOFF_FIRST_MS / 2)
+        half = ACME_BACKOFF_FIRST_MS / 2;
+    return wait_from(issue, ACME_PROCESSING, half);
+}
+
 static aw_result
 finalize(struct issue *issue)
 {
@@ -415,8 +436,7 @@ finalize(struct issue *issue)
 
     AW_TRY(wait_while(issue, ACME_PROCESSING)); /* one that was finalized before */
     for (size_t i = 0; i < ISSUE_FINALIZES_MAX && issue->order.status == ACME_READY; i++) {
-        AW_TRY(finalize_once(issue));
-        AW_TRY(wait_while(issue, ACME_PROCESSING));
+        AW_TRY(finalize_and_wait(issue));
         if (issue->order.status == ACME_READY)
             AW_TRY(look_again(issue, &backoff_ms));
     }

@@ -24,6 +24,8 @@ enum {
                                     order eight, and the next run needs one too */
     ISSUE_POLL_BEFORE_MS = 10, /**< waits between polls double from here: the first is twice this,
                                     since many CAs are ready at once */
+    ISSUE_POLL_BEFORE_LEAST_MS = 1, /**< the same after finalize, where half the time that its
+                                         answer took is the measure */
 };
 
 /** Steps, as progress tells them. */
