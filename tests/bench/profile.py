@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Where the CPU time of one signature goes: samples of the signer's stacks, by perf.
+"""Where the CPU time of one signature goes: samples of the stacks of all the signer's processes.
 
     python3 tests/bench/profile.py [--clients N] [--seconds S] [--log disk|tmpfs] [--raw]
 
-A sample belongs to the innermost function that WHERE names. perf (Debian's linux-perf) must be
+A sample belongs to the innermost function that WHERE names; one of a gate to GATE's. perf (Debian's linux-perf) must be
 allowed to see the process: root, or kernel.perf_event_paranoid at most 1. Sampling costs time
 itself, so shares are right and rates are not: for these, run.py.
 """
@@ -15,12 +15,14 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.dont_write_bytecode = True
 import programs  # noqa: E402
 
 HERTZ = 1999
+MARGIN = 0.7        # seconds before and after the recording
 STACK = 8192        # octets of it that a sample keeps
 POOL = "token: pool of sessions"
 # Function, and what its time is called; the first match of a frame, from the innermost outwards.
@@ -51,6 +53,15 @@ WHERE = tuple((re.compile(pattern), name) for pattern, name in (
 ))
 
 
+GATE = tuple((re.compile(pattern), "gate: " + name) for pattern, name in (
+    (r"aw_varlink_receive", "receive from the client"),
+    (r"aw_varlink_call_parse", "JSON"),
+    (r"channel_encode.*", "typed message"),
+    (r"channel_send", "send to the core"),
+    (r"serve|serve_one", "the rest"),
+))
+
+
 def read_options():
     parser = argparse.ArgumentParser(description="Profiles the signer's process.")
     parser.add_argument("--clients", type=int, default=16)
@@ -61,23 +72,25 @@ def read_options():
 
 
 def samples(path):
-    """Stacks, innermost frame first, as (function, file)."""
-    script = subprocess.Popen(["perf", "script", "--no-inline", "-i", path, "-F", "ip,sym,dso"],
+    """(process, stack), the stack's innermost frame first, as (function, file)."""
+    script = subprocess.Popen(["perf", "script", "--no-inline", "-i", path, "-F", "pid,ip,sym,dso"],
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    stack = []
+    process, stack = None, []
     for line in script.stdout:
-        if line.strip():
-            _, _, rest = line.strip().partition(" ")
-            function, _, file = rest.rpartition(" (")
+        words = line.split(maxsplit=1)
+        if len(words) == 1:
+            process = int(words[0])
+        elif words:
+            function, _, file = words[1].strip().rpartition(" (")
             stack.append((function, file.rstrip(")")))
         elif stack:
-            yield stack
+            yield process, stack
             stack = []
     script.wait()
 
 
-def place_of(stack):
-    name = next((name for function, _ in stack for pattern, name in WHERE
+def place_of(stack, table):
+    name = next((name for function, _ in stack for pattern, name in table
                  if pattern.fullmatch(function)), None)
     # EVP_PKEY_verify ends in a jump to its provider, so no frame has its name.
     if name == POOL and any("libcrypto" in file for _, file in stack):
@@ -86,29 +99,34 @@ def place_of(stack):
 
 
 def sample(signer, world, options):
-    """Samples and, beside them, the rate and the CPU a signature."""
+    """Samples, each with the table of its process, and beside them the rate and the CPU.
+
+    Recording begins when the connections are there, since perf misses threads that start later.
+    """
     import signatures
 
     path = os.path.join(world.folder, "perf.data")
-    recorder = subprocess.Popen(
+    bench = signatures.Bench(world, options.seconds + 2 * MARGIN)
+    load = threading.Thread(target=bench.signer, args=(signer, "signer", options.clients))
+    load.start()
+    time.sleep(MARGIN)
+    done = subprocess.run(
         ["perf", "record", "-q", "-e", "cpu-clock", "-F", str(HERTZ), "--call-graph",
-         f"dwarf,{STACK}", "-p", str(signer.pid), "-o", path], stderr=subprocess.PIPE)
-    time.sleep(0.5)
-    bench = signatures.Bench(world, options.seconds)
-    bench.signer(signer, "signer", options.clients)
-    recorder.terminate()
-    said = recorder.communicate()[1]
-    if not os.path.exists(path):
-        sys.exit(f"perf record failed: {said.decode(errors='replace')}")
-    return list(samples(path)), bench.results["signer", options.clients][0]
+         f"dwarf,{STACK}", "-p", ",".join(map(str, programs.family(signer.pid))), "-o", path,
+         "sleep", str(options.seconds)], capture_output=True, text=True, check=False)
+    load.join()
+    if done.returncode != 0:
+        sys.exit(f"perf record failed: {done.stderr}")
+    stacks = [(WHERE if process == signer.pid else GATE, stack) for process, stack in samples(path)]
+    return stacks, bench.results["signer", options.clients][0]
 
 
 def report(stacks, result, raw):
     total = collections.Counter()
     kernel = collections.Counter()
-    for stack in stacks:
-        name = place_of(stack) or "elsewhere"
-        if raw and name == "elsewhere":
+    for table, stack in stacks:
+        name = place_of(stack, table) or ("gate: elsewhere" if table is GATE else "elsewhere")
+        if raw and name.endswith("elsewhere"):
             print(" < ".join(function for function, _ in stack))
         total[name] += 1
         kernel[name] += stack[0][1].startswith("[")
