@@ -9,6 +9,7 @@ target_link_libraries(aw_client_support PUBLIC
     aw_client_protocol PkgConfig::SSL PkgConfig::CMOCKA Threads::Threads)
 
 aw_unit_test(http aw_client_support)
+aw_unit_test(http_roots aw_client_support)
 aw_unit_test(acme aw_client_support)
 aw_unit_test(acme_session aw_client_support)
 aw_unit_test(signer_link aw_client_support)
