@@ -3,8 +3,8 @@
 
     python3 tests/bench/run.py            builds the release preset if need be; some minutes
     python3 tests/bench/run.py --quick    tiny numbers: shows that it runs, not what it costs
-    python3 tests/bench/run.py signatures policies issuance records    only these parts
-    python3 tests/bench/run.py records --records 1000 10000000    logs of these lengths; minutes
+    python3 tests/bench/run.py signatures issuance    only these parts
+    python3 tests/bench/run.py records ledgers --records 1000 100000 10000000    minutes, gigabytes
 
 Set ACMEWARD_BUILD to measure another build. What is compared is measured in turns, in many
 short rounds; a ratio is made within each round, and the table shows its median and its extremes.
@@ -20,6 +20,7 @@ import tempfile
 sys.dont_write_bytecode = True
 import programs  # noqa: E402
 
+LENGTHS = ("records", "ledgers")    # parts that need no signer
 DISK = "/var/tmp"   # persistent by the FHS, so most often a disk; /tmp may be a tmpfs
 
 
@@ -32,11 +33,11 @@ class Plan:
     rounds: int = 15
     threads: tuple = (1, 4, 16)
     issues: int = 15
-    records: tuple = ()     # lengths of the logs that are made
+    records: tuple = ()     # lengths of the logs, rows of the ledgers that are made
 
 
 def read_plan():
-    parts = ("signatures", "policies", "issuance", "records")
+    parts = ("signatures", "policies", "applications", "issuance", *LENGTHS)
     parser = argparse.ArgumentParser(description="Measures acmeward and prints a table of ratios.")
     parser.add_argument("parts", nargs="*", metavar="PART",
                         help=f"of {', '.join(parts)}; default: all")
@@ -44,7 +45,8 @@ def read_plan():
     parser.add_argument("--seconds", type=float, help="of one measurement (default 0.3)")
     parser.add_argument("--rounds", type=int, help="default 15")
     parser.add_argument("--records", type=int, nargs="+", default=(),
-                        help="lengths of the logs of the part records (default 1000 100000)")
+                        help="lengths of the logs of the part records and rows of the part ledgers"
+                        " (default 1000 100000)")
     options = parser.parse_args()
     for part in options.parts:
         if part not in parts:
@@ -65,14 +67,18 @@ def describe(folder):
 
 
 def measure(plan, table):
+    import applications
     import issuance
+    import ledgers
     import policies
     import records
     import signatures
 
     if "records" in plan.parts:
         records.report(table, records.measure(plan))
-    if plan.parts == ["records"]:
+    if "ledgers" in plan.parts:
+        ledgers.report(table, ledgers.measure(plan))
+    if set(plan.parts) <= set(LENGTHS):
         return
     with signatures.BenchWorld() as world:
         world.start()
@@ -81,6 +87,8 @@ def measure(plan, table):
             signatures.report(table, signatures.measure(world, plan), plan)
         if "policies" in plan.parts:
             policies.report(table, policies.measure(plan), policies.measure_signer(world, plan))
+        if "applications" in plan.parts:
+            applications.report(table, applications.measure(world, plan))
         if "issuance" in plan.parts:
             issuance.report(table, issuance.measure(world, plan))
 

@@ -173,12 +173,15 @@ def add_rates(table, bench, threads):
 
 def add_costs(table, bench, threads):
     floor = bench.series("verify", threads, "cpu_us")
+    alone = bench.series("sign", threads, "cpu_us")
     table.add(f"C_Sign and verify, {counted(threads, 'thread')}", "us of CPU", floor, "%.1f")
+    table.add("  C_SignInit and C_Sign alone", "us of CPU", alone, "%.1f")
     for key, what in (("disk", "log on disk"), ("tmpfs", "log on tmpfs")):
         used = bench.series(key, threads, "signer_cpu_us")
         table.add(f"signer, {counted(threads, 'client')}, {what}", "that CPU", used.over(floor))
         table.add("  its own CPU", "us beyond that", used.minus(floor), "%.1f",
                   target=Target("at most 60 us", most=60))
+        table.add("  the same", "C_Sign alone", used.minus(floor).over(alone))
 
 
 def add_latency(table, bench, threads):
