@@ -132,7 +132,8 @@ certonly_begin(const struct options *options, struct output *out, struct certonl
     AW_TRY(certonly_config(options, out, &c->config));
     AW_TRY(authenticator_new(options, c->config, out, &c->authenticator));
     if (options->account)
-        output_note(out, "--email and --agree-tos were not needed: the account was registered by "
+        output_note(out, "--email, --agree-tos and --eab-kid were not needed: the account was "
+                         "registered by "
                          "an administrator of the signer");
     return AW_OK;
 }

@@ -28,7 +28,6 @@ struct certonly_renewal {
     unsigned version;     /**< that was found to be due: another one is another run's work */
     const char *replaces; /**< RFC 9773 5; NULL: none */
     bool resume_only;     /**< go on with the order under way, and make no other */
-    bool hooks_are_run;   /**< by the caller */
 };
 
 /** One run. Release: certonly_free. */

@@ -11,6 +11,7 @@
 #include "client/command.h"
 #include "client/interrupt.h"
 #include "client/renew.h"
+#include "client/store_order_list.h"
 #include "common/io.h"
 
 /* One renew at a time; different ones would sleep, ask and run hooks beside each other. */
@@ -110,18 +111,28 @@ sleep_a_while(const struct renew *r)
 }
 
 static aw_result
+add_order(const char *name, void *context)
+{
+    struct renew *r = context;
+
+    if (r->options->cert_name != NULL && strcmp(r->options->cert_name, name) != 0)
+        return AW_OK;
+    return renew_add_order(r, name);
+}
+
+static aw_result
 run(struct renew *r)
 {
-    AW_TRY(examine_all(r));
-    if (r->count > 0)
+    AW_TRY(r->resume ? store_order_list(r->root, add_order, r) : examine_all(r));
+    if (r->count > 0 && !r->resume)
         AW_TRY(sleep_a_while(r));
     return renew_all(r);
 }
 
-aw_result
-cmd_renew(const struct options *options, struct output *out)
+static aw_result
+run_all(const struct options *options, struct output *out, bool resume)
 {
-    AW_CLEANUP(renew_free) struct renew r = {0};
+    AW_CLEANUP(renew_free) struct renew r = {.resume = resume};
 
     AW_TRY(interrupt_begin());
     AW_TRY(begin(options, out, &r));
@@ -133,4 +144,16 @@ cmd_renew(const struct options *options, struct output *out)
     if (!aw_ok(done))
         return aw_error_restore(&error);
     return renew_report(&r);
+}
+
+aw_result
+cmd_renew(const struct options *options, struct output *out)
+{
+    return run_all(options, out, false);
+}
+
+aw_result
+cmd_orders_resume(const struct options *options, struct output *out)
+{
+    return run_all(options, out, true);
 }

@@ -20,6 +20,15 @@ AW_MUST_USE aw_result cmd_revoke(const struct options *options, struct output *o
 /** Renews what is due. */
 AW_MUST_USE aw_result cmd_renew(const struct options *options, struct output *out);
 
+/** Lists the orders under way, or, with the argument "resume", goes on with them. */
+AW_MUST_USE aw_result cmd_orders(const struct options *options, struct output *out);
+
+/** The latter. */
+AW_MUST_USE aw_result cmd_orders_resume(const struct options *options, struct output *out);
+
+/** Takes over certbot's renewal settings. */
+AW_MUST_USE aw_result cmd_import_certbot(const struct options *options, struct output *out);
+
 /** Removes a certificate's files and settings. */
 AW_MUST_USE aw_result cmd_delete(const struct options *options, struct output *out);
 

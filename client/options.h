@@ -27,12 +27,16 @@ enum {
     OPTIONS_REVOKE = 8,
     OPTIONS_DELETE = 16,
     OPTIONS_RENEW = 32,
+    OPTIONS_ORDERS = 64,
+    OPTIONS_IMPORT = 128,
+    OPTIONS_REPEATING = OPTIONS_RENEW | OPTIONS_ORDERS,
     OPTIONS_ORDERING = OPTIONS_CERTONLY | OPTIONS_RENEW,
     OPTIONS_DOCTOR = 1 << 14,
     OPTIONS_CONNECT = 1 << 15,
-    OPTIONS_SIGNER = OPTIONS_ORDERING | OPTIONS_WHOAMI | OPTIONS_REVOKE,
-    OPTIONS_STORE = OPTIONS_ORDERING | OPTIONS_CERTIFICATES | OPTIONS_REVOKE | OPTIONS_DELETE,
-    OPTIONS_CA = OPTIONS_ORDERING | OPTIONS_REVOKE,
+    OPTIONS_SIGNER = OPTIONS_ORDERING | OPTIONS_WHOAMI | OPTIONS_REVOKE | OPTIONS_ORDERS,
+    OPTIONS_STORE = OPTIONS_ORDERING | OPTIONS_CERTIFICATES | OPTIONS_REVOKE | OPTIONS_DELETE |
+                    OPTIONS_ORDERS | OPTIONS_IMPORT,
+    OPTIONS_CA = OPTIONS_ORDERING | OPTIONS_REVOKE | OPTIONS_ORDERS,
     OPTIONS_ALL = OPTIONS_STORE | OPTIONS_WHOAMI | OPTIONS_CONNECT | OPTIONS_DOCTOR,
 };
 
@@ -48,6 +52,7 @@ struct options {
     size_t name_count;
     const char *webroot_path; /**< the last one */
     const char *cert_name;
+    const char *argument;  /**< without an option: import-certbot DIR, orders resume */
     const char *cert_path; /**< revoke */
     const char *key_path;  /**< revoke */
     const char *reason;    /**< revoke */

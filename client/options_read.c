@@ -290,10 +290,22 @@ read_all(int argc, char **argv, const struct tables *tables, struct options *out
             return aw_fail(AW_CODE_INTERNAL, "option %d is in no table", value);
         AW_TRY(take(row, optarg, out));
     }
-    if (optind < argc)
-        return aw_hint(aw_fail(AW_CODE_USAGE, "found an argument that belongs to no option"),
-            "names are given with -d NAME; --help lists the options");
     return AW_OK;
+}
+
+/* What stands without an option. */
+static aw_result
+take_argument(int argc, char **argv, unsigned command, struct options *out)
+{
+    if (optind == argc)
+        return AW_OK;
+    if ((command & (OPTIONS_IMPORT | OPTIONS_ORDERS)) != 0 && optind == argc - 1) {
+        out->argument = argv[optind];
+        return AW_OK;
+    }
+    return aw_hint(aw_fail(AW_CODE_USAGE, "found an argument that belongs to no option"),
+        command == OPTIONS_IMPORT ? "one folder is imported at a time"
+                                  : "names are given with -d NAME; --help lists the options");
 }
 
 aw_result
@@ -313,6 +325,7 @@ options_read(int argc, char **argv, unsigned command, struct options *out)
 
     make_tables(command, &tables);
     AW_TRY(read_all(argc, argv, &tables, &options));
+    AW_TRY(take_argument(argc, argv, command, &options));
     if (!options.help)
         AW_TRY(options_settle(&options));
     *out = options;

@@ -54,6 +54,7 @@ struct renew {
     size_t count, capacity;
     int64_t now;
     size_t jobs;
+    bool resume;  /**< orders resume: go on with orders under way, and make no other */
     bool stopped; /**< the signer is not there, or we are asked to end: nothing more is begun */
     size_t examined, not_due, waiting, renewed, failed, left;
     enum aw_code code;                                             /**< of the first failure */
@@ -62,6 +63,9 @@ struct renew {
 
 /** Examines one certificate; one that is due is added to the items. */
 AW_MUST_USE aw_result renew_examine(struct renew *r, const char *name);
+
+/** Adds a certificate whose order is under way to the items. */
+AW_MUST_USE aw_result renew_add_order(struct renew *r, const char *name);
 
 /** Runs the deploy hooks of a certificate. @return false when one failed, which was told */
 bool renew_deploy(

@@ -365,9 +365,10 @@ examine(struct look *look)
             look->state.deployed = look->version;
     }
     AW_TRY(decide(look));
-    bool same = memcmp(&look->state, &look->before, sizeof(look->state)) == 0;
-    return look->r->options->dry_run || same
-               ? AW_OK
+    if (look->r->options->dry_run || memcmp(&look->state, &look->before, sizeof(look->state)) == 0)
+        return AW_OK;
+    return look->state.deployed == look->state.version
+               ? renew_state_note(look->r->root, look->name, &look->state)
                : renew_state_write(look->r->root, look->name, &look->state);
 }
 
@@ -396,13 +397,53 @@ put_over(const struct options *typed, const char *name, struct options *settings
         settings->issuance_timeout = typed->issuance_timeout;
 }
 
+/* An order that is gone on with has settings of its own: it may be the first of its name. */
+static aw_result
+settings_path(const struct renew *r, const char *name, char **out)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+
+    if (r->resume)
+        AW_TRY(aw_format(&path, "%s/archive/.order-%s.conf", r->root, name));
+    if (path == NULL || access(path, F_OK) != 0)
+        return renewal_config_path(r->root, name, out);
+    *out = AW_MOVE(path);
+    return AW_OK;
+}
+
+static aw_result
+add_order(struct look *look)
+{
+    AW_CLEANUP(aw_free) char *live = NULL;
+
+    AW_TRY(aw_format(&live, "%s/live/%s", look->r->root, look->name));
+    AW_TRY(store_link_read(live, look->name, STORE_CERT, &look->version));
+    AW_TRY(read_both(look));
+    AW_TRY(join_names(look));
+    AW_TRY(aw_format(&look->why, "its order is under way"));
+    return add_item(look);
+}
+
+aw_result
+renew_add_order(struct renew *r, const char *name)
+{
+    AW_CLEANUP(free_look) struct look look = {.r = r, .name = name};
+
+    r->examined++;
+    aw_result result = add_order(&look);
+    if (aw_ok(result) || result.code == AW_CODE_MEMORY)
+        return result;
+    renew_fail(r, name);
+    return AW_OK;
+}
+
 aw_result
 renew_settings(struct renew *r, const char *name, struct renewal_config **config)
 {
     AW_CLEANUP(free_faults) struct aw_faults faults = {0};
     AW_CLEANUP(aw_free) char *path = NULL;
 
-    AW_TRY(renewal_config_path(r->root, name, &path));
+    AW_TRY(settings_path(r, name, &path));
     aw_result result = renewal_config_read(path, &faults, config);
     if (!aw_ok(result) && faults.count > 1 && !r->out->json)
         aw_faults_print(&faults, r->out->messages);

@@ -53,7 +53,7 @@ work(const struct renew *r, const struct job *job, const struct options *setting
 {
     const struct renew_item *item = &r->items[job->item];
     const struct certonly_renewal renewal = {
-        .version = item->version, .replaces = item->replaces, .hooks_are_run = true};
+        .version = item->version, .replaces = item->replaces, .resume_only = r->resume};
     struct output out;
     int status = 0;
 

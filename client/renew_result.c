@@ -311,7 +311,9 @@ renew_report(struct renew *r)
     r->out->told = true;
     output_line(r->out, "renewed %zu, failed %zu, waiting after a failure %zu, not due %zu%s",
         r->renewed, r->failed, r->waiting, r->not_due,
-        r->examined == 0 ? ": no certificate has settings in renewal/" : "");
+        r->examined > 0 ? ""
+        : r->resume     ? ": no order is under way"
+                        : ": no certificate has settings in renewal/");
     if (r->code == AW_CODE_OK)
         return AW_OK;
     if (r->left > 0)

@@ -1,6 +1,8 @@
 #include "client/renew_state.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -93,19 +95,48 @@ write_object(const char *path, struct aw_json_writer *w)
     return aw_file_replace(path, text, strlen(text), 0600);
 }
 
-aw_result
-renew_state_write(const char *root, const char *name, const struct renew_state *state)
+static aw_result
+state_text(const struct renew_state *state, char **out)
 {
-    AW_CLEANUP(aw_free) char *path = NULL;
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
     struct renew_state copy = *state;
-    struct aw_json_writer w = {0};
 
-    AW_TRY(state_path(root, name, &path));
     aw_json_begin_object(&w);
     for (size_t i = 0; i < AW_COUNT(members); i++)
         aw_json_pair_integer(&w, members[i].name, *slot_of(&copy, &members[i]));
     aw_json_end_object(&w);
-    return write_object(path, &w);
+    return aw_json_writer_finish(&w, out);
+}
+
+aw_result
+renew_state_write(const char *root, const char *name, const struct renew_state *state)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+    AW_CLEANUP(aw_free) char *text = NULL;
+
+    AW_TRY(state_path(root, name, &path));
+    AW_TRY(state_text(state, &text));
+    return aw_file_replace(path, text, strlen(text), 0600);
+}
+
+aw_result
+renew_state_note(const char *root, const char *name, const struct renew_state *state)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+    AW_CLEANUP(aw_free) char *fresh = NULL;
+    AW_CLEANUP(aw_free) char *text = NULL;
+    AW_CLEANUP(aw_close) int fd = -1;
+
+    AW_TRY(state_path(root, name, &path));
+    AW_TRY(aw_format(&fresh, "%s.new", path));
+    AW_TRY(state_text(state, &text));
+    if (unlink(fresh) != 0 && errno != ENOENT)
+        return aw_fail_errno(AW_CODE_IO, "can't remove %s", fresh);
+    fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return aw_fail_errno(AW_CODE_IO, "can't make %s", fresh);
+    AW_TRY(aw_fd_write(fd, text, strlen(text)));
+    return rename(fresh, path) == 0 ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't replace %s", path);
 }
 
 static aw_result

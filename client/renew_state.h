@@ -45,6 +45,14 @@ AW_MUST_USE aw_result renew_state_read(
 AW_MUST_USE aw_result renew_state_write(
     const char *root, const char *name, const struct renew_state *state);
 
+/**
+ * Likewise, but what a crash of the host takes away is no harm: all of it can be found out again,
+ * but for `deployed`, which must be the stored version then. Without waiting for the disk, since
+ * after a first look there is one for each certificate.
+ */
+AW_MUST_USE aw_result renew_state_note(
+    const char *root, const char *name, const struct renew_state *state);
+
 /** Removes it, if it is there. */
 AW_MUST_USE aw_result renew_state_remove(const char *root, const char *name);
 

@@ -39,7 +39,7 @@ class Completion(unittest.TestCase):
     """The scripts ask the programs, so what can go wrong is reading their help."""
 
     def test_every_command_of_the_client_and_its_options(self):
-        commands = re.findall(r"^  ([a-z]+) ", run([CLIENT, "--help"]).out, re.MULTILINE)
+        commands = re.findall(r"^  ([a-z-]+) ", run([CLIENT, "--help"]).out, re.MULTILINE)
         self.assertGreaterEqual(len(commands), 4)
         self.assertEqual(complete("acmeward", ""), sorted([*commands, "--help", "--version"]))
         for command in commands:
@@ -90,7 +90,9 @@ class Installed(unittest.TestCase):
         self.assertIn("usr/bin/acmeward", found)
         self.assertIn("usr/share/man/man1/acmeward.1", found)
         for name in found:
-            self.assertNotRegex(name, "signer|admin|systemd")
+            self.assertNotRegex(name, "signer|admin")
+        self.assertIn("usr/lib/systemd/system/acmeward-renew.timer", found)
+        self.assertEqual([name for name in found if "systemd" in name and "renew" not in name], [])
 
     def test_the_signer_with_units_and_user(self):
         found = self.install("signer")

@@ -328,6 +328,33 @@ class Renewed(unittest.TestCase):
         self.renew()
         self.assertEqual(len(self.hooks()), 3)
 
+    def test_orders_are_listed_and_gone_on_with(self):
+        name = f"o.{BASE}"
+        process = None
+        def kill():
+            process.kill()
+        self.proxy.fault("finalize", kill)
+        process = subprocess.Popen(
+            self.world.client_command("certonly", "-d", name, "--cert-name", "o", "--standalone",
+                                      "--http-01-port", str(self.world.http_port), "--deploy-hook",
+                                      self.echo("deploy $RENEWED_DOMAINS")),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=environment())
+        process.wait(60)
+        self.proxy.heal()
+        listed = self.world.client("orders", "--json").json()["orders"]
+        self.assertEqual([(o["name"], o["names"], o["application"], o["fault"]) for o in listed],
+                         [("o", [name], "app", None)])
+        self.assertIn(listed[0]["url"], self.world.client("orders").out)
+        self.assertEqual(self.report()["examined"], 0, "it has no settings yet: renew leaves it")
+        done = self.world.client("orders", "resume")
+        self.assertIn("renewed: certificate o, version 1", done.out)
+        self.assertEqual((self.version("o"), self.proxy.accepted["new-order"]), (1, 1))
+        self.assertEqual(self.hooks(), [f"deploy {name}"])
+        self.assertTrue(os.path.exists(self.settings("o")))
+        self.assertIn("no order is under way", self.world.client("orders", "resume").out)
+        self.assertEqual(self.world.client("orders", "--json").json()["orders"], [])
+
     def test_many_at_a_time(self):
         names = [f"n{i}" for i in range(8)]
         self.issue(*names)

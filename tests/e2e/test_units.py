@@ -14,6 +14,7 @@ UNITS = os.path.join(PROJECT, "packaging", "systemd")
 EXAMPLES = os.path.join(PROJECT, "packaging", "examples", "acmeward-signer.service.d")
 MOST = 1.5
 MOST_OF_EXAMPLE = 2.5       # each opens what it is for
+MOST_OF_RENEW = 5.5         # as root, since keys are root's and hooks reload servers
 
 
 def exposure(unit):
@@ -31,6 +32,23 @@ class Units(unittest.TestCase):
         level, said = exposure(os.path.join(UNITS, "acmeward-signer.service"))
         self.assertLessEqual(level, MOST)
         self.assertEqual(said, "", "a line of the unit is not understood")
+
+    def test_the_renewals_unit_is_hardened_as_far_as_hooks_allow(self):
+        level, said = exposure(os.path.join(UNITS, "acmeward-renew.service"))
+        self.assertLessEqual(level, MOST_OF_RENEW)
+        self.assertEqual(said, "", "a line of the unit is not understood")
+
+    def test_the_timer_is_understood_and_spreads_the_runs(self):
+        path = os.path.join(UNITS, "acmeward-renew.timer")
+        with open(path, encoding="ascii") as file:
+            text = file.read()
+        self.assertRegex(text, r"(?m)^RandomizedDelaySec=6h$")
+        self.assertRegex(text, r"(?m)^Persistent=yes$")
+        calendar = re.search(r"(?m)^OnCalendar=(.*)$", text).group(1)
+        done = subprocess.run(["systemd-analyze", "calendar", calendar], capture_output=True,
+                              text=True, check=False, timeout=60,
+                              env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"})
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_each_example_opens_little(self):
         examples = sorted(os.listdir(EXAMPLES))

@@ -49,7 +49,7 @@ def client(root, build):
                            tree.read(root, "client/options.c"), re.MULTILINE))
     text = tree.read(root, page)
     yield from compare(page, "option", wanted | {"version"}, options_of(text), table)
-    yield from compare(page, "command", set(commands), set(re.findall(r"^\.It Cm (\w+)", text,
+    yield from compare(page, "command", set(commands), set(re.findall(r"^\.It Cm ([\w-]+)", text,
                                                                       re.MULTILINE)))
 
 

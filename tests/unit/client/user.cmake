@@ -16,6 +16,7 @@ aw_unit_test(options aw_client_authority)
 aw_unit_test(client_config aw_client_authority)
 aw_unit_test(renewal_config aw_client_authority)
 aw_unit_test(ari aw_client_authority)
+aw_unit_test(import_certbot aw_client_authority)
 aw_unit_test(whoami aw_client_authority aw_client_support)
 
 # The whole command; its commands are the program's own sources.
