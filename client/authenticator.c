@@ -42,7 +42,11 @@ standalone_deploy(struct authenticator *a, const struct issue_challenge *challen
 {
     const struct client_config *config = a->config;
 
-    if (strcmp(challenge->type, tls_alpn_01) == 0) {
+    bool tls = strcmp(challenge->type, tls_alpn_01) == 0;
+    if (a->turn < 0)
+        AW_TRY(challenge_port_turn(config->certificates,
+            (unsigned)(tls ? config->tls_alpn_01_port : config->http_01_port), &a->turn));
+    if (tls) {
         if (a->tls_alpn == NULL)
             AW_TRY(challenge_tls_alpn_start(
                 config->tls_alpn_01_address, (unsigned)config->tls_alpn_01_port, &a->tls_alpn));
@@ -91,6 +95,7 @@ authenticator_new(const struct options *options, const struct client_config *con
 
     if (a == NULL)
         return aw_fail_memory();
+    a->turn = -1;
     a->options = options;
     a->config = config;
     a->out = out;
@@ -113,6 +118,7 @@ authenticator_free(struct authenticator **slot)
     challenge_webroot_free(&a->webroot);
     challenge_standalone_stop(&a->standalone);
     challenge_tls_alpn_stop(&a->tls_alpn);
+    aw_close(&a->turn);
     manual_free(a);
     dns_free(a);
     free(a);

@@ -29,6 +29,7 @@ struct authenticator {
     challenge_webroot *webroot;
     challenge_standalone *standalone;
     challenge_tls_alpn *tls_alpn;
+    int turn;                  /* at the port; -1: not taken */
     struct manual_run *manual; /* what hooks said, for those that clean up */
     struct dns_run *dns;       /* credentials, and records that were added */
 };

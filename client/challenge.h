@@ -24,6 +24,7 @@ enum {
     CHALLENGE_REQUEST_SECONDS = 20,   /**< a slower request is dropped */
     CHALLENGE_PORT = 80,              /**< RFC 8555 8.3 knows no other */
     CHALLENGE_TLS_PORT = 443,         /**< RFC 8737 3 knows no other */
+    CHALLENGE_TURN_SECONDS = 1800,    /**< for the port, while other runs of ours have it */
     CHALLENGE_HANDSHAKES_MAX = 64,    /**< at a time; more are closed */
     CHALLENGE_DIGEST_SIZE = 32,       /**< octets of SHA-256 */
 };
@@ -48,6 +49,13 @@ AW_MUST_USE aw_result challenge_preferences_check(const char *list);
  * @return AW_CODE_IO, AW_CODE_PERMISSION with what to do, also about `option` */
 AW_MUST_USE aw_result challenge_listen(
     const char *address, unsigned port, const char *option, int *out);
+
+/**
+ * Waits for the turn at a port among the runs that store below `root` (renew has several at once):
+ * a lock on ROOT/archive/.port-N.lock, until the descriptor is closed.
+ * @return AW_CODE_BUSY after CHALLENGE_TURN_SECONDS, AW_CODE_INTERRUPTED
+ */
+AW_MUST_USE aw_result challenge_port_turn(const char *root, unsigned port, int *out);
 
 /** The port that a socket listens at. */
 AW_MUST_USE aw_result challenge_listen_port(int fd, unsigned *out);

@@ -1,14 +1,17 @@
 /* Ports for servers of our own. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 
 #include "client/challenge.h"
+#include "client/interrupt.h"
 #include "common/io.h"
 
-enum { LISTEN_QUEUE = 64 };
+enum { LISTEN_QUEUE = 64, TURN_STEP_MS = 50 };
 
 static aw_result
 listen_failed(const char *address, unsigned port, const char *option)
@@ -88,5 +91,30 @@ challenge_listen_port(int fd, unsigned *out)
             NI_NUMERICSERV) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't tell the port that is listened at");
     *out = (unsigned)strtoul(service, NULL, 10);
+    return AW_OK;
+}
+
+aw_result
+challenge_port_turn(const char *root, unsigned port, int *out)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+    int64_t end_ms = aw_now_ms() + (int64_t)CHALLENGE_TURN_SECONDS * 1000;
+
+    AW_TRY(aw_format(&path, "%s/archive/.port-%u.lock", root, port));
+    AW_CLEANUP(aw_close)
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return aw_fail_errno(AW_CODE_IO, "can't open %s", path);
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return aw_fail_errno(AW_CODE_IO, "can't lock %s", path);
+        if (aw_now_ms() > end_ms)
+            return aw_hint(aw_fail(AW_CODE_BUSY, "other runs of acmeward have port %u for %d s",
+                               port, CHALLENGE_TURN_SECONDS),
+                "try again when they are done");
+        AW_TRY(interrupt_wait(TURN_STEP_MS));
+    }
+    *out = fd;
+    fd = -1;
     return AW_OK;
 }

@@ -17,10 +17,10 @@ class Challenges(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.world = World(pebble={"always_valid": False, "reuse": 0},
-                          ceiling=("dept.example.edu", "127.0.0.0/24"))
+                          ceiling=("dept.example.edu", "127.0.0.0/24", "'::1'"))
         cls.enterClassContext(cls.world)
         cls.world.application("app", exact=[APP], subdomains_of=[APP], wildcards_of=[APP, f"star.{APP}"],
-                              addresses=["127.0.0.0/24"])
+                              addresses=["127.0.0.0/24", "::1"])
         cls.world.start()
 
     def issue(self, *names, words=(), status=0, **how):
@@ -54,6 +54,9 @@ class Challenges(unittest.TestCase):
             server.kill()
             server.wait()
         self.addCleanup(end)
+        wait_until("the web server", lambda: run(
+            ["curl", "-s", "-o", "/dev/null", f"http://127.0.0.1:{self.world.http_port}/"],
+            status=None).status == 0)
 
     def test_standalone_http_01_several_names(self):
         names = [f"h{i}.{APP}" for i in range(4)]
@@ -66,12 +69,25 @@ class Challenges(unittest.TestCase):
         self.assertEqual(self.names(), names)
         self.assertFalse(f"http://t0.{APP}" in self.world.ca.log(), "not by http-01")
 
+    def test_runs_at_once_take_turns_at_the_port(self):
+        """renew has several under way; each needs the port for itself."""
+        runs = [subprocess.Popen(
+            self.world.client_command("certonly", "-d", f"p{i}.{APP}", *self.standalone()),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env=environment()) for i in range(4)]
+        for i, client in enumerate(runs):
+            _, told = client.communicate(timeout=60)
+            self.assertEqual(client.returncode, 0, f"p{i}: {told}")
+
     def test_addresses(self):
         """RFC 8738, by both challenges that it allows."""
         for address, challenge in (("127.0.0.2", "http"), ("127.0.0.3", "tls-alpn-01")):
             words = self.standalone("--preferred-challenges", challenge, at=address)
             self.issue(address, words=words)
             self.assertEqual(self.names(), [address])
+        if os.path.exists("/proc/net/if_inet6"):
+            self.issue("::1", words=self.standalone("--preferred-challenges", "tls-alpn", at="::1"))
+            self.assertEqual(self.names(), ["0:0:0:0:0:0:0:1"])
         done = self.issue("127.0.1.1", words=words, status=3)
         self.assertIn("127.0.1.1", done.err)
 
@@ -79,9 +95,6 @@ class Challenges(unittest.TestCase):
         """certbot's -w A -d a -w B -d b; here one server is enough to see both."""
         roots = [self.folder("root-a"), self.folder("root-b")]
         self.web_server(roots[0])
-        wait_until("the web server", lambda: run(
-            ["curl", "-s", "-o", "/dev/null", f"http://127.0.0.1:{self.world.http_port}/"],
-            status=None).status == 0)
         done = self.world.client(
             "certonly", "--cert-name", "c", "--force-renewal", "--webroot", "-w", roots[0], "-d",
             f"w1.{APP}", "-d", f"w2.{APP}", "-w", roots[1], "-d", f"w3.{APP}", status=4)

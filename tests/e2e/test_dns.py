@@ -104,6 +104,12 @@ class Updates(unittest.TestCase):
         self.assertIn("updating zone 'acme.example.net/IN': adding an RR", self.bind.log())
         self.assertEqual(self.bind.texts("alias.acme.example.net"), [])
 
+    def test_a_renewal_repeats_it(self):
+        self.issue(f"r.{APP}")
+        before = self.bind.log().count("deleting an RR")
+        self.world.client("renew", "--no-random-sleep-on-renew", "--cert-name", "c", "--force-renewal")
+        self.assertEqual(self.bind.log().count("deleting an RR"), before + 1)
+
     def test_signed_questions(self):
         self.issue(f"q.{APP}", file=self.credentials(sign_query="true"))
 

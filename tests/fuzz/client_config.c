@@ -31,6 +31,7 @@ check_config(const struct client_config *config)
     FUZZ_CHECK(config->ca_file == NULL || config->ca_file[0] == '/');
     FUZZ_CHECK(config->key_type >= 0 && (size_t)config->key_type < types);
     FUZZ_CHECK(config->http_01_port >= 1 && config->http_01_port <= 65535);
+    FUZZ_CHECK(config->tls_alpn_01_port >= 1 && config->tls_alpn_01_port <= 65535);
     fuzz_check_plain(config->signer);
     fuzz_check_plain(config->certificates);
     fuzz_check_plain(config->proxy);
