@@ -220,6 +220,12 @@ admin_has_told(void)
     return told;
 }
 
+void
+admin_note_told(bool json)
+{
+    told |= json;
+}
+
 aw_result
 admin_print_json(const cJSON *reply)
 {

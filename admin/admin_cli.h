@@ -67,6 +67,7 @@ aw_result admin_audit_prove(const struct admin_options *options, int argc, char 
 aw_result admin_audit_verify_proof(const struct admin_options *options, int argc, char **argv);
 aw_result admin_audit_verify(const struct admin_options *options, int argc, char **argv);
 aw_result admin_certificates(const struct admin_options *options, int argc, char **argv);
+aw_result admin_doctor(const struct admin_options *options, int argc, char **argv);
 aw_result admin_report_p4(const struct admin_options *options, int argc, char **argv);
 aw_result admin_report(const struct admin_options *options, int argc, char **argv);
 aw_result admin_revoke(const struct admin_options *options, int argc, char **argv);
@@ -134,6 +135,9 @@ AW_MUST_USE aw_result admin_confirm(bool yes, const char *question, const char *
 
 /** True when something was printed as JSON: then a failure is in it, or comes behind a result. */
 bool admin_has_told(void);
+
+/** Says so where a command printed it otherwise than by the functions below. */
+void admin_note_told(bool json);
 
 /** Prints a reply as JSON. */
 AW_MUST_USE aw_result admin_print_json(const cJSON *reply);

@@ -93,6 +93,9 @@ const struct admin_command admin_commands[] = {
         "[--partial] "
         "[--json]",
         "the certificates that were handed back; needs neither token nor signer"},
+    {"doctor", NULL, admin_doctor, "[--folder DIR] [--archive DIR]... [--partial] [--json]",
+        "what does not hold, of token, keys, probe, log, sandbox, accounts and policies; status 1 "
+        "if anything"},
     {"report", "p4", admin_report_p4,
         "[--format text|csv|json|html] [--folder DIR] [--archive DIR]... [--partial] [--json]",
         "evidence for a security review: token, keys, probe, who can have what signed, audit log, "

@@ -201,6 +201,10 @@ class Evidence(unittest.TestCase):
         self.assertTrue(found["sandbox"][0]["seccomp"])
         self.assertEqual([(row["application"], row["reason"]) for row in found["freezes"]],
                          [("app1", "<b>review</b>")])
+        done = world.admin("--json", "doctor", status=1)
+        self.assertEqual([row["about"] for row in done.json()["findings"]],
+                         ["audit log", "loopback", "app1"])
+        self.assertIn("3 findings", done.err)
         page = self.p4("--format", "html").out
         self.assertIn("&lt;b&gt;review&lt;/b&gt;", page)
         self.assertNotIn("<b>", page)
