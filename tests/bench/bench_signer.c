@@ -1,8 +1,10 @@
 /*
- * Load on the signer: threads with a connection each ask for POST-as-GET signatures. Messages are
- * made beforehand and replies only searched, so that what is measured is the signer.
+ * Load on the signer: threads with a connection each ask for POST-as-GET signatures, or for orders
+ * that are refused. Messages are made beforehand and replies only searched, so that what is
+ * measured is the signer.
  */
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,7 @@ enum { REPLY_MAX = 64 * 1024 };
 struct options {
     const char *socket, *application, *name, *origin;
     double threads, seconds;
+    bool refused; /* the name is not the application's: refusals are what is wanted */
 };
 
 struct client {
@@ -149,7 +152,20 @@ open_client(void *context, unsigned thread, void **state)
     client->thread = thread;
     client->fd = -1;
     AW_TRY(connect_to(client->options->socket, &client->fd));
-    return open_order(client);
+    return client->options->refused ? AW_OK : open_order(client);
+}
+
+static aw_result
+be_refused(void *state)
+{
+    struct client *client = state;
+    long long order = 0;
+
+    if (aw_ok(ask_new_order(client, &order)))
+        return aw_fail(AW_CODE_MISMATCH, "an order was permitted: %.900s", client->reply);
+    if (strstr(client->reply, "PolicyRefused") == NULL)
+        return aw_fail(AW_CODE_UNAVAILABLE, "no refusal: %s", aw_error_last()->message);
+    return AW_OK;
 }
 
 static aw_result
@@ -168,7 +184,7 @@ sign(void *state)
 
 static const char usage[] =
     "usage: bench_signer --socket PATH --application A --name NAME --origin https://HOST:PORT\n"
-    "                    [--threads N] [--seconds S]\n";
+    "                    [--threads N] [--seconds S] [--refused]\n";
 
 static aw_result
 parse(int argc, char **argv, struct options *out)
@@ -176,7 +192,8 @@ parse(int argc, char **argv, struct options *out)
     static const struct option names[] = {{"socket", required_argument, NULL, 'u'},
         {"application", required_argument, NULL, 'a'}, {"name", required_argument, NULL, 'd'},
         {"origin", required_argument, NULL, 'o'}, {"threads", required_argument, NULL, 'n'},
-        {"seconds", required_argument, NULL, 's'}, {NULL, 0, NULL, 0}};
+        {"seconds", required_argument, NULL, 's'}, {"refused", no_argument, NULL, 'r'},
+        {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -188,6 +205,8 @@ parse(int argc, char **argv, struct options *out)
             out->name = optarg;
         else if (option == 'o')
             out->origin = optarg;
+        else if (option == 'r')
+            out->refused = true;
         else if (option == 'n')
             AW_TRY(bench_number("--threads", optarg, &out->threads));
         else if (option == 's')
@@ -206,10 +225,12 @@ run(int argc, char **argv, struct bench_outcome *outcome)
     struct options options = {.threads = 1, .seconds = 1};
     const struct bench_job job = {
         .context = &options, .open = open_client, .operate = sign, .close = close_client};
+    struct bench_job refused = job;
 
+    refused.operate = be_refused;
     AW_TRY(parse(argc, argv, &options));
-    return bench_run(
-        &job, &(struct bench_plan){(unsigned)options.threads, options.seconds}, outcome);
+    return bench_run(options.refused ? &refused : &job,
+        &(struct bench_plan){(unsigned)options.threads, options.seconds}, outcome);
 }
 
 int

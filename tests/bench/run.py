@@ -33,11 +33,12 @@ class Plan:
     rounds: int = 15
     threads: tuple = (1, 4, 16)
     issues: int = 15
+    neighbour_seconds: float = 1.5
     records: tuple = ()     # lengths of the logs, rows of the ledgers that are made
 
 
 def read_plan():
-    parts = ("signatures", "policies", "applications", "issuance", *LENGTHS)
+    parts = ("signatures", "policies", "applications", "issuance", "neighbours", *LENGTHS)
     parser = argparse.ArgumentParser(description="Measures acmeward and prints a table of ratios.")
     parser.add_argument("parts", nargs="*", metavar="PART",
                         help=f"of {', '.join(parts)}; default: all")
@@ -54,6 +55,7 @@ def read_plan():
     plan = Plan(options.quick, options.parts or list(parts), records=tuple(options.records))
     if options.quick:
         plan.seconds, plan.rounds, plan.issues = 0.05, 1, 2
+        plan.neighbour_seconds = 0.05
     plan.seconds = options.seconds or plan.seconds
     plan.rounds = options.rounds or plan.rounds
     return plan
@@ -70,6 +72,7 @@ def measure(plan, table):
     import applications
     import issuance
     import ledgers
+    import neighbours
     import policies
     import records
     import signatures
@@ -89,6 +92,8 @@ def measure(plan, table):
             policies.report(table, policies.measure(plan), policies.measure_signer(world, plan))
         if "applications" in plan.parts:
             applications.report(table, applications.measure(world, plan))
+        if "neighbours" in plan.parts:
+            neighbours.report(table, neighbours.measure(world, plan))
         if "issuance" in plan.parts:
             issuance.report(table, issuance.measure(world, plan))
 
