@@ -102,6 +102,8 @@ print_sandbox(const cJSON *sandbox)
         printf("Landlock (version %lld)", admin_number(sandbox, "landlock"));
     else
         printf("NO LANDLOCK");
+    if (admin_true(sandbox, "root"))
+        fputs("; RUNS AS ROOT (allow_root)", stdout);
     printf("; sockets of the token's module: %s\n", admin_text(sandbox, "network"));
     print_opened(aw_json_member(sandbox, "paths"), "path");
     print_opened(aw_json_member(sandbox, "devices"), "device");

@@ -80,6 +80,7 @@ enum aw_config_network {
 struct aw_config_sandbox {
     bool seccomp;
     bool landlock;
+    bool allow_root; /**< the signer may be root: `allow_root` of the file, not of its section */
 };
 
 /** The whole file. */

@@ -248,6 +248,7 @@ write_sandbox(struct admin_call *call)
     aw_json_begin_object(w);
     aw_json_pair_bool(w, "seccomp", core->sandbox.seccomp);
     aw_json_pair_integer(w, "landlock", core->sandbox.landlock);
+    aw_json_pair_bool(w, "root", core->sandbox.root);
     aw_json_pair(w, "network", aw_config_network_names[core->config->token.network]);
     write_strings(w, "paths", &core->config->token.paths);
     write_strings(w, "devices", &core->config->token.devices);

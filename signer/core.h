@@ -40,6 +40,7 @@ enum { CORE_REASON_MAX = 200 }; /**< characters of the reason for a freeze */
 /** What of the sandbox is in force in this process; nothing in tests that open a core themselves.
  */
 struct core_sandbox {
+    bool root; /**< runs as root */
     bool seccomp;
     int landlock; /**< version of the kernel's interface; 0: not in force */
 };

@@ -118,15 +118,35 @@ check_config(const char *path)
     return aw_code_exit(r.code);
 }
 
-/* Descriptors that nobody is meant to have, and what would have OpenSSL load foreign code. */
+/* What would have the C library or OpenSSL load or read what we did not choose. The rest is kept,
+ * since tokens' modules are configured by it (SOFTHSM2_CONF and the like). */
+static const char *const shed[] = {"GCONV_PATH", "GETCONF_DIR", "GLIBC_TUNABLES", "HOSTALIASES",
+    "LOCALDOMAIN", "LOCPATH", "MALLOC_TRACE", "NIS_PATH", "NLSPATH", "OPENSSL_ENGINES",
+    "OPENSSL_MODULES", "RESOLV_HOST_CONF", "RES_OPTIONS", "TZDIR"};
+
+/* What the dynamic loader has followed already can't be taken back. */
+static aw_result
+check_loader(void)
+{
+    for (char **variable = environ; *variable != NULL; variable++)
+        if (strncmp(*variable, "LD_", strlen("LD_")) == 0)
+            return aw_hint(aw_fail(AW_CODE_PERMISSION,
+                               "%.*s is set, and could have put foreign code into the signer",
+                               (int)strcspn(*variable, "="), *variable),
+                "start it without; a library that the token's module needs is found by its own "
+                "path, or by ldconfig");
+    return AW_OK;
+}
+
+/* Descriptors that nobody is meant to have, and variables. */
 static void
 shed_inheritance(void)
 {
     int passed = sd_listen_fds(0);
 
     close_range(SD_LISTEN_FDS_START + (unsigned)(passed > 0 ? passed : 0), ~0U, 0);
-    unsetenv("OPENSSL_ENGINES");
-    unsetenv("OPENSSL_MODULES");
+    for (size_t i = 0; i < AW_COUNT(shed); i++)
+        unsetenv(shed[i]);
 }
 
 /* No core dump, no ptrace by the same user: the PIN and EAB keys pass through this process. */
@@ -134,6 +154,7 @@ static aw_result
 harden_process(void)
 {
     umask(0027);
+    AW_TRY(check_loader());
     shed_inheritance();
     AW_TRY(sandbox_drop_privileges());
     /* OpenSSL's default context must not read a configuration that we did not choose. */
@@ -385,6 +406,21 @@ block_signals(int *fd)
     return *fd >= 0 ? AW_OK : aw_fail_errno(AW_CODE_INTERNAL, "can't take signals");
 }
 
+/* Root passes every mode and owner that the files of the signer are protected by. */
+static aw_result
+check_user(const struct aw_config_sandbox *use)
+{
+    if (geteuid() != 0)
+        return AW_OK;
+    if (!use->allow_root)
+        return aw_hint(aw_fail(AW_CODE_PERMISSION, "the signer is not run as root"),
+            "start it as a user of its own, who owns its state folder, as the unit "
+            "acmeward-signer.service does (User=acmeward); where there is none, as in a container, "
+            "say allow_root: true in signer.yaml");
+    aw_log(AW_LOG_WARNING, "running as root (allow_root in signer.yaml)");
+    return AW_OK;
+}
+
 /* Whether what the configuration leaves in force is there. */
 static aw_result
 read_sandbox(const char *config, struct aw_config_sandbox *use)
@@ -394,8 +430,7 @@ read_sandbox(const char *config, struct aw_config_sandbox *use)
 
     log_faults(&faults);
     AW_TRY(r);
-    if (geteuid() == 0)
-        aw_log(AW_LOG_WARNING, "running as root: give the signer a user of its own");
+    AW_TRY(check_user(use));
     if (!use->seccomp || !use->landlock)
         aw_log(AW_LOG_WARNING, "signer.yaml switches off:%s%s", use->seccomp ? "" : " seccomp",
             use->landlock ? "" : " landlock");
@@ -420,6 +455,7 @@ confine(struct core *core)
     int version = sandbox_landlock_version();
 
     AW_TRY(confine_core(core->config));
+    core->sandbox.root = geteuid() == 0;
     core->sandbox.seccomp = core->config->sandbox.seccomp;
     core->sandbox.landlock = core->config->sandbox.landlock ? version : 0;
     return AW_OK;

@@ -118,6 +118,7 @@ accounts:
 administrators:
   officers:
     - user: $user
+$([ "$(id -u)" -ne 0 ] || echo "allow_root: true")
 YAML
     cat >"$home/policy.d/dept_myapp1.yaml" <<YAML
 application: dept_myapp1

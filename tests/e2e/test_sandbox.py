@@ -128,7 +128,10 @@ class Running(unittest.TestCase):
         self.assertEqual(told["network"], "none")
         self.assertEqual(told["devices"], [])
         self.assertIn(self.world.token["TOKEN_FOLDER"], told["paths"])
-        self.assertIn("sandbox seccomp, Landlock", self.world.admin("status").out)
+        shown = self.world.admin("status").out
+        self.assertIn("sandbox seccomp, Landlock", shown)
+        self.assertEqual(told["root"], os.geteuid() == 0)
+        self.assertEqual("RUNS AS ROOT" in shown, os.geteuid() == 0)
 
     def test_a_change_of_it_needs_a_restart(self):
         text = read(self.world.config)
@@ -176,6 +179,37 @@ class Starting(unittest.TestCase):
             self.assertEqual(status_of(pid)["NoNewPrivs"], "1")
         if not INSTRUMENTED:
             self.assertEqual({status_of(pid)["Seccomp"] for pid in pids}, {"0"})
+
+    def refused(self, **environment):
+        """What the log says of a start that fails, before anything else is done."""
+        self.world.signer_environment.update(environment)
+        self.world.spawn_signer()
+        self.assertEqual(self.world.signer.wait(20), 1)
+        self.world.signer = None
+        self.assertNotIn("notice: ready", self.world.log())
+        self.assertFalse(os.path.exists(self.world.path("state", "audit", "audit.jsonl")))
+        return self.world.log()
+
+    def test_root_is_refused_unless_it_is_allowed(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        self.world.root_line = ""
+        self.world.write_config()
+        self.assertIn("the signer is not run as root", self.refused())
+        self.assertIn("allow_root: true", self.world.log())
+
+    def test_what_the_loader_follows_is_refused(self):
+        self.world.write_config()
+        for name in ("LD_LIBRARY_PATH", "LD_PRELOAD", "LD_BIND_NOW"):
+            log = self.refused(**{name: ""})
+            self.assertIn(f"{name} is set", log)
+            del self.world.signer_environment[name]
+
+    def test_the_environment_is_what_the_module_needs(self):
+        self.world.write_config()
+        self.world.signer_environment.update(GCONV_PATH="/x", TZDIR="/x", VENDOR_MODULE_CONF="/y")
+        self.world.start_signer()   # SOFTHSM2_CONF is found, the others do no harm
+        self.world.admin("status")
 
     def test_a_token_folder_that_is_not_named_says_what_to_name(self):
         self.world.token["TOKEN_FOLDER"] = self.world.token["SOFTHSM2_CONF"]

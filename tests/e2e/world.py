@@ -179,6 +179,9 @@ class World:
     def admin_socket(self):
         return self.path("run", "admin.sock")
 
+    # Where tests run there may be no other user than root.
+    root_line = "allow_root: true\n" if os.geteuid() == 0 else ""
+
     def write_config(self, extra_accounts="", administrators=None, directory=None):
         ceiling = ", ".join(self.ceiling)
         limit = f"\n    orders_per_day: {self.orders_per_day}" if self.orders_per_day else ""
@@ -192,7 +195,7 @@ class World:
   pin_source: {self.token["TOKEN_PIN_FILE"]}
   paths: {json.dumps([self.token["SOFTHSM2_CONF"], self.token["TOKEN_FOLDER"], *self.token_paths])}
   sessions: 4
-{self.extra_config}paths:
+{self.extra_config}{self.root_line}paths:
   state: {self.path("state")}
   policies: {self.path("etc", "policy.d")}
   application_socket: {self.socket}

@@ -519,14 +519,16 @@ static void
 no_start_where_the_kernel_lacks_it(void **state)
 {
     (void)state;
-    assert_int_equal(
-        start_without(SCMP_SYS(landlock_create_ruleset), (struct aw_config_sandbox){true, true}),
+    assert_int_equal(start_without(SCMP_SYS(landlock_create_ruleset),
+                         (struct aw_config_sandbox){true, true, true}),
         1);
-    assert_int_equal(
-        start_without(SCMP_SYS(landlock_create_ruleset), (struct aw_config_sandbox){true, false}),
+    assert_int_equal(start_without(SCMP_SYS(landlock_create_ruleset),
+                         (struct aw_config_sandbox){true, false, true}),
         0);
-    assert_int_equal(start_without(SCMP_SYS(seccomp), (struct aw_config_sandbox){true, true}), 1);
-    assert_int_equal(start_without(SCMP_SYS(seccomp), (struct aw_config_sandbox){false, true}), 0);
+    assert_int_equal(
+        start_without(SCMP_SYS(seccomp), (struct aw_config_sandbox){true, true, true}), 1);
+    assert_int_equal(
+        start_without(SCMP_SYS(seccomp), (struct aw_config_sandbox){false, true, true}), 0);
 }
 
 #ifndef ACMEWARD_INSTRUMENTED
