@@ -9,6 +9,7 @@
 
 #include "common/io.h"
 #include "signer/channel.h"
+#include "signer/passing.h"
 
 /* What stands before each body. */
 struct header {
@@ -16,7 +17,7 @@ struct header {
     uint32_t size;
 };
 
-enum { PASSED = 2 }; /* descriptors of an arrival */
+enum { PASSED = PASSING_MAX }; /* descriptors of an arrival */
 
 static aw_result
 closed(void)
@@ -154,84 +155,36 @@ channel_receive(int fd, int message_ms, struct channel_message *out)
 
 /* Arrivals. */
 
-union control {
-    char octets[CMSG_SPACE(PASSED * sizeof(int))];
-    struct cmsghdr align;
-};
-
 aw_result
 channel_pass(int socket, int connection, int channel)
 {
     const int fds[PASSED] = {connection, channel};
-    char octet = 'c';
-    union control control = {.octets = {0}};
-    struct iovec part = {&octet, 1};
-    struct msghdr what = {.msg_iov = &part,
-        .msg_iovlen = 1,
-        .msg_control = control.octets,
-        .msg_controllen = sizeof(control.octets)};
-    struct cmsghdr *passed = CMSG_FIRSTHDR(&what);
 
-    passed->cmsg_level = SOL_SOCKET;
-    passed->cmsg_type = SCM_RIGHTS;
-    passed->cmsg_len = CMSG_LEN(sizeof(fds));
-    memcpy(CMSG_DATA(passed), fds, sizeof(fds));
-    while (sendmsg(socket, &what, MSG_NOSIGNAL) < 0)
-        if (errno != EINTR)
-            return is_closed(errno) ? closed() : aw_fail_errno(AW_CODE_IO, "can't reach the core");
-    return AW_OK;
-}
-
-/* Whatever came is ours to close, wanted or not. */
-static size_t
-take_descriptors(struct msghdr *what, int fds[PASSED])
-{
-    size_t count = 0;
-
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(what); c != NULL; c = CMSG_NXTHDR(what, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t here = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < here; i++) {
-            int fd = -1;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-            if (count < PASSED)
-                fds[count++] = fd;
-            else
-                close(fd);
-        }
-    }
-    return count;
+    if (passing_send(socket, 'c', fds, PASSED) >= 0)
+        return AW_OK;
+    return is_closed(errno) ? closed() : aw_fail_errno(AW_CODE_IO, "can't reach the core");
 }
 
 aw_result
 channel_take(int socket, int *connection, int *channel)
 {
-    int fds[PASSED] = {-1, -1};
     char octets[2];
-    union control control;
-    struct iovec part = {octets, sizeof(octets)};
-    struct msghdr what = {.msg_iov = &part,
-        .msg_iovlen = 1,
-        .msg_control = control.octets,
-        .msg_controllen = sizeof(control.octets)};
-    ssize_t size;
+    struct passing passed;
+    ssize_t size = passing_take(socket, octets, sizeof(octets), &passed);
 
-    do
-        size = recvmsg(socket, &what, MSG_CMSG_CLOEXEC);
-    while (size < 0 && errno == EINTR);
+    int error = errno;
+    *connection = passed.fds[0];
+    *channel = passed.fds[1];
+    if (size == 1 && octets[0] == 'c' && passed.count == PASSED && !passed.truncated)
+        return AW_OK;
+    aw_close(connection);
+    aw_close(channel);
+    errno = error;
     if (size == 0 || (size < 0 && is_closed(errno)))
         return closed();
     if (size < 0)
         return aw_fail_errno(AW_CODE_IO, "can't take a connection from a gate");
-    size_t count = take_descriptors(&what, fds);
-    *connection = fds[0];
-    *channel = fds[1];
-    if (size == 1 && octets[0] == 'c' && count == PASSED && (what.msg_flags & MSG_CTRUNC) == 0)
-        return AW_OK;
-    aw_close(connection);
-    aw_close(channel);
-    if (size == 1 && octets[0] == 'c' && count < PASSED && (what.msg_flags & MSG_CTRUNC) != 0)
+    if (size == 1 && octets[0] == 'c' && passed.count < PASSED && passed.truncated)
         return aw_fail(AW_CODE_BUSY, "no descriptors are left for a connection");
     return aw_fail(AW_CODE_MISMATCH, "a gate passed something else than a connection");
 }

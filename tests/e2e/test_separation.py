@@ -90,6 +90,9 @@ class Processes(unittest.TestCase):
         wait_until("an answer", answers)
 
     def test_there_are_these_processes(self):
+        # A gate that is just being executed has its name, and not yet its arguments.
+        wait_until("the gates", lambda: len(self.gates()) == 2
+                   and "acmeward-gate --config" not in self.gates())
         self.assertEqual(set(self.all()), {"acmeward-keeper", "acmeward-users",
                                            "acmeward-gate applications",
                                            "acmeward-gate administrators"})
