@@ -1,11 +1,11 @@
 #include "memory.h"
 
 #include <errno.h>
-#include <execinfo.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unwind.h>
 
 /* The C library's own; a sanitizer's where there is one. */
 void *__libc_malloc(size_t size);
@@ -27,15 +27,17 @@ void *realloc(void *old, size_t size);
  */
 enum { FRAMES_MAX = 48, LIBRARY_FRAMES = 4, PLACES_MAX = 1 << 14 };
 
+/* No bool: UBSan looks at one through ASan's shadow, which is not there yet when the first memory
+ * is asked for. */
 static _Thread_local struct {
     long left; /* allocations until one fails; 0: none does */
     enum memory_failure failure;
     enum memory_place place;
-    bool by_place;
-    long seen;    /* allocations since memory_fail_at_new_place() */
-    bool looking; /* at the stack, which may allocate */
+    int by_place;
+    long seen;   /* allocations since memory_fail_at_new_place() */
+    int looking; /* at the stack, which may allocate */
     int pauses;
-    bool failed;
+    int failed;
 } state;
 
 /* Of all threads: one of them is under test. */
@@ -55,20 +57,33 @@ is_ours(const void *address)
 }
 
 /* FNV-1a over the return addresses. */
+struct walk {
+    enum memory_place place;
+    uint64_t hash;
+    int frames, foreign;
+};
+
+static _Unwind_Reason_Code
+take_frame(struct _Unwind_Context *context, void *argument)
+{
+    struct walk *walk = argument;
+    uintptr_t address = _Unwind_GetIP(context);
+
+    if (++walk->frames > FRAMES_MAX)
+        return _URC_END_OF_STACK;
+    if (is_ours((const void *)address) ||
+        (walk->place == MEMORY_PLACE_EXACT && walk->foreign++ < LIBRARY_FRAMES))
+        walk->hash = (walk->hash ^ address) * 1099511628211U;
+    return _URC_NO_REASON;
+}
+
 static uint64_t
 place_here(enum memory_place place)
 {
-    void *frames[FRAMES_MAX];
-    int count = backtrace(frames, FRAMES_MAX);
-    int foreign = 0;
-    uint64_t hash = 14695981039346656037U;
+    struct walk walk = {.place = place, .hash = 14695981039346656037U};
 
-    for (int i = 0; i < count; i++) {
-        if (!is_ours(frames[i]) && (place == MEMORY_PLACE_OURS || foreign++ >= LIBRARY_FRAMES))
-            continue;
-        hash = (hash ^ (uintptr_t)frames[i]) * 1099511628211U;
-    }
-    return hash == 0 ? 1 : hash;
+    _Unwind_Backtrace(take_frame, &walk);
+    return walk.hash == 0 ? 1 : walk.hash;
 }
 
 /* True if it was not there yet. A full table ends the test: it would never be through. */
@@ -90,16 +105,16 @@ place_add(uint64_t hash)
 static bool
 is_new_place(void)
 {
-    state.looking = true;
+    state.looking = 1;
     bool found = place_add(place_here(state.place));
-    state.looking = false;
+    state.looking = 0;
     return found;
 }
 
 static bool
 is_next(void)
 {
-    if (state.by_place)
+    if (state.by_place != 0)
         return ++state.seen > known && is_new_place();
     return state.left > 0 && --state.left == 0;
 }
@@ -107,12 +122,12 @@ is_next(void)
 static bool
 fails(void)
 {
-    if (state.pauses > 0 || state.looking || !is_next())
+    if (state.pauses > 0 || state.looking != 0 || !is_next())
         return false;
-    state.failed = true;
-    if (state.by_place)
+    state.failed = 1;
+    if (state.by_place != 0)
         known = state.seen;
-    state.by_place = false;
+    state.by_place = 0;
     state.left = state.failure == MEMORY_FAILS_FOR_GOOD ? 1 : 0;
     errno = ENOMEM;
     return true;
@@ -141,7 +156,7 @@ memory_fail_at(long n, enum memory_failure failure)
 {
     state.left = n;
     state.failure = failure;
-    state.failed = false;
+    state.failed = 0;
 }
 
 void
@@ -155,21 +170,18 @@ memory_places_forget(void)
 void
 memory_fail_at_new_place(enum memory_place place, enum memory_failure failure)
 {
-    void *frame;
-
-    (void)backtrace(&frame, 1); /* its first call loads a library */
     state.place = place;
     state.failure = failure;
-    state.failed = false;
+    state.failed = 0;
     state.seen = 0;
-    state.by_place = true;
+    state.by_place = 1;
 }
 
 /* Nothing failed, but the beginning was left out: once more, with all of it. */
 static bool
 begins_anew(void)
 {
-    bool anew = state.by_place && known > 0;
+    bool anew = state.by_place != 0 && known > 0;
 
     if (anew)
         known = 0;
@@ -179,10 +191,10 @@ begins_anew(void)
 bool
 memory_fail_end(void)
 {
-    bool more = state.failed || begins_anew();
+    bool more = state.failed != 0 || begins_anew();
 
     state.left = 0;
-    state.by_place = false;
+    state.by_place = 0;
     return more;
 }
 
