@@ -37,6 +37,8 @@ AW_MUST_USE aw_result cmd_connect(const struct options *options, struct output *
 
 /** Looks whether this host can get and renew certificates. */
 AW_MUST_USE aw_result cmd_doctor(const struct options *options, struct output *out);
+/** Hands out what is stored in another layout. */
+AW_MUST_USE aw_result cmd_export(const struct options *options, struct output *out);
 
 /** Lists what is stored. */
 AW_MUST_USE aw_result cmd_certificates(const struct options *options, struct output *out);

@@ -26,6 +26,7 @@ static const struct command {
     {"connect", OPTIONS_CONNECT, cmd_connect, "join standard input and output to the signer (ssh)"},
     {"doctor", OPTIONS_DOCTOR, cmd_doctor, "look whether all is well here, and what to do"},
     {"certificates", OPTIONS_CERTIFICATES, cmd_certificates, "list what is stored"},
+    {"export", OPTIONS_EXPORT, cmd_export, "write a certificate for another program or host"},
 };
 
 static void

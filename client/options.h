@@ -33,9 +33,10 @@ enum {
     OPTIONS_ORDERING = OPTIONS_CERTONLY | OPTIONS_RENEW,
     OPTIONS_DOCTOR = 1 << 14,
     OPTIONS_CONNECT = 1 << 15,
+    OPTIONS_EXPORT = 512,
     OPTIONS_SIGNER = OPTIONS_ORDERING | OPTIONS_WHOAMI | OPTIONS_REVOKE | OPTIONS_ORDERS,
     OPTIONS_STORE = OPTIONS_ORDERING | OPTIONS_CERTIFICATES | OPTIONS_REVOKE | OPTIONS_DELETE |
-                    OPTIONS_ORDERS | OPTIONS_IMPORT,
+                    OPTIONS_ORDERS | OPTIONS_IMPORT | OPTIONS_EXPORT,
     OPTIONS_CA = OPTIONS_ORDERING | OPTIONS_REVOKE | OPTIONS_ORDERS,
     OPTIONS_ALL = OPTIONS_STORE | OPTIONS_WHOAMI | OPTIONS_CONNECT | OPTIONS_DOCTOR,
 };
@@ -79,6 +80,12 @@ struct options {
     const char *dns_rfc2136_credentials;
     const char *dns_rfc2136_seconds;
     const char *issuance_timeout;
+    const char *export_format;
+    const char *export_out;
+    const char *passphrase_file;
+    const char *passphrase_fd;
+    const char *pkcs12_algorithms;
+    const char *group; /**< export */
     bool delete_after_revoke;
     bool no_delete_after_revoke;
     bool webroot;

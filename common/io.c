@@ -194,18 +194,6 @@ aw_folder_sync_of(const char *path)
     return AW_OK;
 }
 
-/* Content of the temporary file, durable, with its mode set before the first octet. */
-static aw_result
-fill_file(int fd, const void *bytes, size_t size, mode_t mode)
-{
-    if (fchmod(fd, mode) != 0)
-        return aw_fail_errno(AW_CODE_IO, "can't set mode %04o", (unsigned)mode);
-    AW_TRY(aw_fd_write(fd, bytes, size));
-    if (fsync(fd) != 0)
-        return aw_fail_errno(AW_CODE_IO, "can't make the content durable");
-    return AW_OK;
-}
-
 /* Puts the temporary file in its place. */
 typedef int (*place_file)(const char *temporary, const char *path);
 
@@ -216,8 +204,30 @@ place_new(const char *temporary, const char *path)
     return link(temporary, path) == 0 ? unlink(temporary) : -1;
 }
 
+/* Content for a file. */
+struct content {
+    const void *bytes;
+    size_t size;
+    mode_t mode;
+    gid_t group; /* (gid_t)-1: the caller's */
+};
+
+/* Content of the temporary file, durable, with its mode set before the first octet. */
 static aw_result
-write_file(const char *path, const void *bytes, size_t size, mode_t mode, place_file place)
+fill_file(int fd, const struct content *content)
+{
+    if (content->group != (gid_t)-1 && fchown(fd, (uid_t)-1, content->group) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't give it to group %u", (unsigned)content->group);
+    if (fchmod(fd, content->mode) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't set mode %04o", (unsigned)content->mode);
+    AW_TRY(aw_fd_write(fd, content->bytes, content->size));
+    if (fsync(fd) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't make the content durable");
+    return AW_OK;
+}
+
+static aw_result
+write_file(const char *path, const struct content *content, place_file place)
 {
     AW_CLEANUP(aw_free) char *temporary = NULL;
 
@@ -226,7 +236,7 @@ write_file(const char *path, const void *bytes, size_t size, mode_t mode, place_
     AW_CLEANUP(aw_close) int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return aw_fail_errno(AW_CODE_IO, "can't make a file beside %s", path);
-    aw_result r = fill_file(fd, bytes, size, mode);
+    aw_result r = fill_file(fd, content);
     if (aw_ok(r) && place(temporary, path) != 0)
         r = aw_fail_errno(AW_CODE_IO, "can't rename %s", temporary);
     if (!aw_ok(r)) {
@@ -237,15 +247,25 @@ write_file(const char *path, const void *bytes, size_t size, mode_t mode, place_
 }
 
 aw_result
+aw_file_replace_for(const char *path, const void *bytes, size_t size, mode_t mode, gid_t group)
+{
+    const struct content content = {bytes, size, mode, group};
+
+    return aw_context(write_file(path, &content, rename), "can't replace %s", path);
+}
+
+aw_result
 aw_file_replace(const char *path, const void *bytes, size_t size, mode_t mode)
 {
-    return aw_context(write_file(path, bytes, size, mode, rename), "can't replace %s", path);
+    return aw_file_replace_for(path, bytes, size, mode, (gid_t)-1);
 }
 
 aw_result
 aw_file_create(const char *path, const void *bytes, size_t size, mode_t mode)
 {
-    return aw_context(write_file(path, bytes, size, mode, place_new), "can't make %s", path);
+    const struct content content = {bytes, size, mode, (gid_t)-1};
+
+    return aw_context(write_file(path, &content, place_new), "can't make %s", path);
 }
 
 /* Not to the umask's mode, but to the one asked for; never looser in between. */

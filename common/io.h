@@ -47,6 +47,10 @@ AW_MUST_USE aw_result aw_file_replace(
  * what is there stays as it is. */
 AW_MUST_USE aw_result aw_file_create(const char *path, const void *bytes, size_t size, mode_t mode);
 
+/** aw_file_replace, with the group `group` from the first octet on; (gid_t)-1: the caller's. */
+AW_MUST_USE aw_result aw_file_replace_for(
+    const char *path, const void *bytes, size_t size, mode_t mode, gid_t group);
+
 /** fsync of the folder that holds `path`. */
 AW_MUST_USE aw_result aw_folder_sync_of(const char *path);
 
