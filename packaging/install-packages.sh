@@ -4,6 +4,8 @@
 #
 #   sh packaging/install-packages.sh GROUP...      groups: build run test lint coverage package peers
 #   sh packaging/install-packages.sh --list GROUP...
+#
+# For group test, servers that would start when installed are unpacked into build/servers instead.
 set -eu
 
 # Debian 12 has python3-varlink only here; Debian 13 has it in main.
@@ -13,6 +15,11 @@ BACKPORTS_LIST=/etc/apt/sources.list.d/acmeward-backports.list
 die() {
     printf 'install-packages: %s\n' "$*" >&2
     exit 1
+}
+
+codename() {
+    # shellcheck source=/dev/null
+    (. /etc/os-release && echo "${VERSION_CODENAME:-}")
 }
 
 group_packages() {
@@ -28,7 +35,9 @@ group_packages() {
     test)
         echo libcmocka-dev softhsm2 pebble opensc openssl python3 python3-varlink \
             python3-asn1crypto python3-cryptography python3-prometheus-client sqlite3 \
-            certbot lego bind9 bind9-dnsutils openssh-client openssh-server
+            certbot lego bind9 bind9-dnsutils openssh-client openssh-server apache2-bin
+        # What HAProxy of Debian 12 needs, which is unpacked.
+        [ "$(codename)" != bookworm ] || echo liblua5.3-0 libopentracing-c-wrapper0
         ;;
     lint)
         echo clang clang-tidy clang-format libclang-rt-dev cppcheck shellcheck mandoc python3
@@ -76,9 +85,7 @@ as_root() {
 
 # Backports never replace what main has (priority 100), so the extra source changes nothing else.
 enable_backports() {
-    # shellcheck source=/dev/null
-    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-    [ "$codename" = bookworm ] || return 0
+    [ "$(codename)" = bookworm ] || return 0
     [ ! -e "$BACKPORTS_LIST" ] || return 0
     echo "install-packages: adding $BACKPORTS_SUITE in $BACKPORTS_LIST for python3-varlink" >&2
     echo "deb http://deb.debian.org/debian $BACKPORTS_SUITE main" |
@@ -92,6 +99,21 @@ refresh() {
 install() {
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends "$@"
+}
+
+# Tests do without those that can't be had, and say so.
+unpack_servers() {
+    servers=$(dirname "$0")/../build/servers
+    for package in nginx haproxy; do
+        if [ -x "/usr/sbin/$package" ] || [ -x "$servers/usr/sbin/$package" ]; then
+            continue
+        fi
+        mkdir -p "$servers/download"
+        if ! (cd "$servers/download" && apt-get download -q "$package" >/dev/null 2>&1) ||
+            ! dpkg-deb -x "$servers/download/$package"_*.deb "$servers"; then
+            echo "install-packages: $package can't be downloaded: its test is skipped" >&2
+        fi
+    done
 }
 
 main() {
@@ -146,3 +168,7 @@ main() {
 }
 
 main "$@"
+case " $* " in
+*" --list "*) ;;
+*" test "*) unpack_servers ;;
+esac
