@@ -88,6 +88,9 @@ take_names(struct certonly *c)
 {
     const struct options *o = c->options;
 
+    AW_TRY(certonly_csr_refuse_paths(o));
+    if (o->csr != NULL)
+        return certonly_csr_read(c);
     if (o->name_count == 0)
         return aw_hint(aw_fail(AW_CODE_USAGE, "certonly needs a name"),
             "acmeward certonly -d www.example.edu; acmeward whoami shows what you may order");
@@ -162,14 +165,14 @@ refuse_key(const struct certonly *c)
     AW_TRY(whoami_list_text(c->application->json, "keys", &allowed));
     return aw_fail(AW_CODE_REFUSED,
         "refused: key type %s is not among the key types of %s (rule keys); allowed: %s; ask %s",
-        c->options->key_type, c->application->name, allowed, c->application->owner);
+        c->key_type, c->application->name, allowed, c->application->owner);
 }
 
 /* The type asked for, or the configured one, or the best that the policy has. */
 static aw_result
 choose_key(struct certonly *c)
 {
-    c->key_type = c->options->key_type;
+    c->key_type = c->csr.key != NULL ? chain_key_type(c->csr.key) : c->options->key_type;
     if (c->key_type != NULL)
         return c->options->check || whoami_has(c->application, "keys", c->key_type) ? AW_OK
                                                                                     : refuse_key(c);
@@ -201,6 +204,7 @@ certonly_free(struct certonly *c)
     whoami_free(&c->whoami);
     signer_link_close(&c->link);
     client_config_free(&c->config);
+    certonly_csr_free(&c->csr);
     free(c->names);
     free(c->cert_name);
     memset(c, 0, sizeof(*c));

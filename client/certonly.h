@@ -4,8 +4,8 @@
  *
  * cmd_certonly.c is the sequence; certonly.c decides names and keys, certonly_check.c asks the
  * policy, certonly_existing.c compares with what is stored, certonly_issue.c gets the certificate,
- * certonly_key.c its key, certonly_chain.c judges chains, certonly_resume.c finds the order under
- * way, certonly_report.c tells.
+ * certonly_key.c its key, certonly_csr.c a CSR that was made elsewhere, certonly_chain.c judges
+ * chains, certonly_resume.c finds the order under way, certonly_report.c tells.
  */
 #ifndef AW_CLIENT_CERTONLY_H
 #define AW_CLIENT_CERTONLY_H
@@ -15,6 +15,7 @@
 #include <openssl/types.h>
 
 #include "client/authenticator.h"
+#include "client/chain.h"
 #include "client/config.h"
 #include "client/issue.h"
 #include "client/options.h"
@@ -30,6 +31,13 @@ struct certonly_renewal {
     bool resume_only;     /**< go on with the order under way, and make no other */
 };
 
+/** A request that was made elsewhere (--csr); der is NULL: none. Release: certonly_csr_free. */
+struct certonly_csr {
+    uint8_t *der;
+    size_t size;
+    EVP_PKEY *key; /**< the public half */
+};
+
 /** One run. Release: certonly_free. */
 struct certonly {
     const struct certonly_renewal *renewal; /**< NULL: certonly itself */
@@ -40,6 +48,7 @@ struct certonly {
     size_t name_count;
     char *cert_name;
     const char *key_type;
+    struct certonly_csr csr;
     EVP_PKEY *reused_key; /**< NULL: a fresh one is made */
     int64_t seconds;      /**< the CA may take in all; 0: ISSUE_SECONDS */
     signer_link *link;
@@ -56,6 +65,21 @@ AW_MUST_USE aw_result certonly_config(
 /** Names, the certificate's name; AW_CODE_USAGE. */
 AW_MUST_USE aw_result certonly_begin(
     const struct options *options, struct output *out, struct certonly *c);
+
+/** Reads --csr by the signer's grammar: names and public key. AW_CODE_SYNTAX, AW_CODE_USAGE. */
+AW_MUST_USE aw_result certonly_csr_read(struct certonly *c);
+
+/** Refuses the paths of --csr's result where there is no --csr. */
+AW_MUST_USE aw_result certonly_csr_refuse_paths(const struct options *options);
+
+/** Refuses paths that can't be written, before anything is ordered. */
+AW_MUST_USE aw_result certonly_csr_check_paths(const struct certonly *c);
+
+/** Writes the result of --csr to the paths that were named, or to standard output. */
+AW_MUST_USE aw_result certonly_csr_deliver(const struct certonly *c, const struct chain *chain);
+
+/** Releases and zeroes. */
+void certonly_csr_free(struct certonly_csr *csr);
 
 /** Refuses a --server (NULL: none) that is not the directory of the application's account. */
 AW_MUST_USE aw_result certonly_server_check(

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <openssl/evp.h>
+
 #include "client/certonly.h"
 #include "client/chain.h"
 #include "client/interrupt.h"
@@ -104,6 +106,21 @@ opened(void *context, const struct issue_order *order)
 
 /* The sequence. */
 
+/* Made elsewhere, with its key. */
+static aw_result
+take_csr(const struct certonly *c, struct store_order *order)
+{
+    order->csr = malloc(c->csr.size);
+    if (order->csr == NULL)
+        return aw_fail_memory();
+    memcpy(order->csr, c->csr.der, c->csr.size);
+    order->csr_size = c->csr.size;
+    if (EVP_PKEY_up_ref(c->csr.key) != 1)
+        return aw_fail_openssl("can't use the key of the CSR");
+    order->key = c->csr.key;
+    return AW_OK;
+}
+
 /* A key and its CSR, for an order to be made. */
 static aw_result
 begin_order(struct work *w)
@@ -119,6 +136,8 @@ begin_order(struct work *w)
     if (c->options->profile != NULL)
         AW_TRY(aw_format(&order->profile, "%s", c->options->profile));
     order->must_staple = c->options->must_staple;
+    if (c->csr.der != NULL)
+        return take_csr(c, order);
     AW_TRY(certonly_order_key(c, &order->key));
     const struct chain_request asked = {c->names, c->name_count, order->must_staple};
     return chain_csr(NULL, order->key, &asked, &order->csr, &order->csr_size);
@@ -142,6 +161,8 @@ prepare(struct work *w)
 
     AW_TRY(http_open(&options, &w->h));
     AW_TRY(acme_session_new(w->h, c->application->new_nonce, &told, &w->session));
+    if (c->csr.der != NULL)
+        return begin_order(w);
     AW_TRY(certonly_reuse_key(c));
     aw_result r = certonly_under_way(c, &w->order);
     w->resumed = aw_ok(r);
@@ -158,7 +179,7 @@ order(struct work *w, const char *replaces)
         .cleanup = cleanup,
         .progress = progress,
         .prefer = c->options->preferred_chain == NULL ? NULL : prefer,
-        .opened = opened,
+        .opened = c->csr.der == NULL ? opened : NULL,
         .context = w};
     const struct issue_order resume = {
         w->order.application, w->order.ticket, w->order.url, w->order.new_order};
@@ -311,13 +332,16 @@ certonly_issue(struct certonly *c)
         !certonly_is_preferred(c, w.issued.chain, w.issued.chain_size))
         output_note(c->out, "the CA offers no chain up to \"%.100s\": its own choice is used",
             c->options->preferred_chain);
-    AW_TRY(keep(&w, &version));
+    if (c->csr.der == NULL)
+        AW_TRY(keep(&w, &version));
     certonly_drop_order(c);
     if (!aw_ok(hand_back(&w)))
         output_note(c->out,
-            "the certificate is stored, but the signer did not take it into its "
+            "the certificate is good, but the signer did not take it into its "
             "inventory: %s",
             aw_error_last()->message);
+    if (c->csr.der != NULL)
+        return certonly_csr_deliver(c, &w.chain);
     const struct certonly_result result = {.issued = &w.issued,
         .version = version,
         .serial = w.chain.serial,

@@ -130,6 +130,8 @@ certonly_drop_order(struct certonly *c)
 {
     struct aw_error error;
 
+    if (c->store == NULL) /* --csr: nothing is written down */
+        return;
     aw_error_save(&error);
     if (!aw_ok(store_order_forget(c->store)))
         output_note(c->out, "%s", aw_error_last()->message);

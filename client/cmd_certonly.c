@@ -3,6 +3,16 @@
 #include "client/command.h"
 #include "client/interrupt.h"
 
+/* Nothing is stored here: whoever made the request keeps the result. */
+static aw_result
+for_csr(struct certonly *c)
+{
+    AW_TRY(certonly_csr_check_paths(c));
+    AW_TRY(certonly_connect(c));
+    AW_TRY(whoami_ready(&c->whoami, c->application));
+    return certonly_issue(c);
+}
+
 static aw_result
 run(struct certonly *c)
 {
@@ -12,6 +22,8 @@ run(struct certonly *c)
         AW_TRY(certonly_connect(c));
         return certonly_check(c);
     }
+    if (c->csr.der != NULL)
+        return for_csr(c);
     if (c->options->dry_run) {
         AW_TRY(certonly_connect(c));
         return certonly_dry_run(c);

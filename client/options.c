@@ -41,8 +41,16 @@ const struct options_row options_table[] = {
     TEXT("application", 0, "APP", application,
         (OPTIONS_SIGNER & ~OPTIONS_REPEATING) | OPTIONS_IMPORT,
         "the application of the policy to act as; default: the only one"),
-    TEXT("cert-path", 0, "FILE", cert_path, OPTIONS_REVOKE,
-        "the certificate to revoke, in PEM, where it is not stored here"),
+    TEXT("csr", 0, "FILE", csr, OPTIONS_CERTONLY,
+        "request made elsewhere, PEM or DER; \"-\" is standard input. The key stays there, and "
+        "nothing is stored here"),
+    TEXT("cert-path", 0, "FILE", cert_path, OPTIONS_REVOKE | OPTIONS_CERTONLY,
+        "the certificate to revoke, in PEM, where it is not stored here; with --csr, where to "
+        "write the certificate"),
+    TEXT("chain-path", 0, "FILE", chain_path, OPTIONS_CERTONLY,
+        "with --csr, where to write the chain above it"),
+    TEXT("fullchain-path", 0, "FILE", fullchain_path, OPTIONS_CERTONLY,
+        "with --csr, where to write both; without any of the three, both go to standard output"),
     TEXT("key-path", 0, "FILE", key_path, OPTIONS_REVOKE,
         "sign with the certificate's own private key: neither account nor signer is needed"),
     TEXT("reason", 0, "REASON", reason, OPTIONS_REVOKE,
@@ -168,7 +176,6 @@ const struct options_row options_table[] = {
         "the CA is that of the application's account: ask for an application on an account of a "
         "staging CA, and name it with --application"),
     REFUSED("test-cert", NULL, "see --staging: the CA is that of the application's account"),
-    REFUSED("csr", "FILE", "acmeward makes key and request itself, so that both are new"),
     REFUSED("no-verify-ssl", NULL,
         "the CA's web server is always verified: --ca-file names its "
         "roots"),

@@ -54,9 +54,12 @@ struct options {
     const char *webroot_path; /**< the last one */
     const char *cert_name;
     const char *argument;  /**< without an option: import-certbot DIR, orders resume */
-    const char *cert_path; /**< revoke */
-    const char *key_path;  /**< revoke */
-    const char *reason;    /**< revoke */
+    const char *cert_path; /**< revoke, certonly --csr */
+    const char *chain_path;
+    const char *fullchain_path;
+    const char *csr;
+    const char *key_path; /**< revoke */
+    const char *reason;   /**< revoke */
     const char *application;
     const char *key_type; /**< as chain_key_types; certbot's forms are translated */
     const char *elliptic_curve;

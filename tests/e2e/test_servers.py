@@ -3,6 +3,7 @@
 a reload, and the old one where the configuration has a fault. Unprivileged, on loopback."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -88,21 +89,16 @@ class Servers(unittest.TestCase):
         return run(["openssl", "x509", "-noout", "-serial", "-in",
                     os.path.join(self.live, "cert.pem")]).out.strip()
 
-    def renew(self):
+    def course(self, name, port, config, words, first="true"):
+        """Old certificate, renewal with the hook, new one; then a fault: told, and the server goes
+        on."""
         old = self.stored()
-        self.world.certonly(NAME, words=("--force-renewal",))
+        self.assertEqual(self.served(port), old)
+        hook = shlex.join((os.path.join(HOOKS, f"reload-{name}"), *words))
+        self.world.certonly(NAME, words=("--force-renewal", "--deploy-hook",
+                                         f"{first} && PATH=$PATH:{self.programs} {hook}"))
         self.assertNotEqual(self.stored(), old)
-
-    def course(self, name, port, config, words, deploy=lambda: None):
-        """Old certificate, renewal, new one; then a fault: told, and the server goes on."""
-        self.assertEqual(self.served(port), self.stored())
-        old = self.stored()
-        self.renew()
-        self.assertEqual(self.served(port), old, "before the hook")
-        deploy()
-        self.hook(name, *words)
-        wait_until(f"{name} with the new certificate", lambda: self.served(port) == self.stored(),
-                   seconds=10, pause=0.1)
+        self.wait_for_new(port)
         with open(config, "a", encoding="ascii") as file:
             file.write("\nno_such_directive on;\n")
         new = self.stored()
@@ -110,6 +106,10 @@ class Servers(unittest.TestCase):
         self.assertIn("serves the old certificate", done.err)
         time.sleep(0.3)
         self.assertEqual(self.served(port), new, "after the refused reload")
+
+    def wait_for_new(self, port):
+        wait_until("the new certificate", lambda: self.served(port) == self.stored(), seconds=10,
+                   pause=0.1)
 
     @needs("nginx")
     def test_nginx(self):
@@ -170,7 +170,7 @@ SSLCertificateKeyFile {self.live}/privkey.pem
     def test_haproxy(self):
         port, = free_ports(1)
         bundle = self.path("bundle.pem")
-        config = self.write("haproxy.cfg", f"""
+        good = f"""
 global
   maxconn 50
 defaults
@@ -181,13 +181,21 @@ defaults
 frontend here
   bind 127.0.0.1:{port} ssl crt {bundle}
   http-request return status 204
-""")
+"""
+        config = self.write("haproxy.cfg", good)
         export = ("export", "--cert-name", NAME, "--format", "haproxy", "--out", bundle)
         self.world.client(*export)
         words = ("-f", config, "-p", self.path("haproxy.pid"))
         self.assertIn("no pid file", self.hook("haproxy", *words, status=1).err)
         self.serve(port, program("haproxy"), "-W", *words)
-        self.course("haproxy", port, config, words, lambda: self.world.client(*export))
+        first = shlex.join(self.world.client_command(*export))
+        self.course("haproxy", port, config, words, first)
+        # Export and reload are in renewal/NAME.conf now.
+        self.write("haproxy.cfg", good)
+        old = self.stored()
+        self.world.client("renew", "--force-renewal")
+        self.assertNotEqual(self.stored(), old)
+        self.wait_for_new(port)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ MAY_INCLUDE = {
     "audit": ("common",),
     "csr": ("common",),
     "signer": ("policy", "pkcs11", "audit", "csr", "common"),
-    "client": ("common",),
+    "client": ("csr", "common"),
     "admin": ("client", "policy", "audit", "csr", "common"),
     "relay": ("client", "common"),
     "softhsm-fixtures": ("common",),

@@ -122,7 +122,6 @@ static const struct {
     {"dry run", "certonly --dry-run", AW_CODE_OK, NULL},
     {"staging", "certonly --staging", AW_CODE_USAGE, "staging CA"},
     {"no verification", "certonly --no-verify-ssl", AW_CODE_USAGE, "always verified"},
-    {"own request", "certonly --csr s3cr3t", AW_CODE_USAGE, "makes key and request itself"},
     {"help before faults", "certonly --help --webroot", AW_CODE_OK, NULL},
 };
 
