@@ -103,6 +103,10 @@ challenge_port_turn(const char *root, unsigned port, int *out)
     AW_TRY(aw_format(&path, "%s/archive/.port-%u.lock", root, port));
     AW_CLEANUP(aw_close)
     int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == ENOENT) { /* certonly --csr, where nothing was ever stored */
+        *out = -1;
+        return AW_OK;
+    }
     if (fd < 0)
         return aw_fail_errno(AW_CODE_IO, "can't open %s", path);
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {

@@ -193,7 +193,7 @@ frontend here
         # Export and reload are in renewal/NAME.conf now.
         self.write("haproxy.cfg", good)
         old = self.stored()
-        self.world.client("renew", "--force-renewal")
+        self.world.client("renew", "--force-renewal", "--no-random-sleep-on-renew")
         self.assertNotEqual(self.stored(), old)
         self.wait_for_new(port)
 
