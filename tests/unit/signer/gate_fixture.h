@@ -19,7 +19,8 @@ enum { PATIENCE_MS = 20000, LONG_MS = 60000 };
 #define CALL "{\"method\":\"org.example.Test." /**< and a name, "\"}" */
 #define GOOD "{\"parameters\":{}}"             /**< what is answered */
 
-/** Whether the service admits (the test's user by himself, others by each of their groups), how many calls it has answered. */
+/** Whether the service admits (the test's user by himself, others by each of their groups), how
+ * many calls it has answered. */
 extern atomic_bool gate_admits;
 extern atomic_int gate_answered;
 
