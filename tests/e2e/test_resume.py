@@ -136,7 +136,8 @@ class Resumed(unittest.TestCase):
         self.proxy.heal()
         modes = {file: os.stat(self.world.path("client", "archive", file)).st_mode & 0o777
                  for file in self.leftovers(name)}
-        self.assertEqual(modes, {f".order-{name}.json": 0o600, f".order-{name}.key": 0o600})
+        self.assertEqual(modes, {f".order-{name}.json": 0o600, f".order-{name}.key": 0o600,
+                                 f".order-{name}.conf": 0o644})
         done = self.world.certonly(name, other, words=("--cert-name", name))
         self.assertIn("it is for other names", done.err)
         self.check(2, name)
