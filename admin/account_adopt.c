@@ -213,6 +213,19 @@ find(struct adoption *work, bool *changed)
     return check_url(work, work->account_url);
 }
 
+/* An EAB key in the open is worth more than the account's, where the CA takes it twice. */
+static void
+tell_of_eab(const struct adoption *work)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+
+    aw_ignore(admin_foreign_eab_find(work->key_file, &path), "what can't be read can't be told of");
+    if (path != NULL)
+        printf("%s still holds an EAB HMAC key (CA_EAB_HMAC_KEY): have it blocked or replaced at "
+               "the CA, and remove that file\n",
+            path);
+}
+
 static aw_result
 destroy(const struct adoption *work)
 {
@@ -247,6 +260,7 @@ adopt(struct adoption *work, const char *state)
     AW_TRY(admin_key_prove_taken(&work->ca, work->options, work->name));
     AW_TRY(admin_key_prove_refused_by(&work->ca, sign_query, work, "old"));
     puts("a request with the old key was refused by the CA: it is worth nothing any more");
+    tell_of_eab(work);
     return destroy(work);
 }
 

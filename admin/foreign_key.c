@@ -217,6 +217,27 @@ admin_foreign_key_read(const char *path, EVP_PKEY **out, const char **kind)
         "expected certbot's private_key.json, or the PEM account key of lego, uacme or acme.sh");
 }
 
+/* What is left beside it. */
+
+aw_result
+admin_foreign_eab_find(const char *key_file, char **out)
+{
+    static const char name[] = "CA_EAB_HMAC_KEY=";
+    AW_CLEANUP(aw_free) char *path = NULL;
+    AW_CLEANUP(aw_secret_free) aw_secret *text = NULL;
+    const char *slash = strrchr(key_file, '/');
+
+    *out = NULL;
+    AW_TRY(aw_format(
+        &path, "%.*s%s", slash == NULL ? 0 : (int)(slash - key_file + 1), key_file, "ca.conf"));
+    if (access(path, F_OK) != 0)
+        return AW_OK;
+    AW_TRY(read_file(path, &text));
+    if (memmem(text->data, text->size, name, strlen(name)) != NULL)
+        *out = AW_MOVE(path);
+    return AW_OK;
+}
+
 /* Destroying. */
 
 static aw_result
@@ -231,12 +252,27 @@ overwrite(int fd, off_t size)
     return fsync(fd) == 0 ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't write through");
 }
 
+/* uacme leaves 0400, which keeps even its owner from writing. */
+static void
+allow_writing(const char *path)
+{
+    AW_CLEANUP(aw_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat status;
+
+    if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+        (void)fchmod(fd, S_IRUSR | S_IWUSR); /* else opening it tells */
+}
+
 aw_result
 admin_foreign_key_destroy(const char *path)
 {
     AW_CLEANUP(aw_close) int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     struct stat status;
 
+    if (fd < 0 && errno == EACCES) {
+        allow_writing(path);
+        fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    }
     if (fd < 0 || fstat(fd, &status) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't open %s to destroy it", path);
     if (!S_ISREG(status.st_mode))

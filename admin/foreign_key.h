@@ -15,7 +15,16 @@
  */
 AW_MUST_USE aw_result admin_foreign_key_read(const char *path, EVP_PKEY **out, const char **kind);
 
-/** Overwrites the file's content, durably, and removes it. A symbolic link is refused. */
+/**
+ * Looks for an EAB HMAC key that acme.sh leaves in ca.conf, beside the account's key.
+ * @param[out] out the file's path, allocated; NULL: there is none
+ */
+AW_MUST_USE aw_result admin_foreign_eab_find(const char *key_file, char **out);
+
+/**
+ * Overwrites the file's content, durably, and removes it, whatever its mode lets its owner do. A
+ * symbolic link is refused.
+ */
 AW_MUST_USE aw_result admin_foreign_key_destroy(const char *path);
 
 #endif

@@ -35,7 +35,7 @@ group_packages() {
     test)
         echo libcmocka-dev softhsm2 pebble opensc openssl python3 python3-varlink \
             python3-asn1crypto python3-cryptography python3-prometheus-client sqlite3 \
-            certbot lego bind9 bind9-dnsutils openssh-client openssh-server apache2-bin
+            certbot lego uacme bind9 bind9-dnsutils openssh-client openssh-server apache2-bin
         # What HAProxy of Debian 12 needs, which is unpacked.
         [ "$(codename)" != bookworm ] || echo liblua5.3-0 libopentracing-c-wrapper0
         ;;

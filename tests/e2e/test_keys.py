@@ -59,8 +59,8 @@ class Ca:
 ACCOUNT = "loopback-ov"
 
 
-def account(world):
-    shown = world.admin("--json", "account", "show", ACCOUNT).json()
+def account(world, name=ACCOUNT):
+    shown = world.admin("--json", "account", "show", name).json()
     return {name: shown[name] for name in shown if name != "last_use"}
 
 
@@ -229,20 +229,26 @@ def to_jwk(pem):
 
 
 class Adoption(unittest.TestCase):
-    """Accounts that certbot and lego made, as their packages do."""
+    """Accounts that other clients made, as their packages do: each test has an account of its own."""
 
-    def setUp(self):
+    CLIENTS = ("certbot", "lego", "uacme", "acme-sh", "nobody")
+    BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+    @classmethod
+    def setUpClass(cls):
         # Their accounts are made without EAB: they take its key on the command line only.
-        self.world = self.enterContext(World(pebble={"require_eab": False}))
-        self.world.application("app", exact=[NAME])
-        self.world.write_config()
-        self.world.start_signer()
-        self.world.admin("ca", "pin", "loopback", "--yes")
-        self.other = self.world.path("other-client")
-        os.mkdir(self.other)
-        self.environment = environment(REQUESTS_CA_BUNDLE=self.world.ca.ca_file,
-                                       LEGO_CA_CERTIFICATES=self.world.ca.ca_file,
-                                       HOME=self.other)
+        cls.world = cls.enterClassContext(World(pebble={"require_eab": False}))
+        for client in cls.CLIENTS:
+            cls.world.application(client, account=client, exact=[f"{client}.dept.example.edu"])
+        cls.world.write_config("".join(
+            f"  - {{name: {client}, ca: loopback, key: ec-p256, ceiling: [dept.example.edu]}}\n"
+            for client in cls.CLIENTS))
+        cls.world.start_signer()
+        cls.world.admin("ca", "pin", "loopback", "--yes")
+        cls.other = cls.world.path("other-client")
+        os.mkdir(cls.other)
+        cls.environment = environment(REQUESTS_CA_BUNDLE=cls.world.ca.ca_file,
+                                      LEGO_CA_CERTIFICATES=cls.world.ca.ca_file, HOME=cls.other)
 
     def certbot(self):
         folders = [word for name in ("config", "work", "logs")
@@ -258,55 +264,102 @@ class Adoption(unittest.TestCase):
              f":{self.world.http_port}", "--domains", NAME, "run"], env=self.environment)
         return self.find("a@dept.example.edu.key")
 
+    def uacme(self, folder, *words):
+        """Its account's key and URL. It believes the system's roots alone: those are ours for it."""
+        inside = ["unshare", "--map-root-user", "--mount", "sh", "-c",
+                  'mount --bind "$1" "$2" && shift 2 && exec "$@"', "sh", self.world.ca.ca_file,
+                  self.BUNDLE]
+        if run([*inside, "true"], status=None).status != 0:
+            self.skipTest("needs a mount namespace, which this container is not allowed")
+        done = run([*inside, "/usr/bin/uacme", "-v", "-y", "-a", self.world.ca.directory, "-c",
+                    folder, *words, "new", "a@dept.example.edu"], env=self.environment)
+        url = next(line for line in done.err.splitlines() if "account created at" in line)
+        return os.path.join(folder, "private", "key.pem"), url.split()[-1]
+
+    def acme_sh(self):
+        """A folder of acme.sh, which Debian lacks: its key as it makes one, registered by uacme."""
+        made = os.path.join(self.other, "by-uacme")
+        os.makedirs(os.path.join(made, "private"), 0o700)
+        run(["openssl", "ecparam", "-name", "prime256v1", "-noout", "-genkey", "-out",
+             os.path.join(made, "private", "key.pem")])
+        key, url = self.uacme(made, "--never-create")
+        folder = os.path.join(self.other, ".acme.sh", "ca", "127.0.0.1", "dir")
+        os.makedirs(folder)
+        os.rename(key, os.path.join(folder, "account.key"))
+        with open(os.path.join(folder, "account.json"), "w", encoding="ascii") as file:
+            json.dump({"status": "valid"}, file)
+        with open(os.path.join(folder, "ca.conf"), "w", encoding="ascii") as file:
+            file.write(f"CA_EAB_KEY_ID='kid-9'\nCA_EAB_HMAC_KEY='c2VjcmV0'\n"
+                       f"ACCOUNT_URL='{url}'\n")
+        return os.path.join(folder, "account.key"), url
+
     def find(self, wanted):
         return next(os.path.join(folder, wanted) for folder, _, names in os.walk(self.other)
                     if wanted in names)
 
-    def adopted(self, path, done):
+    def adopt(self, name, path, *words, status=0):
+        return self.world.admin("account", "adopt", name, "--key-file", path, *words, status=status)
+
+    def adopted(self, name, path, done):
         self.assertIn("old key was refused by the CA", done.out)
         self.assertFalse(os.path.exists(path))
         self.assertIn("backups", done.out)
-        self.assertEqual(account(self.world)["state"], "registered")
-        self.world.certonly(NAME)
+        self.assertEqual(account(self.world, name)["state"], "registered")
+        self.world.certonly(f"{name}.dept.example.edu", words=("--application", name))
 
     def test_certbot(self):
         path = self.certbot()
         with open(os.path.join(os.path.dirname(path), "regr.json"), encoding="ascii") as file:
             url = json.load(file)["uri"]
-        self.world.admin("account", "adopt", ACCOUNT, "--key-file", path, "--url", url + "0",
-                         status=1)
-        done = self.world.admin("account", "adopt", ACCOUNT, "--key-file", path, "--url", url)
+        self.adopt("certbot", path, "--url", url + "0", status=1)
+        done = self.adopt("certbot", path, "--url", url)
         self.assertIn("RSA account key (JWK)", done.out)
-        self.assertEqual(account(self.world)["url"], url)
-        self.adopted(path, done)
+        self.assertEqual(account(self.world, "certbot")["url"], url)
+        self.adopted("certbot", path, done)
 
     def test_lego_killed_after_the_change(self):
         path = self.lego()
         with open(path, "rb") as file:
             pem = file.read()
-        done = self.world.admin("account", "adopt", ACCOUNT, "--key-file", path, "--keep-file")
+        done = self.adopt("lego", path, "--keep-file")
         self.assertIn("EC account key (PEM)", done.out)
         self.assertTrue(os.path.exists(path))
         # Again, as after an end in the middle, and from the other form of a key.
         with open(path, "w", encoding="ascii") as file:
             file.write(to_jwk(pem))
-        done = self.world.admin("account", "adopt", ACCOUNT, "--key-file", path)
+        done = self.adopt("lego", path)
         self.assertIn("EC account key (JWK)", done.out)
-        self.adopted(path, done)
+        self.adopted("lego", path, done)
+
+    def test_uacme(self):
+        path, url = self.uacme(os.path.join(self.other, "uacme"))
+        done = self.adopt("uacme", path)    # it keeps no URL
+        self.assertIn("RSA account key (PEM)", done.out)
+        self.assertEqual(account(self.world, "uacme")["url"], url)
+        self.assertNotIn("EAB", done.text)
+        self.adopted("uacme", path, done)
+
+    def test_acme_sh_which_leaves_an_eab_key(self):
+        path, url = self.acme_sh()
+        self.adopt("acme-sh", path, "--url", url + "0", status=1)
+        done = self.adopt("acme-sh", path, "--url", url)
+        self.assertIn("EC account key (PEM)", done.out)
+        self.assertIn("ca.conf still holds an EAB HMAC key", done.out)
+        self.assertNotIn("c2VjcmV0", done.text)
+        self.adopted("acme-sh", path, done)
 
     def test_what_is_no_account_key(self):
         path = self.world.path("key")
         run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path])
-        done = self.world.admin("account", "adopt", ACCOUNT, "--key-file", path, status=4)
+        done = self.adopt("nobody", path, status=4)
         self.assertIn("no account for the key", done.text)
         self.assertTrue(os.path.exists(path), "it was not destroyed")
         os.symlink(path, path + ".link")
-        self.world.admin("account", "adopt", ACCOUNT, "--key-file", path + ".link", status=1)
+        self.adopt("nobody", path + ".link", status=1)
         for text in ("", "{}", '{"kty":"oct","k":"AAAA"}', "-----BEGIN PUBLIC KEY-----\n"):
             with open(path, "w", encoding="ascii") as file:
                 file.write(text)
-            self.assertIn("private_key.json", self.world.admin(
-                "account", "adopt", ACCOUNT, "--key-file", path, status=1).text)
+            self.assertIn("private_key.json", self.adopt("nobody", path, status=1).text)
 
 
 class AwkwardKeyChange(unittest.TestCase):
