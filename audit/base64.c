@@ -24,19 +24,21 @@ audit_base64_encode(const void *bytes, size_t size, char **out)
 
 /* OpenSSL's decoder puts up with white space, padding anywhere and unused bits that are not zero.
  */
-static bool
-is_canonical(const char *text, size_t length, const uint8_t *bytes, size_t size)
+static aw_result
+check_canonical(const char *text, size_t length, const uint8_t *bytes, size_t size, bool *canonical)
 {
     AW_CLEANUP(aw_free) char *again = NULL;
 
-    return aw_ok(audit_base64_encode(bytes, size, &again)) && strlen(again) == length &&
-           memcmp(again, text, length) == 0;
+    AW_TRY(audit_base64_encode(bytes, size, &again));
+    *canonical = strlen(again) == length && memcmp(again, text, length) == 0;
+    return AW_OK;
 }
 
 aw_result
 audit_base64_decode(const char *text, size_t length, uint8_t **out, size_t *size)
 {
     AW_CLEANUP(aw_free) uint8_t *bytes = NULL;
+    bool canonical = false;
 
     *out = NULL;
     if (length == 0 || length % 4 != 0 || length > INT_MAX / 2)
@@ -47,7 +49,9 @@ audit_base64_decode(const char *text, size_t length, uint8_t **out, size_t *size
     int found = EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)length);
     if (found > 0) /* it counts the padding as octets */
         found -= (text[length - 1] == '=') + (text[length - 2] == '=');
-    if (found <= 0 || !is_canonical(text, length, bytes, (size_t)found))
+    if (found > 0)
+        AW_TRY(check_canonical(text, length, bytes, (size_t)found, &canonical));
+    if (!canonical)
         return aw_fail(AW_CODE_SYNTAX, "found \"%.*s%s\", expected base64 (RFC 4648 section 4)",
             (int)(length < 40 ? length : 40), text, length < 40 ? "" : "...");
     *size = (size_t)found;

@@ -15,7 +15,8 @@ AW_MUST_USE aw_result audit_base64_encode(const void *bytes, size_t size, char *
 
 /**
  * Decodes the one text that the encoder writes for these octets; anything else, the empty text
- * included, is refused (AW_CODE_SYNTAX). Release with free().
+ * included, is refused (AW_CODE_SYNTAX). Release with free(). AW_CODE_MEMORY says nothing of the
+ * text, and is to be passed on as it is.
  */
 AW_MUST_USE aw_result audit_base64_decode(
     const char *text, size_t length, uint8_t **out, size_t *size);

@@ -95,8 +95,10 @@ read_root(struct reader *reader, struct audit_hash *out)
     size_t size = 0;
 
     AW_TRY(next_line(reader));
-    if (!aw_ok(audit_base64_decode(reader->line, reader->length, &bytes, &size)) ||
-        size != sizeof(out->bytes))
+    aw_result r = audit_base64_decode(reader->line, reader->length, &bytes, &size);
+    if (r.code == AW_CODE_MEMORY)
+        return r;
+    if (!aw_ok(r) || size != sizeof(out->bytes))
         return wrong(reader, "base64 of 32 octets");
     memcpy(out->bytes, bytes, sizeof(out->bytes));
     return AW_OK;
@@ -140,9 +142,11 @@ read_signature(struct reader *reader, struct signature *out)
     const char *name = reader->line + dash;
     AW_TRY(copy_name(reader, name, (size_t)(space - name), out->name));
     const char *text = space + 1;
-    if (!aw_ok(audit_base64_decode(
-            text, reader->length - (size_t)(text - reader->line), &out->bytes, &out->size)) ||
-        out->size <= AUDIT_KEY_ID_SIZE)
+    aw_result r = audit_base64_decode(
+        text, reader->length - (size_t)(text - reader->line), &out->bytes, &out->size);
+    if (r.code == AW_CODE_MEMORY)
+        return r;
+    if (!aw_ok(r) || out->size <= AUDIT_KEY_ID_SIZE)
         return wrong(reader, "base64 of key ID and signature");
     return AW_OK;
 }

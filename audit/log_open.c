@@ -64,8 +64,12 @@ check_begun(const char *folder)
     struct stat st;
 
     AW_TRY(aw_path_join(folder, AUDIT_FILE_NAME, &path));
-    if (lstat(path, &st) == 0 || !aw_ok(audit_segments_last(folder, &last)) || last == 0)
+    if (lstat(path, &st) == 0)
+        return AW_OK;
+    aw_result r = audit_segments_last(folder, &last);
+    if (r.code == AW_CODE_NOT_FOUND || (aw_ok(r) && last == 0))
         return AW_OK; /* what else is wrong, opening it tells */
+    AW_TRY(r);
     return aw_hint(aw_fail(AW_CODE_CORRUPT, "%s is missing, but the log has %lld closed segments",
                        path, (long long)last),
         "bring it back; if it is lost for good, keep the checkpoints as the trace of its records, "

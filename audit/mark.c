@@ -80,8 +80,10 @@ read_hash(const cJSON *item, struct audit_hash *out)
     const char *text = cJSON_GetStringValue(item);
     size_t size = 0;
 
-    if (text == NULL || !aw_ok(audit_base64_decode(text, strlen(text), &bytes, &size)) ||
-        size != sizeof(out->bytes))
+    aw_result r = text == NULL ? AW_OK : audit_base64_decode(text, strlen(text), &bytes, &size);
+    if (r.code == AW_CODE_MEMORY)
+        return r;
+    if (!aw_ok(r) || size != sizeof(out->bytes))
         return aw_fail(AW_CODE_SYNTAX, "tree: expected base64 of 32 octets in each element");
     memcpy(out->bytes, bytes, sizeof(out->bytes));
     return AW_OK;

@@ -160,7 +160,10 @@ parse_material(const char *name, const char *text, size_t length, audit_verifier
     AW_CLEANUP(aw_free) uint8_t *bytes = NULL;
     size_t size = 0;
 
-    if (!aw_ok(audit_base64_decode(text, length, &bytes, &size)))
+    aw_result r = audit_base64_decode(text, length, &bytes, &size);
+    if (r.code == AW_CODE_MEMORY)
+        return r;
+    if (!aw_ok(r))
         return not_a_key("what stands behind the second plus is not base64");
     if (bytes[0] != TYPE_ECDSA)
         return not_a_key("its type is not 0x02, ECDSA");
