@@ -2,7 +2,7 @@
 # The one list of Debian packages. Installs what is missing of the named groups and is silent, and
 # needs no privilege, when nothing is.
 #
-#   sh packaging/install-packages.sh GROUP...      groups: build run test lint coverage package peers
+#   sh packaging/install-packages.sh GROUP...      groups: build run test lint coverage package peers configuration
 #   sh packaging/install-packages.sh --list GROUP...
 #
 # For group test, servers that would start when installed are unpacked into build/servers instead.
@@ -51,8 +51,11 @@ group_packages() {
     peers)
         echo certbot lego uacme dehydrated strace time
         ;;
+    configuration)
+        echo ansible-core python3-apt puppet-agent
+        ;;
     *)
-        die "unknown group '$1'; expected build, run, test, lint, coverage, package or peers"
+        die "unknown group '$1'; expected build, run, test, lint, coverage, package, peers or configuration"
         ;;
     esac
 }

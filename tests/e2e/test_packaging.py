@@ -94,6 +94,21 @@ class Installed(unittest.TestCase):
         self.assertIn("usr/lib/systemd/system/acmeward-renew.timer", found)
         self.assertEqual([name for name in found if "systemd" in name and "renew" not in name], [])
 
+    def test_role_and_module_are_whole(self):
+        """No links: people copy them."""
+        self.install("admin")
+        share = os.path.join(self.root, "usr", "share", "acmeward")
+        for name in ("ansible/example.yml", "ansible/roles/acmeward/tasks/main.yml",
+                     "ansible/roles/acmeward/files/host-certificate",
+                     "puppet/acmeward/manifests/init.pp",
+                     "puppet/acmeward/templates/document.yaml.epp",
+                     "puppet/acmeward/lib/puppet/functions/acmeward/json.rb",
+                     "puppet/acmeward/files/host-certificate"):
+            path = os.path.join(share, name)
+            self.assertTrue(os.path.isfile(path) and not os.path.islink(path), name)
+            if name.endswith("host-certificate"):
+                self.assertTrue(os.access(path, os.X_OK), name)
+
     def test_the_signer_with_units_and_user(self):
         found = self.install("signer")
         for name in ("usr/sbin/acmeward-signer", "usr/lib/systemd/system/acmeward-signer.service",
