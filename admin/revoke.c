@@ -62,18 +62,6 @@ revoking_free(struct revoking *run)
 /* What is asked. */
 
 static aw_result
-read_reason(const char *text, int *out)
-{
-    *out = -1;
-    if (text == NULL || aw_jws_reason_parse(text, out))
-        return AW_OK;
-    return aw_fail(AW_CODE_USAGE,
-        "--reason: found \"%.40s\", expected unspecified, keycompromise, affiliationchanged, "
-        "superseded or cessationofoperation",
-        text);
-}
-
-static aw_result
 read_file(const char *path, uint8_t **der, size_t *size, char digest[DIGEST_TEXT])
 {
     AW_CLEANUP(aw_free) char *text = NULL;
@@ -393,7 +381,7 @@ admin_revoke(const struct admin_options *options, int argc, char **argv)
         return aw_fail(AW_CODE_USAGE, "exactly one of --application, --serial and --certificate");
     if (account != NULL && file == NULL)
         return aw_fail(AW_CODE_USAGE, "--account goes with --certificate");
-    AW_TRY(read_reason(run.reason_text, &run.reason));
+    AW_TRY(aw_context(aw_jws_reason_parse(run.reason_text, &run.reason), "--reason"));
     AW_TRY(admin_config(options, &run.config));
     AW_TRY(admin_audit_folder(options, NULL, &folder));
     if (file != NULL)

@@ -12,18 +12,6 @@
 enum { KEY_COMPROMISE = 1 };
 
 static aw_result
-read_reason(const char *text, int *out)
-{
-    *out = -1;
-    if (text == NULL || aw_jws_reason_parse(text, out))
-        return AW_OK;
-    return aw_fail(AW_CODE_USAGE,
-        "--reason: found \"%.40s\", expected unspecified, keycompromise, affiliationchanged, "
-        "superseded or cessationofoperation",
-        text);
-}
-
-static aw_result
 check_options(struct revoke *r)
 {
     const struct options *o = r->options;
@@ -40,7 +28,7 @@ check_options(struct revoke *r)
     if (o->delete_after_revoke && o->cert_name == NULL)
         return aw_fail(AW_CODE_USAGE, "--delete-after-revoke goes with --cert-name: a file that "
                                       "--cert-path names is left alone");
-    AW_TRY(read_reason(o->reason, &r->reason));
+    AW_TRY(aw_context(aw_jws_reason_parse(o->reason, &r->reason), "--reason"));
     r->own = o->key_path != NULL || r->reason == KEY_COMPROMISE;
     r->remove = o->delete_after_revoke;
     if (r->own && o->key_path == NULL && o->cert_name == NULL)

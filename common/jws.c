@@ -132,7 +132,7 @@ aw_jws_payload_revoke(const uint8_t *certificate, size_t size, int reason, char 
     return aw_format(out, "{\"certificate\":\"%s\",\"reason\":%d}", encoded, reason);
 }
 
-bool
+aw_result
 aw_jws_reason_parse(const char *text, int *out)
 {
     static const struct {
@@ -146,10 +146,16 @@ aw_jws_reason_parse(const char *text, int *out)
         {"cessationofoperation", 5},
     };
 
+    *out = -1;
+    if (text == NULL)
+        return AW_OK;
     for (size_t i = 0; i < AW_COUNT(reasons); i++)
         if (strcasecmp(reasons[i].name, text) == 0) {
             *out = reasons[i].code;
-            return true;
+            return AW_OK;
         }
-    return false;
+    return aw_fail(AW_CODE_USAGE,
+        "found \"%.40s\", expected unspecified, keycompromise, affiliationchanged, superseded or "
+        "cessationofoperation",
+        text);
 }

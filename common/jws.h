@@ -52,9 +52,10 @@ AW_MUST_USE aw_result aw_jws_payload_revoke(
 
 /**
  * A reason of RFC 5280 5.3.1 that a subscriber has, in certbot's words: "unspecified" (*out is -1,
- * since no reason is better than that one), "keycompromise", "affiliationchanged", "superseded",
- * "cessationofoperation", in any case of letters; false for any other.
+ * since no reason is better than that one, and so it is for NULL), "keycompromise",
+ * "affiliationchanged", "superseded", "cessationofoperation", in any case of letters.
+ * AW_CODE_USAGE for any other.
  */
-bool aw_jws_reason_parse(const char *text, int *out);
+AW_MUST_USE aw_result aw_jws_reason_parse(const char *text, int *out);
 
 #endif
