@@ -61,42 +61,66 @@ admin_take_jws(const cJSON *reply, char **url, char **jws)
     return AW_OK;
 }
 
+void
+admin_signing_begin(struct aw_json_writer *w, const char *account, const char *nonce)
+{
+    aw_json_begin_object(w);
+    aw_json_pair(w, "account", account);
+    aw_json_pair(w, "nonce", nonce);
+}
+
+aw_result
+admin_signing_call(const struct admin_options *options, const char *method,
+    struct aw_json_writer *w, char **url, char **jws)
+{
+    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
+
+    aw_json_end_object(w);
+    AW_TRY(admin_call(options, method, w, &reply));
+    return admin_take_jws(reply, url, jws);
+}
+
 aw_result
 admin_sign_new_account(void *context, const char *nonce, char **url, char **jws)
 {
     struct admin_new_account *asked = context;
-    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
     struct aw_json_writer w = {0};
 
-    aw_json_begin_object(&w);
-    aw_json_pair(&w, "account", asked->account);
-    aw_json_pair(&w, "nonce", nonce);
+    admin_signing_begin(&w, asked->account, nonce);
     write_contacts(&w, asked);
     aw_json_pair_bool(&w, "terms_agreed", asked->terms_agreed);
     if (asked->kid != NULL)
         aw_json_pair(&w, "kid", asked->kid);
     aw_json_pair_bool(&w, "only_existing", asked->only_existing);
     aw_json_pair_bool(&w, "unprocessed", asked->calls++ > 0);
-    aw_json_end_object(&w);
-    AW_TRY(admin_call(asked->options, "NewAccount", &w, &reply));
-    return admin_take_jws(reply, url, jws);
+    return admin_signing_call(asked->options, "NewAccount", &w, url, jws);
 }
 
 aw_result
 admin_sign_request(void *context, const char *nonce, char **url, char **jws)
 {
     const struct admin_request *request = context;
-    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
     struct aw_json_writer w = {0};
 
-    aw_json_begin_object(&w);
-    aw_json_pair(&w, "account", request->account);
-    aw_json_pair(&w, "nonce", nonce);
+    admin_signing_begin(&w, request->account, nonce);
     if (request->key != NULL)
         aw_json_pair(&w, "key", request->key);
-    aw_json_end_object(&w);
-    AW_TRY(admin_call(request->options, request->method, &w, &reply));
-    return admin_take_jws(reply, url, jws);
+    return admin_signing_call(request->options, request->method, &w, url, jws);
+}
+
+aw_result
+admin_ca_connect(
+    const struct aw_config *config, const char *account, const char *ca_file, struct admin_ca *out)
+{
+    const struct aw_config_ca *ca = admin_account_ca(config, account);
+
+    if (ca == NULL)
+        return aw_hint(
+            aw_fail(AW_CODE_NOT_FOUND, "%s has no account \"%s\"", config->file, account),
+            "account list shows them; accounts are configured in signer.yaml");
+    AW_TRY(admin_http_open(ca, ca_file, &out->h));
+    AW_TRY(acme_directory_fetch(out->h, ca->directory, &out->directory));
+    return acme_session_new(out->h, out->directory.new_nonce, NULL, &out->session);
 }
 
 aw_result
@@ -104,15 +128,7 @@ admin_ca_open(const struct admin_options *options, const char *account, const ch
     struct admin_ca *out)
 {
     AW_TRY(admin_config(options, &out->config));
-    const struct aw_config_account *named = aw_config_find_account(out->config, account);
-    if (named == NULL)
-        return aw_hint(
-            aw_fail(AW_CODE_NOT_FOUND, "%s has no account \"%s\"", out->config->file, account),
-            "account list shows them; accounts are configured in signer.yaml");
-    const struct aw_config_ca *ca = aw_config_find_ca(out->config, named->ca);
-    AW_TRY(admin_http_open(ca, ca_file, &out->h));
-    AW_TRY(acme_directory_fetch(out->h, ca->directory, &out->directory));
-    return acme_session_new(out->h, out->directory.new_nonce, NULL, &out->session);
+    return admin_ca_connect(out->config, account, ca_file, out);
 }
 
 void
@@ -128,14 +144,9 @@ aw_result
 admin_sign_update(void *context, const char *nonce, char **url, char **jws)
 {
     const struct admin_new_account *asked = context;
-    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
     struct aw_json_writer w = {0};
 
-    aw_json_begin_object(&w);
-    aw_json_pair(&w, "account", asked->account);
-    aw_json_pair(&w, "nonce", nonce);
+    admin_signing_begin(&w, asked->account, nonce);
     write_contacts(&w, asked);
-    aw_json_end_object(&w);
-    AW_TRY(admin_call(asked->options, "UpdateAccount", &w, &reply));
-    return admin_take_jws(reply, url, jws);
+    return admin_signing_call(asked->options, "UpdateAccount", &w, url, jws);
 }

@@ -17,15 +17,22 @@ const struct aw_config_ca *admin_account_ca(const struct aw_config *config, cons
 
 /** A conversation with the CA of an account. Release: admin_ca_close. */
 struct admin_ca {
-    struct aw_config *config;
+    struct aw_config *config; /* NULL: the caller's */
     http *h;
     struct acme_directory directory;
     acme_session *session;
 };
 
-/** Finds the account's CA in the configuration, fetches its directory, and makes a session. */
+/** Reads the configuration, and connects to the account's CA. */
 AW_MUST_USE aw_result admin_ca_open(const struct admin_options *options, const char *account,
     const char *ca_file, struct admin_ca *out);
+
+/**
+ * Finds the account's CA in a configuration, fetches its directory, and makes a session. The
+ * configuration stays the caller's.
+ */
+AW_MUST_USE aw_result admin_ca_connect(
+    const struct aw_config *config, const char *account, const char *ca_file, struct admin_ca *out);
 
 /** Releases and zeroes. */
 void admin_ca_close(struct admin_ca *ca);
@@ -56,6 +63,13 @@ struct admin_new_account {
 
 /** Takes url and jws of a reply, as an acme_signer gives them. */
 AW_MUST_USE aw_result admin_take_jws(const cJSON *reply, char **url, char **jws);
+
+/** Begins the parameters of a method that signs with an account's key; more may follow. */
+void admin_signing_begin(struct aw_json_writer *w, const char *account, const char *nonce);
+
+/** Ends them, calls the method, and takes what it signed. The writer is released. */
+AW_MUST_USE aw_result admin_signing_call(const struct admin_options *options, const char *method,
+    struct aw_json_writer *w, char **url, char **jws);
 
 /** The acme_signer of an update of contacts; of a struct admin_new_account, those are used. */
 AW_MUST_USE aw_result admin_sign_update(void *context, const char *nonce, char **url, char **jws);

@@ -30,9 +30,7 @@ struct revoking {
     struct revoke_list list;
 
     char *account; /* whose CA is connected */
-    http *h;
-    struct acme_directory directory;
-    acme_session *session;
+    struct admin_ca ca;
     const struct revoke_item *item; /* being worked on */
     const char *url;                /* being fetched */
 
@@ -44,9 +42,7 @@ struct revoking {
 static void
 disconnect(struct revoking *run)
 {
-    acme_session_free(&run->session);
-    acme_directory_free(&run->directory);
-    http_close(&run->h);
+    admin_ca_close(&run->ca);
     aw_free(&run->account);
 }
 
@@ -135,47 +131,14 @@ show_list(const struct revoking *run)
 
 /* The conversation with the CA. */
 
-static const struct aw_config_ca *
-ca_of(const struct revoking *run, const char *name)
-{
-    const struct aw_config_account *account = aw_config_find_account(run->config, name);
-
-    return account == NULL ? NULL : aw_config_find_ca(run->config, account->ca);
-}
-
 static aw_result
 connect_for(struct revoking *run, const char *account)
 {
-    const struct aw_config_ca *ca = ca_of(run, account);
-
     if (run->account != NULL && strcmp(run->account, account) == 0)
         return AW_OK;
     disconnect(run);
-    if (ca == NULL)
-        return aw_fail(AW_CODE_NOT_FOUND, "%s has no account \"%s\"", run->config->file, account);
-    AW_TRY(admin_http_open(ca, run->ca_file, &run->h));
-    AW_TRY(acme_directory_fetch(run->h, ca->directory, &run->directory));
-    AW_TRY(acme_session_new(run->h, run->directory.new_nonce, NULL, &run->session));
+    AW_TRY(admin_ca_connect(run->config, account, run->ca_file, &run->ca));
     return aw_format(&run->account, "%s", account);
-}
-
-static void
-begin_request(const struct revoking *run, const char *nonce, struct aw_json_writer *w)
-{
-    aw_json_begin_object(w);
-    aw_json_pair(w, "account", run->item->account);
-    aw_json_pair(w, "nonce", nonce);
-}
-
-static aw_result
-ask(const struct revoking *run, const char *method, struct aw_json_writer *w, char **url,
-    char **jws)
-{
-    AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
-
-    aw_json_end_object(w);
-    AW_TRY(admin_call(run->options, method, w, &reply));
-    return admin_take_jws(reply, url, jws);
 }
 
 static aw_result
@@ -184,9 +147,9 @@ sign_fetch(void *context, const char *nonce, char **url, char **jws)
     const struct revoking *run = context;
     struct aw_json_writer w = {0};
 
-    begin_request(run, nonce, &w);
+    admin_signing_begin(&w, run->item->account, nonce);
     aw_json_pair(&w, "url", run->url);
-    return ask(run, "FetchCertificate", &w, url, jws);
+    return admin_signing_call(run->options, "FetchCertificate", &w, url, jws);
 }
 
 static aw_result
@@ -197,11 +160,11 @@ sign_revoke(void *context, const char *nonce, char **url, char **jws)
     struct aw_json_writer w = {0};
 
     AW_TRY(aw_b64url_encode_new(run->item->der, run->item->size, &encoded));
-    begin_request(run, nonce, &w);
+    admin_signing_begin(&w, run->item->account, nonce);
     aw_json_pair(&w, "certificate", encoded);
     if (run->reason >= 0)
         aw_json_pair_integer(&w, "reason", run->reason);
-    return ask(run, "RevokeCertificate", &w, url, jws);
+    return admin_signing_call(run->options, "RevokeCertificate", &w, url, jws);
 }
 
 /* What the CA gives must be what was handed back: its digest is on record. */
@@ -233,7 +196,8 @@ fetch(struct revoking *run, struct revoke_item *item)
         AW_CLEANUP(http_response_free) struct http_response response = {0};
 
         run->url = item->urls[i];
-        r = acme_post(run->session, sign_fetch, run, true, "fetching the certificate", &response);
+        r = acme_post(
+            run->ca.session, sign_fetch, run, true, "fetching the certificate", &response);
         if (aw_ok(r))
             r = take_certificate(&response, item);
     }
@@ -254,8 +218,8 @@ revoke_one(struct revoking *run, struct revoke_item *item, bool *already)
     if (*already)
         return AW_OK; /* revoked by what was signed before, and the CA has it no longer */
     AW_TRY(r);
-    r = acme_post(run->session, sign_revoke, run, true, "revoking the certificate", &response);
-    *already = !aw_ok(r) && strcmp(acme_session_problem(run->session), "alreadyRevoked") == 0;
+    r = acme_post(run->ca.session, sign_revoke, run, true, "revoking the certificate", &response);
+    *already = !aw_ok(r) && strcmp(acme_session_problem(run->ca.session), "alreadyRevoked") == 0;
     return *already ? AW_OK : r;
 }
 
