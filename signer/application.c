@@ -169,9 +169,16 @@ grounds(struct core *core, const struct peer *peer, struct grounds *out)
     policy_visit_grounds(snapshot, &subject, add_ground, out);
 }
 
+static bool
+is_paced(struct core *core, const struct peer *peer)
+{
+    return ledger_is_over(core->ledger, peer->uid);
+}
+
 const struct gate_service application_service = {
     .name = "applications",
     .grounds = grounds,
+    .is_paced = is_paced,
     .answer = answer,
     .answer_garbage = answer_garbage,
     .answer_failure = application_unavailable,

@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/io.h"
@@ -91,7 +92,7 @@ check_uid(const connections *c, const struct peer *peer)
     size_t count = 0;
 
     for (size_t i = 0; i < c->slots.count; i++)
-        count += c->slots.items[i].state == SLOT_OPEN && c->items[i].peer.uid == peer->uid;
+        count += c->slots.items[i].state == SLOT_OPEN && c->slots.items[i].owner == peer->uid;
     if (count < c->of.service->limits.connections_per_uid)
         return AW_OK;
     return aw_fail(
@@ -123,7 +124,7 @@ enter(
     struct arrival arrival = {c, peer, grounds};
     size_t slot = 0;
 
-    AW_TRY(slots_take(&c->slots, check_shares, &arrival, &slot));
+    AW_TRY(slots_take(&c->slots, peer->uid, check_shares, &arrival, &slot));
     *out = &c->items[slot];
     **out = (struct connection){
         .all = c, .slot = slot, .peer = *peer, .grounds = *grounds, .channel = -1};
@@ -194,6 +195,23 @@ check_presence(const struct connection *slot)
     return AW_OK;
 }
 
+/* Refusals beyond what is recorded cost neither the disk nor a turn at the token, so nothing else
+ * would keep one who causes them from taking the processors from all others. Who is alone takes
+ * them from nobody. */
+static void
+pace(struct connection *slot)
+{
+    const struct connections_of *of = &slot->all->of;
+    const struct timespec pause = {
+        .tv_sec = of->service->limits.pace_ms / 1000,
+        .tv_nsec = (long)(of->service->limits.pace_ms % 1000) * 1000000,
+    };
+
+    if (of->service->is_paced != NULL && of->service->is_paced(of->core, &slot->peer) &&
+        slots_have_others(&slot->all->slots, slot->peer.uid))
+        nanosleep(&pause, NULL);
+}
+
 static aw_result
 serve_one(struct connection *slot)
 {
@@ -204,6 +222,7 @@ serve_one(struct connection *slot)
     AW_TRY(check_presence(slot));
     AW_TRY(message.kind == CHANNEL_CALL ? answer_call(slot, &message, &reply)
                                         : answer_garbage(slot, &message, &reply));
+    pace(slot);
     return send_reply(slot, reply);
 }
 

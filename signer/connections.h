@@ -23,6 +23,8 @@ struct gate_service {
     /** Says why the peer has business here; one without grounds is dropped at accept. Must not
      * block. */
     void (*grounds)(struct core *core, const struct peer *peer, struct grounds *out);
+    /** NULL, or: true for one whose answers are held back a little while others are connected. */
+    bool (*is_paced)(struct core *core, const struct peer *peer);
     /** Answers one call. */
     aw_result (*answer)(struct core *core, const struct peer *peer,
         const struct aw_varlink_call *call, char **reply);

@@ -132,7 +132,7 @@ admit(struct gate *gate, int *fd)
 {
     size_t number = 0;
 
-    AW_TRY(slots_take(&gate->slots, NULL, NULL, &number));
+    AW_TRY(slots_take(&gate->slots, 0, NULL, NULL, &number));
     struct connection *slot = &gate->connections[number];
     *slot = (struct connection){.gate = gate, .slot = number, .fd = -1, .channel = -1};
     aw_result r = fill_slot(slot, fd);

@@ -26,6 +26,7 @@ enum {
     GATE_IDLE_MS = 60 * 1000,    /**< between two calls */
     GATE_MESSAGE_MS = 10 * 1000, /**< for one whole call to arrive */
     GATE_SEND_MS = 10 * 1000,    /**< for one whole reply to leave */
+    GATE_PACE_MS = 50,           /**< before the answer to one who was refused too often */
     GATE_BACKLOG = 128,          /**< connections that wait to be accepted */
 };
 
@@ -34,7 +35,7 @@ struct gate_limits {
     size_t connections, connections_per_uid;                   /**< the core's */
     size_t connections_per_group, connections_per_application; /**< likewise */
     int idle_ms, message_ms;                                   /**< the gate's */
-    int send_ms;                                               /**< the core's, which writes */
+    int send_ms, pace_ms;                                      /**< the core's, which writes */
 };
 
 /** The limits that the signer's gates have. */
@@ -43,7 +44,8 @@ struct gate_limits {
         .connections = GATE_CONNECTIONS_MAX, .connections_per_uid = GATE_CONNECTIONS_PER_UID_MAX, \
         .connections_per_group = GATE_CONNECTIONS_PER_GROUP_MAX,                                  \
         .connections_per_application = GATE_CONNECTIONS_PER_APPLICATION_MAX,                      \
-        .idle_ms = GATE_IDLE_MS, .message_ms = GATE_MESSAGE_MS, .send_ms = GATE_SEND_MS           \
+        .idle_ms = GATE_IDLE_MS, .message_ms = GATE_MESSAGE_MS, .send_ms = GATE_SEND_MS,          \
+        .pace_ms = GATE_PACE_MS                                                                   \
     }
 
 /**

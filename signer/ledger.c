@@ -416,6 +416,12 @@ ledger_unrecorded(ledger *self)
     return budget_counted(self->budget);
 }
 
+bool
+ledger_is_over(ledger *self, uint32_t uid)
+{
+    return !budget_left(self->budget, uid, BUDGET_REFUSAL, aw_now_ms());
+}
+
 int64_t
 ledger_time(ledger *self)
 {

@@ -178,6 +178,9 @@ AW_MUST_USE aw_result ledger_visit_certificates(ledger *ledger, int64_t since,
 /** Refusals that were only counted since the start (budget.h, room). */
 int64_t ledger_unrecorded(ledger *ledger);
 
+/** True while the uid has been refused more than is recorded of it (budget.h). */
+bool ledger_is_over(ledger *ledger, uint32_t uid);
+
 /** Time of the last record; 0: none. */
 int64_t ledger_time(ledger *ledger);
 

@@ -44,7 +44,7 @@ find_free(struct slots *slots)
 }
 
 aw_result
-slots_take(struct slots *slots, slots_allow allow, void *context, size_t *out)
+slots_take(struct slots *slots, uint32_t owner, slots_allow allow, void *context, size_t *out)
 {
     aw_result r = AW_OK;
 
@@ -54,8 +54,10 @@ slots_take(struct slots *slots, slots_allow allow, void *context, size_t *out)
         r = aw_fail(AW_CODE_BUSY, "there are too many connections in all (%zu)", slots->count);
     else if (allow != NULL)
         r = allow(context);
-    if (aw_ok(r))
+    if (aw_ok(r)) {
         slots->items[*out].state = SLOT_OPEN;
+        slots->items[*out].owner = owner;
+    }
     pthread_mutex_unlock(&slots->lock);
     return r;
 }
@@ -97,6 +99,18 @@ slots_join(struct slots *slots)
             pthread_join(slots->items[i].thread, NULL);
         set_state(slots, i, SLOT_FREE);
     }
+}
+
+bool
+slots_have_others(struct slots *slots, uint32_t owner)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&slots->lock);
+    for (size_t i = 0; i < slots->count && !found; i++)
+        found = slots->items[i].state == SLOT_OPEN && slots->items[i].owner != owner;
+    pthread_mutex_unlock(&slots->lock);
+    return found;
 }
 
 size_t

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/result.h"
 
@@ -20,6 +21,7 @@ struct slots {
     pthread_mutex_t lock;
     struct slot {
         enum { SLOT_FREE, SLOT_OPEN, SLOT_ENDED } state;
+        uint32_t owner; /* as its user numbers them */
         pthread_t thread;
     } * items;
     size_t count;
@@ -40,7 +42,7 @@ typedef aw_result (*slots_allow)(void *context);
  * @return AW_CODE_BUSY: none is free; what `allow` returned
  */
 AW_MUST_USE aw_result slots_take(
-    struct slots *slots, slots_allow allow, void *context, size_t *out);
+    struct slots *slots, uint32_t owner, slots_allow allow, void *context, size_t *out);
 
 /** Starts the slot's thread. When it fails the slot is still taken. */
 AW_MUST_USE aw_result slots_start(
@@ -54,6 +56,9 @@ void slots_end(struct slots *slots, size_t slot);
 
 /** Waits for all threads; nobody may take a slot any more. */
 void slots_join(struct slots *slots);
+
+/** True while one of another owner is open. */
+bool slots_have_others(struct slots *slots, uint32_t owner);
 
 /** How many are open. */
 size_t slots_open(struct slots *slots);

@@ -23,6 +23,7 @@
 /* A service whose methods are the cases. */
 
 atomic_bool gate_admits = true;
+atomic_bool gate_paces;
 atomic_int gate_answered;
 atomic_int gate_killed;
 sem_t gate_entered, gate_released;
@@ -48,6 +49,14 @@ grounds(struct core *core, const struct peer *peer, struct grounds *out)
         assert_true(grounds_add(out, NULL, "the test's"));
     for (size_t i = 0; peer->uid != geteuid() && i < peer->group_count; i++)
         assert_true(grounds_add(out, &peer->groups[i], "others'"));
+}
+
+static bool
+is_paced(struct core *core, const struct peer *peer)
+{
+    (void)core;
+    (void)peer;
+    return gate_paces;
 }
 
 static aw_result
@@ -92,10 +101,11 @@ answer_failure(char **reply)
 static const struct gate_service usual = {
     .name = "tests",
     .grounds = grounds,
+    .is_paced = is_paced,
     .answer = answer,
     .answer_garbage = answer_garbage,
     .answer_failure = answer_failure,
-    .limits = {8, 8, 8, 8, LONG_MS, LONG_MS, LONG_MS},
+    .limits = {8, 8, 8, 8, LONG_MS, LONG_MS, LONG_MS, 0},
 };
 
 static void *

@@ -24,6 +24,9 @@ enum { PATIENCE_MS = 20000, LONG_MS = 60000 };
 extern atomic_bool gate_admits;
 extern atomic_int gate_answered;
 
+/** Whether its answers are held back. */
+extern atomic_bool gate_paces;
+
 /** How often a gate was to be killed. */
 extern atomic_int gate_killed;
 

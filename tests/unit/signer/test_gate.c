@@ -321,6 +321,47 @@ attack_106_many_uids_take_all_connections(void **state)
     }
 }
 
+/* Attack 106: refusals beyond the budget need processors only. Needs root. */
+static void
+attack_106_who_is_refused_too_often_leaves_room_for_others(void **state)
+{
+    static const struct comer other = {1, {50}, true}, again = {1, {50}, true};
+    static const struct {
+        const char *name;
+        bool paces, others;
+        int pace_ms; /* LONG_MS: an answer held back would never come */
+        int64_t at_least_ms;
+    } rows[] = {
+        {"others are connected", true, true, 300, 300},
+        {"nobody else is", true, false, LONG_MS, 0},
+        {"refused seldom", false, true, LONG_MS, 0},
+    };
+    struct gate_fixture *f = *state;
+
+    if (geteuid() != 0)
+        skip();
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        int first = -1;
+
+        f->service.limits.pace_ms = rows[i].pace_ms;
+        gate_fixture_start(f);
+        if (rows[i].others) {
+            first = gate_dial(f);
+            assert_true(is_served(first));
+        }
+        int fd = dial_as(f, &other), second = dial_as(f, &again);
+        gate_paces = rows[i].paces;
+        int64_t begun = aw_now_ms();
+        if (!is_served(fd) || !is_served(second) || aw_now_ms() - begun < rows[i].at_least_ms)
+            fail_msg("%s: after %d ms", rows[i].name, (int)(aw_now_ms() - begun));
+        gate_paces = false;
+        close(first);
+        close(fd);
+        close(second);
+        gate_fixture_end(f);
+    }
+}
+
 /* Time. Only that it ends is asserted, never when. */
 
 static void
@@ -476,7 +517,7 @@ no_descriptor_is_left_behind(void **state)
     pthread_t threads[8];
     int before = count_descriptors();
 
-    f->service.limits = (struct gate_limits){64, 64, 64, 64, LONG_MS, LONG_MS, LONG_MS};
+    f->service.limits = (struct gate_limits){64, 64, 64, 64, LONG_MS, LONG_MS, LONG_MS, 0};
     gate_fixture_start(f);
     for (size_t i = 0; i < AW_COUNT(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, call_often, f), 0);
@@ -508,6 +549,7 @@ main(void)
         TEST(attack_106_who_is_turned_away_is_told),
         TEST(attack_106_one_uid_takes_all_connections),
         TEST(attack_106_many_uids_take_all_connections),
+        TEST(attack_106_who_is_refused_too_often_leaves_room_for_others),
         TEST(an_idle_connection_is_closed),
         TEST(attack_105_one_octet_at_a_time),
         TEST(a_peer_that_does_not_read_loses_its_slot),
