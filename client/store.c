@@ -140,13 +140,14 @@ store_live(const store *s)
     return s->live;
 }
 
+/* Without memory too: it may be why nothing was issued. */
 static void
 remove_readme(const store *s)
 {
-    AW_CLEANUP(aw_free) char *path = NULL;
+    AW_CLEANUP(aw_close) int live = open(s->live, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-    if (aw_ok(aw_path_join(s->live, "README", &path)))
-        unlink(path);
+    if (live >= 0)
+        unlinkat(live, "README", 0);
 }
 
 /* Nothing was issued: leave no folders that look as if something had been. */
@@ -201,17 +202,23 @@ store_link_prepare(const store *s, enum store_kind kind, unsigned version)
     return AW_OK;
 }
 
+/* Allocates nothing: want of memory between two links would leave a key beside another's
+ * certificate. */
 aw_result
 store_link_commit(const store *s, enum store_kind kind)
 {
-    AW_CLEANUP(aw_free) char *path = NULL;
-    AW_CLEANUP(aw_free) char *fresh = NULL;
+    AW_CLEANUP(aw_close) int live = open(s->live, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    char name[32], fresh[32];
 
-    AW_TRY(aw_format(&path, "%s/%s.pem", s->live, store_kind_names[kind]));
-    AW_TRY(aw_format(&fresh, "%s/.%s.pem.new", s->live, store_kind_names[kind]));
-    if (rename(fresh, path) != 0)
-        return aw_fail_errno(AW_CODE_IO, "can't replace the link %s", path);
-    return kind == STORE_PRIVKEY ? aw_folder_sync_of(path) : AW_OK;
+    if (live < 0)
+        return aw_fail_errno(AW_CODE_IO, "can't open the folder %s", s->live);
+    snprintf(name, sizeof(name), "%s.pem", store_kind_names[kind]);
+    snprintf(fresh, sizeof(fresh), ".%s.pem.new", store_kind_names[kind]);
+    if (renameat(live, fresh, live, name) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't replace the link %s/%s", s->live, name);
+    if (kind == STORE_PRIVKEY && fsync(live) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't make the folder %s durable", s->live);
+    return AW_OK;
 }
 
 aw_result
