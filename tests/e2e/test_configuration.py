@@ -100,7 +100,8 @@ class Configuration(unittest.TestCase):
                      "acmeward_signer_packages": ["softhsm2"],
                      "acmeward_folder": self.world.path("etc"),
                      "acmeward_owner": self.world.user, "acmeward_admin": ADMIN,
-                     "acmeward_manage_service": False, "acmeward_reload": True,
+                     "acmeward_manage_service": "false",    # as -e has it
+                     "acmeward_reload": True,
                      "acmeward_signer": self.signer,
                      "acmeward_client": self.client,
                      "acmeward_policies": [self.policy("ansible")],
