@@ -1,4 +1,5 @@
-# Debian roots to test in; read by test-package.sh and test-debian13.sh.
+# Debian roots to test in; read by test-package.sh, test-installation.sh and
+# test-debian13.sh.
 # shellcheck shell=sh
 
 umask 022
