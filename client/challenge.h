@@ -52,8 +52,8 @@ AW_MUST_USE aw_result challenge_listen(
 
 /**
  * Waits for the turn at a port among the runs that store below `root` (renew has several at once):
- * a lock on ROOT/archive/.port-N.lock, until the descriptor is closed. Where nothing was ever stored
- * there is no turn to wait for, and the descriptor is -1.
+ * a lock on ROOT/archive/.port-N.lock, until the descriptor is closed. Where nothing was ever
+ * stored there is no turn to wait for, and the descriptor is -1.
  * @return AW_CODE_BUSY after CHALLENGE_TURN_SECONDS, AW_CODE_INTERRUPTED
  */
 AW_MUST_USE aw_result challenge_port_turn(const char *root, unsigned port, int *out);
