@@ -20,6 +20,8 @@ esac
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root"
 jobs=$(getconf _NPROCESSORS_ONLN)
+# Whole programs wait half of their time, for each other.
+tests=$((2 * jobs))
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -45,7 +47,7 @@ check() { # PRESET ARGUMENTS-OF-CTEST...
     preset=$1
     shift
     echo "== $preset: test"
-    ctest --preset "$preset" -j "$jobs" --output-on-failure --no-tests=error "$@"
+    ctest --preset "$preset" -j "$tests" --output-on-failure --no-tests=error "$@"
 }
 
 sh packaging/install-packages.sh build run test lint
