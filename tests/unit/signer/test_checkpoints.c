@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static char account_thumbprint[64]; /* of the one other key that signs here */
 static struct {
     int by_audit_key;
     char last[512];
-    bool corrupt;
+    atomic_bool corrupt; /* read by the thread that makes checkpoints */
 } seen;
 
 aw_result __real_token_key_sign(
