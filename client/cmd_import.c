@@ -124,20 +124,6 @@ tell_folders(const struct import *m)
     }
 }
 
-static void
-add_array(struct aw_json_writer *w, const char *name, struct aw_json_writer *array)
-{
-    AW_CLEANUP(aw_free) char *text = NULL;
-
-    aw_json_end_array(array);
-    aw_json_name(w, name);
-    if (aw_ok(aw_json_writer_finish(array, &text)))
-        aw_json_write_raw(w, text);
-    else
-        w->failed = true;
-    w->comma = true;
-}
-
 static aw_result
 tell(struct import *m)
 {
@@ -145,8 +131,8 @@ tell(struct import *m)
 
     aw_json_begin_object(&w);
     aw_json_pair(&w, "status", m->failed == 0 ? "imported" : "failed");
-    add_array(&w, "imported", &m->imported);
-    add_array(&w, "left", &m->left);
+    aw_json_pair_array(&w, "imported", &m->imported);
+    aw_json_pair_array(&w, "left", &m->left);
     aw_json_end_object(&w);
     AW_TRY(output_json(m->out, &w));
     m->out->told = true;

@@ -272,20 +272,6 @@ renew_take(struct renew *r, const struct renew_item *item, int status, FILE *res
 
 /* The end. */
 
-static void
-add_array(struct aw_json_writer *w, const char *name, struct aw_json_writer *array)
-{
-    AW_CLEANUP(aw_free) char *text = NULL;
-
-    aw_json_end_array(array);
-    aw_json_name(w, name);
-    if (aw_ok(aw_json_writer_finish(array, &text)))
-        aw_json_write_raw(w, text);
-    else
-        w->failed = true;
-    w->comma = true;
-}
-
 static aw_result
 write_report(struct renew *r)
 {
@@ -296,9 +282,9 @@ write_report(struct renew *r)
     aw_json_pair_integer(&w, "examined", (int64_t)r->examined);
     aw_json_pair_integer(&w, "not_due", (int64_t)r->not_due);
     aw_json_pair_integer(&w, "not_begun", (int64_t)r->left);
-    add_array(&w, "renewed", &r->renewed_json);
-    add_array(&w, "failed", &r->failed_json);
-    add_array(&w, "waiting", &r->waiting_json);
+    aw_json_pair_array(&w, "renewed", &r->renewed_json);
+    aw_json_pair_array(&w, "failed", &r->failed_json);
+    aw_json_pair_array(&w, "waiting", &r->waiting_json);
     aw_json_pair_integer(&w, "milliseconds", (int64_t)(output_seconds(r->out) * 1000));
     aw_json_end_object(&w);
     return output_json(r->out, &w);

@@ -109,6 +109,8 @@ void aw_json_write_bool(struct aw_json_writer *w, bool value);
 void aw_json_write_raw(struct aw_json_writer *w, const char *json);
 /** Name and string in one call. */
 void aw_json_pair(struct aw_json_writer *w, const char *name, const char *value);
+/** Name and an array in one call: `array` was begun apart, is ended here, and is finished. */
+void aw_json_pair_array(struct aw_json_writer *w, const char *name, struct aw_json_writer *array);
 /** Name and integer in one call. */
 void aw_json_pair_integer(struct aw_json_writer *w, const char *name, int64_t value);
 /** Name and boolean in one call. */

@@ -205,6 +205,20 @@ aw_json_pair_integer(struct aw_json_writer *w, const char *name, int64_t value)
 }
 
 void
+aw_json_pair_array(struct aw_json_writer *w, const char *name, struct aw_json_writer *array)
+{
+    char *text = NULL;
+
+    aw_json_end_array(array);
+    aw_json_name(w, name);
+    if (aw_ok(aw_json_writer_finish(array, &text)))
+        aw_json_write_raw(w, text);
+    else
+        w->failed = true;
+    free(text);
+}
+
+void
 aw_json_pair_bool(struct aw_json_writer *w, const char *name, bool value)
 {
     aw_json_name(w, name);
