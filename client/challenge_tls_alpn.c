@@ -216,21 +216,6 @@ make_server(challenge_tls_alpn *s, int *fd)
     return AW_OK;
 }
 
-/* Signals are for the main thread. */
-static aw_result
-start_thread(challenge_tls_alpn *s)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&s->thread, NULL, serve, s);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = error;
-    s->running = error == 0;
-    return s->running ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't start a thread");
-}
-
 aw_result
 challenge_tls_alpn_start(const char *address, unsigned port, challenge_tls_alpn **out)
 {
@@ -244,7 +229,8 @@ challenge_tls_alpn_start(const char *address, unsigned port, challenge_tls_alpn 
     pthread_mutex_init(&s->lock, NULL);
     AW_TRY(challenge_listen_port(fd, &s->port));
     AW_TRY(make_server(s, &fd));
-    AW_TRY(start_thread(s));
+    AW_TRY(challenge_thread_start(&s->thread, serve, s));
+    s->running = true;
     *out = AW_MOVE(s);
     return AW_OK;
 }
