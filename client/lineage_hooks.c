@@ -1,6 +1,5 @@
 #include "client/lineage_hooks.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "client/hook.h"
+#include "client/listing.h"
 #include "common/io.h"
 #include "common/json.h"
 
@@ -95,19 +95,6 @@ run(const lineage_hooks *hooks, const struct hook *hook)
     return aw_ok(r);
 }
 
-struct folder {
-    struct dirent **items;
-    int count;
-};
-
-static void
-free_folder(struct folder *folder)
-{
-    for (int i = 0; i < folder->count; i++)
-        free(folder->items[i]);
-    free(folder->items);
-}
-
 /* As run-parts and certbot have it: no hidden file, no editor's back-up. */
 static int
 is_program(const struct dirent *entry)
@@ -162,15 +149,15 @@ static bool
 run_folder(const lineage_hooks *hooks, const char *name, const struct hook *like)
 {
     AW_CLEANUP(aw_free) char *path = NULL;
-    AW_CLEANUP(free_folder) struct folder folder = {0};
+    AW_CLEANUP(listing_free) struct listing folder = {.count = 0};
     bool good = true;
 
     if (!hooks->folders || !aw_ok(aw_format(&path, "%s/renewal-hooks/%s", hooks->root, name)))
         return true;
-    folder.count = scandir(path, &folder.items, is_program, alphasort);
-    if (folder.count <= 0)
+    aw_result r = listing_read(path, is_program, &folder);
+    if (aw_ok(r) && folder.count == 0)
         return true;
-    if (!aw_ok(aw_path_check(path, geteuid(), 0022))) {
+    if (!aw_ok(r) || !aw_ok(aw_path_check(path, geteuid(), 0022))) {
         output_warning(hooks->out, "nothing in %s is run: %s", path, aw_error_last()->message);
         return false;
     }

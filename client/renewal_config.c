@@ -1,6 +1,5 @@
 #include "client/renewal_config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/listing.h"
 #include "client/store.h"
 #include "common/io.h"
 #include "common/json.h"
@@ -311,19 +311,6 @@ renewal_config_remove(const char *root, const char *name)
 
 static const char ending[] = ".conf";
 
-struct found {
-    struct dirent **items;
-    int count;
-};
-
-static void
-free_found(struct found *found)
-{
-    for (int i = 0; i < found->count; i++)
-        free(found->items[i]);
-    free(found->items);
-}
-
 /* Cuts the ending off. */
 static int
 is_config(const struct dirent *entry)
@@ -338,14 +325,10 @@ aw_result
 renewal_config_list(const char *root, renewal_config_visit visit, void *context)
 {
     AW_CLEANUP(aw_free) char *folder = NULL;
-    AW_CLEANUP(free_found) struct found found = {0};
+    AW_CLEANUP(listing_free) struct listing found = {.count = 0};
 
     AW_TRY(aw_path_join(root, "renewal", &folder));
-    found.count = scandir(folder, &found.items, is_config, alphasort);
-    if (found.count < 0 && errno == ENOENT)
-        return AW_OK;
-    if (found.count < 0)
-        return aw_fail_errno(AW_CODE_IO, "can't read %s", folder);
+    AW_TRY(listing_read(folder, is_config, &found));
     for (int i = 0; i < found.count; i++) {
         char *name = found.items[i]->d_name;
 

@@ -1,6 +1,4 @@
 /* Reading what is stored; nothing is changed, and a damaged certificate is told, not skipped. */
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +10,7 @@
 #include <openssl/x509.h>
 
 #include "client/chain.h"
+#include "client/listing.h"
 #include "client/store_steps.h"
 #include "common/io.h"
 
@@ -176,20 +175,6 @@ store_entry_free(struct store_entry *entry)
     memset(entry, 0, sizeof(*entry));
 }
 
-/* Names found in live/, as scandir gives them. */
-struct found {
-    struct dirent **items;
-    int count;
-};
-
-static void
-free_found(struct found *found)
-{
-    for (int i = 0; i < found->count; i++)
-        free(found->items[i]);
-    free(found->items);
-}
-
 static int
 is_certificate(const struct dirent *entry)
 {
@@ -200,14 +185,10 @@ aw_result
 store_list(const char *root, store_visit visit, void *context)
 {
     AW_CLEANUP(aw_free) char *live = NULL;
-    AW_CLEANUP(free_found) struct found found = {0};
+    AW_CLEANUP(listing_free) struct listing found = {.count = 0};
 
     AW_TRY(aw_path_join(root, "live", &live));
-    found.count = scandir(live, &found.items, is_certificate, alphasort);
-    if (found.count < 0 && errno == ENOENT)
-        return AW_OK;
-    if (found.count < 0)
-        return aw_fail_errno(AW_CODE_IO, "can't read %s", live);
+    AW_TRY(listing_read(live, is_certificate, &found));
     for (int i = 0; i < found.count; i++) {
         AW_CLEANUP(store_entry_free) struct store_entry entry = {0};
 

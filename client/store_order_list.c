@@ -1,27 +1,13 @@
 #include "client/store_order_list.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/listing.h"
 #include "client/store_steps.h"
 #include "common/io.h"
 
 static const char beginning[] = ".order-", ending[] = ".json";
-
-struct found {
-    struct dirent **items;
-    int count;
-};
-
-static void
-free_found(struct found *found)
-{
-    for (int i = 0; i < found->count; i++)
-        free(found->items[i]);
-    free(found->items);
-}
 
 static int
 is_order(const struct dirent *entry)
@@ -37,14 +23,10 @@ aw_result
 store_order_list(const char *root, store_order_visit visit, void *context)
 {
     AW_CLEANUP(aw_free) char *archive = NULL;
-    AW_CLEANUP(free_found) struct found found = {0};
+    AW_CLEANUP(listing_free) struct listing found = {.count = 0};
 
     AW_TRY(aw_path_join(root, "archive", &archive));
-    found.count = scandir(archive, &found.items, is_order, alphasort);
-    if (found.count < 0 && errno == ENOENT)
-        return AW_OK;
-    if (found.count < 0)
-        return aw_fail_errno(AW_CODE_IO, "can't read %s", archive);
+    AW_TRY(listing_read(archive, is_order, &found));
     for (int i = 0; i < found.count; i++) {
         char *name = found.items[i]->d_name + strlen(beginning);
 
