@@ -187,7 +187,8 @@ aw_result
 certonly_connect(struct certonly *c)
 {
     output_step(c->out, "asking the signer", c->config->signer, NULL);
-    const struct signer_place place = client_config_signer(c->config);
+    struct signer_place place = client_config_signer(c->config);
+    place.ssh_control = c->renewal == NULL ? NULL : c->renewal->ssh_control;
     AW_TRY(signer_link_open(&place, &c->link));
     AW_TRY(whoami_ask(c->link, &c->whoami));
     AW_TRY(whoami_find(&c->whoami, c->config->application, &c->application));

@@ -26,9 +26,10 @@
 
 /** What is different when a certificate is renewed by its settings. */
 struct certonly_renewal {
-    unsigned version;     /**< that was found to be due: another one is another run's work */
-    const char *replaces; /**< RFC 9773 5; NULL: none */
-    bool resume_only;     /**< go on with the order under way, and make no other */
+    unsigned version;        /**< that was found to be due: another one is another run's work */
+    const char *replaces;    /**< RFC 9773 5; NULL: none */
+    const char *ssh_control; /**< connection to the signer's host to share; NULL: none */
+    bool resume_only;        /**< go on with the order under way, and make no other */
 };
 
 /** A request that was made elsewhere (--csr); der is NULL: none. Release: certonly_csr_free. */

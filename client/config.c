@@ -201,7 +201,7 @@ client_config_load(const char *path, struct aw_faults *faults, struct client_con
 struct signer_place
 client_config_signer(const struct client_config *config)
 {
-    return (struct signer_place){config->signer, config->signer_uid, config->ssh_config};
+    return (struct signer_place){config->signer, config->signer_uid, config->ssh_config, NULL};
 }
 
 void

@@ -3,7 +3,8 @@
  * @brief `renew`: every certificate that has settings and is due is ordered again.
  *
  * cmd_renew.c is the sequence; renew_due.c decides, renew_pool.c orders (each certificate in a
- * process of its own, some at a time), renew_result.c takes in what came of it and tells.
+ * process of its own, some at a time), renew_ssh.c shares the
+ * way to another host's signer among them, renew_result.c takes in what came of it and tells.
  */
 #ifndef AW_CLIENT_RENEW_H
 #define AW_CLIENT_RENEW_H
@@ -18,6 +19,7 @@
 #include "client/renew_ca.h"
 #include "client/renew_state.h"
 #include "client/renewal_config.h"
+#include "client/ssh_master.h"
 
 /** Limits. */
 enum {
@@ -26,6 +28,7 @@ enum {
     RENEW_PART = 3,             /**< due when one part in three of the lifetime is left */
     RENEW_LAST_PART = 10,       /**< whatever the CA says, not later than this part of it */
     RENEW_INTERVAL = 12 * 3600, /**< the timer's: a window that ends before is not waited for */
+    RENEW_SIGNERS_MAX = 8,      /**< on other hosts; further ones share no connection */
     RENEW_SLEEP_MAX = 480,      /**< seconds of sleep before the first order, as certbot's */
 };
 
@@ -41,6 +44,13 @@ struct renew_item {
     unsigned version;
 };
 
+/** A signer of another host, whose connection all orders share. */
+struct renew_signer {
+    char *url;
+    ssh_master *master;
+    bool broken; /**< it could not be had: each order makes its own */
+};
+
 /** One run. Release: renew_free. */
 struct renew {
     const struct options *options;
@@ -50,6 +60,8 @@ struct renew {
     int lock;
     lineage_hooks *hooks;
     struct renew_cas cas;
+    struct renew_signer signers[RENEW_SIGNERS_MAX];
+    size_t signer_count;
     struct renew_item *items; /**< due */
     size_t count, capacity;
     int64_t now;
@@ -73,6 +85,15 @@ bool renew_deploy(
 
 /** Orders all items. */
 AW_MUST_USE aw_result renew_all(struct renew *r);
+
+/**
+ * The connection to the signer of these settings that orders share; made anew when it was dropped.
+ * @return NULL: each makes its own; or the signer is on this host
+ */
+const char *renew_shared_ssh(struct renew *r, const struct options *settings);
+
+/** Ends what is shared. */
+void renew_shared_ssh_end(struct renew *r);
 
 /** Takes in what the process of an item wrote. */
 void renew_take(struct renew *r, const struct renew_item *item, int status, FILE *results);

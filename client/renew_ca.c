@@ -25,13 +25,14 @@ key_of(const struct options *o, char **out)
 
 /* Which directory the account of the application has. */
 static aw_result
-ask_signer(const struct client_config *config, char **directory)
+ask_signer(const struct client_config *config, const char *ssh_control, char **directory)
 {
     AW_CLEANUP(signer_link_close) signer_link *link = NULL;
     AW_CLEANUP(whoami_free) struct whoami whoami = {0};
-    const struct signer_place place = client_config_signer(config);
+    struct signer_place place = client_config_signer(config);
     const struct whoami_application *application = NULL;
 
+    place.ssh_control = ssh_control;
     AW_TRY(signer_link_open(&place, &link));
     AW_TRY(whoami_ask(link, &whoami));
     AW_TRY(whoami_find(&whoami, config->application, &application));
@@ -57,22 +58,22 @@ ask_directory(const struct client_config *config, struct renew_ca *ca)
 }
 
 static aw_result
-ask(const struct options *settings, struct output *out, struct renew_ca *ca)
+ask(const struct renew_ca_settings *settings, struct output *out, struct renew_ca *ca)
 {
     AW_CLEANUP(client_config_free) struct client_config *config = NULL;
 
-    AW_TRY(certonly_config(settings, out, &config));
-    AW_TRY(ask_signer(config, &ca->directory));
+    AW_TRY(certonly_config(settings->options, out, &config));
+    AW_TRY(ask_signer(config, settings->ssh_control, &ca->directory));
     return ask_directory(config, ca);
 }
 
 aw_result
-renew_ca_find(
-    struct renew_cas *cas, const struct options *settings, struct output *out, struct renew_ca **ca)
+renew_ca_find(struct renew_cas *cas, const struct renew_ca_settings *settings, struct output *out,
+    struct renew_ca **ca)
 {
     AW_CLEANUP(aw_free) char *key = NULL;
 
-    AW_TRY(key_of(settings, &key));
+    AW_TRY(key_of(settings->options, &key));
     for (size_t i = 0; i < cas->count; i++) {
         *ca = &cas->items[i];
         if (strcmp((*ca)->key, key) == 0)

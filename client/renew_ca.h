@@ -33,8 +33,14 @@ struct renew_cas {
     size_t count;
 };
 
+/** Settings of a certificate, and what the run shares for them. */
+struct renew_ca_settings {
+    const struct options *options;
+    const char *ssh_control; /**< of struct signer_place */
+};
+
 /** The CA of a certificate's settings, asked for its directory where that is not known yet. */
-AW_MUST_USE aw_result renew_ca_find(struct renew_cas *cas, const struct options *settings,
+AW_MUST_USE aw_result renew_ca_find(struct renew_cas *cas, const struct renew_ca_settings *settings,
     struct output *out, struct renew_ca **ca);
 
 /**

@@ -210,8 +210,10 @@ ask_ca(struct look *look)
     AW_CLEANUP(aw_free) char *id = NULL;
     AW_CLEANUP(ari_free) struct ari ari = {0};
     struct renew_ca *ca = NULL;
+    const struct renew_ca_settings settings = {
+        look->settings, renew_shared_ssh(look->r, look->settings)};
 
-    AW_TRY(renew_ca_find(&look->r->cas, look->settings, look->r->out, &ca));
+    AW_TRY(renew_ca_find(&look->r->cas, &settings, look->r->out, &ca));
     if (ca->directory != NULL)
         AW_TRY(aw_format(&look->directory, "%s", ca->directory));
     if (look->leaf == NULL || !aw_ok(ari_id(look->leaf, &id)))
@@ -472,6 +474,7 @@ renew_free(struct renew *r)
     free(r->items);
     lineage_hooks_free(&r->hooks);
     renew_cas_free(&r->cas);
+    renew_shared_ssh_end(r);
     aw_json_writer_free(&r->renewed_json);
     aw_json_writer_free(&r->failed_json);
     aw_json_writer_free(&r->waiting_json);

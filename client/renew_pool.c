@@ -49,11 +49,13 @@ make_stream(FILE **out)
 
 /* In the new process; never returns. */
 static void
-work(const struct renew *r, const struct job *job, const struct options *settings)
+work(const struct renew *r, const struct job *job, const struct options *settings, const char *ssh)
 {
     const struct renew_item *item = &r->items[job->item];
-    const struct certonly_renewal renewal = {
-        .version = item->version, .replaces = item->replaces, .resume_only = r->resume};
+    const struct certonly_renewal renewal = {.version = item->version,
+        .replaces = item->replaces,
+        .ssh_control = ssh,
+        .resume_only = r->resume};
     struct output out;
     int status = 0;
 
@@ -73,6 +75,8 @@ work(const struct renew *r, const struct job *job, const struct options *setting
 static aw_result
 start_process(struct renew *r, struct job *job, const struct options *settings)
 {
+    const char *ssh = renew_shared_ssh(r, settings);
+
     AW_TRY(make_stream(&job->results));
     AW_TRY(make_stream(&job->messages));
     fflush(NULL);
@@ -80,7 +84,7 @@ start_process(struct renew *r, struct job *job, const struct options *settings)
     if (pid < 0)
         return aw_fail_errno(AW_CODE_IO, "can't make a process");
     if (pid == 0)
-        work(r, job, settings);
+        work(r, job, settings, ssh);
     job->pid = pid;
     return AW_OK;
 }

@@ -17,7 +17,7 @@
 struct signer_link {
     char *path;
     uid_t server_uid;
-    char *ssh_config;
+    char *ssh_config, *ssh_control;
     ssh_process *ssh;          /* NULL: a socket of this host */
     aw_varlink_stream *stream; /* NULL: to be made anew */
     bool proved;               /* an answer came through the stream */
@@ -36,19 +36,23 @@ connect_signer(signer_link *link)
     if (!ssh_url_is(link->path))
         return aw_varlink_connect(link->path, link->server_uid, &link->stream);
     ssh_process_end(&link->ssh);
-    return ssh_process_start(link->path, link->ssh_config, &link->ssh, &link->stream);
+    const struct ssh_place place = {link->path, link->ssh_config, link->ssh_control};
+    return ssh_process_start(&place, &link->ssh, &link->stream);
+}
+
+static aw_result
+copy(const char *text, char **out)
+{
+    return text == NULL ? AW_OK : aw_format(out, "%s", text);
 }
 
 static aw_result
 copy_place(const struct signer_place *place, signer_link *link)
 {
     link->server_uid = place->server_uid;
-    link->path = strdup(place->at);
-    if (place->ssh_config != NULL)
-        link->ssh_config = strdup(place->ssh_config);
-    return link->path != NULL && (place->ssh_config == NULL || link->ssh_config != NULL)
-               ? AW_OK
-               : aw_fail_memory();
+    AW_TRY(copy(place->at, &link->path));
+    AW_TRY(copy(place->ssh_config, &link->ssh_config));
+    return copy(place->ssh_control, &link->ssh_control);
 }
 
 aw_result
@@ -88,6 +92,7 @@ signer_link_close(signer_link **link)
     ssh_process_end(&(*link)->ssh);
     refusal_clear(&(*link)->refusal);
     free((*link)->ssh_config);
+    free((*link)->ssh_control);
     free((*link)->path);
     free(*link);
     *link = NULL;

@@ -27,9 +27,10 @@ typedef struct signer_link signer_link;
 
 /** Where the signer is, and whom to take for it. */
 struct signer_place {
-    const char *at;         /**< its socket's path, or ssh://... (client/ssh_url.h) */
-    uid_t server_uid;       /**< of a socket: the uid the signer may have besides root */
-    const char *ssh_config; /**< of ssh: a configuration file for it; NULL: the user's */
+    const char *at;          /**< its socket's path, or ssh://... (client/ssh_url.h) */
+    uid_t server_uid;        /**< of a socket: the uid the signer may have besides root */
+    const char *ssh_config;  /**< of ssh: a configuration file for it; NULL: the user's */
+    const char *ssh_control; /**< of ssh: a connection to share (client/ssh_master.h); NULL: none */
 };
 
 /**

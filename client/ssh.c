@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "client/ssh_url.h"
+#include "client/ssh_arguments.h"
 #include "common/io.h"
 #include "common/log.h"
 
@@ -21,8 +21,7 @@ extern char **environ;
 enum {
     END_WAIT_MS = 2000, /* for ssh to end when its input has ended, before it is told to */
     WORDS_MAX = 600,    /* octets kept of what ssh says: the last ones, they say why it ended */
-    ARGUMENTS_MAX = 64,
-    SSH_FAILED = 255, /* ssh(1): its own failure; else the status of the remote command */
+    SSH_FAILED = 255,   /* ssh(1): its own failure; else the status of the remote command */
 };
 
 struct ssh_process {
@@ -32,72 +31,20 @@ struct ssh_process {
     char words[WORDS_MAX + 1];
 };
 
-/*
- * ssh_config(5): the first value obtained is used, so that these stand above the user's. Who is
- * trusted and how we log in is left to the user's configuration; what would open a second way
- * through the connection, ask questions, or outlive it, is not.
- */
-static const char *const fixed_options[] = {
-    "-T",
-    "-oBatchMode=yes",
-    "-oClearAllForwardings=yes",
-    "-oForwardAgent=no",
-    "-oForwardX11=no",
-    "-oTunnel=no",
-    "-oPermitLocalCommand=no",
-    "-oRemoteCommand=none",
-    "-oSessionType=default",
-    "-oStdinNull=no",
-    "-oForkAfterAuthentication=no",
-    "-oControlMaster=no",
-    "-oConnectionAttempts=1",
-    "-oConnectTimeout=20",
-    "-oServerAliveInterval=15",
-    "-oServerAliveCountMax=3",
-    "-oLogLevel=INFO",
-};
-_Static_assert(SSH_CONNECT_TIMEOUT_S == 20, "the option above");
-
 /* Starting. */
 
-/* Words of a command line; none is copied. */
-struct arguments {
-    char *words[ARGUMENTS_MAX];
-    size_t count;
-};
-
 static void
-add(struct arguments *a, const char *word)
+write_arguments(const struct ssh_url *url, const struct ssh_place *place, struct ssh_arguments *a)
 {
-    /* posix_spawn(3) does not change them, though its type does not say so. */
-    if (a->count + 1 < ARGUMENTS_MAX)
-        memcpy(&a->words[a->count++], &word, sizeof(word));
-}
-
-static void
-add_option(struct arguments *a, const char *option, const char *value)
-{
-    if (value == NULL)
-        return;
-    add(a, option);
-    add(a, value);
-}
-
-static void
-write_arguments(const struct ssh_url *url, const char *config, struct arguments *a)
-{
-    add(a, "ssh");
-    for (size_t i = 0; i < AW_COUNT(fixed_options); i++)
-        add(a, fixed_options[i]);
-    add_option(a, "-F", config);
-    add_option(a, "-l", url->user);
-    add_option(a, "-p", url->port);
-    add(a, "--");
-    add(a, url->host);
+    ssh_arguments_begin(a, url, place->config, place->control);
+    ssh_arguments_add(a, "-oControlMaster=no");
+    ssh_arguments_add(a, "-oSessionType=default");
+    ssh_arguments_add(a, "--");
+    ssh_arguments_add(a, url->host);
     /* For an account without a forced command; with one, sshd ignores it. */
-    add(a, "acmeward");
-    add(a, "connect");
-    add_option(a, "--signer", url->socket);
+    ssh_arguments_add(a, "acmeward");
+    ssh_arguments_add(a, "connect");
+    ssh_arguments_add_option(a, "--signer", url->socket);
 }
 
 static void
@@ -163,7 +110,7 @@ set_up(
 }
 
 static int
-spawn(struct arguments *a, const struct pipes *pipes, pid_t *pid)
+spawn(struct ssh_arguments *a, const struct pipes *pipes, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -183,13 +130,14 @@ spawn(struct arguments *a, const struct pipes *pipes, pid_t *pid)
 }
 
 static aw_result
-spawn_ssh(const char *url, const char *config, const struct pipes *pipes, pid_t *pid)
+spawn_ssh(const struct ssh_place *place, const struct pipes *pipes, pid_t *pid)
 {
     AW_CLEANUP(ssh_url_free) struct ssh_url parts = {0};
-    struct arguments a = {.count = 0};
+    struct ssh_arguments a = {.count = 0};
+    const char *url = place->url;
 
     AW_TRY(ssh_url_parse(url, &parts));
-    write_arguments(&parts, config, &a);
+    write_arguments(&parts, place, &a);
     errno = spawn(&a, pipes, pid);
     if (errno == ENOENT)
         return aw_hint(aw_fail(AW_CODE_UNAVAILABLE, "the signer at %s: there is no ssh here", url),
@@ -208,13 +156,13 @@ check_config(const char *config)
 }
 
 static aw_result
-start(ssh_process *process, const char *config, aw_varlink_stream **stream)
+start(ssh_process *process, const struct ssh_place *place, aw_varlink_stream **stream)
 {
     AW_CLEANUP(pipes_close) struct pipes pipes = {{-1, -1}, {-1, -1}, {-1, -1}};
 
-    AW_TRY(check_config(config));
+    AW_TRY(check_config(place->config));
     AW_TRY(pipes_open(&pipes));
-    AW_TRY(spawn_ssh(process->url, config, &pipes, &process->pid));
+    AW_TRY(spawn_ssh(place, &pipes, &process->pid));
     process->words_fd = pipes.words[0];
     pipes.words[0] = -1;
     AW_TRY(aw_varlink_stream_new_pair(pipes.out[0], pipes.in[1], stream));
@@ -224,18 +172,17 @@ start(ssh_process *process, const char *config, aw_varlink_stream **stream)
 }
 
 aw_result
-ssh_process_start(
-    const char *url, const char *config, ssh_process **out, aw_varlink_stream **stream)
+ssh_process_start(const struct ssh_place *place, ssh_process **out, aw_varlink_stream **stream)
 {
     AW_CLEANUP(ssh_process_end) ssh_process *process = calloc(1, sizeof(*process));
 
     if (process == NULL)
         return aw_fail_memory();
     process->words_fd = -1;
-    process->url = strdup(url);
+    process->url = strdup(place->url);
     if (process->url == NULL)
         return aw_fail_memory();
-    AW_TRY(start(process, config, stream));
+    AW_TRY(start(process, place, stream));
     *out = AW_MOVE(process);
     return AW_OK;
 }

@@ -16,16 +16,23 @@
  * longer. */
 enum { SSH_CONNECT_TIMEOUT_S = 20 };
 
+/** Which signer, and the way to it. */
+struct ssh_place {
+    const char *url;     /**< client/ssh_url.h */
+    const char *config;  /**< file for ssh -F; NULL: the user's and the system's */
+    const char *control; /**< socket of a connection to go through (client/ssh_master.h), where it
+                            is there; NULL: a connection of its own */
+};
+
 /** A running ssh. */
 typedef struct ssh_process ssh_process;
 
 /**
  * Starts ssh. It connects meanwhile: whether it came through is seen from the stream.
- * @param config file for ssh -F; NULL: the user's and the system's
  * @param[out] stream to the signer; close it before ssh_process_end
  */
 AW_MUST_USE aw_result ssh_process_start(
-    const char *url, const char *config, ssh_process **out, aw_varlink_stream **stream);
+    const struct ssh_place *place, ssh_process **out, aw_varlink_stream **stream);
 
 /** Waits a little for ssh to end, ends it if it does not, releases, nulls; NULL is allowed. */
 void ssh_process_end(ssh_process **process);

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The signer of another host: ssh to a real sshd, whose forced command joins it to the socket."""
 
+import glob
 import json
 import os
 import shutil
@@ -146,6 +147,21 @@ class Ssh(unittest.TestCase):
         subjects = {record["user"] for record in self.world.records()
                     if record.get("operation") == "new-order"}
         self.assertEqual(subjects, {A, B})
+
+    def renew(self, *words, **how):
+        return self.client("renew", "--force-renewal", "--no-random-sleep-on-renew", *words, user=B, **how)
+
+    def test_one_login_for_all_renewals_of_a_run(self):
+        """Whatever is asked, and of how many certificates; and a new one after a cut."""
+        for name in ("b1", "b2", "b3"):
+            self.certonly("b.dept.example.edu", "--cert-name", name, user=B)
+        before, folders = self.logins(), glob.glob("/tmp/acmeward-ssh-*")
+        self.assertIn("renewed 3, failed 0", self.renew("--jobs", "2").out)
+        self.assertEqual(self.logins(), before + 1)
+        self.proxy.fault("new-order", self.cut_once)
+        self.assertIn("renewed 3, failed 0", self.renew("--jobs", "1").out)
+        self.assertEqual(self.logins(), before + 1 + 3, "first, the order's own, the next ones'")
+        self.assertEqual(glob.glob("/tmp/acmeward-ssh-*"), folders)
 
     def test_the_login_accounts_key_does_nothing_else(self):
         """Neither another command, nor a forwarding, nor a terminal."""
