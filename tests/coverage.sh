@@ -47,6 +47,6 @@ if [ "$run" = yes ]; then
         exit 1
     }
     gcovr --root . --object-directory "$build" --no-markers --json "$counts" \
-        --filter '(common|csr|policy|pkcs11|audit|client|signer|admin)/' "$build"
+        --filter '(common|csr|jose|policy|pkcs11|audit|client|signer|admin)/' "$build"
 fi
 exec /usr/bin/python3 -B tests/coverage.py "$counts" "$@"

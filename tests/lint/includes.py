@@ -14,10 +14,11 @@ MAY_INCLUDE = {
     "pkcs11": ("common",),
     "audit": ("common",),
     "csr": ("common",),
-    "signer": ("policy", "pkcs11", "audit", "csr", "common"),
+    "jose": ("common",),
+    "signer": ("policy", "pkcs11", "audit", "csr", "jose", "common"),
     "client": ("csr", "common"),
     "admin": ("client", "policy", "audit", "csr", "common"),
-    "relay": ("client", "common"),
+    "relay": ("client", "jose", "csr", "common"),
     "softhsm-fixtures": ("common",),
 }
 
