@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <cjson/cJSON.h>
+
 #include "client/http.h"
 #include "common/names.h"
 #include "common/result.h"
@@ -44,7 +46,14 @@ struct acme_directory {
     char *
         caa_identities; /**< names of the CA in CAA records, with spaces between; NULL: none told */
     bool external_account_required;
+    cJSON *profiles; /**< names with descriptions (draft-ietf-acme-profiles); NULL: none */
 };
+
+/** Whether the CA offers a profile. */
+bool acme_directory_has_profile(const struct acme_directory *directory, const char *name);
+
+/** The names of all it offers, escaped, with ", " between; "" when there are none. */
+AW_MUST_USE aw_result acme_directory_profiles(const struct acme_directory *directory, char **out);
 
 /** Parses a directory document. */
 AW_MUST_USE aw_result acme_directory_parse(

@@ -28,10 +28,48 @@ read_caa(const cJSON *meta, char **out)
     return AW_OK;
 }
 
+/* Names are the members; what they mean is for people, and not used. */
+static aw_result
+read_profiles(cJSON *meta, cJSON **out)
+{
+    const cJSON *profiles = aw_json_member(meta, "profiles");
+
+    if (profiles == NULL || cJSON_IsNull(profiles))
+        return AW_OK;
+    if (!cJSON_IsObject(profiles))
+        return aw_fail(AW_CODE_SYNTAX, "profiles: expected an object");
+    *out = cJSON_DetachItemFromObjectCaseSensitive(meta, "profiles");
+    return AW_OK;
+}
+
+bool
+acme_directory_has_profile(const struct acme_directory *directory, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(directory->profiles, name) != NULL;
+}
+
+aw_result
+acme_directory_profiles(const struct acme_directory *directory, char **out)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    const cJSON *item;
+
+    AW_TRY(aw_format(&text, "%s", ""));
+    cJSON_ArrayForEach(item, directory->profiles)
+    {
+        AW_CLEANUP(aw_free) char *before = AW_MOVE(text);
+        AW_CLEANUP(aw_free) char *name = NULL;
+        AW_TRY(acme_text(item->string, ACME_PROFILE_MAX, &name));
+        AW_TRY(aw_format(&text, "%s%s%s", before, before[0] == '\0' ? "" : ", ", name));
+    }
+    *out = AW_MOVE(text);
+    return AW_OK;
+}
+
 static aw_result
 read_meta(const cJSON *object, struct acme_directory *out)
 {
-    const cJSON *meta = aw_json_member(object, "meta");
+    cJSON *meta = cJSON_GetObjectItemCaseSensitive(object, "meta");
 
     if (meta == NULL || cJSON_IsNull(meta))
         return AW_OK;
@@ -46,6 +84,7 @@ read_meta(const cJSON *object, struct acme_directory *out)
     if (website != NULL)
         AW_TRY(acme_text(website, HTTP_URL_MAX, &out->website));
     AW_TRY(read_caa(meta, &out->caa_identities));
+    AW_TRY(read_profiles(meta, &out->profiles));
     return aw_json_optional_bool(meta, "externalAccountRequired", &out->external_account_required);
 }
 
@@ -105,5 +144,6 @@ acme_directory_free(struct acme_directory *directory)
     free(directory->terms_of_service);
     free(directory->website);
     free(directory->caa_identities);
+    cJSON_Delete(directory->profiles);
     memset(directory, 0, sizeof(*directory));
 }

@@ -5,7 +5,8 @@
  * cmd_certonly.c is the sequence; certonly.c decides names and keys, certonly_check.c asks the
  * policy, certonly_existing.c compares with what is stored, certonly_issue.c gets the certificate,
  * certonly_key.c its key, certonly_csr.c a CSR that was made elsewhere, certonly_chain.c judges
- * chains, certonly_resume.c finds the order under way, certonly_report.c tells.
+ * chains, certonly_profile.c profiles, certonly_resume.c finds the order under way,
+ * certonly_report.c tells.
  */
 #ifndef AW_CLIENT_CERTONLY_H
 #define AW_CLIENT_CERTONLY_H
@@ -14,6 +15,7 @@
 
 #include <openssl/types.h>
 
+#include "client/acme.h"
 #include "client/authenticator.h"
 #include "client/chain.h"
 #include "client/config.h"
@@ -49,6 +51,7 @@ struct certonly {
     size_t name_count;
     char *cert_name;
     const char *key_type;
+    bool profile_dropped; /**< the CA does not have the preferred one */
     struct certonly_csr csr;
     EVP_PKEY *reused_key; /**< NULL: a fresh one is made */
     int64_t seconds;      /**< the CA may take in all; 0: ISSUE_SECONDS */
@@ -92,6 +95,20 @@ AW_MUST_USE aw_result certonly_renew(
 
 /** --dry-run: the CA answers, the store can be written, the policy allows it. */
 AW_MUST_USE aw_result certonly_dry_run(struct certonly *c);
+
+/** The profile to ask for: the required one, or the preferred one that was not dropped; or NULL. */
+const char *certonly_profile(const struct certonly *c);
+
+/** Compares it with what the CA offers: refuses a required one (AW_CODE_CA_REFUSED), drops a
+ * preferred one. */
+AW_MUST_USE aw_result certonly_take_profile(
+    struct certonly *c, const struct acme_directory *directory);
+
+/** The same, with the directory fetched when there is a profile to ask for. */
+AW_MUST_USE aw_result certonly_find_profile(struct certonly *c, http *h);
+
+/** Drops the preferred profile, and tells why. */
+void certonly_drop_profile(struct certonly *c, const char *why);
 
 /** certonly_issue with the hooks of this command line around it. */
 AW_MUST_USE aw_result certonly_issue_with_hooks(struct certonly *c);

@@ -36,8 +36,8 @@ ask(struct certonly *c, cJSON **reply)
     aw_json_name(&w, "identifiers");
     certonly_write_identifiers(&w, c);
     aw_json_pair(&w, "key", c->key_type);
-    if (c->options->profile != NULL)
-        aw_json_pair(&w, "profile", c->options->profile);
+    if (certonly_profile(c) != NULL)
+        aw_json_pair(&w, "profile", certonly_profile(c));
     aw_json_end_object(&w);
     AW_TRY(aw_json_writer_finish(&w, &parameters));
     return signer_link_call(c->link, "Check", parameters, reply);

@@ -20,7 +20,8 @@ reach_ca(struct certonly *c)
 
     output_step(c->out, "asking the CA", c->application->directory, NULL);
     AW_TRY(http_open(&options, &h));
-    return acme_directory_fetch(h, c->application->directory, &directory);
+    AW_TRY(acme_directory_fetch(h, c->application->directory, &directory));
+    return certonly_take_profile(c, &directory);
 }
 
 /* What would stop storing is found here, as it is before an order. */

@@ -133,8 +133,8 @@ begin_order(struct work *w)
         return aw_fail_memory();
     memcpy(order->names, c->names, c->name_count * sizeof(*order->names));
     order->name_count = c->name_count;
-    if (c->options->profile != NULL)
-        AW_TRY(aw_format(&order->profile, "%s", c->options->profile));
+    if (certonly_profile(c) != NULL)
+        AW_TRY(aw_format(&order->profile, "%s", certonly_profile(c)));
     order->must_staple = c->options->must_staple;
     if (c->csr.der != NULL)
         return take_csr(c, order);
@@ -161,6 +161,7 @@ prepare(struct work *w)
 
     AW_TRY(http_open(&options, &w->h));
     AW_TRY(acme_session_new(w->h, c->application->new_nonce, &told, &w->session));
+    AW_TRY(certonly_find_profile(c, w->h));
     if (c->csr.der != NULL)
         return begin_order(w);
     AW_TRY(certonly_reuse_key(c));
@@ -185,7 +186,7 @@ order(struct work *w, const char *replaces)
         w->order.application, w->order.ticket, w->order.url, w->order.new_order};
     const struct issue_request request = {.application = c->application->name,
         .thumbprint = c->application->thumbprint,
-        .profile = c->options->profile,
+        .profile = certonly_profile(c),
         .replaces = replaces,
         .names = c->names,
         .name_count = c->name_count,
@@ -213,18 +214,36 @@ is_without_replaces(const struct work *w, enum aw_code code)
            (strcmp(problem, "alreadyReplaced") == 0 || strcmp(problem, "malformed") == 0);
 }
 
+/* The directory is public; the CA may offer an account less (draft-ietf-acme-profiles). */
+static aw_result
+order_profiled(struct work *w, const char *replaces)
+{
+    struct certonly *c = w->c;
+    aw_result r = order(w, replaces);
+
+    if (aw_ok(r) || w->order.url != NULL || c->options->profile != NULL ||
+        certonly_profile(c) == NULL ||
+        strcmp(acme_session_problem(w->session), "invalidProfile") != 0)
+        return r;
+    certonly_drop_profile(c, aw_error_last()->message);
+    free(w->order.profile);
+    w->order.profile = NULL;
+    issue_result_free(&w->issued);
+    return order(w, replaces);
+}
+
 static aw_result
 order_replacing(struct work *w)
 {
     const char *replaces = w->c->renewal == NULL ? NULL : w->c->renewal->replaces;
-    aw_result r = order(w, replaces);
+    aw_result r = order_profiled(w, replaces);
 
     if (aw_ok(r) || replaces == NULL || w->resumed || !is_without_replaces(w, r.code))
         return r;
     output_note(
         w->c->out, "ordered without a word on what it replaces: %s", aw_error_last()->message);
     issue_result_free(&w->issued);
-    return order(w, NULL);
+    return order_profiled(w, NULL);
 }
 
 static aw_result

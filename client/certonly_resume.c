@@ -24,10 +24,11 @@ has_names(const struct certonly *c, const struct store_order *order)
 static bool
 has_profile(const struct certonly *c, const struct store_order *order)
 {
-    const char *asked = c->options->profile;
+    const char *asked = certonly_profile(c);
 
-    return asked == NULL || order->profile == NULL ? asked == order->profile
-                                                   : strcmp(asked, order->profile) == 0;
+    if (order->profile == NULL) /* or a preferred one, which that run dropped */
+        return c->options->profile == NULL;
+    return asked != NULL && strcmp(asked, order->profile) == 0;
 }
 
 /* A clock that went back makes it old too: better another order than one of next year. */

@@ -49,7 +49,7 @@ static const struct row {
     {"must_staple", FLAG, AT(must_staple), NULL},
     {"preferred_chain", TEXT, AT(preferred_chain), NULL},
     {"required_profile", TEXT, AT(profile), NULL},
-    {"preferred_profile", TEXT, AT(profile), NULL},
+    {"preferred_profile", TEXT, AT(preferred_profile), NULL},
     {"pref_challs", LAST, AT(preferred_challenges), NULL},
     {"preferred_challenges", LAST, AT(preferred_challenges), NULL},
     {"http01_port", TEXT, AT(http_01_port), NULL},

@@ -66,8 +66,9 @@ struct options {
     const char *rsa_key_size;
     const char *authenticator;
     const char *preferred_challenges;
-    const char *profile;
-    const char *preferred_chain; /**< common name of an issuer */
+    const char *profile;           /**< or nothing is ordered */
+    const char *preferred_profile; /**< where the CA has it */
+    const char *preferred_chain;   /**< common name of an issuer */
     const char *ca_file;
     const char *proxy;
     const char *signer;

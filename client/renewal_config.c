@@ -48,6 +48,7 @@ static const struct aw_yaml_field fields[] = {
     FLAG("reuse_key", reuse_key),
     FLAG("must_staple", must_staple),
     TEXT("profile", profile),
+    TEXT("preferred_profile", preferred_profile),
     TEXT("preferred_chain", preferred_chain),
     TEXT("authenticator", authenticator),
     TEXT("webroot_path", webroot_path),

@@ -47,6 +47,8 @@ static const struct row directory_rows[] = {
         NULL},
     {"null meta", "{" FIXED ",\"meta\":null}", AW_CODE_OK, NULL},
     {"meta is a list", "{" FIXED ",\"meta\":[]}", AW_CODE_SYNTAX, "meta: expected an object"},
+    {"profiles are a list", "{" FIXED ",\"meta\":{\"profiles\":[\"a\"]}}", AW_CODE_SYNTAX,
+        "profiles: expected an object"},
     {"CAA identities", "{" FIXED ",\"meta\":{\"caaIdentities\":[\"ca.example\",\"b.example\"]}}",
         AW_CODE_OK, NULL},
     {"a CAA identity that is no name", "{" FIXED ",\"meta\":{\"caaIdentities\":[\"a; b\"]}}",
@@ -83,7 +85,9 @@ keeps_what_a_directory_says(void **state)
 {
     static const char text[] =
         "{" FIXED ",\"renewalInfo\":\"https://ca/ari\",\"meta\":{\"externalAccountRequired\":true,"
-        "\"termsOfService\":\"https://ca/terms\\u001b[2J\",\"website\":\"https://ca/\"}}";
+        "\"termsOfService\":\"https://ca/terms\\u001b[2J\",\"website\":\"https://ca/\","
+        "\"profiles\":{\"short\\u001b\":\"six days\",\"Classic\":1}}}";
+    AW_CLEANUP(aw_free) char *profiles = NULL;
     AW_CLEANUP(acme_directory_free) struct acme_directory d;
 
     (void)state;
@@ -97,6 +101,10 @@ keeps_what_a_directory_says(void **state)
     assert_string_equal(d.terms_of_service, "https://ca/terms\\x1b[2J");
     assert_string_equal(d.website, "https://ca/");
     assert_true(d.external_account_required);
+    assert_true(acme_directory_has_profile(&d, "Classic"));
+    assert_false(acme_directory_has_profile(&d, "classic"));
+    assert_true(aw_ok(acme_directory_profiles(&d, &profiles)));
+    assert_string_equal(profiles, "short\\x1b, Classic");
 }
 
 /* Orders. */

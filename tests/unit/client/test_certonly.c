@@ -44,6 +44,13 @@ enum { CHANGES_MAX = 6, ANSWERS_MAX = 8 };
     {                                                  \
         NONCE, OPENED("ready"), FINALIZED, CERTIFICATE \
     }
+#define DIRECTORY(meta)                                                                         \
+    {                                                                                           \
+        "GET /dir", 200, JSON,                                                                  \
+            "{\"newNonce\":\"$B/nonce\",\"newAccount\":\"$B/a\",\"newOrder\":\"$B/new-order\"," \
+            "\"revokeCert\":\"$B/r\",\"keyChange\":\"$B/k\",\"meta\":{" meta "}}",              \
+            CA_PLAIN                                                                            \
+    }
 #define AUTHORIZATION(status)                                                                     \
     {                                                                                             \
         "POST /authz/1", 200, JSON,                                                               \
@@ -83,6 +90,35 @@ static const struct row {
                 "[\"a.example.edu\"],\"application\":\"app\"",
         .answers = ISSUED,
         .live = 1,
+        .asked = true},
+    {.name = "a required profile that the CA lacks: nothing is ordered",
+        .words = "-d a.example.edu --required-profile short",
+        .status = 4,
+        .said = "the CA has no profile \"short\"; it offers classic, tls",
+        .answers = {DIRECTORY("\"profiles\":{\"classic\":\"\",\"tls\":\"\"}")},
+        .asked = true},
+    {.name = "a preferred profile that the CA lacks is dropped",
+        .words = "-d a.example.edu --preferred-profile short",
+        .said = "the CA has no profile \"short\" (its directory does not list it): its default",
+        .answers = {DIRECTORY(""), NONCE, OPENED("ready"), FINALIZED, CERTIFICATE},
+        .live = 1,
+        .asked = true},
+    {.name = "a preferred profile that the CA refuses is dropped",
+        .words = "-d a.example.edu --preferred-profile short",
+        .said = "invalidProfile",
+        .answers = {DIRECTORY("\"profiles\":{\"short\":\"\"}"), NONCE,
+            {"POST /new-order", 400, "Content-Type: application/problem+json\r\n",
+                "{\"type\":\"urn:ietf:params:acme:error:invalidProfile\"}", CA_PLAIN},
+            OPENED("ready"), FINALIZED, CERTIFICATE},
+        .live = 1,
+        .asked = true},
+    {.name = "a preferred profile that the CA has is asked for",
+        .words = "-d a.example.edu --preferred-profile short",
+        .status = 1,
+        .said = "the CA's order has the profile other, asked was short",
+        .answers = {DIRECTORY("\"profiles\":{\"short\":\"\"}"), NONCE,
+            {"POST /new-order", 201, JSON "Location: $B/order/1\r\n",
+                ORDER("ready", ",\"profile\":\"other\""), CA_PLAIN}},
         .asked = true},
     {.name = "a good certificate is kept",
         .words = "-d a.example.edu",
