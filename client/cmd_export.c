@@ -1,6 +1,4 @@
 /* acmeward export: a stored certificate for another program or host. */
-#include <errno.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,9 +7,7 @@
 #include "client/command.h"
 #include "client/export.h"
 #include "common/io.h"
-
-/* Octets of a group's entry with its members. */
-enum { GROUP_MAX = 256 * 1024 };
+#include "common/nss.h"
 
 static aw_result
 read_format(const char *text, enum export_format *out)
@@ -32,18 +28,14 @@ read_format(const char *text, enum export_format *out)
 static aw_result
 read_group(const char *name, gid_t *out)
 {
-    static char members[GROUP_MAX];
-    struct group group, *found = NULL;
+    bool found = false;
 
     *out = (gid_t)-1;
     if (name == NULL)
         return AW_OK;
-    errno = getgrnam_r(name, &group, members, sizeof(members), &found);
-    if (errno != 0)
-        return aw_fail_errno(AW_CODE_IO, "--group: can't look up \"%.64s\"", name);
-    if (found == NULL)
+    AW_TRY(aw_context(aw_nss_group(name, &found, out), "--group"));
+    if (!found)
         return aw_fail(AW_CODE_USAGE, "--group: there is no group \"%.64s\" on this host", name);
-    *out = group.gr_gid;
     return AW_OK;
 }
 

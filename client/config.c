@@ -1,7 +1,6 @@
 #include "client/config.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,8 +9,7 @@
 #include "client/challenge.h"
 #include "client/ssh_url.h"
 #include "common/io.h"
-
-enum { PASSWD_SIZE = 16 * 1024 }; /* octets of a line of the user data base */
+#include "common/nss.h"
 
 /* What the table fills; places are for faults of meaning. */
 struct raw_config {
@@ -52,34 +50,13 @@ client_config_replace(char **slot, const char *value)
     return AW_OK;
 }
 
-/* The user's uid; false when there is no such user. */
-static aw_result
-find_user(const char *name, bool *found, uid_t *uid)
-{
-    AW_CLEANUP(aw_free) char *buffer = malloc(PASSWD_SIZE);
-    struct passwd entry, *result = NULL;
-
-    if (name == NULL)
-        return aw_fail(AW_CODE_INTERNAL, "no user to look up");
-    if (buffer == NULL)
-        return aw_fail_memory();
-    int error = getpwnam_r(name, &entry, buffer, PASSWD_SIZE, &result);
-    errno = error;
-    if (error != 0 && error != ENOENT)
-        return aw_fail_errno(AW_CODE_IO, "can't look up user %s", name);
-    *found = result != NULL;
-    if (*found)
-        *uid = entry.pw_uid;
-    return AW_OK;
-}
-
 /* The default user need not exist, where the signer runs as root or the socket is forwarded. */
 static aw_result
 resolve_user(const struct raw_config *raw, struct client_config *config, struct aw_faults *faults)
 {
     bool found = false;
 
-    AW_TRY(find_user(config->signer_user, &found, &config->signer_uid));
+    AW_TRY(aw_nss_user(config->signer_user, &found, &config->signer_uid));
     if (!found && raw->signer_user_place.line != 0)
         aw_yaml_fault(raw->signer_user_place, faults,
             "signer_user: there is no user \"%.64s\" here, expected the one that the signer runs "
@@ -167,7 +144,7 @@ use_defaults(struct raw_config *raw)
     bool found;
 
     AW_TRY(set_defaults(&raw->config));
-    return find_user(raw->config.signer_user, &found, &raw->config.signer_uid);
+    return aw_nss_user(raw->config.signer_user, &found, &raw->config.signer_uid);
 }
 
 static void

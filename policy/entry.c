@@ -190,25 +190,18 @@ add_member(struct members *members, uint32_t id, uint16_t application)
     return AW_OK;
 }
 
-/* The principal's number; false when there is no such user or group. */
-static bool
-resolve(const struct policy_resolver *resolver, const struct file_principal *p, uint32_t *id)
+/* The principal's number, where there is such a user or group. */
+static aw_result
+resolve(const struct policy_resolver *resolver, const struct file_principal *p, bool *found,
+    uint32_t *id)
 {
-    uid_t uid = 0;
-    gid_t gid = 0;
-    bool found = true;
-
     if (p->user != NULL)
-        found = resolver->user(p->user, &uid, resolver->context);
-    else if (p->group != NULL)
-        found = resolver->group(p->group, &gid, resolver->context);
-    if (p->user != NULL)
-        *id = uid;
-    else if (p->group != NULL)
-        *id = gid;
-    else
-        *id = (uint32_t)(p->uid >= 0 ? p->uid : p->gid);
-    return found;
+        return resolver->user(p->user, found, id, resolver->context);
+    if (p->group != NULL)
+        return resolver->group(p->group, found, id, resolver->context);
+    *found = true;
+    *id = (uint32_t)(p->uid >= 0 ? p->uid : p->gid);
+    return AW_OK;
 }
 
 /* Only who is named can be unknown: numbers are not looked up. */
@@ -238,9 +231,11 @@ add_principal(const struct checker *checker, const struct file_principal *p,
 {
     struct draft *draft = checker->draft;
     bool user = p->user != NULL || p->uid >= 0;
-    uint32_t id;
+    bool found = false;
+    uint32_t id = 0;
 
-    if (!resolve(checker->resolver, p, &id))
+    AW_TRY(resolve(checker->resolver, p, &found, &id));
+    if (!found)
         return note_unknown(draft, p, &application->compiled.shown);
     if (id == POLICY_NOBODY) {
         policy_file_fault(p->place, draft->faults,

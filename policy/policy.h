@@ -135,10 +135,12 @@ struct policy_account {
     size_t network_count;
 };
 
-/** Finds a user or group; the signer's uses getpwnam_r, tests a table. False: does not exist. */
+/** Looks a user or group up: the signer's asks the system, tests a table. `found` is false where
+ * there is none; a failure means that it could not be looked up, and whoever asked then fails too:
+ * nobody loses or gets rights by it. */
 struct policy_resolver {
-    bool (*user)(const char *name, uid_t *uid, void *context);
-    bool (*group)(const char *name, gid_t *gid, void *context);
+    aw_result (*user)(const char *name, bool *found, uid_t *uid, void *context);
+    aw_result (*group)(const char *name, bool *found, gid_t *gid, void *context);
     void *context;
 };
 
@@ -159,13 +161,14 @@ struct policy_source {
  * column: syntax, meaning (public suffix or single label in subdomains_of or wildcards_of, unknown
  * account, two applications of one name, an uid 65534 principal, `shares_with` of an unknown
  * application, sum of guaranteed shares over an account's limit, warn_until after expires ...).
- * Unknown users and groups are no faults: they make the application inert and are warned of.
+ * Unknown users and groups are no faults: they make the application inert and are warned of. One
+ * that can't be looked up fails the load.
  * An empty folder is a valid policy that allows nothing. The folder and its files may be writable
  * by their owner only, who is root or the user of this process.
  * @param[out] warnings unknown users, overlaps, what can never be issued; may be NULL
  * @param[out] out untouched unless AW_OK; release: policy_release
  * @return AW_CODE_CONFIG with faults; AW_CODE_NOT_FOUND or AW_CODE_PERMISSION for the folder
- * itself, AW_CODE_LIMIT, AW_CODE_MEMORY
+ * itself, AW_CODE_LIMIT, AW_CODE_MEMORY, and what the resolver fails with
  */
 AW_MUST_USE aw_result policy_load(const struct policy_source *source, struct aw_faults *faults,
     struct aw_faults *warnings, policy_snapshot **out);

@@ -41,26 +41,28 @@ peer_subject(const struct peer *peer)
         .uid = peer->uid, .groups = peer->groups, .group_count = peer->group_count};
 }
 
-static bool
+static aw_result
 look_up(const struct aw_config_principal *principal, const struct policy_resolver *resolver,
-    struct peer_principal *out)
+    bool *found, struct peer_principal *out)
 {
     out->is_group = principal->user == NULL;
     if (out->is_group)
-        return resolver->group(principal->group, &out->id, resolver->context);
-    return resolver->user(principal->user, &out->id, resolver->context);
+        return resolver->group(principal->group, found, &out->id, resolver->context);
+    return resolver->user(principal->user, found, &out->id, resolver->context);
 }
 
-static void
+static aw_result
 resolve_role(const struct aw_config_role *from, enum peer_role role, const char *file,
     const struct policy_resolver *resolver, struct aw_faults *warnings, struct peer_roles *out)
 {
     for (size_t i = 0; i < from->count; i++) {
         const struct aw_config_principal *principal = &from->items[i];
         struct peer_principal *item = &out->items[out->count];
+        bool found = false;
 
         item->role = role;
-        if (look_up(principal, resolver, item) && item->id != OVERFLOW_ID)
+        AW_TRY(aw_context(look_up(principal, resolver, &found, item), "administrators"));
+        if (found && item->id != OVERFLOW_ID)
             out->count++;
         else
             aw_faults_add(warnings, file, 0, 0,
@@ -68,6 +70,7 @@ resolve_role(const struct aw_config_role *from, enum peer_role role, const char 
                 item->is_group ? "group" : "user",
                 item->is_group ? principal->group : principal->user);
     }
+    return AW_OK;
 }
 
 aw_result
@@ -78,9 +81,8 @@ peer_roles_resolve(const struct aw_config *config, const struct policy_resolver 
         .items = calloc(config->officers.count + config->operators.count + 1, sizeof(*out->items))};
     if (out->items == NULL)
         return aw_fail_memory();
-    resolve_role(&config->officers, PEER_OFFICER, config->file, resolver, warnings, out);
-    resolve_role(&config->operators, PEER_OPERATOR, config->file, resolver, warnings, out);
-    return AW_OK;
+    AW_TRY(resolve_role(&config->officers, PEER_OFFICER, config->file, resolver, warnings, out));
+    return resolve_role(&config->operators, PEER_OPERATOR, config->file, resolver, warnings, out);
 }
 
 void

@@ -13,6 +13,7 @@
 
 #include "common/io.h"
 #include "common/log.h"
+#include "common/nss.h"
 #include "policy/system.h"
 #include "signer/child.h"
 #include "signer/confine.h"
@@ -27,6 +28,7 @@ struct note {
     uint32_t number;
     uint32_t kind;
     uint32_t found;
+    uint32_t error; /* errno where it could not be looked up */
     uint32_t id;
     char name[USERS_NAME_MAX + 1];
 };
@@ -52,23 +54,24 @@ print_name(uid_t uid, char *out, size_t size)
 /* The child. */
 
 static void
+look_up(struct note *note)
+{
+    bool found = false;
+    aw_result r = note->kind == ASK_USER ? aw_nss_user(note->name, &found, &note->id)
+                                         : aw_nss_group(note->name, &found, &note->id);
+
+    note->found = found;
+    note->error = aw_ok(r) ? 0 : (uint32_t)aw_error_last()->cause_number;
+}
+
+static void
 answer(struct note *note)
 {
-    const struct policy_resolver *system = &policy_system_resolver;
-    uid_t uid = 0;
-    gid_t gid = 0;
-
     note->name[USERS_NAME_MAX] = '\0';
-    if (note->kind == ASK_USER) {
-        note->found = system->user(note->name, &uid, system->context);
-        note->id = uid;
-    } else if (note->kind == ASK_GROUP) {
-        note->found = system->group(note->name, &gid, system->context);
-        note->id = gid;
-    } else {
-        note->found = true;
+    if (note->kind == ASK_NAME)
         print_name(note->id, note->name, sizeof(note->name));
-    }
+    else
+        look_up(note);
 }
 
 /* What the child begins with. */
@@ -170,7 +173,7 @@ exchange(users *u, struct note *note, int timeout_ms)
         if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
             return false;
         if (size == sizeof(*note) && note->number == number)
-            return note->found != 0;
+            return true;
     }
 }
 
@@ -178,35 +181,47 @@ static bool
 ask(users *u, struct note *note, int timeout_ms)
 {
     pthread_mutex_lock(&u->lock);
-    bool found = exchange(u, note, timeout_ms);
+    bool answered = exchange(u, note, timeout_ms);
     pthread_mutex_unlock(&u->lock);
-    return found;
+    return answered;
 }
 
-static bool
-find(users *u, enum kind kind, const char *name, uint32_t *id)
+/* Longer names than fit into a note are nobody's. */
+static aw_result
+find(users *u, struct note *note, const char *name, bool *found)
 {
-    struct note note = {.kind = kind};
+    const char *kind = note->kind == ASK_USER ? "user" : "group";
 
+    *found = false;
     if (strlen(name) > USERS_NAME_MAX)
-        return false;
-    memcpy(note.name, name, strlen(name) + 1);
-    if (!ask(u, &note, USERS_LOOKUP_MS))
-        return false;
-    *id = note.id;
-    return true;
+        return AW_OK;
+    memcpy(note->name, name, strlen(name) + 1);
+    if (!ask(u, note, USERS_LOOKUP_MS))
+        return aw_nss_fail(kind, name, ETIMEDOUT);
+    if (note->error != 0)
+        return aw_nss_fail(kind, name, (int)note->error);
+    *found = note->found != 0;
+    return AW_OK;
 }
 
-static bool
-find_user(const char *name, uid_t *uid, void *context)
+static aw_result
+find_user(const char *name, bool *found, uid_t *uid, void *context)
 {
-    return find(context, ASK_USER, name, uid);
+    struct note note = {.kind = ASK_USER};
+
+    AW_TRY(find(context, &note, name, found));
+    *uid = note.id;
+    return AW_OK;
 }
 
-static bool
-find_group(const char *name, gid_t *gid, void *context)
+static aw_result
+find_group(const char *name, bool *found, gid_t *gid, void *context)
 {
-    return find(context, ASK_GROUP, name, gid);
+    struct note note = {.kind = ASK_GROUP};
+
+    AW_TRY(find(context, &note, name, found));
+    *gid = note.id;
+    return AW_OK;
 }
 
 struct policy_resolver

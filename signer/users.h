@@ -34,10 +34,10 @@ AW_MUST_USE aw_result users_start(const struct aw_config_sandbox *use, users **o
 /** Ends the child, waits for it, nulls; NULL is allowed. */
 void users_stop(users **slot);
 
-/** True when the child has ended by itself: then nobody is found any more. */
+/** True when the child has ended by itself: then nobody can be looked up any more. */
 bool users_gone(const users *u);
 
-/** Finds users and groups; NULL: in this process. What is not found in time is not found. */
+/** Looks users and groups up; NULL: in this process. No answer in time is a failure. */
 struct policy_resolver users_resolver(users *u);
 
 /** The user's name, or the number where there is none, or not in time. NULL: in this process. */

@@ -94,21 +94,23 @@ struct measure {
     long peak;       /* octets at the worst moment of loading */
 };
 
-static bool
-find_user(const char *name, uid_t *uid, void *context)
+static aw_result
+find_user(const char *name, bool *found, uid_t *uid, void *context)
 {
     (void)context;
+    *found = true;
     *uid = (uid_t)(UID_FIRST + strtol(name + strlen("user"), NULL, 10));
-    return true;
+    return AW_OK;
 }
 
-static bool
-find_group(const char *name, gid_t *gid, void *context)
+static aw_result
+find_group(const char *name, bool *found, gid_t *gid, void *context)
 {
     (void)name;
     (void)gid;
     (void)context;
-    return false;
+    *found = false;
+    return AW_OK;
 }
 
 /* A line of /proc/self/status in octets: anonymous memory, or the most that was resident. */

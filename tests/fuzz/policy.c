@@ -21,29 +21,28 @@ static const int64_t days[] = {0, 1795478400, 16725225600};
 static const char *const ceilings[CEILINGS] = {"example.edu", "uni.example"};
 
 /* Who exists: all but those whose names begin with "ghost". */
-static bool
-find(const char *name, uint32_t *id)
+static aw_result
+find(const char *name, bool *found, uint32_t *id)
 {
-    if (strncmp(name, "ghost", 5) == 0)
-        return false;
+    *found = strncmp(name, "ghost", 5) != 0;
     *id = strcmp(name, "root") == 0     ? 0
           : strcmp(name, "nobody") == 0 ? 65534
                                         : 1000 + (uint8_t)name[0];
-    return true;
+    return AW_OK;
 }
 
-static bool
-find_user(const char *name, uid_t *uid, void *context)
+static aw_result
+find_user(const char *name, bool *found, uid_t *uid, void *context)
 {
     (void)context;
-    return find(name, uid);
+    return find(name, found, uid);
 }
 
-static bool
-find_group(const char *name, gid_t *gid, void *context)
+static aw_result
+find_group(const char *name, bool *found, gid_t *gid, void *context)
 {
     (void)context;
-    return find(name, gid);
+    return find(name, found, gid);
 }
 
 static const struct policy_resolver resolver = {.user = find_user, .group = find_group};

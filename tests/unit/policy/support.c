@@ -60,30 +60,34 @@ static const struct {
 } users[] = {{"alice", 1001}, {"bob", 1002}, {"carol", 1003}, {"root", 0}, {"nobody", 65534}},
   groups[] = {{"web", 2001}, {"ops", 2002}, {"root", 0}, {"nogroup", 65534}};
 
-static bool
-find_user(const char *name, uid_t *uid, void *context)
+static aw_result
+find_user(const char *name, bool *found, uid_t *uid, void *context)
 {
     (void)context;
     for (size_t i = 0; i < AW_COUNT(users); i++) {
         if (strcmp(users[i].name, name) != 0)
             continue;
         *uid = users[i].id;
-        return true;
+        *found = true;
+        return AW_OK;
     }
-    return false;
+    *found = false;
+    return AW_OK;
 }
 
-static bool
-find_group(const char *name, gid_t *gid, void *context)
+static aw_result
+find_group(const char *name, bool *found, gid_t *gid, void *context)
 {
     (void)context;
     for (size_t i = 0; i < AW_COUNT(groups); i++) {
         if (strcmp(groups[i].name, name) != 0)
             continue;
         *gid = groups[i].id;
-        return true;
+        *found = true;
+        return AW_OK;
     }
-    return false;
+    *found = false;
+    return AW_OK;
 }
 
 const struct policy_resolver test_resolver = {find_user, find_group, NULL};
@@ -92,8 +96,10 @@ uid_t
 test_uid(const char *user)
 {
     uid_t uid = 0;
+    bool found = false;
 
-    assert_true(find_user(user, &uid, NULL));
+    assert_true(aw_ok(find_user(user, &found, &uid, NULL)));
+    assert_true(found);
     return uid;
 }
 
@@ -101,8 +107,10 @@ gid_t
 test_gid(const char *group)
 {
     gid_t gid = 0;
+    bool found = false;
 
-    assert_true(find_group(group, &gid, NULL));
+    assert_true(aw_ok(find_group(group, &found, &gid, NULL)));
+    assert_true(found);
     return gid;
 }
 

@@ -242,13 +242,20 @@ static void
 anybody_exists_but_nobody(void **state)
 {
     const struct policy_resolver *any = &policy_anybody_resolver;
+    bool found[2];
     uid_t uid = 0;
     gid_t gid = 0;
 
     (void)state;
-    assert_true(any->user("whoever", &uid, NULL) && any->group("whoever", &gid, NULL));
+    found[0] = found[1] = false;
+    assert_true(aw_ok(any->user("whoever", &found[0], &uid, NULL)) &&
+                aw_ok(any->group("whoever", &found[1], &gid, NULL)));
+    assert_true(found[0] && found[1]);
     assert_true(uid == UINT32_MAX && gid == UINT32_MAX);
-    assert_true(any->user("nobody", &uid, NULL) && any->group("nogroup", &gid, NULL));
+    found[0] = found[1] = false;
+    assert_true(aw_ok(any->user("nobody", &found[0], &uid, NULL)) &&
+                aw_ok(any->group("nogroup", &found[1], &gid, NULL)));
+    assert_true(found[0] && found[1]);
     assert_true(uid == 65534 && gid == 65534);
 }
 

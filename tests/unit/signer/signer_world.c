@@ -16,7 +16,7 @@
 
 #include "common/b64url.h"
 #include "common/io.h"
-#include "policy/system.h"
+#include "common/nss.h"
 
 #define FAR "2099-01-01"
 
@@ -295,13 +295,16 @@ struct peer
 world_peer(const char *user, const char *group)
 {
     struct peer peer = {.group_count = 1};
+    bool found = false;
 
-    if (!policy_system_resolver.user(user, &peer.uid, NULL))
+    assert_ok(aw_nss_user(user, &found, &peer.uid));
+    if (!found)
         fail_msg("the system has no user %s", user);
     /* The primary group would let www-data in by its name: peers of tests have none that counts. */
     peer.groups[0] = 12345;
-    if (group != NULL &&
-        !policy_system_resolver.group(group, &peer.groups[peer.group_count++], NULL))
+    if (group != NULL)
+        assert_ok(aw_nss_group(group, &found, &peer.groups[peer.group_count++]));
+    if (!found)
         fail_msg("the system has no group %s", group);
     snprintf(peer.user, sizeof(peer.user), "%s", user);
     return peer;

@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,23 +83,6 @@ aw_result
 __wrap_token_held_read(token *t, struct token_held *out)
 {
     WITH_MEMORY(__real_token_held_read(t, out));
-}
-
-/* The system's list of users is asked with enough: the core's resolver tells "no such user" where
- * the system had no memory to look, and in a daemon another process looks (users.h). */
-int __real_getpwnam_r(
-    const char *name, struct passwd *entry, char *buffer, size_t size, struct passwd **found);
-int __wrap_getpwnam_r(
-    const char *name, struct passwd *entry, char *buffer, size_t size, struct passwd **found);
-
-int
-__wrap_getpwnam_r(
-    const char *name, struct passwd *entry, char *buffer, size_t size, struct passwd **found)
-{
-    memory_fail_pause();
-    int error = __real_getpwnam_r(name, entry, buffer, size, found);
-    memory_fail_resume();
-    return error;
 }
 
 /* The list of public suffixes is thousands of allocations of libpsl's: unit.policy_memory. */

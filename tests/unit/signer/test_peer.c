@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "policy/system.h"
 #include "signer/peer.h"
 #include "signer/users.h"
 
@@ -146,25 +145,28 @@ attack_95_a_socket_passed_on_after_connect(void **state)
 
 /* Roles. */
 
-static bool
-find_user(const char *name, uid_t *uid, void *context)
+static aw_result
+find_user(const char *name, bool *found, uid_t *uid, void *context)
 {
     char *end = NULL;
 
     (void)context;
+    if (strcmp(name, "?") == 0)
+        return aw_fail(AW_CODE_IO, "no directory");
     *uid = (uid_t)strtoul(name, &end, 10);
-    return end != name && *end == '\0';
+    *found = end != name && *end == '\0';
+    return AW_OK;
 }
 
-static bool
-find_group(const char *name, gid_t *gid, void *context)
+static aw_result
+find_group(const char *name, bool *found, gid_t *gid, void *context)
 {
-    return find_user(name, gid, context);
+    return find_user(name, found, gid, context);
 }
 
 static const struct policy_resolver resolver = {.user = find_user, .group = find_group};
 
-/* Names are numbers; "x" does not exist. */
+/* Names are numbers; "x" does not exist, whether "?" does can't be told. */
 static struct aw_config_principal officers[] = {{.user = (char[]){"10"}},
     {.group = (char[]){"100"}}, {.user = (char[]){"x"}}, {.user = (char[]){"65534"}},
     {.group = (char[]){"65534"}}};
@@ -220,19 +222,27 @@ the_highest_role_counts(void **state)
 }
 
 static void
-the_system_knows_its_users(void **state)
+who_can_not_be_looked_up_is_not_left_without_a_role(void **state)
 {
-    uid_t uid = 1;
-    gid_t gid = 1;
+    struct aw_config_principal unknown[][2] = {
+        {{.user = (char[]){"10"}}, {.user = (char[]){"?"}}},
+        {{.user = (char[]){"10"}}, {.group = (char[]){"?"}}},
+    };
 
     (void)state;
-    assert_true(policy_system_resolver.user("root", &uid, NULL));
-    assert_int_equal(uid, 0);
-    assert_true(policy_system_resolver.group("root", &gid, NULL));
-    assert_int_equal(gid, 0);
-    assert_false(policy_system_resolver.user("no-such-user", &uid, NULL));
-    assert_false(policy_system_resolver.group("no-such-group", &gid, NULL));
-    assert_false(policy_system_resolver.user("", &uid, NULL));
+    for (size_t i = 0; i < 2 * AW_COUNT(unknown); i++) {
+        const struct aw_config_role role = {unknown[i / 2], 2};
+        struct aw_config config = {.file = (char[]){"signer.yaml"}};
+        struct aw_faults warnings = {0};
+        struct peer_roles roles = {0};
+
+        *(i % 2 == 0 ? &config.officers : &config.operators) = role;
+        assert_int_equal(
+            peer_roles_resolve(&config, &resolver, &warnings, &roles).code, AW_CODE_IO);
+        assert_string_equal(aw_error_last()->message, "administrators: no directory");
+        assert_int_equal(warnings.total, 0);
+        peer_roles_free(&roles);
+    }
 }
 
 int
@@ -244,7 +254,7 @@ main(void)
         cmocka_unit_test(what_is_no_socket_is_nobody),
         cmocka_unit_test(attack_95_a_socket_passed_on_after_connect),
         cmocka_unit_test(the_highest_role_counts),
-        cmocka_unit_test(the_system_knows_its_users),
+        cmocka_unit_test(who_can_not_be_looked_up_is_not_left_without_a_role),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
