@@ -88,6 +88,9 @@ AW_MUST_USE aw_result acme_problem_parse(
 /** Releases and zeroes. */
 void acme_problem_free(struct acme_problem *problem);
 
+/** Copies one into another, which must be zeroed. */
+AW_MUST_USE aw_result acme_problem_copy(const struct acme_problem *from, struct acme_problem *out);
+
 /**
  * Fails with a problem: AW_CODE_CA_REFUSED for 4xx, AW_CODE_CA_UNAVAILABLE for 5xx and rateLimited,
  * with type, detail and subproblems in the message and a hint by type (never by detail).
@@ -157,6 +160,13 @@ AW_MUST_USE aw_result acme_post(acme_session *session, acme_signer sign, void *c
 
 /** Type of the problem that this session's last acme_post failed with; "" when it was none. */
 const char *acme_session_problem(const acme_session *session);
+
+/** That problem whole, or the one of an order or challenge that issue_certificate failed with; type
+ * "" and status 0 when the CA told none. */
+const struct acme_problem *acme_session_told(const acme_session *session);
+
+/** Keeps a copy of a problem that came in an object of the CA's, for acme_session_told. */
+AW_MUST_USE aw_result acme_session_keep(acme_session *session, const struct acme_problem *problem);
 
 /** Seconds that the CA asked to wait with the answer that acme_post failed with; -1: none. */
 int64_t acme_session_retry_after(const acme_session *session);

@@ -109,6 +109,43 @@ acme_problem_parse(const struct http_response *response, struct acme_problem *ou
     return AW_OK;
 }
 
+static aw_result
+copy_text(const char *from, char **out)
+{
+    return from == NULL ? AW_OK : aw_format(out, "%s", from);
+}
+
+static aw_result
+copy_subproblems(const struct acme_problem *from, struct acme_problem *out)
+{
+    if (from->subproblem_count == 0)
+        return AW_OK;
+    out->subproblems = calloc(from->subproblem_count, sizeof(*out->subproblems));
+    if (out->subproblems == NULL)
+        return aw_fail_memory();
+    out->subproblem_count = from->subproblem_count;
+    for (size_t i = 0; i < from->subproblem_count; i++) {
+        memcpy(out->subproblems[i].type, from->subproblems[i].type, ACME_PROBLEM_TYPE_SIZE);
+        AW_TRY(copy_text(from->subproblems[i].detail, &out->subproblems[i].detail));
+        AW_TRY(copy_text(from->subproblems[i].identifier, &out->subproblems[i].identifier));
+    }
+    return AW_OK;
+}
+
+aw_result
+acme_problem_copy(const struct acme_problem *from, struct acme_problem *out)
+{
+    AW_CLEANUP(acme_problem_free) struct acme_problem copy = {.status = from->status};
+
+    memcpy(copy.type, from->type, sizeof(copy.type));
+    AW_TRY(copy_text(from->detail, &copy.detail));
+    AW_TRY(copy_text(from->instance, &copy.instance));
+    AW_TRY(copy_subproblems(from, &copy));
+    *out = copy;
+    memset(&copy, 0, sizeof(copy));
+    return AW_OK;
+}
+
 void
 acme_problem_free(struct acme_problem *problem)
 {

@@ -12,10 +12,10 @@ struct acme_session {
     struct acme_progress progress;
     char *nonces[ACME_NONCES_MAX]; /* the freshest last */
     size_t nonce_count;
-    char problem[ACME_PROBLEM_TYPE_SIZE]; /* type of the last post's */
-    int64_t retry_after;                  /* of the last post that failed; -1: none */
-    int64_t limit;                        /* seconds; 0: none */
-    int64_t limit_ms;                     /* when that is over, as aw_now_ms */
+    struct acme_problem problem; /* the last post's */
+    int64_t retry_after;         /* of the last post that failed; -1: none */
+    int64_t limit;               /* seconds; 0: none */
+    int64_t limit_ms;            /* when that is over, as aw_now_ms */
 };
 
 aw_result
@@ -51,6 +51,7 @@ acme_session_free(acme_session **session)
     if (*session == NULL)
         return;
     forget_nonces(*session);
+    acme_problem_free(&(*session)->problem);
     free((*session)->new_nonce);
     free(*session);
     *session = NULL;
@@ -65,7 +66,20 @@ acme_session_retry_after(const acme_session *session)
 const char *
 acme_session_problem(const acme_session *session)
 {
-    return session->problem;
+    return session->problem.type;
+}
+
+const struct acme_problem *
+acme_session_told(const acme_session *session)
+{
+    return &session->problem;
+}
+
+aw_result
+acme_session_keep(acme_session *session, const struct acme_problem *problem)
+{
+    acme_problem_free(&session->problem);
+    return acme_problem_copy(problem, &session->problem);
 }
 
 size_t
@@ -203,7 +217,6 @@ static aw_result
 fetch_nonce_once(struct attempt *a, bool *again)
 {
     AW_CLEANUP(http_response_free) struct http_response response = {0};
-    AW_CLEANUP(acme_problem_free) struct acme_problem problem = {0};
     acme_session *session = a->session;
 
     *again = false;
@@ -211,8 +224,10 @@ fetch_nonce_once(struct attempt *a, bool *again)
     if (!aw_ok(r))
         return judge_failure(a, r, again);
     if (response.status < 200 || response.status > 299) {
-        AW_TRY(acme_problem_parse(&response, &problem));
-        return judge_status(a, &problem, response.retry_after, again);
+        acme_problem_free(&session->problem);
+        AW_TRY(acme_problem_parse(&response, &session->problem));
+        session->retry_after = response.retry_after;
+        return judge_status(a, &session->problem, response.retry_after, again);
     }
     if (response.nonce == NULL)
         return aw_hint(
@@ -267,20 +282,19 @@ judge_bad_nonce(struct attempt *a, const struct http_response *response)
 static aw_result
 judge_answer(struct attempt *a, const struct http_response *response, bool *again)
 {
-    AW_CLEANUP(acme_problem_free) struct acme_problem problem = {0};
+    struct acme_problem *problem = &a->session->problem;
 
     *again = false;
-    a->session->problem[0] = '\0';
+    acme_problem_free(problem);
     if (response->status >= 200 && response->status <= 299)
         return AW_OK;
-    AW_TRY(acme_problem_parse(response, &problem));
-    memcpy(a->session->problem, problem.type, sizeof(problem.type));
+    AW_TRY(acme_problem_parse(response, problem));
     a->session->retry_after = response->retry_after;
-    if (strcmp(problem.type, "badNonce") == 0 && a->bad_nonces < ACME_BAD_NONCE_RETRIES) {
+    if (strcmp(problem->type, "badNonce") == 0 && a->bad_nonces < ACME_BAD_NONCE_RETRIES) {
         *again = true;
         return judge_bad_nonce(a, response);
     }
-    return judge_status(a, &problem, response->retry_after, again);
+    return judge_status(a, problem, response->retry_after, again);
 }
 
 aw_result
@@ -290,7 +304,7 @@ acme_post(acme_session *session, acme_signer sign, void *context, bool idempoten
     struct attempt a = {.session = session, .what = what, .idempotent = idempotent};
 
     memset(out, 0, sizeof(*out));
-    session->problem[0] = '\0';
+    acme_problem_free(&session->problem);
     session->retry_after = -1;
     for (;;) {
         AW_CLEANUP(http_response_free) struct http_response response = {0};

@@ -182,8 +182,10 @@ order(struct work *w, const char *replaces)
         .prefer = c->options->preferred_chain == NULL ? NULL : prefer,
         .opened = c->csr.der == NULL ? opened : NULL,
         .context = w};
-    const struct issue_order resume = {
-        w->order.application, w->order.ticket, w->order.url, w->order.new_order};
+    const struct issue_order resume = {.application = w->order.application,
+        .ticket = w->order.ticket,
+        .url = w->order.url,
+        .new_order = w->order.new_order};
     const struct issue_request request = {.application = c->application->name,
         .thumbprint = c->application->thumbprint,
         .profile = certonly_profile(c),

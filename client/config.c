@@ -178,7 +178,8 @@ client_config_load(const char *path, struct aw_faults *faults, struct client_con
 struct signer_place
 client_config_signer(const struct client_config *config)
 {
-    return (struct signer_place){config->signer, config->signer_uid, config->ssh_config, NULL};
+    return (struct signer_place){
+        .at = config->signer, .server_uid = config->signer_uid, .ssh_config = config->ssh_config};
 }
 
 void

@@ -162,8 +162,10 @@ order_failed(const struct issue *issue, const char *what)
 {
     const struct acme_order *order = &issue->order;
 
-    if (order->problem.type[0] != '\0' || order->problem.detail != NULL)
+    if (order->problem.type[0] != '\0' || order->problem.detail != NULL) {
+        AW_TRY(acme_session_keep(issue->session, &order->problem));
         return acme_problem_fail(&order->problem, -1, what);
+    }
     return aw_hint(aw_fail(AW_CODE_CA_REFUSED, "%s: the CA made the order %s and tells no reason",
                        what, acme_status_name(order->status)),
         "try again: a new order is made; %s is the order's URL for the CA's support",
@@ -221,11 +223,11 @@ check_order(const struct issue *issue)
 }
 
 static aw_result
-tell_opened(const struct issue *issue)
+tell_opened(const struct issue *issue, const char *document)
 {
     const struct issue_callbacks *callbacks = issue->callbacks;
     const struct issue_order order = {issue->result.order.application, issue->result.order.ticket,
-        issue->result.order_url, issue->pinned};
+        issue->result.order_url, issue->pinned, document};
 
     return callbacks->opened == NULL ? AW_OK : callbacks->opened(callbacks->context, &order);
 }
@@ -263,29 +265,40 @@ open_order(struct issue *issue)
             "RFC 8555 7.4 wants the order's URL there: report it to the CA");
     issue->result.order_url = AW_MOVE(response.location);
     AW_TRY(check_order(issue));
-    AW_TRY(tell_opened(issue));
+    AW_TRY(tell_opened(issue, response.body));
     return claim_order(issue);
 }
 
 /* The URL may not have been claimed yet when the run before ended; to claim it again is no fault.*/
 static aw_result
+find_order(struct issue *issue)
+{
+    AW_CLEANUP(http_response_free) struct http_response response = {0};
+    const char *url = issue->request->resume->url;
+    struct signer_claim claim = {"order", url};
+
+    AW_TRY(acme_url_check(issue->pinned, url, "order"));
+    AW_TRY(signer_claim_urls(issue->link, &issue->result.order, &claim, 1));
+    AW_TRY(issue_post(issue, "PostAsGet", url, json, &response));
+    AW_TRY(acme_order_parse(response.body, response.size, &issue->order));
+    AW_TRY(check_order(issue));
+    return claim_order(issue);
+}
+
+static aw_result
 resume_order(struct issue *issue)
 {
     const struct issue_order *from = issue->request->resume;
-    AW_CLEANUP(http_response_free) struct http_response response = {0};
-    struct signer_claim claim = {"order", from->url};
 
     issue_tell(issue, ISSUE_POLL, NULL, "the order under way");
     issue->result.order.ticket = from->ticket;
     AW_TRY(aw_format(&issue->result.order.application, "%s", from->application));
     AW_TRY(aw_format(&issue->result.order_url, "%s", from->url));
     AW_TRY(aw_format(&issue->pinned, "%s", from->new_order));
-    AW_TRY(acme_url_check(issue->pinned, from->url, "order"));
-    AW_TRY(signer_claim_urls(issue->link, &issue->result.order, &claim, 1));
-    AW_TRY(issue_post(issue, "PostAsGet", from->url, json, &response));
-    AW_TRY(acme_order_parse(response.body, response.size, &issue->order));
-    AW_TRY(check_order(issue));
-    return claim_order(issue);
+    if (from->document == NULL)
+        return find_order(issue);
+    AW_TRY(acme_order_parse(from->document, strlen(from->document), &issue->order));
+    return check_order(issue);
 }
 
 /* Takes a later state of the order. */
@@ -469,6 +482,27 @@ issue_certificate(acme_session *session, signer_link *link, const struct issue_r
     AW_TRY(issue_download(&issue));
     issue.result.requests = acme_session_requests(session) - before;
     issue_tell(&issue, ISSUE_DONE, NULL, NULL);
+    *out = issue.result;
+    memset(&issue.result, 0, sizeof(issue.result));
+    return AW_OK;
+}
+
+aw_result
+issue_open(acme_session *session, signer_link *link, const struct issue_request *request,
+    const struct issue_callbacks *callbacks, struct issue_result *out)
+{
+    AW_CLEANUP(issue_free)
+    struct issue issue = {.session = session,
+        .link = link,
+        .request = request,
+        .callbacks = callbacks,
+        .retry_after = -1};
+    size_t before = acme_session_requests(session);
+
+    memset(out, 0, sizeof(*out));
+    acme_session_limit(session, request->seconds > 0 ? request->seconds : ISSUE_SECONDS);
+    AW_TRY(open_order(&issue));
+    issue.result.requests = acme_session_requests(session) - before;
     *out = issue.result;
     memset(&issue.result, 0, sizeof(issue.result));
     return AW_OK;

@@ -57,6 +57,8 @@ struct issue_order {
     int64_t ticket;        /**< the signer's */
     const char *url;       /**< the order's */
     const char *new_order; /**< URL that it was ordered at: its origin is the CA's */
+    const char *document;  /**< the order as the CA told it when it was opened. To resume: given
+                                only right after issue_open, before any finalize; else NULL */
 };
 
 /**
@@ -111,6 +113,14 @@ struct issue_result {
  * nothing is signed for finalize before the CA has said that it still waits for that.
  */
 AW_MUST_USE aw_result issue_certificate(acme_session *session, signer_link *link,
+    const struct issue_request *request, const struct issue_callbacks *callbacks,
+    struct issue_result *out);
+
+/**
+ * Orders and claims, and does no more: of *out only `order`, `order_url`, `warning` and `requests`
+ * are set. Whoever has kept what `opened` told goes on with issue_certificate and `resume`.
+ */
+AW_MUST_USE aw_result issue_open(acme_session *session, signer_link *link,
     const struct issue_request *request, const struct issue_callbacks *callbacks,
     struct issue_result *out);
 

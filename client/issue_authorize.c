@@ -83,13 +83,15 @@ is_ordered(const struct issue *issue, const struct acme_authorization *authoriza
 
 /* The challenge of an authorization that failed says why. */
 static aw_result
-authorization_failed(const struct acme_authorization *authorization)
+authorization_failed(const struct issue *issue, const struct acme_authorization *authorization)
 {
     for (size_t i = 0; i < authorization->challenge_count; i++) {
         const struct acme_problem *problem = &authorization->challenges[i].problem;
-        if (problem->type[0] != '\0' || problem->detail != NULL)
+        if (problem->type[0] != '\0' || problem->detail != NULL) {
+            AW_TRY(acme_session_keep(issue->session, problem));
             return aw_context(acme_problem_fail(problem, -1, authorization->challenges[i].type),
                 "validating %s", authorization->name.text);
+        }
     }
     return aw_hint(
         aw_fail(AW_CODE_CA_REFUSED, "validating %s: the CA made it %s and tells no reason",
@@ -118,7 +120,7 @@ add_task(struct tasks *tasks, const char *url)
     case ACME_DEACTIVATED:
     case ACME_EXPIRED:
     case ACME_REVOKED:
-        return authorization_failed(&task->authorization);
+        return authorization_failed(tasks->issue, &task->authorization);
     }
     if (!is_ordered(tasks->issue, &task->authorization))
         return aw_hint(
@@ -262,7 +264,7 @@ await(struct issue *issue, const struct task *task)
         if (now.status == ACME_VALID)
             return AW_OK;
         if (now.status != ACME_PENDING)
-            return authorization_failed(&now);
+            return authorization_failed(issue, &now);
     }
     return aw_hint(aw_fail(AW_CODE_TIMEOUT, "validating %s: still pending after %d seconds",
                        task->authorization.name.text, ISSUE_VALIDATION_SECONDS),

@@ -119,6 +119,49 @@ take_order(const cJSON *reply, struct signer_order *out)
     return copy(application, &out->application);
 }
 
+/* A relay's client: what it signed says the rest. */
+static void
+write_behalf(struct aw_json_writer *w, const struct signer_behalf *behalf, const char *nonce)
+{
+    if (nonce != NULL)
+        aw_json_pair(w, "nonce", nonce);
+    aw_json_name(w, "evidence");
+    aw_json_begin_object(w);
+    aw_json_pair(w, "protected", behalf->protected_header);
+    aw_json_pair(w, "payload", behalf->payload);
+    aw_json_pair(w, "signature", behalf->signature);
+    aw_json_end_object(w);
+    aw_json_name(w, "seen");
+    aw_json_begin_object(w);
+    aw_json_pair(w, "address", behalf->address);
+    aw_json_pair(w, "client_certificate", behalf->client_certificate);
+    aw_json_pair(w, "validated", behalf->validated);
+    aw_json_end_object(w);
+}
+
+static void
+write_asked(struct aw_json_writer *w, const struct signer_new_order *asked, const char *nonce)
+{
+    if (asked->application != NULL)
+        aw_json_pair(w, "application", asked->application);
+    aw_json_pair(w, "nonce", nonce);
+    write_identifiers(w, asked);
+    if (asked->profile != NULL)
+        aw_json_pair(w, "profile", asked->profile);
+    if (asked->replaces != NULL)
+        aw_json_pair(w, "replaces", asked->replaces);
+}
+
+/* Only a relay's link has somebody to act for. */
+static aw_result
+find_behalf(const signer_link *link, const struct signer_behalf **out)
+{
+    *out = signer_link_behalf(link);
+    if (signer_link_is_relay(link) && *out == NULL)
+        return aw_fail(AW_CODE_INTERNAL, "a relay asks for a signature on nobody's behalf");
+    return AW_OK;
+}
+
 aw_result
 signer_new_order(signer_link *link, const struct signer_new_order *asked, const char *nonce,
     struct signer_order *order, struct signer_signed *out)
@@ -126,31 +169,35 @@ signer_new_order(signer_link *link, const struct signer_new_order *asked, const 
     AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
     AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
     AW_CLEANUP(signer_order_free) struct signer_order opened = {0};
+    const struct signer_behalf *behalf;
 
     memset(order, 0, sizeof(*order));
     memset(out, 0, sizeof(*out));
+    AW_TRY(find_behalf(link, &behalf));
     aw_json_begin_object(&w);
-    if (asked->application != NULL)
-        aw_json_pair(&w, "application", asked->application);
-    aw_json_pair(&w, "nonce", nonce);
-    write_identifiers(&w, asked);
-    if (asked->profile != NULL)
-        aw_json_pair(&w, "profile", asked->profile);
-    if (asked->replaces != NULL)
-        aw_json_pair(&w, "replaces", asked->replaces);
+    if (behalf == NULL)
+        write_asked(&w, asked, nonce);
+    else
+        write_behalf(&w, behalf, nonce);
+    if (signer_link_signed(link) > 0)
+        aw_json_pair_integer(&w, "again", signer_link_signed(link));
     aw_json_end_object(&w);
     AW_TRY(call(link, "NewOrder", &w, &reply));
     AW_TRY(take_order(reply, &opened));
     AW_TRY(take_signed(reply, NULL, out));
+    if (behalf != NULL)
+        signer_link_set_signed(link, opened.ticket);
     *order = opened;
     memset(&opened, 0, sizeof(opened));
     return AW_OK;
 }
 
+/* To a relay the ticket says whose it is. */
 static void
-write_order(struct aw_json_writer *w, const struct signer_order *order)
+write_order(struct aw_json_writer *w, const signer_link *link, const struct signer_order *order)
 {
-    aw_json_pair(w, "application", order->application);
+    if (!signer_link_is_relay(link))
+        aw_json_pair(w, "application", order->application);
     aw_json_pair_integer(w, "order", order->ticket);
 }
 
@@ -162,7 +209,7 @@ signer_claim_urls(signer_link *link, const struct signer_order *order,
     AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
 
     aw_json_begin_object(&w);
-    write_order(&w, order);
+    write_order(&w, link, order);
     aw_json_name(&w, "urls");
     aw_json_begin_array(&w);
     for (size_t i = 0; i < count; i++) {
@@ -177,9 +224,9 @@ signer_claim_urls(signer_link *link, const struct signer_order *order,
 }
 
 static void
-write_target(struct aw_json_writer *w, const struct signer_target *target)
+write_target(struct aw_json_writer *w, const signer_link *link, const struct signer_target *target)
 {
-    write_order(w, target->order);
+    write_order(w, link, target->order);
     aw_json_pair(w, "nonce", target->nonce);
     aw_json_pair(w, "url", target->url);
 }
@@ -203,10 +250,16 @@ signer_finalize(signer_link *link, const struct signer_target *target, const uin
     AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
     AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
 
+    const struct signer_behalf *behalf;
+
     memset(out, 0, sizeof(*out));
+    AW_TRY(find_behalf(link, &behalf));
     aw_json_begin_object(&w);
-    write_target(&w, target);
-    AW_TRY(write_bytes(&w, "csr", csr, csr_size));
+    write_target(&w, link, target);
+    if (behalf == NULL)
+        AW_TRY(write_bytes(&w, "csr", csr, csr_size));
+    else
+        write_behalf(&w, behalf, NULL);
     aw_json_end_object(&w);
     AW_TRY(call(link, "Finalize", &w, &reply));
     return take_signed(reply, target->url, out);
@@ -221,10 +274,21 @@ signer_post_url(signer_link *link, const char *method, const struct signer_targe
 
     memset(out, 0, sizeof(*out));
     aw_json_begin_object(&w);
-    write_target(&w, target);
+    write_target(&w, link, target);
     aw_json_end_object(&w);
     AW_TRY(call(link, method, &w, &reply));
     return take_signed(reply, target->url, out);
+}
+
+static aw_result
+write_certificate(struct aw_json_writer *w, const struct signer_revoke *asked, const char *nonce)
+{
+    aw_json_pair(w, "application", asked->application);
+    aw_json_pair(w, "nonce", nonce);
+    AW_TRY(write_bytes(w, "certificate", asked->certificate, asked->size));
+    if (asked->reason >= 0)
+        aw_json_pair_integer(w, "reason", asked->reason);
+    return AW_OK;
 }
 
 aw_result
@@ -234,15 +298,21 @@ signer_revoke(signer_link *link, const struct signer_revoke *asked, const char *
     AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
     AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
 
+    const struct signer_behalf *behalf;
+
     memset(out, 0, sizeof(*out));
+    AW_TRY(find_behalf(link, &behalf));
     aw_json_begin_object(&w);
-    aw_json_pair(&w, "application", asked->application);
-    aw_json_pair(&w, "nonce", nonce);
-    AW_TRY(write_bytes(&w, "certificate", asked->certificate, asked->size));
-    if (asked->reason >= 0)
-        aw_json_pair_integer(&w, "reason", asked->reason);
+    if (behalf == NULL) {
+        AW_TRY(write_certificate(&w, asked, nonce));
+    } else {
+        write_behalf(&w, behalf, nonce);
+        aw_json_pair_bool(&w, "again", signer_link_signed(link) > 0);
+    }
     aw_json_end_object(&w);
     AW_TRY(call(link, "Revoke", &w, &reply));
+    if (behalf != NULL)
+        signer_link_set_signed(link, 1);
     return take_signed(reply, NULL, out);
 }
 
@@ -256,7 +326,7 @@ signer_record_certificate(signer_link *link, const struct signer_order *order,
     if (count == 0)
         return aw_fail(AW_CODE_INTERNAL, "no certificate to hand back");
     aw_json_begin_object(&w);
-    write_order(&w, order);
+    write_order(&w, link, order);
     AW_TRY(write_bytes(&w, "certificate", certificates[0], sizes[0]));
     aw_json_name(&w, "chain");
     aw_json_begin_array(&w);

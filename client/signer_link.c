@@ -21,10 +21,19 @@ struct signer_link {
     ssh_process *ssh;          /* NULL: a socket of this host */
     aw_varlink_stream *stream; /* NULL: to be made anew */
     bool proved;               /* an answer came through the stream */
+    bool relay;
+    const struct signer_behalf *behalf;
+    int64_t signed_before; /* for that behalf */
     struct signer_refusal refusal;
 };
 
-static const char interface[] = "org.acmeward.Signer.";
+static const char interface[] = "org.acmeward.Signer.", relay_interface[] = "org.acmeward.Relay.";
+
+static const char *
+interface_of(const signer_link *link)
+{
+    return link->relay ? relay_interface : interface;
+}
 
 /* Octets of a member of a refusal that are kept. */
 enum { REFUSAL_TEXT_MAX = 4096 };
@@ -50,6 +59,7 @@ static aw_result
 copy_place(const struct signer_place *place, signer_link *link)
 {
     link->server_uid = place->server_uid;
+    link->relay = place->relay;
     AW_TRY(copy(place->at, &link->path));
     AW_TRY(copy(place->ssh_config, &link->ssh_config));
     return copy(place->ssh_control, &link->ssh_control);
@@ -104,6 +114,37 @@ signer_link_refusal(const signer_link *link)
     return &link->refusal;
 }
 
+void
+signer_link_set_behalf(signer_link *link, const struct signer_behalf *behalf)
+{
+    link->behalf = behalf;
+    link->signed_before = 0;
+}
+
+int64_t
+signer_link_signed(const signer_link *link)
+{
+    return link->signed_before;
+}
+
+void
+signer_link_set_signed(signer_link *link, int64_t ticket)
+{
+    link->signed_before = ticket;
+}
+
+const struct signer_behalf *
+signer_link_behalf(const signer_link *link)
+{
+    return link->behalf;
+}
+
+bool
+signer_link_is_relay(const signer_link *link)
+{
+    return link->relay;
+}
+
 /* Error replies. */
 
 /* What an error of the interface means for us. `refused`: the text begins with "refused: ". */
@@ -120,6 +161,8 @@ static const struct kind {
     {"LedgerRefused", AW_CODE_REFUSED, "refused", "the rule's name is explained in the manual",
         false},
     {"CsrRefused", AW_CODE_REFUSED, "refused", "let acmeward make the key and the request", false},
+    {"EvidenceRefused", AW_CODE_REFUSED, "refused",
+        "the client signs its request anew, with a fresh nonce", false},
     {"InvalidRequest", AW_CODE_SYNTAX, "the signer can't read the request",
         "are acmeward and acmeward-signer of one version?", false},
     {"NotReady", AW_CODE_UNAVAILABLE, "the signer is not ready",
@@ -134,12 +177,14 @@ static const struct kind unknown_kind = {"", AW_CODE_UNSUPPORTED,
     "the signer does not know the call", "are acmeward and acmeward-signer of one version?", false};
 
 static const struct kind *
-find_kind(const char *error)
+find_kind(const signer_link *link, const char *error)
 {
-    if (strncmp(error, interface, sizeof(interface) - 1) != 0)
+    const char *ours = interface_of(link);
+
+    if (strncmp(error, ours, strlen(ours)) != 0)
         return &unknown_kind;
     for (size_t i = 0; i < AW_COUNT(kinds); i++)
-        if (strcmp(error + sizeof(interface) - 1, kinds[i].error) == 0)
+        if (strcmp(error + strlen(ours), kinds[i].error) == 0)
             return &kinds[i];
     return &unknown_kind;
 }
@@ -292,11 +337,11 @@ signer_link_call(signer_link *link, const char *method, const char *parameters, 
 
     *reply = NULL;
     refusal_clear(&link->refusal);
-    snprintf(full, sizeof(full), "%s%s", interface, method);
+    snprintf(full, sizeof(full), "%s%s", interface_of(link), method);
     AW_TRY(invoke_again(link, full, parameters, &answer));
     if (answer.error[0] != '\0') {
         AW_TRY(keep_refusal(&answer, &link->refusal));
-        return fail_refused(find_kind(answer.error), &link->refusal);
+        return fail_refused(find_kind(link, answer.error), &link->refusal);
     }
     *reply = cJSON_DetachItemFromObjectCaseSensitive(answer.message, "parameters");
     return *reply != NULL ? AW_OK : aw_fail_memory();

@@ -3,7 +3,8 @@
  * @brief The signer as the client calls it: one connection, typed calls, refusals with their
  * fields.
  *
- * The contract is signer/org.acmeward.Signer.varlink; nothing of signer/ is included. When the
+ * The contract is signer/org.acmeward.Signer.varlink; nothing of signer/ is included. A relay calls
+ * org.acmeward.Relay instead, with what its client signed (struct signer_behalf). When the
  * connection was dropped while idle it is made anew, once per call. Refusals fail with
  * AW_CODE_REFUSED and the text "refused: ..." that names rule and owner; Unavailable and NotReady
  * fail with AW_CODE_UNAVAILABLE, Frozen with AW_CODE_FROZEN.
@@ -31,6 +32,7 @@ struct signer_place {
     uid_t server_uid;        /**< of a socket: the uid the signer may have besides root */
     const char *ssh_config;  /**< of ssh: a configuration file for it; NULL: the user's */
     const char *ssh_control; /**< of ssh: a connection to share (client/ssh_master.h); NULL: none */
+    bool relay;              /**< the caller is a relay: org.acmeward.Relay is called */
 };
 
 /**
@@ -56,8 +58,38 @@ struct signer_refusal {
 const struct signer_refusal *signer_link_refusal(const signer_link *link);
 
 /**
- * Calls any method of org.acmeward.Signer; for whoami and check, whose answers are shown as they
- * are.
+ * A relay's client: the flattened JWS that it signed, as it came, and how it was seen. Strings are
+ * the caller's.
+ */
+struct signer_behalf {
+    const char *protected_header, *payload, *signature; /**< base64url */
+    const char *address;                                /**< NULL: not known */
+    const char *client_certificate; /**< SHA-256 of its DER, hex; NULL: it showed none */
+    const char *validated;          /**< challenge type that was met; NULL: none */
+};
+
+/**
+ * On whose behalf a relay's link signs newOrder, finalize and revokeCert from here on: names and
+ * CSR are what that evidence says. It must outlive those calls; NULL: nobody's.
+ */
+void signer_link_set_behalf(signer_link *link, const struct signer_behalf *behalf);
+
+/** That one. */
+const struct signer_behalf *signer_link_behalf(const signer_link *link);
+
+/** What a relay's link remembers of that behalf: the ticket that it opened, 1 for a revocation; 0:
+ * nothing was signed for it yet. A request that is signed once more says so. */
+int64_t signer_link_signed(const signer_link *link);
+
+/** Sets it. */
+void signer_link_set_signed(signer_link *link, int64_t ticket);
+
+/** Whether this is a relay's link. */
+bool signer_link_is_relay(const signer_link *link);
+
+/**
+ * Calls any method of the link's interface; for those whose answers are shown as they are, or that
+ * have no typed call here.
  * @param parameters JSON text of an object
  * @param[out] reply the reply's parameters object; release with aw_json_free
  */
