@@ -24,6 +24,7 @@ struct raw_config {
     struct aw_config config;
     struct aw_yaml_items cas;
     struct aw_yaml_items accounts;
+    struct aw_yaml_items relays;
     struct {
         struct aw_yaml_items officers;
         struct aw_yaml_items operators;
@@ -137,6 +138,7 @@ static const struct aw_yaml_field root_fields[] = {
         .kind = AW_YAML_MAPPING,
         .fields = administrators_fields,
         .required = true},
+    {.name = "relays", .kind = AW_YAML_LIST, .offset = FIELD(raw_config, relays)},
     {.name = NULL},
 };
 
@@ -389,14 +391,16 @@ allocate_lists(const struct raw_config *raw, struct aw_config *config)
 {
     config->ca_count = raw->cas.count;
     config->account_count = raw->accounts.count;
+    config->relay_count = raw->relays.count;
+    config->relays = calloc(raw->relays.count + 1, sizeof(*config->relays));
     config->cas = calloc(raw->cas.count + 1, sizeof(*config->cas));
     config->accounts = calloc(raw->accounts.count + 1, sizeof(*config->accounts));
     config->officers.items =
         calloc(raw->administrators.officers.count + 1, sizeof(*config->officers.items));
     config->operators.items =
         calloc(raw->administrators.operators.count + 1, sizeof(*config->operators.items));
-    if (config->cas == NULL || config->accounts == NULL || config->officers.items == NULL ||
-        config->operators.items == NULL)
+    if (config->cas == NULL || config->accounts == NULL || config->relays == NULL ||
+        config->officers.items == NULL || config->operators.items == NULL)
         return aw_fail_memory();
     return AW_OK;
 }
@@ -416,6 +420,7 @@ raw_release_lists(struct raw_config *raw)
 {
     aw_free(&raw->cas.items);
     aw_free(&raw->accounts.items);
+    aw_free(&raw->relays.items);
     aw_free(&raw->administrators.officers.items);
     aw_free(&raw->administrators.operators.items);
 }
@@ -444,6 +449,7 @@ read_config(aw_yaml *yaml, enum scope scope, struct aw_faults *faults, struct aw
         check_account_names(config, faults);
         read_role(&raw.administrators.officers, &config->officers, faults);
         read_role(&raw.administrators.operators, &config->operators, faults);
+        aw_config_read_relays(&raw.relays, config, faults);
         check_paths(config, aw_yaml_root(yaml), faults);
         aw_config_check_token(config, aw_yaml_root(yaml), faults);
         aw_config_check_audit(config, aw_yaml_root(yaml), faults);
@@ -516,6 +522,7 @@ aw_config_free(struct aw_config **slot)
     free(config->accounts);
     free_role(&config->officers);
     free_role(&config->operators);
+    aw_config_free_relays(config);
     free(config);
     *slot = NULL;
 }

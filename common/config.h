@@ -19,8 +19,9 @@
 
 /** Limits. */
 enum {
-    AW_CONFIG_LABEL_MAX = 64,   /**< octets of a CA's, account's or key's name: a-z 0-9 _ . - */
-    AW_CONFIG_ORIGIN_MAX = 128, /**< octets of an audit log's origin */
+    AW_CONFIG_LABEL_MAX = 64,      /**< octets of a CA's, account's or key's name: a-z 0-9 _ . - */
+    AW_CONFIG_ORIGIN_MAX = 128,    /**< octets of an audit log's origin */
+    AW_CONFIG_RELAY_URL_MAX = 256, /**< octets of a relay's base URL */
 };
 
 /** Where records go besides the log; names in aw_config_forward_names. */
@@ -67,6 +68,13 @@ struct aw_config_principal {
 struct aw_config_role {
     struct aw_config_principal *items;
     size_t count;
+};
+
+/** A relay: who it is on this host, and the base of the URLs that its clients sign for. */
+struct aw_config_relay {
+    struct aw_config_principal who;
+    char *url;          /**< https, without a slash at the end */
+    aw_yaml_node place; /**< of the URL; line and column only: the document is gone */
 };
 
 /** Sockets that the token's module makes, in the order of aw_config_network_names. */
@@ -126,6 +134,8 @@ struct aw_config {
     size_t account_count;
     struct aw_config_role officers;
     struct aw_config_role operators;
+    struct aw_config_relay *relays; /**< in the order of the file; no two of one user or group */
+    size_t relay_count;
 };
 
 /** Account key types, in the order of the token layer's enum; ended by NULL. */

@@ -117,4 +117,5 @@ aw_config_warn(const struct aw_config *config, struct aw_faults *warnings)
                 "an endpoint that can be scoped to domains, if there is one",
                 ca->name);
     }
+    aw_config_warn_relays(config, warnings);
 }

@@ -30,6 +30,12 @@ AW_MUST_USE aw_result aw_config_read_cas(
     const struct aw_yaml_items *items, struct aw_config *config, struct aw_faults *faults);
 void aw_config_free_ca(struct aw_config_ca *ca);
 
+/** The section "relays"; config->relays has room for all. */
+void aw_config_read_relays(
+    const struct aw_yaml_items *items, struct aw_config *config, struct aw_faults *faults);
+void aw_config_warn_relays(const struct aw_config *config, struct aw_faults *warnings);
+void aw_config_free_relays(struct aw_config *config);
+
 /** The tables of "token" and "sandbox"; each counts from its own struct in struct aw_config. */
 extern const struct aw_yaml_field aw_config_token_fields[];
 extern const struct aw_yaml_field aw_config_sandbox_fields[];

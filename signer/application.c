@@ -166,6 +166,7 @@ grounds(struct core *core, const struct peer *peer, struct grounds *out)
     AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(core);
     const struct policy_subject subject = peer_subject(peer);
 
+    core_relay_grounds_of(core, peer, out);
     policy_visit_grounds(snapshot, &subject, add_ground, out);
 }
 

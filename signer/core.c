@@ -190,8 +190,10 @@ load_first(struct core *core, struct aw_faults *faults)
     core->config = AW_MOVE(files.config);
     core->snapshot = AW_MOVE(files.snapshot);
     core->roles = files.roles;
+    core->relays = files.relays;
     core->issuers = files.issuers;
     files.roles = (struct peer_roles){0};
+    files.relays = (struct relays){0};
     files.issuers = (struct issuers_set){0};
     return AW_OK;
 }
@@ -338,6 +340,7 @@ core_close(struct core **slot)
     policy_release(&core->snapshot);
     aw_config_free(&core->config);
     peer_roles_free(&core->roles);
+    relays_free(&core->relays);
     issuers_set_free(&core->issuers);
     free(core->freeze_path);
     freezes_free(&core->freezes);
@@ -367,10 +370,11 @@ swap_files(struct core *core, struct files *files)
     struct files old;
 
     pthread_mutex_lock(&core->lock);
-    old = (struct files){core->config, core->snapshot, core->roles, core->issuers};
+    old = (struct files){core->config, core->snapshot, core->roles, core->relays, core->issuers};
     core->config = files->config;
     core->snapshot = files->snapshot;
     core->roles = files->roles;
+    core->relays = files->relays;
     core->issuers = files->issuers;
     core->loaded_at = core_now();
     pthread_mutex_unlock(&core->lock);
@@ -431,23 +435,6 @@ core_reload(
     pthread_mutex_unlock(&core->change_lock);
     AW_TRY(recorded);
     return aw_ok(r) ? r : aw_error_restore(&error);
-}
-
-enum peer_role
-core_role_of(struct core *core, const struct peer *peer)
-{
-    pthread_mutex_lock(&core->lock);
-    enum peer_role role = peer_role_of(peer, &core->roles);
-    pthread_mutex_unlock(&core->lock);
-    return role;
-}
-
-void
-core_grounds_of(struct core *core, const struct peer *peer, struct grounds *out)
-{
-    pthread_mutex_lock(&core->lock);
-    peer_grounds_of(peer, &core->roles, out);
-    pthread_mutex_unlock(&core->lock);
 }
 
 bool

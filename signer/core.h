@@ -29,6 +29,7 @@
 #include "signer/ledger.h"
 #include "signer/metrics.h"
 #include "signer/peer.h"
+#include "signer/relays.h"
 #include "signer/teller.h"
 #include "signer/turns.h"
 #include "signer/users.h"
@@ -80,6 +81,7 @@ struct core {
     pthread_mutex_t lock;        /**< held for moments only, never over a call that blocks */
     struct aw_config *config;
     struct peer_roles roles;
+    struct relays relays;
     struct issuers_set issuers; /**< by the order of config->cas */
     policy_snapshot *snapshot;
     struct token_held held; /**< public keys in the token; see held_keys.h */
@@ -131,6 +133,16 @@ enum peer_role core_role_of(struct core *core, const struct peer *peer);
 
 /** By which users and groups of the present configuration the peer is an administrator. */
 void core_grounds_of(struct core *core, const struct peer *peer, struct grounds *out);
+
+/**
+ * True when the peer is a relay by the present configuration; then `url` is the base of the URLs
+ * that its clients sign for, without a slash at the end.
+ */
+bool
+core_relay_of(struct core *core, const struct peer *peer, char url[AW_CONFIG_RELAY_URL_MAX + 1]);
+
+/** Adds the user or group by which the peer is a relay. */
+void core_relay_grounds_of(struct core *core, const struct peer *peer, struct grounds *out);
 
 /** What certificates of that CA must chain to, retained: issuers_release it. NULL: none pinned. */
 issuers *core_issuers(struct core *core, const char *ca);

@@ -15,6 +15,7 @@ files_free(struct files *files)
     aw_config_free(&files->config);
     policy_release(&files->snapshot);
     peer_roles_free(&files->roles);
+    relays_free(&files->relays);
     issuers_set_free(&files->issuers);
 }
 
@@ -29,6 +30,22 @@ check_directories(const struct aw_config *config, struct aw_faults *faults)
                 aw_error_last()->message);
 }
 
+/* What inner clients sign for is compared byte for byte: no two spellings of one URL. */
+static aw_result
+check_relays(const struct aw_config *config, struct aw_faults *faults)
+{
+    for (size_t i = 0; i < config->relay_count; i++) {
+        const struct aw_config_relay *relay = &config->relays[i];
+        AW_CLEANUP(aw_free) char *directory = NULL;
+
+        AW_TRY(aw_format(&directory, "%s/directory", relay->url));
+        if (!aw_ok(url_check_form(directory)))
+            aw_faults_add(faults, config->file, relay->place.line, relay->place.column,
+                "url of a relay: %s", aw_error_last()->message);
+    }
+    return AW_OK;
+}
+
 /* Configuration and policies together, since policies name accounts. */
 aw_result
 files_load(const char *path, const struct policy_resolver *resolver, struct aw_faults *faults,
@@ -39,11 +56,13 @@ files_load(const char *path, const struct policy_resolver *resolver, struct aw_f
     AW_TRY(aw_config_load(path, faults, &files->config));
     aw_config_warn(files->config, warnings);
     check_directories(files->config, faults);
+    AW_TRY(check_relays(files->config, faults));
     aw_result r = policy_accounts_of(files->config, faults, &list);
     if (!aw_ok(r) && r.code != AW_CODE_CONFIG)
         return r;
     AW_TRY(issuers_set_load(files->config, faults, warnings, &files->issuers));
     AW_TRY(peer_roles_resolve(files->config, resolver, warnings, &files->roles));
+    AW_TRY(relays_resolve(files->config, resolver, warnings, &files->relays));
     r = policy_load(
         &(struct policy_source){files->config->paths.policies, list.items, list.count, resolver},
         faults, warnings, &files->snapshot);

@@ -11,12 +11,14 @@
 #include "csr/issuers.h"
 #include "policy/policy.h"
 #include "signer/peer.h"
+#include "signer/relays.h"
 
 /** All of them. Release: files_free. */
 struct files {
     struct aw_config *config;
     policy_snapshot *snapshot;
     struct peer_roles roles;
+    struct relays relays;
     struct issuers_set issuers;
 };
 

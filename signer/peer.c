@@ -41,14 +41,16 @@ peer_subject(const struct peer *peer)
         .uid = peer->uid, .groups = peer->groups, .group_count = peer->group_count};
 }
 
-static aw_result
-look_up(const struct aw_config_principal *principal, const struct policy_resolver *resolver,
-    bool *found, struct peer_principal *out)
+aw_result
+peer_look_up(const struct aw_config_principal *principal, const struct policy_resolver *resolver,
+    bool *found, uint32_t *id)
 {
-    out->is_group = principal->user == NULL;
-    if (out->is_group)
-        return resolver->group(principal->group, found, &out->id, resolver->context);
-    return resolver->user(principal->user, found, &out->id, resolver->context);
+    if (principal->user == NULL)
+        AW_TRY(resolver->group(principal->group, found, id, resolver->context));
+    else
+        AW_TRY(resolver->user(principal->user, found, id, resolver->context));
+    *found = *found && *id != OVERFLOW_ID;
+    return AW_OK;
 }
 
 static aw_result
@@ -61,8 +63,9 @@ resolve_role(const struct aw_config_role *from, enum peer_role role, const char 
         bool found = false;
 
         item->role = role;
-        AW_TRY(aw_context(look_up(principal, resolver, &found, item), "administrators"));
-        if (found && item->id != OVERFLOW_ID)
+        item->is_group = principal->user == NULL;
+        AW_TRY(aw_context(peer_look_up(principal, resolver, &found, &item->id), "administrators"));
+        if (found)
             out->count++;
         else
             aw_faults_add(warnings, file, 0, 0,
@@ -92,15 +95,21 @@ peer_roles_free(struct peer_roles *roles)
     *roles = (struct peer_roles){0};
 }
 
+bool
+peer_matches(const struct peer *peer, bool is_group, uint32_t id)
+{
+    if (!is_group)
+        return id == peer->uid;
+    for (size_t i = 0; i < peer->group_count; i++)
+        if (peer->groups[i] == id)
+            return true;
+    return false;
+}
+
 static bool
 matches(const struct peer *peer, const struct peer_principal *principal)
 {
-    if (!principal->is_group)
-        return principal->id == peer->uid;
-    for (size_t i = 0; i < peer->group_count; i++)
-        if (peer->groups[i] == principal->id)
-            return true;
-    return false;
+    return peer_matches(peer, principal->is_group, principal->id);
 }
 
 enum peer_role

@@ -64,6 +64,16 @@ AW_MUST_USE aw_result peer_from_fd(int fd, struct peer *out);
 /** The peer as a policy's subject; it borrows from `peer`. */
 struct policy_subject peer_subject(const struct peer *peer);
 
+/**
+ * The number of a user or group of the configuration.
+ * @param[out] found false: it does not exist, or is 65534, which stands for unknowns
+ */
+AW_MUST_USE aw_result peer_look_up(const struct aw_config_principal *principal,
+    const struct policy_resolver *resolver, bool *found, uint32_t *id);
+
+/** True when the peer is that user, or in that group. */
+bool peer_matches(const struct peer *peer, bool is_group, uint32_t id);
+
 /** By which of the roles' users and groups the peer is an administrator. */
 void peer_grounds_of(const struct peer *peer, const struct peer_roles *roles, struct grounds *out);
 

@@ -98,7 +98,7 @@ TABLE = re.compile(r"struct aw_yaml_field (\w+)_fields\[\] = \{(.*?)\n\};", re.D
 ROW = re.compile(r'\{(?:\.name = |ROW\()"(\w+)"(.*?)(?=\n    \{)', re.DOTALL)
 # Lists of mappings: the key in the file, its table.
 LISTS = {"cas": "ca", "accounts": "account", "administrators.officers": "principal",
-         "administrators.operators": "principal", "principals": "principal"}
+         "administrators.operators": "principal", "principals": "principal", "relays": "relay"}
 
 
 def keys_of(tables, table, above=""):
@@ -114,8 +114,8 @@ def keys_of(tables, table, above=""):
 
 def readers(root, _):
     for source, table, page in (
-            (("common/config.c", "common/config_ca.c", "common/config_token.c"), "root",
-             f"{MAN}/acmeward-signer.yaml.5"),
+            (("common/config.c", "common/config_ca.c", "common/config_relay.c", "common/config_token.c"),
+             "root", f"{MAN}/acmeward-signer.yaml.5"),
             (("policy/file.c",), "policy", f"{MAN}/acmeward-policy.5")):
         tables = {name: rows for file in source
                   for name, rows in TABLE.findall(tree.read(root, file))}

@@ -126,8 +126,15 @@ a_whole_file(void **state)
         "  - {name: a, ca: ca-1, ceiling: [edu.example]}\n"
         "administrators:\n"
         "  officers: [{user: root}, {group: crypto}]\n"
-        "  operators: [{user: watch}]\n");
+        "  operators: [{user: watch}]\n"
+        "relays:\n  - {user: acmeward-relay, url: \"https://acme.example.edu:14443/inner\"}\n"
+        "  - {group: relays, url: \"https://[2001:db8::1]\"}\n");
     const struct aw_config *config = f->config;
+    assert_int_equal(config->relay_count, 2);
+    assert_string_equal(config->relays[0].who.user, "acmeward-relay");
+    assert_string_equal(config->relays[0].url, "https://acme.example.edu:14443/inner");
+    assert_string_equal(config->relays[1].who.group, "relays");
+    assert_null(config->relays[1].who.user);
     assert_string_equal(config->openssl_properties, "fips=yes");
     assert_string_equal(aw_config_find_ca(config, "ca-1")->ca_file, "/roots.pem");
     assert_null(aw_config_find_ca(config, "ca-9"));
@@ -220,6 +227,25 @@ a_ca_without_scope_is_warned_of(void **state)
     assert_non_null(strstr(warnings.items[0].message, "can't limit an account to domains"));
 }
 
+/* Who takes over a relay must not be an administrator by that. */
+static void
+a_relay_that_is_an_administrator_is_warned_of(void **state)
+{
+    struct fixture *f = *state;
+    AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
+
+    must_load(f, TOKEN CAS ACCOUNTS "administrators:\n  officers: [{user: root}, {group: crypto}]\n"
+                                    "  operators: [{user: watch}]\n"
+                                    "relays:\n  - {user: crypto, url: \"https://a.example\"}\n"
+                                    "  - {group: crypto, url: \"https://a.example\"}\n"
+                                    "  - {user: watch, url: \"https://a.example\"}\n");
+    aw_config_warn(f->config, &warnings);
+    assert_int_equal(warnings.total, 2);
+    assert_int_equal(warnings.items[0].line, 16);
+    assert_non_null(strstr(warnings.items[0].message, "the group \"crypto\" is an administrator"));
+    assert_int_equal(warnings.items[1].line, 17);
+}
+
 /* Faults. */
 
 #define LONG_PATH                                                                        \
@@ -246,6 +272,36 @@ static const struct row {
         15, "token.pin_source"},
     {"no session", "token:\n  uri: x\n  module: /m\n  sessions: 0\n" CAS ACCOUNTS ADMINISTRATORS, 4,
         13, "sessions"},
+    {"a relay without a URL", TOKEN CAS ACCOUNTS ADMINISTRATORS "relays:\n  - user: r\n", 15, 5,
+        "url"},
+    {"a relay that is nobody",
+        TOKEN CAS ACCOUNTS ADMINISTRATORS "relays:\n  - url: https://r.example\n", 15, 5,
+        "exactly one of user and group"},
+    {"a relay that is user and group",
+        TOKEN CAS ACCOUNTS ADMINISTRATORS
+        "relays:\n  - {user: r, group: r, url: \"https://r.example\"}\n",
+        15, 5, "exactly one of user and group"},
+    {"a relay without TLS",
+        TOKEN CAS ACCOUNTS ADMINISTRATORS "relays:\n  - user: r\n    url: http://r.example\n", 16,
+        10, "https://"},
+    {"a relay's directory instead of its base",
+        TOKEN CAS ACCOUNTS ADMINISTRATORS "relays:\n  - user: r\n    url: https://r.example/\n", 16,
+        10, "no slash at the end"},
+    {"a user who is a relay twice",
+        TOKEN CAS ACCOUNTS ADMINISTRATORS "relays:\n"
+                                          "  - {user: r, url: \"https://r.example\"}\n"
+                                          "  - {group: r, url: \"https://r.example\"}\n"
+                                          "  - {user: r, url: \"https://s.example\"}\n",
+        17, 5, "user \"r\" is a relay twice"},
+    {"a group that is a relay twice",
+        TOKEN CAS ACCOUNTS ADMINISTRATORS "relays:\n"
+                                          "  - {group: r, url: \"https://r.example\"}\n"
+                                          "  - {group: r, url: \"https://s.example\"}\n",
+        16, 5, "group \"r\" is a relay twice"},
+    {"a relay's URL too long",
+        TOKEN CAS ACCOUNTS ADMINISTRATORS
+        "relays:\n  - user: r\n    url: https://" LONG_PATH LONG_PATH LONG_PATH "\n",
+        16, 10, "at most 256"},
     {"an origin without a key", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  origin: a\n", 15, 11,
         "audit.origin: of no use without"},
     {"an export without a key", TOKEN CAS ACCOUNTS ADMINISTRATORS "audit:\n  export: none\n", 15,
@@ -512,6 +568,7 @@ main(void)
         TEST(a_whole_file),
         TEST(presets),
         TEST(a_ca_without_scope_is_warned_of),
+        TEST(a_relay_that_is_an_administrator_is_warned_of),
         TEST(every_fault_has_its_place),
         TEST(all_faults_are_told_at_once),
         TEST(accounts_alone),

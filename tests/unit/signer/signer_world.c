@@ -68,7 +68,8 @@ write_config(struct world *w)
         "  - {name: raw, ca: ca1, ceiling: [example.edu]}\n"
         "  - {name: unpinned, ca: ca2, ceiling: [example.edu]}\n"
         "  - {name: keyless, ca: ca1, ceiling: [example.edu]}\n"
-        "administrators:\n  officers: [{user: sys}]\n  operators: [{user: games}]\n",
+        "administrators:\n  officers: [{user: sys}]\n  operators: [{user: games}]\n"
+        "relays:\n  - {user: " RELAY ", url: \"" RELAY_URL "\"}\n",
         SOFTHSM_MODULE, w->h.uri, w->h.pin_path, w->folder, w->folder, w->folder, w->folder);
     world_write(w, "signer.yaml", text);
 }

@@ -24,6 +24,10 @@
 #define OFFICER "sys"
 #define OPERATOR "games"
 
+/** The user who is a relay, and the base of its URLs. */
+#define RELAY "sync"
+#define RELAY_URL "https://relay.example.net:14443/inner"
+
 struct world {
     struct softhsm h;
     char folder[128]; /**< of everything */

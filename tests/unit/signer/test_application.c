@@ -245,10 +245,11 @@ the_gate_admits_whom_a_policy_names(void **state)
 {
     static const struct {
         const char *user, *group;
-        bool admitted, by_group;
-    } rows[] = {{"daemon", NULL, true, false}, {"lp", "www-data", true, true},
-        {"lp", NULL, false, false}, {"root", NULL, false, false}, {"sys", NULL, false, false},
-        {"uucp", NULL, true, false}};
+        bool admitted, by_group, no_application;
+    } rows[] = {{"daemon", NULL, true, false, false}, {"lp", "www-data", true, true, false},
+        {"lp", NULL, false, false, false}, {"root", NULL, false, false, false},
+        {"sys", NULL, false, false, false}, {"uucp", NULL, true, false, false},
+        {RELAY, NULL, true, false, true}};
     struct world *w = *state;
 
     for (size_t i = 0; i < AW_COUNT(rows); i++) {
@@ -261,7 +262,7 @@ the_gate_admits_whom_a_policy_names(void **state)
             (rows[i].admitted &&
                 (grounds.items[0].by_group != rows[i].by_group ||
                     grounds_have_group(&grounds, peer.groups[1]) != rows[i].by_group ||
-                    grounds.items[0].application == 0)))
+                    (grounds.items[0].application == 0) != rows[i].no_application)))
             fail_msg("%s", rows[i].user);
     }
 }

@@ -61,13 +61,55 @@ check_config_tells_faults_of_all_files(void **state)
 
     edit(w, "192.0.2.0/24", "192.0.2.1/24");
     edit(w, "https://ca.example.org/directory", "https://CA.example.org/directory");
+    edit(w, RELAY_URL, "https://user@relay.example.net");
     world_write(w, "policy.d/app-b.yaml", "application: app-b\n");
     world_write(w, "policy.d/app-g.yaml", "application: [\n");
     assert_int_equal(core_check_config(w->config, &faults, &warnings).code, AW_CODE_CONFIG);
     expect_fault(&faults, "signer.yaml", "ceiling", 15, 40);
     expect_fault(&faults, "signer.yaml", "directory of ca2", 13, 0);
+    expect_fault(&faults, "signer.yaml", "url of a relay: ", 24, 20);
     expect_fault(&faults, "app-b.yaml", "", 0, 0);
     expect_fault(&faults, "app-g.yaml", "", 0, 0);
+}
+
+/* What a relay's clients sign for has one spelling; a reload takes another relay or URL in force.
+ */
+static void
+a_relay_has_one_url(void **state)
+{
+    static const struct {
+        const char *name, *url;
+    } rows[] = {{"a user", "https://u@r.example"}, {"a query", "https://r.example/?a"},
+        {"a fragment", "https://r.example#a"}, {"upper case", "https://R.example"},
+        {"https's own port", "https://r.example:443"}, {"a dot segment", "https://r.example/.."},
+        {"two slashes", "https://r.example//a"}, {"an escape", "https://r.example/%61"},
+        {"an IPv6 address's long form", "https://[2001:0db8::1]"}, {"no host", "https://:1"}};
+    struct world *w = *state;
+    AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
+    char url[AW_CONFIG_RELAY_URL_MAX + 1], *before = NULL;
+    struct peer peer = world_peer(RELAY, NULL), other = world_peer("lp", NULL);
+    size_t size;
+
+    assert_ok(aw_file_read(w->config, 65536, &before, &size));
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
+
+        edit(w, RELAY_URL, rows[i].url);
+        if (core_check_config(w->config, &faults, &warnings).code != AW_CODE_CONFIG)
+            fail_msg("%s is taken", rows[i].name);
+        expect_fault(&faults, "signer.yaml", "url of a relay: ", 24, 0);
+        world_write(w, "signer.yaml", before);
+    }
+    world_open(w);
+    assert_true(core_relay_of(w->core, &peer, url));
+    assert_string_equal(url, RELAY_URL);
+    assert_false(core_relay_of(w->core, &other, url));
+    edit(w, "user: " RELAY ", url: \"" RELAY_URL, "user: lp, url: \"https://[2001:db8::1]:8443");
+    world_reload(w);
+    assert_true(core_relay_of(w->core, &other, url));
+    assert_string_equal(url, "https://[2001:db8::1]:8443");
+    assert_false(core_relay_of(w->core, &peer, url));
+    free(before);
 }
 
 static void
@@ -77,9 +119,11 @@ check_config_warns_of_unknown_administrators(void **state)
     AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0}, warnings = {0};
 
     edit(w, "user: games", "user: no-such-user");
+    edit(w, "user: " RELAY, "user: no-such-relay");
     assert_ok(core_check_config(w->config, &faults, &warnings));
     assert_int_equal(faults.total, 0);
     expect_fault(&warnings, "signer.yaml", "no-such-user", 0, 0);
+    expect_fault(&warnings, "signer.yaml", "no-such-relay", 24, 0);
 }
 
 static void
@@ -232,6 +276,7 @@ main(void)
         TEST(what_is_damaged_stops_the_start),
         TEST(there_is_one_signer),
         TEST(starts_and_ends_are_on_record),
+        TEST(a_relay_has_one_url),
         TEST(a_moved_directory_must_be_pinned_anew),
     };
 

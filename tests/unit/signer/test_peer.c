@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "signer/peer.h"
+#include "signer/relays.h"
 #include "signer/users.h"
 
 static void
@@ -221,6 +222,64 @@ the_highest_role_counts(void **state)
     assert_int_equal(peer_role_of(&(struct peer){.uid = 10}, &roles), PEER_NOBODY);
 }
 
+/* Who is a relay, and for which URL: a user before a group, whatever the order of the file. */
+static void
+a_peer_is_one_relay(void **state)
+{
+    struct aw_config_relay items[] = {
+        {.who.group = (char[]){"200"}, .url = (char[]){"https://g"}},
+        {.who.user = (char[]){"10"}, .url = (char[]){"https://u"}},
+        {.who.user = (char[]){"x"}, .url = (char[]){"https://x"}},
+        {.who.user = (char[]){"65534"}, .url = (char[]){"https://y"}},
+        {.who.group = (char[]){"65534"}, .url = (char[]){"https://y"}},
+        {.who.user = (char[]){"010"}, .url = (char[]){"https://z"}},
+        {.who.group = (char[]){"100"}, .url = (char[]){"https://h"}},
+    };
+    static const struct {
+        const char *name;
+        uid_t uid;
+        gid_t groups[2];
+        const char *url; /* NULL: no relay */
+    } rows[] = {
+        {"by user", 10, {1, 2}, "https://u"},
+        {"by user, though a group comes first in the file", 10, {1, 200}, "https://u"},
+        {"by a supplementary group", 30, {1, 200}, "https://g"},
+        {"by two groups: the file's order, not the kernel's", 30, {100, 200}, "https://g"},
+        {"nobody", 30, {1, 2}, NULL},
+        {"root, who is not named", 0, {0, 0}, NULL},
+        {"a uid that is a group's number", 200, {1, 2}, NULL},
+        {"a group that is a uid's number", 30, {10, 1}, NULL},
+        {"the overflow uid", 65534, {1, 2}, NULL},
+        {"the overflow group", 30, {1, 65534}, NULL},
+    };
+    struct aw_config config = {
+        .file = (char[]){"signer.yaml"}, .relays = items, .relay_count = AW_COUNT(items)};
+    struct aw_faults warnings = {0};
+    struct relays relays = {0};
+
+    (void)state;
+    assert_true(aw_ok(relays_resolve(&config, &resolver, &warnings, &relays)));
+    assert_int_equal(warnings.total, 4);
+    assert_non_null(strstr(warnings.items[0].message, "user \"x\" does not exist"));
+    assert_non_null(strstr(warnings.items[2].message, "\"010\" is a relay already"));
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        struct peer peer = {.uid = rows[i].uid, .group_count = 2};
+        struct grounds grounds = {.count = 0};
+
+        memcpy(peer.groups, rows[i].groups, sizeof(rows[i].groups));
+        const struct relay_entry *found = relays_find(&relays, &peer);
+        if ((found == NULL) != (rows[i].url == NULL) ||
+            (found != NULL && strcmp(found->url, rows[i].url) != 0))
+            fail_msg("%s: %s", rows[i].name, found == NULL ? "no relay" : found->url);
+        relays_grounds_of(&relays, &peer, &grounds);
+        if ((grounds.count == 1) != (rows[i].url != NULL))
+            fail_msg("%s: %zu grounds", rows[i].name, grounds.count);
+    }
+    aw_faults_free(&warnings);
+    relays_free(&relays);
+    assert_null(relays_find(&relays, &(struct peer){.uid = 10}));
+}
+
 static void
 who_can_not_be_looked_up_is_not_left_without_a_role(void **state)
 {
@@ -243,6 +302,12 @@ who_can_not_be_looked_up_is_not_left_without_a_role(void **state)
         assert_int_equal(warnings.total, 0);
         peer_roles_free(&roles);
     }
+    struct aw_config_relay relay = {.who.user = (char[]){"?"}, .url = (char[]){"https://r"}};
+    struct aw_config config = {.relays = &relay, .relay_count = 1};
+    struct aw_faults warnings = {0};
+    struct relays relays = {0};
+    assert_int_equal(relays_resolve(&config, &resolver, &warnings, &relays).code, AW_CODE_IO);
+    relays_free(&relays);
 }
 
 int
@@ -255,6 +320,7 @@ main(void)
         cmocka_unit_test(attack_95_a_socket_passed_on_after_connect),
         cmocka_unit_test(the_highest_role_counts),
         cmocka_unit_test(who_can_not_be_looked_up_is_not_left_without_a_role),
+        cmocka_unit_test(a_peer_is_one_relay),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
