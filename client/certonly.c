@@ -169,8 +169,8 @@ refuse_key(const struct certonly *c)
 }
 
 /* The type asked for, or the configured one, or the best that the policy has. */
-static aw_result
-choose_key(struct certonly *c)
+aw_result
+certonly_choose_key(struct certonly *c)
 {
     c->key_type = c->csr.key != NULL ? chain_key_type(c->csr.key) : c->options->key_type;
     if (c->key_type != NULL)
@@ -193,7 +193,7 @@ certonly_connect(struct certonly *c)
     AW_TRY(whoami_ask(c->link, &c->whoami));
     AW_TRY(whoami_find(&c->whoami, c->config->application, &c->application));
     AW_TRY(certonly_server_check(c->options->server, c->application));
-    return choose_key(c);
+    return certonly_choose_key(c);
 }
 
 void

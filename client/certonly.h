@@ -51,6 +51,8 @@ struct certonly {
     size_t name_count;
     char *cert_name;
     const char *key_type;
+    bool rehearsal;       /**< of a dry run: nothing is stored */
+    bool rehearsed;       /**< a dry run placed an order */
     bool profile_dropped; /**< the CA does not have the preferred one */
     struct certonly_csr csr;
     EVP_PKEY *reused_key; /**< NULL: a fresh one is made */
@@ -93,8 +95,16 @@ AW_MUST_USE aw_result certonly_server_check(
 AW_MUST_USE aw_result certonly_renew(
     const struct options *settings, struct output *out, const struct certonly_renewal *renewal);
 
-/** --dry-run: the CA answers, the store can be written, the policy allows it. */
+/** --dry-run: the CA answers, the store can be written, the policy allows it; then the rehearsal.
+ */
 AW_MUST_USE aw_result certonly_dry_run(struct certonly *c);
+
+/** Where dry_run_application is set: the whole order by its account, the certificate thrown away.
+ */
+AW_MUST_USE aw_result certonly_rehearse(struct certonly *c);
+
+/** The key type asked for, or the configured one, or one that the application has. */
+AW_MUST_USE aw_result certonly_choose_key(struct certonly *c);
 
 /** The profile to ask for: the required one, or the preferred one that was not dropped; or NULL. */
 const char *certonly_profile(const struct certonly *c);

@@ -115,6 +115,8 @@ tell(struct certonly *c, bool allowed, const cJSON *findings)
     aw_json_pair(&w, "status", allowed ? "allowed" : "refused");
     aw_json_pair(&w, "application", c->application->name);
     aw_json_pair(&w, "key_type", c->key_type);
+    if (c->options->dry_run)
+        aw_json_pair_bool(&w, "rehearsed", c->rehearsed);
     AW_TRY(tell_findings(c, findings, &w));
     aw_json_end_object(&w);
     AW_TRY(output_json(c->out, &w));
@@ -140,6 +142,8 @@ certonly_check(struct certonly *c)
     output_step(c->out, "checking", c->names[0].text, NULL);
     AW_TRY(ask(c, &reply));
     AW_TRY(aw_context(read_reply(reply, &allowed, &findings), "the signer's answer to Check"));
+    if (allowed && c->options->dry_run)
+        AW_TRY(certonly_rehearse(c));
     AW_TRY(tell(c, allowed, findings));
     if (!aw_ok(whoami_ready(&c->whoami, c->application)))
         output_note(c->out, "%s", aw_error_last()->message);

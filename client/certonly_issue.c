@@ -31,6 +31,13 @@ work_free(struct work *w)
     http_close(&w->h);
 }
 
+/* Of a certificate for a CSR, or of a rehearsal, nothing is kept here. */
+static bool
+is_kept(const struct certonly *c)
+{
+    return c->csr.der == NULL && !c->rehearsal;
+}
+
 /* Callbacks of issue_certificate. */
 
 static const char *
@@ -162,7 +169,7 @@ prepare(struct work *w)
     AW_TRY(http_open(&options, &w->h));
     AW_TRY(acme_session_new(w->h, c->application->new_nonce, &told, &w->session));
     AW_TRY(certonly_find_profile(c, w->h));
-    if (c->csr.der != NULL)
+    if (!is_kept(c))
         return begin_order(w);
     AW_TRY(certonly_reuse_key(c));
     aw_result r = certonly_under_way(c, &w->order);
@@ -180,7 +187,7 @@ order(struct work *w, const char *replaces)
         .cleanup = cleanup,
         .progress = progress,
         .prefer = c->options->preferred_chain == NULL ? NULL : prefer,
-        .opened = c->csr.der == NULL ? opened : NULL,
+        .opened = is_kept(c) ? opened : NULL,
         .context = w};
     const struct issue_order resume = {.application = w->order.application,
         .ticket = w->order.ticket,
@@ -353,7 +360,7 @@ certonly_issue(struct certonly *c)
         !certonly_is_preferred(c, w.issued.chain, w.issued.chain_size))
         output_note(c->out, "the CA offers no chain up to \"%.100s\": its own choice is used",
             c->options->preferred_chain);
-    if (c->csr.der == NULL)
+    if (is_kept(c))
         AW_TRY(keep(&w, &version));
     certonly_drop_order(c);
     if (!aw_ok(hand_back(&w)))
@@ -361,6 +368,8 @@ certonly_issue(struct certonly *c)
             "the certificate is good, but the signer did not take it into its "
             "inventory: %s",
             aw_error_last()->message);
+    if (c->rehearsal)
+        return AW_OK;
     if (c->csr.der != NULL)
         return certonly_csr_deliver(c, &w.chain);
     const struct certonly_result result = {.issued = &w.issued,

@@ -9,6 +9,8 @@ for_csr(struct certonly *c)
 {
     AW_TRY(certonly_csr_check_paths(c));
     AW_TRY(certonly_connect(c));
+    if (c->options->dry_run)
+        return certonly_dry_run(c);
     AW_TRY(whoami_ready(&c->whoami, c->application));
     return certonly_issue(c);
 }

@@ -29,6 +29,8 @@ static const struct aw_yaml_field fields[] = {
     {ROW("ca_file", AW_YAML_STRING, ca_file)},
     {ROW("proxy", AW_YAML_STRING, proxy)},
     {ROW("application", AW_YAML_STRING, application)},
+    {ROW("dry_run_application", AW_YAML_STRING, dry_run_application)},
+    {ROW("dry_run_ca_file", AW_YAML_STRING, dry_run_ca_file)},
     {ROW("key_type", AW_YAML_ENUM, key_type), .choices = chain_key_types},
     {ROW("http_01_port", AW_YAML_INTEGER, http_01_port), .min = 1, .max = 65535},
     {ROW("http_01_address", AW_YAML_STRING, http_01_address)},
@@ -76,6 +78,7 @@ check_paths(const struct client_config *config, aw_yaml_node root, struct aw_fau
         {"ssh_config", config->ssh_config},
         {"certificates", config->certificates},
         {"ca_file", config->ca_file},
+        {"dry_run_ca_file", config->dry_run_ca_file},
     };
 
     for (size_t i = 0; i < AW_COUNT(paths); i++)

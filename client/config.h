@@ -18,19 +18,21 @@
 
 /** Settings; strings are never NULL but where said. */
 struct client_config {
-    char *file;               /**< what was read; NULL: there was none */
-    char *signer;             /**< socket or ssh://...; default /run/acmeward/signer.sock */
-    char *ssh_config;         /**< for ssh -F; NULL: the user's */
-    char *signer_user;        /**< the user that the signer runs as; default acmeward */
-    uid_t signer_uid;         /**< of signer_user; 0 (root only) when the default is no user here */
-    char *certificates;       /**< root of archive/ and live/; default /etc/acmeward */
-    char *ca_file;            /**< roots of a private CA; NULL: the system's */
-    char *proxy;              /**< as curl's; NULL: the environment's */
-    char *application;        /**< NULL: the only one */
-    int key_type;             /**< index in chain_key_types; default ec-p256 */
-    int64_t http_01_port;     /**< default 80 */
-    char *http_01_address;    /**< NULL: any */
-    int64_t tls_alpn_01_port; /**< default 443 */
+    char *file;         /**< what was read; NULL: there was none */
+    char *signer;       /**< socket or ssh://...; default /run/acmeward/signer.sock */
+    char *ssh_config;   /**< for ssh -F; NULL: the user's */
+    char *signer_user;  /**< the user that the signer runs as; default acmeward */
+    uid_t signer_uid;   /**< of signer_user; 0 (root only) when the default is no user here */
+    char *certificates; /**< root of archive/ and live/; default /etc/acmeward */
+    char *ca_file;      /**< roots of a private CA; NULL: the system's */
+    char *proxy;        /**< as curl's; NULL: the environment's */
+    char *application;  /**< NULL: the only one */
+    char *dry_run_application; /**< whose account --dry-run orders with; NULL: it orders nothing */
+    char *dry_run_ca_file;     /**< roots of that one's CA; NULL: those of ca_file */
+    int key_type;              /**< index in chain_key_types; default ec-p256 */
+    int64_t http_01_port;      /**< default 80 */
+    char *http_01_address;     /**< NULL: any */
+    int64_t tls_alpn_01_port;  /**< default 443 */
     char *tls_alpn_01_address; /**< NULL: any */
 };
 

@@ -161,7 +161,9 @@ take_success(struct renew *r, const struct renew_item *item, const cJSON *object
     aw_json_write_raw(&r->renewed_json, text);
     r->renewed_json.comma = true;
     if (r->options->dry_run) {
-        output_line(r->out, "dry run: certificate %s would be ordered", item->name);
+        bool rehearsed = cJSON_IsTrue(aw_json_member(object, "rehearsed"));
+        output_line(r->out, "dry run: certificate %s %s", item->name,
+            rehearsed ? "was ordered from the staging CA and thrown away" : "would be ordered");
         return AW_OK;
     }
     AW_TRY(aw_json_integer(object, "version", 1, INT64_C(1) << 31, &version));

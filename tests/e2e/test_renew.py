@@ -377,6 +377,72 @@ class Renewed(unittest.TestCase):
         refused = self.world.certonly("x.dept.example.edu", words=("--dry-run",), status=3)
         self.assertIn("names.none", refused.text)
 
+    def stage(self):
+        """A second application of the same names, whose account is at another CA: Pebble as it is."""
+        w = self.world
+        with open(w.config, encoding="ascii") as file:
+            text = file.read()
+        self.addCleanup(self.restore, text)
+        with open(w.config, "w", encoding="ascii") as file:
+            file.write(text.replace("accounts:\n", f"""  - name: staging
+    directory: {w.ca.directory}
+    ca_file: {w.ca.ca_file}
+accounts:
+  - name: staging
+    ca: staging
+    ceiling: [dept.example.edu]
+""", 1))
+        w.stop_signer()
+        w.start_signer()
+        w.admin("ca", "pin", "staging", "--yes")
+        with open(w.ca.key_file, encoding="ascii") as file:
+            w.admin("eab", "import", "--ca", "staging", "--kid", w.ca.kid, stdin=file.read())
+        w.register("staging")
+        w.application("rehearsal", account="staging", subdomains_of=[BASE])
+        w.admin("reload")
+        with open(w.path("etc", "client.yaml"), encoding="ascii") as file:
+            text = file.read()
+        with open(w.path("etc", "stage.yaml"), "w", encoding="ascii") as file:
+            file.write(text + "application: app\ndry_run_application: rehearsal\n")
+
+    def restore(self, text):
+        with open(self.world.config, "w", encoding="ascii") as file:
+            file.write(text)
+        os.unlink(self.world.path("etc", "policy.d", "rehearsal.yaml"))
+        self.world.stop_signer()
+        self.world.start_signer()
+
+    def test_dry_run_orders_from_a_staging_ca_and_keeps_nothing(self):
+        self.issue("a")
+        self.stage()
+        before, files = self.proxy.seen["new-order"], self.files()
+        done = self.world.client("renew", "--dry-run", "--json", name="stage").json()
+        self.assertEqual([c["rehearsed"] for c in done["renewed"]], [True])
+        done = self.world.certonly(f"x.{BASE}", words=("--dry-run",), name="stage")
+        self.assertIn(f"rehearsed: {self.world.ca.directory} issued it for application rehearsal",
+                      done.out)
+        self.assertEqual(self.proxy.seen["new-order"], before)
+        self.assertEqual(self.files(), files)
+        orders = [r["application"] for r in self.world.records() if r.get("operation") == "finalize"]
+        self.assertEqual(orders[-2:], ["rehearsal"] * 2)
+        with open(self.world.path("etc", "stage.yaml"), "a", encoding="ascii") as file:
+            file.write("dry_run_ca_file: /etc/ssl/certs/ca-certificates.crt\n")
+        done = self.world.certonly(f"x.{BASE}", words=("--dry-run",), name="stage", status=1)
+        self.assertIn("rehearsal as rehearsal", done.err)
+        done = self.world.certonly(f"x.{BASE}", words=("--dry-run", "--application", "rehearsal"),
+                                   name="stage", status=2)
+        self.assertIn("a dry run would use up its limits", done.err)
+
+    def files(self):
+        found = {}
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                if name.startswith(".lock"):
+                    continue
+                path = os.path.join(folder, name)
+                found[path] = os.readlink(path) if os.path.islink(path) else os.stat(path).st_mtime_ns
+        return found
+
     def test_mistakes(self):
         self.assertIn("there are no certificates", self.renew(status=1).err)
         self.issue("a")
