@@ -246,6 +246,17 @@ due_time(const struct look *look)
     return state->chosen < last ? state->chosen : last;
 }
 
+/* Before it is due where the CA is to be asked, or from when on its window is not waited for. */
+static int64_t
+next_look(const struct look *look, int64_t due)
+{
+    int64_t last_wait = look->state.window_end - RENEW_INTERVAL;
+
+    if (look->replaces != NULL && look->state.ask < due)
+        due = look->state.ask;
+    return look->state.window_end != 0 && last_wait < due ? last_wait : due;
+}
+
 /* By age; sets when to look again. */
 static aw_result
 judge_age(struct look *look)
@@ -254,8 +265,7 @@ judge_age(struct look *look)
     char date[32];
 
     if (due > look->r->now) {
-        bool asks = look->replaces != NULL && look->state.ask < due;
-        look->state.next = asks ? look->state.ask : due;
+        look->state.next = next_look(look, due);
         return AW_OK;
     }
     look->state.next = 0;

@@ -18,6 +18,8 @@ aw_unit_test(options aw_client_authority)
 aw_unit_test(client_config aw_client_authority)
 aw_unit_test(renewal_config aw_client_authority)
 aw_unit_test(ari aw_client_authority)
+aw_unit_test(renew_due aw_client_authority)
+target_sources(test_renew_due PRIVATE store_place.c)
 aw_unit_test(import_certbot aw_client_authority)
 aw_unit_test(whoami aw_client_authority aw_client_support)
 

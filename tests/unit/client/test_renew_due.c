@@ -1,0 +1,187 @@
+/* When a certificate is due, by a clock that is moved: renew_examine decides by struct renew's
+ * `now` alone. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include <sys/stat.h>
+
+#include "authority.h"
+#include "client/renew.h"
+#include "common/io.h"
+#include "store_place.h"
+
+enum { HOUR = 3600, DAY = 24 * HOUR };
+
+static const char name[] = "a.example.edu";
+static struct party authority;
+
+/* One run of renew that stops short of ordering. */
+struct look {
+    struct options options;
+    struct output out;
+    char config[128];
+    FILE *words;
+};
+
+static void
+write_certificate(struct place *place, int64_t life)
+{
+    struct party leaf = authority_make(
+        &authority, &(struct wish){.subject = "a", .san = "DNS:a.example.edu", .until = life});
+    char *cert = authority_pem(leaf.certificate), *chain = authority_pem(authority.certificate);
+    char *both = authority_join(cert, chain, NULL), *key_text = authority_key_pem(leaf.key);
+    aw_secret *key = NULL;
+    unsigned version = 0;
+
+    assert_true(aw_ok(aw_secret_new(strlen(key_text), &key)));
+    assert_true(aw_ok(aw_secret_append(key, key_text, strlen(key_text))));
+    const struct store_version content = {cert, chain, both, key};
+    assert_true(aw_ok(store_write(place->root, name, &content, &version)));
+    assert_int_equal(version, 1);
+    aw_secret_free(&key);
+    free(key_text);
+    free(both);
+    free(chain);
+    free(cert);
+    authority_free(&leaf);
+}
+
+static void
+begin(struct place *place, struct look *look)
+{
+    char text[256];
+
+    memset(look, 0, sizeof(*look));
+    snprintf(look->config, sizeof(look->config), "%s/client.yaml", place->root);
+    snprintf(text, sizeof(text), "signer: %s/none\ncertificates: %s\n", place->root, place->root);
+    put(place, "client.yaml", text, 0644);
+    look->options = (struct options){.config = look->config, .config_dir = place->root};
+    look->words = fopen("/dev/null", "w");
+    assert_non_null(look->words);
+    output_open(&look->out, look->words, look->words);
+}
+
+static void
+end(struct look *look)
+{
+    output_close(&look->out);
+    fclose(look->words);
+}
+
+/* Why it is due at that time, or "" when it is not. */
+static void
+ask(struct place *place, struct look *look, int64_t now, char *why, size_t size)
+{
+    struct renew r = {
+        .options = &look->options, .out = &look->out, .root = place->root, .lock = -1, .now = now};
+
+    assert_true(aw_ok(certonly_config(&look->options, &look->out, &r.config)));
+    assert_true(aw_ok(renew_examine(&r, name)));
+    assert_int_equal(r.failed, 0);
+    snprintf(why, size, "%s", r.count == 0 ? "" : r.items[0].why);
+    renew_free(&r);
+}
+
+static const struct row {
+    const char *name;
+    int64_t life;
+    int64_t left; /* of it, when it becomes due */
+    /* RFC 9773: before the end of the life; 0: the CA has none */
+    int64_t window_start, window_end, chosen;
+    const char *why;
+} rows[] = {
+    {"90 days", 90 * DAY, 30 * DAY, 0, 0, 0, "a third of its lifetime is left"},
+    {"47 days", 47 * DAY, 15 * DAY + 16 * HOUR, 0, 0, 0, "a third of its lifetime is left"},
+    {"6 days", 6 * DAY, 2 * DAY, 0, 0, 0, "a third of its lifetime is left"},
+    {"two hours", 2 * HOUR, 40 * 60, 0, 0, 0, "a third of its lifetime is left"},
+    {"47 days, the CA's window is early", 47 * DAY, 30 * DAY, 31 * DAY, 29 * DAY, 30 * DAY,
+        "the CA's time has come"},
+    {"6 days, the CA's window is late", 6 * DAY, DAY, 2 * DAY, 6 * HOUR, DAY,
+        "the CA's time has come"},
+    {"6 days, the window ends before the timer's next run", 6 * DAY, 3 * DAY + 12 * HOUR, 5 * DAY,
+        3 * DAY, 3 * DAY + 1, "the CA's time has come"},
+    {"6 days, no window beyond the last tenth", 6 * DAY, 6 * DAY / 10, DAY, -DAY, HOUR,
+        "the CA's time has come"},
+};
+
+static void
+write_window(struct place *place, const struct row *row, int64_t expires)
+{
+    const struct renew_state state = {.version = 1,
+        .window_start = expires - row->window_start,
+        .window_end = expires - row->window_end,
+        .chosen = expires - row->chosen,
+        .ask = expires, /* nothing is asked before */
+        .deployed = 1};
+
+    assert_true(aw_ok(renew_state_write(place->root, name, &state)));
+}
+
+static void
+test_when_it_is_due(void **state)
+{
+    struct place *place = *state;
+    size_t failed = 0;
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        const struct row *row = &rows[i];
+        struct store_entry entry;
+        struct look look;
+        char first[128], before[128], then[128];
+
+        begin(place, &look);
+        /* authority_make: valid from an hour ago. */
+        write_certificate(place, row->life - HOUR);
+        put(place, "renewal/a.example.edu.conf", "domains: [a.example.edu]\n", 0644);
+        assert_true(aw_ok(store_read(place->root, name, &entry)));
+        assert_int_equal(entry.not_after - entry.not_before, row->life);
+        if (row->window_start != 0)
+            write_window(place, row, entry.not_after);
+        ask(place, &look, entry.not_before + 1, first, sizeof(first));
+        ask(place, &look, entry.not_after - row->left - 1, before, sizeof(before));
+        ask(place, &look, entry.not_after - row->left, then, sizeof(then));
+        if (first[0] != '\0' || before[0] != '\0' ||
+            strncmp(then, row->why, strlen(row->why)) != 0) {
+            print_error("%s: \"%s\", \"%s\", \"%s\"\n", row->name, first, before, then);
+            failed++;
+        }
+        store_entry_free(&entry);
+        end(&look);
+        empty_place(place);
+    }
+    assert_int_equal(failed, 0);
+}
+
+static int
+make(void **state)
+{
+    authority = authority_make(NULL, &(struct wish){.subject = "CA", .ca = true});
+    assert_int_equal(make_place(state), 0);
+    return mkdir(at(*state, "renewal"), 0755);
+}
+
+static int
+unmake(void **state)
+{
+    authority_free(&authority);
+    return remove_place(state);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_when_it_is_due),
+    };
+
+    return cmocka_run_group_tests(tests, make, unmake);
+}
