@@ -79,8 +79,8 @@ signer_link_open(const struct signer_place *place, signer_link **out)
     return AW_OK;
 }
 
-static void
-refusal_clear(struct signer_refusal *refusal)
+void
+signer_refusal_free(struct signer_refusal *refusal)
 {
     free(refusal->error);
     free(refusal->rule);
@@ -100,7 +100,7 @@ signer_link_close(signer_link **link)
         return;
     aw_varlink_stream_free(&(*link)->stream);
     ssh_process_end(&(*link)->ssh);
-    refusal_clear(&(*link)->refusal);
+    signer_refusal_free(&(*link)->refusal);
     free((*link)->ssh_config);
     free((*link)->ssh_control);
     free((*link)->path);
@@ -112,6 +112,13 @@ const struct signer_refusal *
 signer_link_refusal(const signer_link *link)
 {
     return &link->refusal;
+}
+
+void
+signer_link_take_refusal(signer_link *link, struct signer_refusal *out)
+{
+    *out = link->refusal;
+    link->refusal = (struct signer_refusal){.retry_after = -1};
 }
 
 void
@@ -336,7 +343,7 @@ signer_link_call(signer_link *link, const char *method, const char *parameters, 
     char full[AW_VARLINK_MAX_METHOD + 1];
 
     *reply = NULL;
-    refusal_clear(&link->refusal);
+    signer_refusal_free(&link->refusal);
     snprintf(full, sizeof(full), "%s%s", interface_of(link), method);
     AW_TRY(invoke_again(link, full, parameters, &answer));
     if (answer.error[0] != '\0') {

@@ -57,6 +57,12 @@ struct signer_refusal {
 };
 const struct signer_refusal *signer_link_refusal(const signer_link *link);
 
+/** Hands the last refusal over; the connection has none then. Release: signer_refusal_free. */
+void signer_link_take_refusal(signer_link *link, struct signer_refusal *out);
+
+/** Releases and clears. */
+void signer_refusal_free(struct signer_refusal *refusal);
+
 /**
  * A relay's client: the flattened JWS that it signed, as it came, and how it was seen. Strings are
  * the caller's.

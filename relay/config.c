@@ -1,0 +1,274 @@
+#include "relay/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/config.h"
+#include "client/ssh_url.h"
+#include "common/io.h"
+#include "common/nss.h"
+#include "relay/address.h"
+
+/* What the tables fill; places are for faults of meaning. */
+struct raw_config {
+    struct relay_config config;
+    aw_yaml_node url_place;
+    aw_yaml_node signer_user_place;
+};
+
+#define AT(member) .offset = offsetof(struct raw_config, config.member)
+#define ROW(key, type, member) .name = (key), .kind = (type), AT(member)
+#define LIMIT(key, least, most) \
+    ROW(#key, AW_YAML_INTEGER, limits.key), .min = (least), .max = (most)
+
+static const struct aw_yaml_field tls_fields[] = {
+    {ROW("certificate", AW_YAML_STRING, tls.certificate), .required = true},
+    {ROW("key", AW_YAML_STRING, tls.key), .required = true},
+    {ROW("client_ca", AW_YAML_STRING, tls.client_ca)},
+    {.name = NULL},
+};
+
+static const struct aw_yaml_field limits_fields[] = {
+    {LIMIT(connections, 1, 100000)},
+    {LIMIT(connections_per_address, 1, 100000)},
+    {LIMIT(workers, 1, 256)},
+    {LIMIT(queue, 1, 100000)},
+    {LIMIT(handshake_seconds, 1, 600)},
+    {LIMIT(request_seconds, 1, 600)},
+    {LIMIT(response_seconds, 1, 600)},
+    {LIMIT(idle_seconds, 1, 3600)},
+    {.name = NULL},
+};
+
+static const struct aw_yaml_field sandbox_fields[] = {
+    {ROW("seccomp", AW_YAML_BOOL, sandbox.seccomp)},
+    {ROW("landlock", AW_YAML_BOOL, sandbox.landlock)},
+    {.name = NULL},
+};
+
+/* Where a mapping's offset is 0, its rows count from the whole struct. */
+static const struct aw_yaml_field fields[] = {
+    {ROW("signer", AW_YAML_STRING, signer)},
+    {ROW("signer_user", AW_YAML_STRING, signer_user),
+        .place = offsetof(struct raw_config, signer_user_place)},
+    {ROW("ssh_config", AW_YAML_STRING, ssh_config)},
+    {ROW("url", AW_YAML_STRING, url), .required = true,
+        .place = offsetof(struct raw_config, url_place)},
+    {ROW("listen", AW_YAML_STRINGS, listen), .min = 1, .max = 16},
+    {.name = "tls", .kind = AW_YAML_MAPPING, .fields = tls_fields, .required = true},
+    {ROW("state", AW_YAML_STRING, state)},
+    {ROW("terms_of_service", AW_YAML_STRING, terms_of_service)},
+    {ROW("website", AW_YAML_STRING, website)},
+    {ROW("ca_file", AW_YAML_STRING, ca_file)},
+    {ROW("proxy", AW_YAML_STRING, proxy)},
+    {.name = "limits", .kind = AW_YAML_MAPPING, .fields = limits_fields},
+    {.name = "sandbox", .kind = AW_YAML_MAPPING, .fields = sandbox_fields},
+    {.name = NULL},
+};
+
+/* What is in force where the file says nothing. */
+static const struct relay_config defaults = {
+    .limits =
+        {
+            .connections = 4096,
+            .connections_per_address = 256,
+            .workers = 16,
+            .queue = 1024,
+            .handshake_seconds = 10,
+            .request_seconds = 20,
+            .response_seconds = 60,
+            .idle_seconds = 60,
+        },
+    .sandbox = {.seccomp = true, .landlock = true},
+};
+
+static aw_result
+set_default(char **slot, const char *value)
+{
+    return *slot == NULL ? client_config_replace(slot, value) : AW_OK;
+}
+
+static aw_result
+set_defaults(struct relay_config *config)
+{
+    AW_TRY(set_default(&config->signer, "/run/acmeward/signer.sock"));
+    AW_TRY(set_default(&config->signer_user, "acmeward"));
+    return set_default(&config->state, "/var/lib/acmeward-relay");
+}
+
+/* The default user need not exist, where the signer is on another host. */
+static aw_result
+resolve_user(const struct raw_config *raw, struct relay_config *config, struct aw_faults *faults)
+{
+    bool found = false;
+
+    AW_TRY(aw_nss_user(config->signer_user, &found, &config->signer_uid));
+    if (!found && raw->signer_user_place.line != 0)
+        aw_yaml_fault(raw->signer_user_place, faults,
+            "signer_user: there is no user \"%.64s\" here, expected the one that the signer runs "
+            "as",
+            config->signer_user);
+    return AW_OK;
+}
+
+static void
+check_paths(const struct relay_config *config, aw_yaml_node root, struct aw_faults *faults)
+{
+    const struct {
+        const char *field;
+        const char *path;
+    } paths[] = {
+        {"signer", ssh_url_is(config->signer) ? NULL : config->signer},
+        {"ssh_config", config->ssh_config},
+        {"tls.certificate", config->tls.certificate},
+        {"tls.key", config->tls.key},
+        {"tls.client_ca", config->tls.client_ca},
+        {"state", config->state},
+        {"ca_file", config->ca_file},
+    };
+
+    for (size_t i = 0; i < AW_COUNT(paths); i++)
+        if (paths[i].path != NULL && paths[i].path[0] != '/')
+            aw_yaml_fault(root, faults, "%s: found \"%.200s\", expected an absolute path",
+                paths[i].field, paths[i].path);
+}
+
+static void
+check_signer(const struct relay_config *config, aw_yaml_node root, struct aw_faults *faults)
+{
+    AW_CLEANUP(ssh_url_free) struct ssh_url url = {0};
+
+    if (ssh_url_is(config->signer) && !aw_ok(ssh_url_parse(config->signer, &url)))
+        aw_yaml_fault(root, faults, "signer: %s", aw_error_last()->message);
+}
+
+/* Clients sign the URL as it is here, so there must be one spelling: RFC 8555 6.4 compares octets.
+ */
+static const char *
+fault_of_url(const char *url)
+{
+    static const char scheme[] = "https://";
+    static const char authority_set[] = "abcdefghijklmnopqrstuvwxyz0123456789.-:[]";
+    static const char path_set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                   "-._~/";
+
+    if (strncmp(url, scheme, sizeof(scheme) - 1) != 0)
+        return "a URL that begins with https://";
+    const char *authority = url + sizeof(scheme) - 1;
+    size_t length = strspn(authority, authority_set);
+    const char *path = authority + length;
+    if (length == 0 || (*path != '\0' && *path != '/'))
+        return "a host name in lower case or an address, and a port where it is not 443, after "
+               "https://";
+    if (path[strspn(path, path_set)] != '\0' || strstr(path, "//") != NULL ||
+        strstr(path, "/.") != NULL)
+        return "a path of letters, digits and -._~ only";
+    if (url[strlen(url) - 1] == '/')
+        return "no / at its end";
+    return strlen(url) > RELAY_URL_MAX ? "at most 200 octets" : NULL;
+}
+
+static void
+check_url(const struct raw_config *raw, struct relay_config *config, struct aw_faults *faults)
+{
+    if (config->url == NULL)
+        return; /* there is a fault for it */
+    const char *expected = fault_of_url(config->url);
+    if (expected != NULL)
+        aw_yaml_fault(
+            raw->url_place, faults, "url: found \"%.250s\", expected %s", config->url, expected);
+    else
+        config->base_path = strchr(config->url + strlen("https://"), '/');
+    if (config->base_path == NULL)
+        config->base_path = "";
+}
+
+/* Numeric addresses only: a name would be looked up, and could mean another address tomorrow. */
+static void
+check_listen(const struct relay_config *config, struct aw_faults *faults)
+{
+    struct relay_address address;
+
+    for (size_t i = 0; i < config->listen.count; i++)
+        if (!relay_address_parse(config->listen.items[i].text, &address))
+            aw_yaml_fault(config->listen.items[i].node, faults,
+                "listen: found \"%.100s\", expected a numeric address and a port: "
+                "\"[::]:14443\" or \"192.0.2.1:14443\"",
+                config->listen.items[i].text);
+}
+
+/* Who may change this file chooses our name, our key and the server taken for the signer. */
+static aw_result
+check_owner(const char *path, struct aw_faults *faults)
+{
+    aw_result r = aw_path_check(path, geteuid(), 0022);
+
+    if (r.code == AW_CODE_PERMISSION)
+        aw_faults_add(faults, path, 0, 0, "%s", aw_error_last()->message);
+    return aw_ok(r) || r.code == AW_CODE_PERMISSION || r.code == AW_CODE_NOT_FOUND ? AW_OK : r;
+}
+
+static aw_result
+read_file(const char *path, struct aw_faults *faults, struct raw_config *raw)
+{
+    AW_CLEANUP(aw_yaml_free) aw_yaml *yaml = NULL;
+    struct relay_config *config = &raw->config;
+
+    AW_TRY(check_owner(path, faults));
+    AW_TRY(aw_yaml_load(path, faults, &yaml));
+    aw_yaml_node root = aw_yaml_root(yaml);
+    aw_yaml_read_mapping(root, fields, raw, faults);
+    AW_TRY(client_config_replace(&config->file, path));
+    AW_TRY(set_defaults(config));
+    AW_TRY(resolve_user(raw, config, faults));
+    check_paths(config, root, faults);
+    check_signer(config, root, faults);
+    check_url(raw, config, faults);
+    check_listen(config, faults);
+    return aw_faults_result(faults);
+}
+
+static void
+free_raw(struct raw_config *raw)
+{
+    free(raw->config.file);
+    aw_yaml_release(fields, raw);
+}
+
+aw_result
+relay_config_load(const char *path, struct aw_faults *faults, struct relay_config **out)
+{
+    AW_CLEANUP(free_raw) struct raw_config raw = {.config = defaults};
+
+    *out = NULL;
+    AW_TRY(read_file(path, faults, &raw));
+    struct relay_config *config = malloc(sizeof(*config));
+    if (config == NULL)
+        return aw_fail_memory();
+    *config = raw.config;
+    memset(&raw, 0, sizeof(raw));
+    *out = config;
+    return AW_OK;
+}
+
+struct signer_place
+relay_config_signer(const struct relay_config *config)
+{
+    return (struct signer_place){.at = config->signer,
+        .server_uid = config->signer_uid,
+        .ssh_config = config->ssh_config,
+        .relay = true};
+}
+
+void
+relay_config_free(struct relay_config **slot)
+{
+    if (slot == NULL || *slot == NULL)
+        return;
+    struct raw_config raw = {.config = **slot};
+
+    free_raw(&raw);
+    free(*slot);
+    *slot = NULL;
+}

@@ -1,0 +1,144 @@
+#include "relay_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/io.h"
+#include "common/json.h"
+
+static struct relay_world *here; /* whose signer is asked */
+
+static void
+add_nonces(struct aw_json_writer *w)
+{
+    char nonce[32];
+
+    aw_json_name(w, "nonces");
+    aw_json_begin_array(w);
+    for (int i = 0; i < RELAY_NONCES_BATCH; i++) {
+        snprintf(nonce, sizeof(nonce), "nonce-%06u", here->nonces++);
+        aw_json_write_string(w, nonce);
+    }
+    aw_json_end_array(w);
+    aw_json_pair_integer(w, "lifetime", 3600);
+}
+
+static void
+add_account(struct aw_json_writer *w)
+{
+    aw_json_pair(w, "application", "web");
+    aw_json_pair(w, "owner", "web@example.edu");
+    aw_json_pair(w, "jwk", here->key.jwk);
+    aw_json_pair_bool(w, "active", !here->inactive);
+    aw_json_pair(w, "validation", "none");
+    aw_json_name(w, "profiles");
+    aw_json_begin_array(w);
+    aw_json_end_array(w);
+}
+
+static aw_result
+unknown_account(struct signer_refusal *refusal)
+{
+    refusal->error = strdup("EvidenceRefused");
+    refusal->rule = strdup("evidence.account");
+    refusal->message = strdup("no such account");
+    return aw_fail(AW_CODE_REFUSED, "no such account");
+}
+
+aw_result __wrap_relay_signer_call(struct relay_signer *signer, const char *method,
+    const char *parameters, struct signer_refusal *refusal, cJSON **reply);
+
+aw_result
+__wrap_relay_signer_call(struct relay_signer *signer, const char *method, const char *parameters,
+    struct signer_refusal *refusal, cJSON **reply)
+{
+    struct aw_json_writer w = {0};
+    AW_CLEANUP(aw_free) char *text = NULL;
+
+    (void)signer;
+    *refusal = (struct signer_refusal){.retry_after = -1};
+    *reply = NULL;
+    here->calls++;
+    if (here->fails != AW_CODE_OK)
+        return aw_fail(here->fails, "the test's signer fails");
+    aw_json_begin_object(&w);
+    if (strcmp(method, "GetNonces") == 0) {
+        add_nonces(&w);
+    } else if (strcmp(method, "GetAccount") == 0 && strstr(parameters, ":7}") != NULL) {
+        add_account(&w);
+    } else {
+        aw_json_writer_free(&w);
+        return unknown_account(refusal);
+    }
+    aw_json_end_object(&w);
+    AW_TRY(aw_json_writer_finish(&w, &text));
+    return aw_json_parse(text, strlen(text), AW_JSON_STRICT, reply);
+}
+
+void
+relay_world_open(struct relay_world *world)
+{
+    static char url[] = WORLD_URL, signer[] = "/nowhere";
+
+    memset(world, 0, sizeof(*world));
+    world->config.url = url;
+    world->config.base_path = url + strlen("https://relay.example.edu:14443");
+    world->config.signer = signer;
+    here = world;
+    signing_key_new(JOSE_EC_P256, &world->key);
+    assert_true(aw_ok(relay_open(&world->config, &world->relay)));
+}
+
+void
+relay_world_close(struct relay_world *world)
+{
+    relay_close(&world->relay);
+    signing_key_free(&world->key);
+    here = NULL;
+}
+
+char *
+relay_world_sign(struct relay_world *world, const struct relay_world_signed *what)
+{
+    const struct signing_key *key = what->key != NULL ? what->key : &world->key;
+    AW_CLEANUP(signing_free) struct signing_jws jws = {0};
+    AW_CLEANUP(aw_free) char *url = NULL, *header = NULL, *who = NULL;
+    char nonce[RELAY_NONCE_SIZE];
+
+    assert_true(aw_ok(
+        relay_nonces_give(world->relay.nonces, world->relay.signer, RELAY_NONCE_ASKED, nonce)));
+    assert_true(aw_ok(aw_format(&url, "%s%s", WORLD_URL, what->path)));
+    if (what->by_key)
+        assert_true(aw_ok(aw_format(&who, "\"jwk\":%s", key->jwk)));
+    else
+        assert_true(aw_ok(aw_format(
+            &who, "\"kid\":\"%s\"", what->kid != NULL ? what->kid : WORLD_URL "/acme/account/7")));
+    assert_true(aw_ok(aw_format(&header, "{\"alg\":\"%s\",\"nonce\":\"%s\",\"url\":\"%s\",%s}",
+        jose_algorithm_name(signing_algorithm(key->type)),
+        what->nonce != NULL ? what->nonce : nonce, what->url != NULL ? what->url : url, who)));
+    signing_sign(key, signing_algorithm(key->type), header,
+        what->payload != NULL ? what->payload : "", &jws);
+    return signing_text(&jws);
+}
+
+void
+relay_world_ask(struct relay_world *world, enum relay_method method, const char *path,
+    const char *body, struct relay_response *response)
+{
+    AW_CLEANUP(aw_free) char *whole = NULL;
+
+    assert_true(aw_ok(aw_format(&whole, "/base%s", path)));
+    relay_handle(&world->relay,
+        &(struct relay_request){.method = method,
+            .path = whole,
+            .content_type = body != NULL ? "application/jose+json" : NULL,
+            .body = body,
+            .size = body != NULL ? strlen(body) : 0,
+            .address = "192.0.2.1"},
+        response);
+}
