@@ -60,8 +60,8 @@ const struct admin_command admin_commands[] = {
         "[--on DATE] [--policies DIR] [--json]",
         "the path to a verdict, rule by rule; status 3 if it is a refusal"},
     {"policy", "new", admin_policy_new,
-        "APPLICATION --owner OWNER --user USER|--group GROUP... --name N|--subdomains-of N... "
-        "[--account A] [--revoke] [--expires DATE] [--policies DIR] [--stdout] [--json]",
+        "APPLICATION --owner OWNER --user USER|--group GROUP... [--relay] --name N|--subdomains-of "
+        "N... [--account A] [--revoke] [--expires DATE] [--policies DIR] [--stdout] [--json]",
         "write an application's policy with comments, checked together with all others; never "
         "over a file that is there"},
     {"policy", "test", admin_policy_test, "[--policies DIR] [--json] FILE...",

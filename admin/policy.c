@@ -145,10 +145,19 @@ print_day(const char *title, int64_t time)
 static void
 print_principals(const char *principals)
 {
-    printf("  principals    ");
+    printf("  principals    %s", principals[0] == '\0' ? " none" : "");
     for (const char *at = principals; *at != '\0'; at = strchr(at, '\n') + 1)
         printf(" %.*s%s", (int)strcspn(at, "\n"), at, strchr(at, '\n')[1] == '\0' ? "" : ",");
     putchar('\n');
+}
+
+static void
+print_relay(const struct policy_relay *relay)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+
+    if (relay->allowed && aw_ok(policy_relay_text(relay, &text)))
+        printf("  relay          %s\n", text);
 }
 
 void
@@ -175,6 +184,7 @@ admin_policy_print(const struct policy_application *a)
     putchar('\n');
     print_day("expires", a->expires);
     print_day("warn_until", a->warn_until);
+    print_relay(&a->relay);
 }
 
 static bool
@@ -247,6 +257,26 @@ write_day(struct aw_json_writer *w, const char *name, int64_t time)
     aw_json_pair(w, name, time == 0 ? NULL : text);
 }
 
+/* null: the application may not be used through a relay. */
+static void
+write_relay(struct aw_json_writer *w, const struct policy_relay *relay)
+{
+    const struct shown_list lists[] = {
+        {"networks", relay->networks, relay->network_count},
+        {"client_certificates", relay->client_certificates, relay->certificate_count},
+    };
+
+    if (!relay->allowed) {
+        aw_json_pair(w, "relay", NULL);
+        return;
+    }
+    aw_json_name(w, "relay");
+    aw_json_begin_object(w);
+    write_lists(w, lists, AW_COUNT(lists));
+    aw_json_pair(w, "validation", policy_validation_names[relay->validation]);
+    aw_json_end_object(w);
+}
+
 void
 admin_policy_write(struct aw_json_writer *w, const struct policy_application *a)
 {
@@ -267,6 +297,7 @@ admin_policy_write(struct aw_json_writer *w, const struct policy_application *a)
     write_lists(w, lists.others, AW_COUNT(lists.others));
     write_day(w, "expires", a->expires);
     write_day(w, "warn_until", a->warn_until);
+    write_relay(w, &a->relay);
     aw_json_end_object(w);
 }
 

@@ -86,6 +86,7 @@ load_as_signer(const char *config, struct admin_policy *out)
     AW_TRY(policy_load(&(struct policy_source){out->config->paths.policies, out->accounts.items,
                            out->accounts.count, &policy_system_resolver},
         &out->faults, &out->warnings, &out->snapshot));
+    policy_warn_no_relay(out->snapshot, out->config, &out->warnings);
     return aw_faults_result(&out->faults);
 }
 

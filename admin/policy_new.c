@@ -20,7 +20,7 @@ struct values {
 struct wanted {
     const char *application, *owner, *account, *expires, *folder;
     struct values users, groups, names, subdomains;
-    bool revoke, to_stdout, json;
+    bool revoke, relay, to_stdout, json;
 };
 
 #define LIST(values) .list = (values).items, .list_count = &(values).count, .list_max = LIST_MAX
@@ -38,6 +38,7 @@ read_options(int argc, char **argv, struct wanted *out)
         {.name = "name", LIST(out->names)},
         {.name = "subdomains-of", LIST(out->subdomains)},
         {.name = "revoke", .flag = &out->revoke},
+        {.name = "relay", .flag = &out->relay},
         {.name = "stdout", .flag = &out->to_stdout},
         {.name = "json", .flag = &out->json},
     };
@@ -50,8 +51,10 @@ read_options(int argc, char **argv, struct wanted *out)
             out->application, AW_CONFIG_LABEL_MAX);
     if (out->owner == NULL)
         return aw_fail(AW_CODE_USAGE, "--owner is needed: whom to ask, an address of mail for one");
-    if (out->users.count + out->groups.count == 0)
-        return aw_fail(AW_CODE_USAGE, "--user or --group is needed: who may ask as %s on this host",
+    if (out->users.count + out->groups.count == 0 && !out->relay)
+        return aw_fail(AW_CODE_USAGE,
+            "--user or --group is needed: who may ask as %s on this host; or --relay: only clients "
+            "of a relay may",
             out->application);
     if (out->names.count + out->subdomains.count == 0)
         return aw_fail(AW_CODE_USAGE, "--name or --subdomains-of is needed: what may be asked for");
@@ -170,13 +173,33 @@ put_names(FILE *file, const struct wanted *wanted)
 static aw_result
 put_principals(FILE *file, const struct wanted *wanted)
 {
-    fputs("\n# Who may use it on this host: user, group, or by number uid, gid.\nprincipals:\n",
-        file);
+    bool any = wanted->users.count + wanted->groups.count > 0;
+
+    fprintf(file,
+        "\n# Who may use it on this host: user, group, or by number uid, gid.\n%sprincipals:\n",
+        any ? "" : "# ");
+    if (!any)
+        fputs("#   - user: name\n", file);
     for (size_t i = 0; i < wanted->users.count; i++)
         AW_TRY(put_value(file, "  - user: ", wanted->users.items[i], "\n"));
     for (size_t i = 0; i < wanted->groups.count; i++)
         AW_TRY(put_value(file, "  - group: ", wanted->groups.items[i], "\n"));
     return AW_OK;
+}
+
+static void
+put_relay(FILE *file, const struct wanted *wanted)
+{
+    const char *mark = wanted->relay ? "" : "# ";
+
+    fprintf(file,
+        "\n# For ACME clients that know nothing of acmeward, through a relay of signer.yaml, each "
+        "with an app-eab.\n"
+        "# Further conditions rest on the relay's word: networks: [192.0.2.0/24], "
+        "client_certificates: [SHA-256],\n"
+        "# validation: http-01 (dns-01, tls-alpn-01), proof inside the network.\n"
+        "%srelay:\n%s  validation: none\n",
+        mark, mark);
 }
 
 static aw_result
@@ -201,6 +224,7 @@ put_rest(FILE *file, const struct wanted *wanted)
     fputs("\n# For a roll-out: until that day some refusals are only recorded.\n"
           "# warn_until: 2099-12-31\n",
         file);
+    put_relay(file, wanted);
     return AW_OK;
 }
 

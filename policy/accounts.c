@@ -66,3 +66,21 @@ policy_accounts_free(struct policy_accounts *accounts)
     free(accounts->networks);
     memset(accounts, 0, sizeof(*accounts));
 }
+
+static bool
+warn_relayed(const struct policy_application *application, void *context)
+{
+    if (application->relay.allowed)
+        aw_faults_add(context, application->file, 0, 0,
+            "relay: %s may be used through a relay, and signer.yaml has none: add it under relays",
+            application->name);
+    return true;
+}
+
+void
+policy_warn_no_relay(
+    const policy_snapshot *snapshot, const struct aw_config *config, struct aw_faults *warnings)
+{
+    if (config->relay_count == 0)
+        policy_visit_all(snapshot, warn_relayed, warnings);
+}

@@ -23,4 +23,8 @@ AW_MUST_USE aw_result policy_accounts_of(
 /** Releases and zeroes. */
 void policy_accounts_free(struct policy_accounts *accounts);
 
+/** Warns of applications that may be used through a relay, where signer.yaml has none. */
+void policy_warn_no_relay(
+    const policy_snapshot *snapshot, const struct aw_config *config, struct aw_faults *warnings);
+
 #endif

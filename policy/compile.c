@@ -109,7 +109,8 @@ compile_members(struct draft *draft)
 /* The index. */
 
 const char *const policy_list_names[CLAIM_LISTS] = {"names.exact", "names.subdomains_of",
-    "names.wildcards_of", "names.deny", "names.addresses", "profiles", "shares_with"};
+    "names.wildcards_of", "names.deny", "names.addresses", "profiles", "shares_with",
+    "relay.networks", "relay.client_certificates"};
 
 static aw_result
 link_entry(struct draft *draft, uint32_t claim, uint16_t number)
@@ -276,6 +277,9 @@ point_lists(policy_snapshot *snapshot, struct application *application)
         {&shown->addresses, &shown->addresses_count, CLAIM_ADDRESSES},
         {&shown->profiles, &shown->profiles_count, CLAIM_PROFILES},
         {&shown->shares_with, &shown->shares_count, CLAIM_SHARES},
+        {&shown->relay.networks, &shown->relay.network_count, CLAIM_RELAY_NETWORKS},
+        {&shown->relay.client_certificates, &shown->relay.certificate_count,
+            CLAIM_RELAY_CERTIFICATES},
     };
     const char **at = snapshot->index.texts + application->first;
 

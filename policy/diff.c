@@ -7,6 +7,7 @@
 
 #include "common/io.h"
 #include "policy/reach.h"
+#include "policy/words.h"
 
 /* One application on both sides; either may be NULL, not both. */
 struct pair {
@@ -141,6 +142,27 @@ compare_principals(const struct pair *pair, const char *mine, const char *other,
     return AW_OK;
 }
 
+/* Conditions make a relay's clients fewer: the side that covers the other has more. */
+static aw_result
+compare_relay(
+    const struct pair *pair, const struct policy_relay *before, const struct policy_relay *after)
+{
+    AW_CLEANUP(aw_free) char *old = NULL;
+    AW_CLEANUP(aw_free) char *new = NULL;
+    bool gains = policy_relay_covers(after, before), loses = policy_relay_covers(before, after);
+
+    if (gains && loses)
+        return AW_OK;
+    AW_TRY(policy_relay_text(before, &old));
+    AW_TRY(policy_relay_text(after, &new));
+    return add(pair, &(struct policy_change){.effect = gains   ? POLICY_GAINS
+                                                       : loses ? POLICY_LOSES
+                                                               : POLICY_CHANGES,
+                         .what = "relay",
+                         .before = pair->before == NULL ? NULL : old,
+                         .after = pair->after == NULL ? NULL : new});
+}
+
 /* The application. */
 
 /* What stands for the side where the application does not exist: it may nothing. */
@@ -164,6 +186,7 @@ compare_rights(const struct pair *pair, const struct policy_application *before,
         AW_TRY(compare_list(pair, CLAIM_PROFILES, "profile", gained));
         AW_TRY(compare_list(pair, CLAIM_SHARES, "shares_with", gained));
     }
+    AW_TRY(compare_relay(pair, &before->relay, &after->relay));
     AW_TRY(compare_number(pair, "limits.names_per_certificate", before->names_per_certificate,
         after->names_per_certificate));
     AW_TRY(compare_number(

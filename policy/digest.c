@@ -35,6 +35,8 @@ put_lists(EVP_MD_CTX *context, const policy_snapshot *snapshot, const struct app
     uint32_t at = from->first;
 
     for (unsigned kind = 0; kind < CLAIM_LISTS; kind++) {
+        if (kind == CLAIM_RELAY_NETWORKS && !from->shown.relay.allowed)
+            return true;
         if (!put_number(context, "list", from->list_count[kind]))
             return false;
         for (uint32_t end = at + from->list_count[kind]; at < end; at++)
@@ -58,6 +60,13 @@ put_application(EVP_MD_CTX *context, const struct policy_application *shown)
            put_number(context, "keys", shown->keys);
 }
 
+/* A policy without this section has the digest that it had before there was one. */
+static bool
+put_relay(EVP_MD_CTX *context, const struct policy_relay *relay)
+{
+    return !relay->allowed || put_number(context, "relay", relay->validation);
+}
+
 aw_result
 policy_digest_application(const policy_snapshot *snapshot, const struct application *application,
     const char *principals, uint8_t out[DIGEST_SIZE])
@@ -66,6 +75,7 @@ policy_digest_application(const policy_snapshot *snapshot, const struct applicat
 
     if (context == NULL || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1 ||
         !put_application(context, &application->shown) || !put(context, principals) ||
+        !put_relay(context, &application->shown.relay) ||
         !put_lists(context, snapshot, application) || EVP_DigestFinal_ex(context, out, NULL) != 1)
         return aw_fail_openssl("can't digest the policy of %s", application->shown.name);
     return AW_OK;

@@ -84,8 +84,10 @@ add_addresses(const struct checker *checker, enum file_list list, const struct p
             policy_file_fault(entry->node, draft->faults, "%s", aw_error_last()->message);
             continue;
         }
-        snapshot->prefixes[prefix_row(network.size)][network.prefix] = true;
-        AW_TRY(policy_draft_claim(draft, CLAIM_ADDRESSES,
+        if (list == FILE_ADDRESSES)
+            snapshot->prefixes[prefix_row(network.size)][network.prefix] = true;
+        AW_TRY(policy_draft_claim(draft,
+            list == FILE_ADDRESSES ? CLAIM_ADDRESSES : CLAIM_RELAY_NETWORKS,
             policy_index_put_network(&snapshot->arena, &network), entry->node));
     }
     return AW_OK;
@@ -141,6 +143,27 @@ add_shares(const struct checker *checker, enum file_list list, const struct poli
     return AW_OK;
 }
 
+static aw_result
+add_certificates(const struct checker *checker, enum file_list list, const struct policy_file *file)
+{
+    struct draft *draft = checker->draft;
+
+    for (size_t i = 0; i < file->lists[list].count; i++) {
+        const struct aw_yaml_string *entry = &file->lists[list].items[i];
+
+        if (strlen(entry->text) != 64 || strspn(entry->text, "0123456789abcdef") != 64)
+            policy_file_fault(entry->node, draft->faults,
+                "found \"%.80s\", expected SHA-256 as 64 of 0-9 a-f: openssl x509 -in FILE "
+                "-outform DER | sha256sum",
+                entry->text);
+        else
+            AW_TRY(policy_draft_claim(draft, CLAIM_RELAY_CERTIFICATES,
+                policy_arena_put(&draft->snapshot->arena, entry->text, strlen(entry->text)),
+                entry->node));
+    }
+    return AW_OK;
+}
+
 /* In the order of the kinds, so that an application's lists follow one another in the index. */
 static aw_result (*const adders[FILE_LIST_COUNT])(
     const struct checker *, enum file_list, const struct policy_file *) = {
@@ -151,6 +174,8 @@ static aw_result (*const adders[FILE_LIST_COUNT])(
     [FILE_ADDRESSES] = add_addresses,
     [FILE_PROFILES] = add_profiles,
     [FILE_SHARES] = add_shares,
+    [FILE_RELAY_NETWORKS] = add_addresses,
+    [FILE_RELAY_CERTIFICATES] = add_certificates,
 };
 
 static aw_result
@@ -166,9 +191,8 @@ add_lists(
         AW_TRY(adders[list](checker, (enum file_list)list, file));
         application->list_count[list] = (uint32_t)(index->count - before);
     }
-    checker->draft->snapshot->counts.names += index->count - application->first -
-                                              application->list_count[CLAIM_PROFILES] -
-                                              application->list_count[CLAIM_SHARES];
+    for (unsigned kind = 0; kind < CLAIM_NAMES; kind++)
+        checker->draft->snapshot->counts.names += application->list_count[kind];
     return AW_OK;
 }
 
@@ -384,6 +408,8 @@ fill_shown(struct draft *draft, const struct policy_file *file, struct policy_ap
     shown->orders_per_day = file->orders_per_day;
     shown->revocations_per_day =
         file->revocations_per_day == 0 ? file->orders_per_day : file->revocations_per_day;
+    shown->relay.allowed = policy_file_is_relayed(file);
+    shown->relay.validation = (enum policy_validation)file->validation;
     read_operations(file, shown, draft->faults);
     read_keys(file, shown, draft->faults);
     return AW_OK;

@@ -8,13 +8,14 @@
 static void
 write_principals(FILE *out, const char *principals)
 {
-    fputs("  principals: ", out);
+    fputs(principals[0] == '\0' ? "  principals: none\n" : "  principals: ", out);
     for (const char *at = principals; *at != '\0'; at++)
         if (*at != '\n')
             fputc(*at, out);
         else if (at[1] != '\0')
             fputs(", ", out);
-    fputs("\n", out);
+    if (principals[0] != '\0')
+        fputs("\n", out);
 }
 
 static void
@@ -23,6 +24,11 @@ write_application(FILE *out, const struct policy_application *a, int64_t now)
     fprintf(out, "application %s: owner %s, account %s, file %s\n", a->name, a->owner, a->account,
         a->file);
     write_principals(out, a->principals);
+    if (a->relay.allowed) {
+        fputs("  relay: ", out);
+        policy_words_relay(out, &a->relay);
+        fputs("\n", out);
+    }
     if (a->inert)
         fprintf(out, "  inert: there is no %s\n", a->missing);
     if (a->expires != 0) {

@@ -37,6 +37,24 @@ static const struct aw_yaml_field limit_fields[] = {
     {.name = NULL},
 };
 
+static const struct aw_yaml_field relay_fields[] = {
+    {.name = "networks",
+        .kind = AW_YAML_STRINGS,
+        .offset = AT(lists[FILE_RELAY_NETWORKS]),
+        .min = 1,
+        .max = FILE_RELAY_MAX},
+    {.name = "client_certificates",
+        .kind = AW_YAML_STRINGS,
+        .offset = AT(lists[FILE_RELAY_CERTIFICATES]),
+        .min = 1,
+        .max = FILE_RELAY_MAX},
+    {.name = "validation",
+        .kind = AW_YAML_ENUM,
+        .offset = AT(validation),
+        .choices = policy_validation_names},
+    {.name = NULL},
+};
+
 /* The nested tables fill the same struct: their rows count from its begin. */
 static const struct aw_yaml_field file_fields[] = {
     {.name = "application",
@@ -57,7 +75,7 @@ static const struct aw_yaml_field file_fields[] = {
     {.name = "principals",
         .kind = AW_YAML_LIST,
         .offset = AT(principals),
-        .required = true,
+        .place = AT(principals_place),
         .min = 1},
     {.name = "names",
         .kind = AW_YAML_MAPPING,
@@ -74,6 +92,11 @@ static const struct aw_yaml_field file_fields[] = {
         .max = FILE_PROFILES_MAX},
     {.name = "limits", .kind = AW_YAML_MAPPING, .offset = 0, .fields = limit_fields},
     {.name = "shares_with", .kind = AW_YAML_STRINGS, .offset = AT(lists[FILE_SHARES])},
+    {.name = "relay",
+        .kind = AW_YAML_MAPPING,
+        .offset = 0,
+        .fields = relay_fields,
+        .place = AT(relay_place)},
     {.name = "expires", .kind = AW_YAML_DATE, .offset = AT(expires), .place = AT(expires_place)},
     {.name = "warn_until", .kind = AW_YAML_DATE, .offset = AT(warn_until), .place = AT(warn_place)},
     {.name = NULL},
@@ -128,6 +151,17 @@ policy_file_read(aw_yaml_node root, struct policy_file *out, struct aw_faults *f
             "found nothing, expected application, owner, account, principals and names");
     else
         aw_yaml_read_mapping(root, file_fields, out, faults);
+    /* Without either nobody could use it, which nobody means. */
+    if (aw_yaml_shape(root) == AW_YAML_IS_MAPPING && out->principals_place.index == 0 &&
+        out->relay_place.index == 0)
+        aw_yaml_fault(root, faults,
+            "principals: found nothing, expected this key: it is required without relay");
+}
+
+bool
+policy_file_is_relayed(const struct policy_file *file)
+{
+    return aw_yaml_shape(file->relay_place) == AW_YAML_IS_MAPPING;
 }
 
 bool

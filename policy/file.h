@@ -16,6 +16,8 @@ enum file_list {
     FILE_ADDRESSES,
     FILE_PROFILES,
     FILE_SHARES,
+    FILE_RELAY_NETWORKS,
+    FILE_RELAY_CERTIFICATES,
     FILE_LIST_COUNT
 };
 
@@ -27,6 +29,7 @@ enum {
     FILE_OWNER_MAX = 254,
     FILE_PROFILES_MAX = 16,
     FILE_PROFILE_MAX = 64,
+    FILE_RELAY_MAX = 256, /**< networks, or client certificates */
 };
 
 /** A day that no file can mean. */
@@ -50,6 +53,7 @@ struct policy_file {
     struct aw_yaml_strings lists[FILE_LIST_COUNT];
     struct aw_yaml_strings operations;
     struct aw_yaml_strings keys;
+    int validation;
     int64_t names_per_certificate;
     int64_t orders_per_day;
     int64_t revocations_per_day; /**< 0: not given */
@@ -58,13 +62,18 @@ struct policy_file {
     aw_yaml_node place; /**< of application, else of the file's begin */
     aw_yaml_node owner_place;
     aw_yaml_node account_place;
+    aw_yaml_node principals_place;
     aw_yaml_node names_place;
     aw_yaml_node expires_place;
     aw_yaml_node warn_place;
+    aw_yaml_node relay_place; /**< a mapping: there is such a section */
 };
 
 /** Reads a file's root; faults of form are added to `faults`, and what could be read is kept. */
 void policy_file_read(aw_yaml_node root, struct policy_file *out, struct aw_faults *faults);
+
+/** True when the section `relay` is there. */
+bool policy_file_is_relayed(const struct policy_file *file);
 
 /** Reads one item of `principals`; false when it does not name exactly one user or group. */
 bool policy_file_principal(aw_yaml_node item, struct file_principal *out, struct aw_faults *faults);

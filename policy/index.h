@@ -20,13 +20,15 @@
 
 /** What a claim says. Its owner is an application, for ACCOUNT and CEILING an account. */
 enum claim_kind {
-    CLAIM_EXACT, /**< the first seven are an application's lists, in this order */
+    CLAIM_EXACT, /**< the first nine are an application's lists, in this order */
     CLAIM_SUBDOMAINS,
     CLAIM_WILDCARDS,
     CLAIM_DENY,
     CLAIM_ADDRESSES, /**< text of a network, its key in front (policy_index_put_network) */
     CLAIM_PROFILES,
-    CLAIM_SHARES,      /**< text: the other application's name */
+    CLAIM_SHARES,         /**< text: the other application's name */
+    CLAIM_RELAY_NETWORKS, /**< as CLAIM_ADDRESSES */
+    CLAIM_RELAY_CERTIFICATES,
     CLAIM_EXACT_CHILD, /**< text: an exact name; found by the name one label above it */
     CLAIM_DENY_CHILD,  /**< the same of a denied name */
     CLAIM_APPLICATION, /**< text: an application's name */
@@ -36,8 +38,8 @@ enum claim_kind {
 };
 
 enum {
-    CLAIM_LISTS = CLAIM_SHARES + 1,    /**< kinds that are lists of an application */
-    CLAIM_NAMES = CLAIM_ADDRESSES + 1, /**< kinds that count as names */
+    CLAIM_LISTS = CLAIM_RELAY_CERTIFICATES + 1, /**< kinds that are lists of an application */
+    CLAIM_NAMES = CLAIM_ADDRESSES + 1,          /**< kinds that count as names */
 };
 
 /** True for what is said of accounts: these claims are the first of an index. */

@@ -209,5 +209,6 @@ policy_warn_overlaps(struct draft *draft)
             warn_list(draft, application, (enum claim_kind)kind, first);
             first += application->list_count[kind];
         }
+        policy_warn_relay(draft, application);
     }
 }

@@ -27,6 +27,9 @@ line_of(const struct draft *draft, uint32_t claim)
     return draft->places[claim].line;
 }
 
+/** Warns of names that no validation of the section `relay` can prove. */
+void policy_warn_relay(struct draft *draft, const struct application *application);
+
 /**
  * Warns of an entry that never decides anything, because an entry of the same application covers
  * it and nobody else has a say in between. An entry of exact that is alone at its name still keeps

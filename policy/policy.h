@@ -83,6 +83,11 @@ const char *policy_key_name(enum policy_key key);
     X(LIMIT_NAMES, "limits.names_per_certificate", "more names than one certificate may have")   \
     X(PROFILE, "profiles", "the ACME profile is not among the application's")                    \
     X(VALIDITY, "validity", "notBefore or notAfter may not be asked for")                        \
+    X(RELAY, "relay", "the application may be used through a relay, or may not")                 \
+    X(RELAY_NETWORKS, "relay.networks", "the relay's client is in none of the networks")         \
+    X(RELAY_CERTIFICATES, "relay.client_certificates",                                           \
+        "the relay's client has none of the TLS certificates")                                   \
+    X(RELAY_VALIDATION, "relay.validation", "the relay has not validated the names so")          \
     X(OPERATIONS_ONLY, "operation", "no names are involved: the operation alone was decided")    \
     X(WARN_UNTIL, "warn_until", "would be refused; let through and recorded until that day")
 
@@ -218,13 +223,38 @@ struct policy_subject {
     size_t group_count;
 };
 
+/** Proofs that a relay asks for inside the network, in the order of policy_validation_names. */
+enum policy_validation {
+    POLICY_VALIDATION_NONE,
+    POLICY_VALIDATION_HTTP_01,
+    POLICY_VALIDATION_DNS_01,
+    POLICY_VALIDATION_TLS_ALPN_01,
+};
+
+/** "none", "http-01", "dns-01", "tls-alpn-01"; ended by NULL. */
+extern const char *const policy_validation_names[];
+
+/**
+ * The section `relay`: whether what inner clients signed counts for the application. The conditions
+ * rest on the relay's word, so they are in addition to that, never instead.
+ */
+struct policy_relay {
+    bool allowed;
+    const char *const *networks; /**< canonical; none: any */
+    size_t network_count;
+    const char *const *client_certificates; /**< SHA-256 of the DER, hex; none: any, and none */
+    size_t certificate_count;
+    enum policy_validation validation;
+};
+
 /** One application as its policy says; strings live as long as the snapshot. */
 struct policy_application {
     const char *name;
     const char *owner;
     const char *account;
     const char *file;
-    const char *principals; /**< as written, one a line: "user alice", "gid 2001" */
+    const char *principals; /**< as written, one a line: "user alice", "gid 2001"; empty: it is
+                                 used through a relay only */
     bool inert;
     const char *missing; /**< of an inert one: the first that does not exist, "user alice" */
     int64_t expires;     /**< Unix time from which it is no longer valid; 0: never */
@@ -244,6 +274,7 @@ struct policy_application {
     const char *const *shares_with;
     size_t exact_count, subdomains_count, wildcards_count, deny_count, addresses_count,
         profiles_count, shares_count;
+    struct policy_relay relay;
 };
 
 /** Called for each application; return false to stop. */
@@ -320,6 +351,25 @@ void policy_decide(const policy_snapshot *snapshot, const struct policy_subject 
 void policy_decide_application(const policy_snapshot *snapshot,
     const struct policy_application *application, const struct policy_request *request, int64_t now,
     struct policy_verdict *out);
+
+/** What a relay says of an inner request; NULL: it says nothing of that. */
+struct policy_relayed {
+    const char *address;            /**< of the client, canonical; IPv4-mapped is in no network */
+    const char *client_certificate; /**< SHA-256 of the DER of its TLS certificate, hex */
+    const char *validated;          /**< how the names were validated: "http-01" */
+    bool finalizing;                /**< validation counts here */
+};
+
+/**
+ * Decides whether an inner request counts for the application, beside policy_decide_application.
+ * Pure; warn_until lets nothing through.
+ * @param[out] rule which refused; POLICY_RULE_RELAY when it counts
+ */
+bool policy_decide_relay(const struct policy_application *application,
+    const struct policy_relayed *seen, enum policy_rule *rule);
+
+/** "no", or "yes; from 192.0.2.0/24; client certificate ...; validated by http-01". Allocated. */
+AW_MUST_USE aw_result policy_relay_text(const struct policy_relay *relay, char **out);
 
 /**
  * Explains in words, one line per step: which application, each name's rule path, the rule that

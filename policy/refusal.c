@@ -73,6 +73,15 @@ write_application_fault(
             request->profile == NULL ? "" : request->profile, a->name);
     } else if (v->rule == POLICY_RULE_VALIDITY) {
         fputs("notBefore and notAfter may not be asked for", out);
+    } else if (v->rule == POLICY_RULE_RELAY) {
+        fprintf(out, "%s may not be used through a relay", a->name);
+    } else if (v->rule == POLICY_RULE_RELAY_NETWORKS) {
+        fprintf(out, "the relay's client is in none of the networks of %s", a->name);
+    } else if (v->rule == POLICY_RULE_RELAY_CERTIFICATES) {
+        fprintf(out, "the relay's client has none of the TLS certificates of %s", a->name);
+    } else if (v->rule == POLICY_RULE_RELAY_VALIDATION) {
+        fprintf(out, "the relay has not validated the names by %s, as %s asks for",
+            policy_validation_names[a->relay.validation], a->name);
     } else {
         fprintf(out, "the key type is not among those of %s", a->name);
     }

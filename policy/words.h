@@ -33,6 +33,12 @@ void policy_words_keys(FILE *out, uint32_t keys);
 /** "classic, shortlived"; "none" for none. */
 void policy_words_profiles(FILE *out, const struct policy_application *application);
 
+/** "no"; "yes; from 192.0.2.0/24; validated by http-01". */
+void policy_words_relay(FILE *out, const struct policy_relay *relay);
+
+/** True when all that counts with `relay` counts with `wide`. */
+bool policy_relay_covers(const struct policy_relay *wide, const struct policy_relay *relay);
+
 /** "2027-06-30". */
 void policy_words_day(FILE *out, int64_t seconds);
 

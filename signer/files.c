@@ -66,6 +66,8 @@ files_load(const char *path, const struct policy_resolver *resolver, struct aw_f
     r = policy_load(
         &(struct policy_source){files->config->paths.policies, list.items, list.count, resolver},
         faults, warnings, &files->snapshot);
+    if (aw_ok(r))
+        policy_warn_no_relay(files->snapshot, files->config, warnings);
     return aw_ok(r) ? aw_faults_result(faults) : r;
 }
 

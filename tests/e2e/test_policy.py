@@ -413,6 +413,25 @@ class New(Repository):
             "# keys:", "keys:").replace("  # deny: [pay.app.", "  deny: [pay.shop."))
         self.policy("check")
 
+    def test_one_for_clients_of_a_relay_alone(self):
+        words = ("new", "shop", "--owner", "o", "--name", "shop.dept.example.edu")
+        self.assertIn("or --relay", self.policy(*words, status=TROUBLE).err)
+        done = self.policy(*words, "--relay")
+        self.assertIn("principals     none\n", done.out)
+        self.assertIn("relay          yes\n", done.out)
+        shown = self.policy("show", "--application", "shop", "--json").json()["applications"][0]
+        self.assertEqual(shown["relay"], {"networks": [], "client_certificates": [], "validation": "none"})
+        self.assertEqual(shown["principals"], [])
+        self.new("--name", "shop2.dept.example.edu", application="shop2")
+        shown = self.policy("show", "--application", "shop2", "--json").json()["applications"][0]
+        self.assertIsNone(shown["relay"])
+        with open(self.path("policy.d", "shop2.yaml"), encoding="utf-8") as file:
+            text = file.read()
+        self.write("policy.d/shop2.yaml", text.replace("# relay:\n#   validation: none",
+                                                       "relay:\n  validation: http-01"))
+        done = self.policy("explain", "--application", "shop2", "--name", "shop2.dept.example.edu")
+        self.assertIn("  relay: yes; validated by http-01\n", done.out)
+
     def test_never_over_a_file_that_is_there(self):
         done = self.new("--name", "x.dept.example.edu", application="app", status=1)
         self.assertIn("app.yaml is there already", done.err)

@@ -113,6 +113,22 @@ a_relay_has_one_url(void **state)
 }
 
 static void
+check_config_warns_of_a_relay_that_is_missing(void **state)
+{
+    static const char policy[] = "application: app-b\nowner: o\naccount: main\n"
+                                 "names: {exact: [b.example.edu]}\nrelay: {}\n";
+    struct world *w = *state;
+    AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0}, warnings = {0}, none = {0};
+
+    world_write(w, "policy.d/app-b.yaml", policy);
+    assert_ok(core_check_config(w->config, &faults, &none));
+    edit(w, "relays:\n  - {user: " RELAY ", url: \"" RELAY_URL "\"}\n", "");
+    assert_ok(core_check_config(w->config, &faults, &warnings));
+    assert_int_equal(warnings.total, none.total + 1);
+    expect_fault(&warnings, "app-b.yaml", "add it under relays", 0, 0);
+}
+
+static void
 check_config_warns_of_unknown_administrators(void **state)
 {
     struct world *w = *state;
@@ -276,6 +292,7 @@ main(void)
         TEST(what_is_damaged_stops_the_start),
         TEST(there_is_one_signer),
         TEST(starts_and_ends_are_on_record),
+        TEST(check_config_warns_of_a_relay_that_is_missing),
         TEST(a_relay_has_one_url),
         TEST(a_moved_directory_must_be_pinned_anew),
     };
