@@ -189,7 +189,7 @@ class Pebble:
 
     def __init__(self, state=None, kid="kid-1", eab_keys=None, require_eab=True, eab_octets=32,
                  nonce_reject=0, always_valid=False, reuse=100, chain_length=1, lifetime=0,
-                 http_port=None, host="localhost", retain=False,
+                 http_port=None, host="localhost", retain=False, alternate_roots=0,
                  resolver=None):
         self.state = state          # folder; None: a temporary one
         # {kid: base64url key}, the first is `kid`; None: one new random key.
@@ -200,6 +200,7 @@ class Pebble:
         self.always_valid = always_valid
         self.reuse = reuse
         self.chain_length = chain_length
+        self.alternate_roots = alternate_roots  # further chains, by Link "alternate" (RFC 8555 7.4.2)
         self.lifetime = lifetime    # of certificates, in seconds; 0: Pebble's own (5 years)
         self.http_port = http_port  # where http-01 asks; None: a free one
         self.host = host
@@ -325,7 +326,8 @@ class Pebble:
             "PEBBLE_VA_ALWAYS_VALID": "1" if self.always_valid else "0",
             "PEBBLE_VA_NOSLEEP": "1",
             "PEBBLE_AUTHZREUSE": str(self.reuse),
-            "PEBBLE_CHAIN_LENGTH": str(self.chain_length)})
+            "PEBBLE_CHAIN_LENGTH": str(self.chain_length),
+            "PEBBLE_ALTERNATE_ROOTS": str(self.alternate_roots)})
         return self._ready()
 
     def _write_config(self):

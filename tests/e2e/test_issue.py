@@ -24,7 +24,7 @@ class Course(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.world = World()
+        cls.world = World(pebble={"alternate_roots": 2})
         cls.enterClassContext(cls.world)
         cls.world.application("app1", exact=["app1.dept.example.edu"],
                               subdomains_of=["app1.dept.example.edu"], operations=["order", "revoke"])
@@ -66,6 +66,26 @@ class Course(unittest.TestCase):
         orders = [r for r in self.world.records("--application", "app1")
                   if r.get("operation") == "answer-challenge"]
         self.assertEqual(len(orders), 2, "challenges were met in the first issue only")
+
+    def test_03_the_chain_that_is_preferred(self):
+        """Each of the CA's three chains by the name of its root; else the first, and that is told."""
+        names = []
+        for number in range(3):
+            root = self.world.path(f"root{number}.pem")
+            with open(root, "wb") as file:
+                file.write(self.world.ca.get(f"{self.world.ca.management}/roots/{number}"))
+            names.append(openssl("x509", "-in", root, "-noout", "-subject", "-nameopt",
+                                 "multiline").split("= ", 1)[1].strip())
+        self.assertEqual(len(set(names)), 3)
+        for name, number in ((names[2], 2), (names[1], 1), ("Root of elsewhere", 0)):
+            with self.subTest(name):
+                done = self.world.certonly(
+                    "app1.dept.example.edu", words=("--application", "app1", "--cert-name", "chain",
+                                                    "--force-renewal", "--preferred-chain", name))
+                openssl("verify", "-CAfile", self.world.path(f"root{number}.pem"), "-untrusted",
+                        self.live("chain", "chain.pem"), self.live("chain", "cert.pem"))
+                self.assertEqual("offers no chain up to" in done.text, number == 0)
+        self.world.client("delete", "--cert-name", "chain")
 
     def test_04_refusal_says_who_and_why_and_orders_nothing(self):
         before = self.world.ca.log().count("new order")
