@@ -117,10 +117,7 @@ read_both(struct look *look)
     aw_result r = store_read(look->r->root, look->name, &look->entry);
     if (r.code == AW_CODE_NOT_FOUND)
         return AW_OK;
-    AW_TRY(r);
-    if (look->entry.names != NULL)
-        aw_ignore(read_leaf(look), "then it is ordered without a word on what it replaces");
-    return AW_OK;
+    return r;
 }
 
 static aw_result
@@ -216,11 +213,12 @@ ask_ca(struct look *look)
     AW_TRY(renew_ca_find(&look->r->cas, &settings, look->r->out, &ca));
     if (ca->directory != NULL)
         AW_TRY(aw_format(&look->directory, "%s", ca->directory));
-    if (look->leaf == NULL || !aw_ok(ari_id(look->leaf, &id)))
+    /* What has no such identifier is ordered without a word on what it replaces. */
+    if (ca->renewal_info == NULL || look->entry.names == NULL || !aw_ok(read_leaf(look)) ||
+        !aw_ok(ari_id(look->leaf, &id)))
         return AW_OK;
-    if (ca->renewal_info != NULL)
-        AW_TRY(aw_format(&look->replaces, "%s", id));
-    if (ca->renewal_info == NULL || ca->broken || look->r->now < look->state.ask)
+    AW_TRY(aw_format(&look->replaces, "%s", id));
+    if (ca->broken || look->r->now < look->state.ask)
         return AW_OK;
     aw_result r = renew_ca_window(ca, id, &ari);
     if (aw_ok(r))

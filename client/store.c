@@ -177,13 +177,16 @@ store_close(store **slot)
     *slot = NULL;
 }
 
+/* Links are made when all four are durable: the folder is synced with the last one, once. */
 static aw_result
 write_file(const store *s, enum store_kind kind, unsigned version, const void *bytes, size_t size)
 {
     AW_CLEANUP(aw_free) char *path = NULL;
 
     AW_TRY(aw_format(&path, "%s/%s%u.pem", s->archive, store_kind_names[kind], version));
-    return aw_file_replace(path, bytes, size, kind == STORE_PRIVKEY ? 0600 : 0644);
+    if (kind != STORE_PRIVKEY)
+        return aw_file_replace_unsynced(path, bytes, size, 0644);
+    return aw_file_replace(path, bytes, size, 0600);
 }
 
 aw_result

@@ -88,14 +88,21 @@ take_leaf(X509 *certificate, struct store_entry *entry)
 }
 
 static aw_result
-read_pem(const struct store_entry *entry, enum store_kind kind, struct chain *out)
+read_text(const struct store_entry *entry, enum store_kind kind, char **text, size_t *size)
 {
     AW_CLEANUP(aw_free) char *path = NULL;
+
+    AW_TRY(aw_format(&path, "%s/%s.pem", entry->live, store_kind_names[kind]));
+    return aw_file_read(path, CHAIN_PEM_MAX, text, size);
+}
+
+static aw_result
+read_pem(const struct store_entry *entry, enum store_kind kind, struct chain *out)
+{
     AW_CLEANUP(aw_free) char *text = NULL;
     size_t size = 0;
 
-    AW_TRY(aw_format(&path, "%s/%s.pem", entry->live, store_kind_names[kind]));
-    AW_TRY(aw_file_read(path, CHAIN_PEM_MAX, &text, &size));
+    AW_TRY(read_text(entry, kind, &text, &size));
     return aw_context(chain_read(text, size, out), "%s.pem", store_kind_names[kind]);
 }
 
@@ -108,17 +115,47 @@ read_key(const struct store_entry *entry, EVP_PKEY **out)
     return chain_key_read(path, "privkey.pem", out);
 }
 
+/* As we write it: cert.pem and chain.pem, one behind the other. */
+static aw_result
+read_joined(const struct store_entry *entry, bool *joined)
+{
+    AW_CLEANUP(aw_free) char *cert = NULL;
+    AW_CLEANUP(aw_free) char *chain = NULL;
+    AW_CLEANUP(aw_free) char *full = NULL;
+    size_t cert_size = 0, chain_size = 0, full_size = 0;
+
+    AW_TRY(read_text(entry, STORE_CERT, &cert, &cert_size));
+    AW_TRY(read_text(entry, STORE_CHAIN, &chain, &chain_size));
+    AW_TRY(read_text(entry, STORE_FULLCHAIN, &full, &full_size));
+    *joined = full_size == cert_size + chain_size && memcmp(full, cert, cert_size) == 0 &&
+              memcmp(full + cert_size, chain, chain_size) == 0;
+    return AW_OK;
+}
+
+/* Parsing costs ten times what comparing does, so it is left for files of somebody else's. */
+static aw_result
+check_full(const struct store_entry *entry, const struct chain *leaf)
+{
+    AW_CLEANUP(chain_free) struct chain full = {0};
+    bool joined = false;
+
+    AW_TRY(read_joined(entry, &joined));
+    if (joined)
+        return AW_OK;
+    AW_TRY(read_pem(entry, STORE_FULLCHAIN, &full));
+    if (X509_cmp(full.certificates[0], leaf->certificates[0]) != 0)
+        return aw_fail(AW_CODE_CORRUPT, "fullchain.pem and cert.pem are of two certificates");
+    return AW_OK;
+}
+
 /* The three files of certificates say the same, and the key is the leaf's. */
 static aw_result
 check_files(const struct store_entry *entry, const struct chain *leaf)
 {
-    AW_CLEANUP(chain_free) struct chain full = {0};
     AW_CLEANUP(chain_key_free) EVP_PKEY *key = NULL;
     EVP_PKEY *its_key = X509_get0_pubkey(leaf->certificates[0]);
 
-    AW_TRY(read_pem(entry, STORE_FULLCHAIN, &full));
-    if (X509_cmp(full.certificates[0], leaf->certificates[0]) != 0)
-        return aw_fail(AW_CODE_CORRUPT, "fullchain.pem and cert.pem are of two certificates");
+    AW_TRY(check_full(entry, leaf));
     AW_TRY(read_key(entry, &key));
     if (its_key != NULL && EVP_PKEY_eq(its_key, key) == 1)
         return AW_OK;

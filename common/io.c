@@ -227,7 +227,7 @@ fill_file(int fd, const struct content *content)
 }
 
 static aw_result
-write_file(const char *path, const struct content *content, place_file place)
+place_file_at(const char *path, const struct content *content, place_file place)
 {
     AW_CLEANUP(aw_free) char *temporary = NULL;
 
@@ -239,11 +239,24 @@ write_file(const char *path, const struct content *content, place_file place)
     aw_result r = fill_file(fd, content);
     if (aw_ok(r) && place(temporary, path) != 0)
         r = aw_fail_errno(AW_CODE_IO, "can't rename %s", temporary);
-    if (!aw_ok(r)) {
+    if (!aw_ok(r))
         unlink(temporary);
-        return r;
-    }
+    return r;
+}
+
+static aw_result
+write_file(const char *path, const struct content *content, place_file place)
+{
+    AW_TRY(place_file_at(path, content, place));
     return aw_folder_sync_of(path);
+}
+
+aw_result
+aw_file_replace_unsynced(const char *path, const void *bytes, size_t size, mode_t mode)
+{
+    const struct content content = {bytes, size, mode, (gid_t)-1};
+
+    return aw_context(place_file_at(path, &content, rename), "can't replace %s", path);
 }
 
 aw_result

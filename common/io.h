@@ -43,8 +43,13 @@ AW_MUST_USE aw_result aw_fd_write(int fd, const void *bytes, size_t size);
 AW_MUST_USE aw_result aw_file_replace(
     const char *path, const void *bytes, size_t size, mode_t mode);
 
-/** The same for a file that must not be there yet, whoever makes one meanwhile: AW_CODE_EXISTS, and
- * what is there stays as it is. */
+/** The same without the fsync of the folder: a crash may show the old file, never a part of one.
+ * For several files of one folder, of which the last one is written with it. */
+AW_MUST_USE aw_result aw_file_replace_unsynced(
+    const char *path, const void *bytes, size_t size, mode_t mode);
+
+/** aw_file_replace for a file that must not be there yet, whoever makes one meanwhile:
+ * AW_CODE_EXISTS, and what is there stays as it is. */
 AW_MUST_USE aw_result aw_file_create(const char *path, const void *bytes, size_t size, mode_t mode);
 
 /** aw_file_replace, with the group `group` from the first octet on; (gid_t)-1: the caller's. */
