@@ -8,7 +8,7 @@
 # For group test, servers that would start when installed are unpacked into build/servers instead.
 set -eu
 
-# Debian 12 has python3-varlink only here; Debian 13 has it in main.
+# Debian 12 has python3-varlink and pkcs11-provider only here; Debian 13 has them in main.
 BACKPORTS_SUITE=bookworm-backports
 BACKPORTS_LIST=/etc/apt/sources.list.d/acmeward-backports.list
 
@@ -35,7 +35,8 @@ group_packages() {
     test)
         echo libcmocka-dev softhsm2 pebble opensc openssl python3 python3-varlink \
             python3-asn1crypto python3-cryptography python3-prometheus-client sqlite3 \
-            certbot lego uacme bind9 bind9-dnsutils openssh-client openssh-server apache2-bin
+            certbot lego uacme bind9 bind9-dnsutils openssh-client openssh-server apache2-bin \
+            pkcs11-provider
         # What HAProxy of Debian 12 needs, which is unpacked.
         [ "$(codename)" != bookworm ] || echo liblua5.3-0 libopentracing-c-wrapper0
         ;;
@@ -90,7 +91,7 @@ as_root() {
 enable_backports() {
     [ "$(codename)" = bookworm ] || return 0
     [ ! -e "$BACKPORTS_LIST" ] || return 0
-    echo "install-packages: adding $BACKPORTS_SUITE in $BACKPORTS_LIST for python3-varlink" >&2
+    echo "install-packages: adding $BACKPORTS_SUITE in $BACKPORTS_LIST for $1" >&2
     echo "deb http://deb.debian.org/debian $BACKPORTS_SUITE main" |
         as_root tee "$BACKPORTS_LIST" >/dev/null
 }
@@ -152,14 +153,16 @@ main() {
         die "missing: $*. Neither root nor sudo; run as root: sh $0 $groups"
 
     all_have_candidates "$@" || refresh
-    case " $* " in
-    *" python3-varlink "*)
-        has_candidate python3-varlink || {
-            enable_backports
-            refresh
-        }
-        ;;
-    esac
+    for package in python3-varlink pkcs11-provider; do
+        case " $* " in
+        *" $package "*)
+            has_candidate "$package" || {
+                enable_backports "$package"
+                refresh
+            }
+            ;;
+        esac
+    done
     for package in "$@"; do
         has_candidate "$package" || die "no package '$package' in the configured sources"
     done

@@ -15,8 +15,9 @@ MAY_INCLUDE = {
     "audit": ("common",),
     "csr": ("common",),
     "jose": ("common",),
+    "hostkey": ("common",),
     "signer": ("policy", "pkcs11", "audit", "csr", "jose", "common"),
-    "client": ("csr", "common"),
+    "client": ("csr", "hostkey", "common"),
     "admin": ("client", "policy", "audit", "csr", "common"),
     "relay": ("client", "jose", "csr", "common"),
     "softhsm-fixtures": ("common",),
@@ -24,7 +25,8 @@ MAY_INCLUDE = {
 
 # System header: the folders that may see it; tests may see everything.
 LIBRARIES = (
-    (r"libp11\.h|p11-kit/.*|pkcs11.*", ("pkcs11", "softhsm-fixtures")),
+    (r"libp11\.h", ("pkcs11", "softhsm-fixtures")),
+    (r"p11-kit/.*|pkcs11.*", ("pkcs11", "hostkey", "softhsm-fixtures")),
     (r"curl/.*", ("client",)),
     (r"yaml\.h", ("common",)),
     (r"idn2\.h", ("common",)),

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 # Folders of the product, lowest first.
-LAYERS = ("common", "policy", "pkcs11", "audit", "csr", "jose", "client", "signer", "admin", "relay")
+LAYERS = ("common", "policy", "pkcs11", "audit", "csr", "jose", "hostkey", "client", "signer", "admin", "relay")
 # Folders with C sources that are not part of the product.
 OTHERS = ("softhsm-fixtures", "tests")
 NOT_OURS = re.compile(r"^(build|build-.*|\.git|\.quickstart|__pycache__)$")

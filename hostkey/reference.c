@@ -1,0 +1,118 @@
+/* The PEM file in place of a key: a description and a URI in a SEQUENCE, as pkcs11-provider's
+ * decoder has it (provider-pkcs11(7), "URIs in PEM files"). */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/asn1t.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include "common/io.h"
+#include "hostkey/host_key.h"
+
+#define LABEL "PKCS#11 PROVIDER URI"
+#define DESCRIPTION "PKCS#11 Provider URI v1.0"
+
+enum { FILE_MAX = 32 * 1024 };
+
+typedef struct {
+    ASN1_VISIBLESTRING *description;
+    ASN1_UTF8STRING *uri;
+} REFERENCE;
+
+ASN1_SEQUENCE(REFERENCE) =
+    {
+        ASN1_SIMPLE(REFERENCE, description, ASN1_VISIBLESTRING),
+        ASN1_SIMPLE(REFERENCE, uri, ASN1_UTF8STRING),
+} static_ASN1_SEQUENCE_END(REFERENCE)
+
+        IMPLEMENT_STATIC_ASN1_ALLOC_FUNCTIONS(REFERENCE)
+
+            static void free_reference(REFERENCE * *reference)
+{
+    REFERENCE_free(*reference);
+}
+
+static void
+free_bio(BIO **bio)
+{
+    BIO_free(*bio);
+}
+
+static void
+free_octets(unsigned char **octets)
+{
+    OPENSSL_free(*octets);
+}
+
+static void
+free_text(char **text)
+{
+    OPENSSL_free(*text);
+}
+
+aw_result
+host_key_reference_write(const char *uri, char **pem)
+{
+    AW_CLEANUP(free_reference) REFERENCE *reference = REFERENCE_new();
+    AW_CLEANUP(free_bio) BIO *bio = BIO_new(BIO_s_mem());
+    AW_CLEANUP(free_octets) unsigned char *der = NULL;
+    char *text = NULL;
+
+    if (reference == NULL || bio == NULL ||
+        ASN1_STRING_set(reference->description, DESCRIPTION, -1) != 1 ||
+        ASN1_STRING_set(reference->uri, uri, -1) != 1)
+        return aw_fail_memory();
+    int size = ASN1_item_i2d((ASN1_VALUE *)reference, &der, ASN1_ITEM_rptr(REFERENCE));
+    if (size <= 0 || PEM_write_bio(bio, LABEL, "", der, size) <= 0)
+        return aw_fail_openssl("can't write the key's URI as PEM");
+    long length = BIO_get_mem_data(bio, &text);
+    return aw_format(pem, "%.*s", (int)length, text);
+}
+
+/* NULL: it is another file. */
+static REFERENCE *
+read_reference(BIO *bio)
+{
+    AW_CLEANUP(free_text) char *label = NULL;
+    AW_CLEANUP(free_text) char *header = NULL;
+    AW_CLEANUP(free_octets) unsigned char *der = NULL;
+    long size = 0;
+
+    if (PEM_read_bio(bio, &label, &header, &der, &size) != 1 || strcmp(label, LABEL) != 0)
+        return NULL;
+    const unsigned char *at = der;
+    return (REFERENCE *)ASN1_item_d2i(NULL, &at, size, ASN1_ITEM_rptr(REFERENCE));
+}
+
+aw_result
+host_key_reference_read(const char *pem, size_t size, char **uri)
+{
+    if (memmem(pem, size, "BEGIN " LABEL, strlen("BEGIN " LABEL)) == NULL)
+        return aw_fail(AW_CODE_NOT_FOUND, "the file names no key in a token");
+    AW_CLEANUP(free_bio) BIO *bio = BIO_new_mem_buf(pem, (int)size);
+    if (bio == NULL)
+        return aw_fail_memory();
+    AW_CLEANUP(free_reference) REFERENCE *reference = read_reference(bio);
+    if (reference == NULL)
+        return aw_fail_openssl("the file names no key in a token that can be read");
+    AW_CLEANUP(aw_free) char *text = NULL;
+    AW_TRY(aw_format(&text, "%.*s", ASN1_STRING_length(reference->uri),
+        (const char *)ASN1_STRING_get0_data(reference->uri)));
+    return host_key_uri_check(text, uri);
+}
+
+aw_result
+host_key_reference_of(const char *path, char **uri)
+{
+    AW_CLEANUP(aw_secret_free) aw_secret *text = NULL; /* it may be a key after all */
+    AW_CLEANUP(aw_close) int fd = -1;
+
+    AW_TRY(aw_secret_new(FILE_MAX, &text));
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || !aw_ok(aw_fd_read_secret(fd, text)))
+        return aw_fail(AW_CODE_NOT_FOUND, "%s names no key in a token", path);
+    return host_key_reference_read((const char *)text->data, text->size, uri);
+}
