@@ -180,12 +180,13 @@ static aw_result
 fill_row(struct certificates_row *row, const struct store_entry *entry,
     const struct certificates_plan *plan, int64_t now)
 {
-    char expires[CELL_SIZE], renewal[CELL_SIZE];
+    char expires[CELL_SIZE], renewal[CELL_SIZE], key[CELL_SIZE];
 
     expiry_text(entry, now, expires);
     renewal_text(plan, now, renewal);
-    const char *const texts[COLUMNS] = {
-        entry->name, expires, entry->key_type == NULL ? "-" : entry->key_type, renewal, plan->why};
+    snprintf(key, sizeof(key), "%s%s", entry->key_type == NULL ? "-" : entry->key_type,
+        entry->key_uri == NULL ? "" : " (token)");
+    const char *const texts[COLUMNS] = {entry->name, expires, key, renewal, plan->why};
     for (size_t i = 0; i < COLUMNS; i++)
         row->cells[i] = output_safe(texts[i]);
     row->colour = plan->failing ? OUTPUT_RED : plan->attention ? OUTPUT_YELLOW : OUTPUT_GREEN;

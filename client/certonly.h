@@ -4,8 +4,9 @@
  *
  * cmd_certonly.c is the sequence; certonly.c decides names and keys, certonly_check.c asks the
  * policy, certonly_existing.c compares with what is stored, certonly_issue.c gets the certificate,
- * certonly_key.c its key, certonly_csr.c a CSR that was made elsewhere, certonly_chain.c judges
- * chains, certonly_profile.c profiles, certonly_resume.c finds the order under way,
+ * certonly_key.c its key, certonly_token.c one in a token, certonly_csr.c a CSR that was made
+ * elsewhere, certonly_chain.c judges chains, certonly_profile.c profiles, certonly_resume.c finds
+ * the order under way,
  * certonly_report.c tells.
  */
 #ifndef AW_CLIENT_CERTONLY_H
@@ -25,6 +26,7 @@
 #include "client/store.h"
 #include "client/store_order.h"
 #include "client/whoami.h"
+#include "hostkey/host_key.h"
 
 /** What is different when a certificate is renewed by its settings. */
 struct certonly_renewal {
@@ -144,6 +146,23 @@ AW_MUST_USE aw_result certonly_reuse_key(struct certonly *c);
 
 /** Writes renewal/NAME.conf, or the same beside the order under way. */
 AW_MUST_USE aw_result certonly_write_settings(const struct certonly *c, bool under_way);
+
+/** Whether a stored URI (NULL: the key is in a file) is the one that is asked for (NULL: a file).
+ */
+bool certonly_same_uri(const char *asked, const char *stored);
+
+/**
+ * Key and CSR of a new order whose key is in a token: found there, or made; what would expose it
+ * is refused. order->key is the public half.
+ */
+AW_MUST_USE aw_result certonly_token_csr(struct certonly *c, struct store_order *order);
+
+/** --dry-run with --key-uri: module, token and PIN, and the key where it is there already. */
+AW_MUST_USE aw_result certonly_token_try(struct certonly *c);
+
+/** Opens the token of a stored certificate's key. @param unattended as in host_key.h */
+AW_MUST_USE aw_result certonly_token_open(
+    const struct client_config *config, const char *uri, bool unattended, host_key **out);
 
 /** The key of a new order. */
 AW_MUST_USE aw_result certonly_order_key(struct certonly *c, EVP_PKEY **out);

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <openssl/evp.h>
-#include <openssl/x509.h>
 
 #include "client/certonly.h"
 #include "client/chain.h"
@@ -65,22 +64,6 @@ read_input(char **text, size_t *size)
     return AW_OK;
 }
 
-static void
-free_request(X509_REQ **request)
-{
-    X509_REQ_free(*request);
-}
-
-static aw_result
-take_key(struct certonly_csr *csr)
-{
-    const unsigned char *bytes = csr->der;
-    AW_CLEANUP(free_request) X509_REQ *request = d2i_X509_REQ(NULL, &bytes, (long)csr->size);
-
-    csr->key = request == NULL ? NULL : X509_REQ_get_pubkey(request);
-    return csr->key == NULL ? aw_fail_openssl("can't read the key of the CSR") : AW_OK;
-}
-
 static aw_result
 take_names(struct certonly *c, const struct csr *parsed)
 {
@@ -102,7 +85,7 @@ parse(struct certonly *c)
     if (!aw_ok(r))
         return aw_context(advise(r, rule), "refused (rule %s)", rule);
     AW_TRY(take_names(c, parsed));
-    return take_key(&c->csr);
+    return chain_csr_key(c->csr.der, c->csr.size, &c->csr.key);
 }
 
 static aw_result
@@ -112,8 +95,9 @@ refuse_others(const struct options *o)
         const char *name;
         bool given;
     } others[] = {{"domain", o->name_count > 0}, {"cert-name", o->cert_name != NULL},
-        {"key-type", o->key_type != NULL}, {"reuse-key", o->reuse_key}, {"new-key", o->new_key},
-        {"must-staple", o->must_staple}, {"dry-run", o->dry_run}, {"pre-hook", o->pre_hook != NULL},
+        {"key-type", o->key_type != NULL}, {"key-uri", o->key_uri != NULL},
+        {"reuse-key", o->reuse_key}, {"new-key", o->new_key}, {"must-staple", o->must_staple},
+        {"dry-run", o->dry_run}, {"pre-hook", o->pre_hook != NULL},
         {"post-hook", o->post_hook != NULL}, {"deploy-hook", o->deploy_hook != NULL}};
 
     for (size_t i = 0; i < AW_COUNT(others); i++)

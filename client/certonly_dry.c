@@ -45,6 +45,8 @@ certonly_dry_run(struct certonly *c)
     AW_TRY(whoami_ready(&c->whoami, c->application));
     AW_TRY(reach_ca(c));
     AW_TRY(open_store(c));
+    if (c->options->key_uri != NULL)
+        AW_TRY(certonly_token_try(c));
     return certonly_check(c);
 }
 

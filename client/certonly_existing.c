@@ -88,7 +88,8 @@ is_good(const struct certonly *c, const struct store_entry *entry)
 
     return entry->fault == NULL && now >= entry->not_before &&
            entry->not_after - now > (entry->not_after - entry->not_before) / RENEW_PART &&
-           (asked == NULL || strcmp(asked, entry->key_type) == 0);
+           (asked == NULL || strcmp(asked, entry->key_type) == 0) &&
+           certonly_same_uri(c->options->key_uri, entry->key_uri);
 }
 
 static aw_result
@@ -114,6 +115,18 @@ tell_kept(struct certonly *c, const struct store_entry *entry)
     return AW_OK;
 }
 
+/* A key that can't be copied is not replaced by a file because an option was forgotten. */
+static aw_result
+check_place(const struct certonly *c, const struct store_entry *entry)
+{
+    const struct options *o = c->options;
+
+    if (entry->key_uri == NULL || o->key_uri != NULL || o->new_key)
+        return AW_OK;
+    return aw_hint(aw_fail(AW_CODE_USAGE, "the key of certificate %s is in a token", c->cert_name),
+        "give --key-uri '%s' again; --new-key makes one in a file", entry->key_uri);
+}
+
 aw_result
 certonly_existing(struct certonly *c, bool *keep)
 {
@@ -127,6 +140,7 @@ certonly_existing(struct certonly *c, bool *keep)
     AW_TRY(r);
     if (entry.names == NULL) /* it can't be read: it can't be compared, and must be replaced */
         return AW_OK;
+    AW_TRY(check_place(c, &entry));
     AW_TRY(compare(c, &entry, &difference));
     AW_TRY(check_difference(c, &difference));
     *keep = !c->options->force_renewal && difference.added == NULL && difference.dropped == NULL &&

@@ -9,6 +9,7 @@
 #include "client/chain.h"
 #include "client/interrupt.h"
 #include "common/io.h"
+#include "hostkey/host_key.h"
 
 /* What issuing makes, in the order in which it is made. */
 struct work {
@@ -145,6 +146,8 @@ begin_order(struct work *w)
     order->must_staple = c->options->must_staple;
     if (c->csr.der != NULL)
         return take_csr(c, order);
+    if (c->options->key_uri != NULL && !c->rehearsal) /* which leaves nothing in a token */
+        return certonly_token_csr(c, order);
     AW_TRY(certonly_order_key(c, &order->key));
     const struct chain_request asked = {c->names, c->name_count, order->must_staple};
     return chain_csr(NULL, order->key, &asked, &order->csr, &order->csr_size);
@@ -301,6 +304,22 @@ check(struct work *w)
     return r;
 }
 
+/* What servers are given as the key's file. */
+static aw_result
+key_file(const struct store_order *order, aw_secret **out)
+{
+    AW_CLEANUP(aw_secret_free) aw_secret *secret = NULL;
+    AW_CLEANUP(aw_free) char *pem = NULL;
+
+    if (order->key_uri == NULL)
+        return chain_key_pem(order->key, out);
+    AW_TRY(host_key_reference_write(order->key_uri, &pem));
+    AW_TRY(aw_secret_new(strlen(pem), &secret));
+    AW_TRY(aw_secret_append(secret, pem, strlen(pem)));
+    *out = AW_MOVE(secret);
+    return AW_OK;
+}
+
 static aw_result
 keep(struct work *w, unsigned *version)
 {
@@ -313,7 +332,7 @@ keep(struct work *w, unsigned *version)
     AW_TRY(chain_pem(&w->chain, 0, 1, &cert));
     AW_TRY(chain_pem(&w->chain, 1, CHAIN_CERTIFICATES_MAX, &chain));
     AW_TRY(chain_pem(&w->chain, 0, CHAIN_CERTIFICATES_MAX, &fullchain));
-    AW_TRY(chain_key_pem(w->order.key, &key));
+    AW_TRY(key_file(&w->order, &key));
     const struct store_version content = {cert, chain, fullchain, key};
     /* Before the certificate: what is live can always be renewed. */
     AW_TRY(certonly_write_settings(w->c, false));

@@ -25,12 +25,13 @@ certonly_reuse_key(struct certonly *c)
     AW_CLEANUP(aw_free) char *path = NULL;
     AW_CLEANUP(chain_key_free) EVP_PKEY *key = NULL;
 
-    if (!c->options->reuse_key || c->options->new_key)
+    if (!c->options->reuse_key || c->options->new_key || c->options->key_uri != NULL)
         return AW_OK;
     AW_TRY(aw_path_join(store_live(c->store), "privkey.pem", &path));
     if (access(path, F_OK) != 0 && errno == ENOENT)
         return AW_OK;
-    AW_TRY(aw_hint(chain_key_read(path, path, &key), "--new-key makes another one"));
+    AW_TRY(aw_hint(chain_key_read(path, path, &key),
+        "--new-key makes another one; --key-uri keeps one in a token"));
     const char *type = chain_key_type(key), *why = unfit(c, type);
     if (why != NULL) {
         output_note(c->out, "the key of type %s is not kept: %s", type, why);

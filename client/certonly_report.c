@@ -79,7 +79,8 @@ certonly_report(struct certonly *c, const struct certonly_result *result)
     output_line(c->out, "issued: certificate %s, version %u, for %s%s", c->cert_name,
         result->version, c->names[0].text, c->name_count > 1 ? " and others" : "");
     output_line(c->out, "  %s/fullchain.pem", live);
-    output_line(c->out, "  %s/privkey.pem", live);
+    output_line(c->out, "  %s/privkey.pem%s", live,
+        c->options->key_uri == NULL ? "" : ", which names the key in the token");
     output_line(c->out, "  expires %s, in %lld days; serial %s", expiry,
         (long long)((result->not_after - (int64_t)time(NULL)) / DAY), result->serial);
     output_line(c->out, "  %.1f seconds; requests: %zu, names validated: %zu",

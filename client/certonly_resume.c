@@ -40,6 +40,15 @@ is_old(const struct store_order *order)
     return now > order->opened + STORE_ORDER_SECONDS || now + 86400 < order->opened;
 }
 
+/* Of a key that is in a token already, the type is what it is. */
+static bool
+has_other_type(const struct certonly *c, const struct store_order *order)
+{
+    const char *asked = order->key_uri == NULL ? c->key_type : c->options->key_type;
+
+    return asked != NULL && strcmp(asked, chain_key_type(order->key)) != 0;
+}
+
 /* Why it is not gone on with; NULL: nothing speaks against it. */
 static const char *
 fault_of(const struct certonly *c, const struct store_order *order)
@@ -52,7 +61,9 @@ fault_of(const struct certonly *c, const struct store_order *order)
         return "it has another profile";
     if (c->options->must_staple != order->must_staple)
         return "it asks for other extensions";
-    if (strcmp(c->key_type, chain_key_type(order->key)) != 0)
+    if (!certonly_same_uri(c->options->key_uri, order->key_uri))
+        return "its key is another one";
+    if (has_other_type(c, order))
         return "its key is of another type";
     return is_old(order) ? "it is older than the CA and the signer keep one" : NULL;
 }
@@ -81,7 +92,7 @@ is_stored(const struct certonly *c, const struct store_order *order)
         !aw_ok(chain_read(pem, size, &chain)) || chain.count == 0)
         return false;
     return EVP_PKEY_eq(X509_get0_pubkey(chain.certificates[0]), order->key) == 1 &&
-           (c->reused_key == NULL || !is_older(path, order));
+           ((c->reused_key == NULL && order->key_uri == NULL) || !is_older(path, order));
 }
 
 static aw_result

@@ -43,7 +43,8 @@ AW_MUST_USE aw_result chain_key_pem(EVP_PKEY *key, aw_secret **out);
 
 /**
  * Reads a private key in PEM that is not encrypted. A file that everybody may read is refused
- * (AW_CODE_PERMISSION). @param name what messages call it
+ * (AW_CODE_PERMISSION), and so is one that stands for a key in a token (AW_CODE_UNSUPPORTED).
+ * @param name what messages call it
  */
 AW_MUST_USE aw_result chain_key_read(const char *path, const char *name, EVP_PKEY **out);
 
@@ -58,6 +59,9 @@ struct chain_request {
  * release with free(). */
 AW_MUST_USE aw_result chain_csr(OSSL_LIB_CTX *libctx, EVP_PKEY *key,
     const struct chain_request *asked, uint8_t **der, size_t *size);
+
+/** The public key in a CSR. Release: chain_key_free. */
+AW_MUST_USE aw_result chain_csr_key(const uint8_t *der, size_t size, EVP_PKEY **key);
 
 /** What is read of one certificate. Release: chain_leaf_free. */
 struct chain_leaf {

@@ -36,6 +36,7 @@ write_entry(struct aw_json_writer *w, const struct store_entry *entry,
     aw_json_pair(w, "serial", entry->serial);
     aw_json_pair(w, "issuer", entry->issuer);
     aw_json_pair(w, "key_type", entry->key_type);
+    aw_json_pair(w, "key_uri", entry->key_uri);
     if (entry->serial != NULL) {
         aw_json_pair_integer(w, "not_before", entry->not_before);
         aw_json_pair_integer(w, "not_after", entry->not_after);
@@ -82,7 +83,9 @@ tell_entry(
         tell_expiry(out, entry);
         output_line(out, "  serial      %s", entry->serial);
         output_line(out, "  issuer      %s", issuer == NULL ? "" : issuer);
-        output_line(out, "  key         %s", entry->key_type);
+        output_line(out, "  key         %s%s%s", entry->key_type,
+            entry->key_uri == NULL ? "" : " in the token, ",
+            entry->key_uri == NULL ? "" : entry->key_uri);
     }
     AW_CLEANUP(aw_free) char *why = output_safe(plan->why);
     char date[32];

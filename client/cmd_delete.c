@@ -6,6 +6,7 @@
 #include "client/command.h"
 #include "client/renewal_config.h"
 #include "common/io.h"
+#include "hostkey/host_key.h"
 
 /* A name that was mistyped must not make folders. */
 static aw_result
@@ -27,17 +28,20 @@ check_there(const char *root, const char *name)
 }
 
 static aw_result
-tell(struct output *out, const char *name)
+tell(struct output *out, const char *name, const char *key_uri)
 {
     AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
 
     aw_json_begin_object(&w);
     aw_json_pair(&w, "status", "deleted");
     aw_json_pair(&w, "name", name);
+    aw_json_pair(&w, "key_uri", key_uri);
     aw_json_end_object(&w);
     AW_TRY(output_json(out, &w));
     output_line(
         out, "deleted: certificate %s, its keys and its settings; it was not revoked", name);
+    if (key_uri != NULL)
+        output_note(out, "the key in the token is still there: %s", key_uri);
     return AW_OK;
 }
 
@@ -46,6 +50,8 @@ cmd_delete(const struct options *options, struct output *out)
 {
     AW_CLEANUP(client_config_free) struct client_config *config = NULL;
     AW_CLEANUP(store_close) store *s = NULL;
+    AW_CLEANUP(aw_free) char *key = NULL;
+    AW_CLEANUP(aw_free) char *key_uri = NULL;
 
     if (options->cert_name == NULL)
         return aw_hint(aw_fail(AW_CODE_USAGE, "delete needs --cert-name NAME"),
@@ -53,7 +59,9 @@ cmd_delete(const struct options *options, struct output *out)
     AW_TRY(store_name_check(options->cert_name));
     AW_TRY(certonly_config(options, out, &config));
     AW_TRY(check_there(config->certificates, options->cert_name));
+    AW_TRY(aw_format(&key, "%s/live/%s/privkey.pem", config->certificates, options->cert_name));
+    aw_ignore(host_key_reference_of(key, &key_uri), "then the key is a file");
     AW_TRY(store_open(config->certificates, options->cert_name, &s));
     AW_TRY(store_remove(s));
-    return tell(out, options->cert_name);
+    return tell(out, options->cert_name, key_uri);
 }

@@ -32,6 +32,8 @@ static const struct aw_yaml_field fields[] = {
     {ROW("dry_run_application", AW_YAML_STRING, dry_run_application)},
     {ROW("dry_run_ca_file", AW_YAML_STRING, dry_run_ca_file)},
     {ROW("key_type", AW_YAML_ENUM, key_type), .choices = chain_key_types},
+    {ROW("pkcs11_module", AW_YAML_STRING, pkcs11_module)},
+    {ROW("key_pin_file", AW_YAML_STRING, key_pin_file)},
     {ROW("http_01_port", AW_YAML_INTEGER, http_01_port), .min = 1, .max = 65535},
     {ROW("http_01_address", AW_YAML_STRING, http_01_address)},
     {ROW("tls_alpn_01_port", AW_YAML_INTEGER, tls_alpn_01_port), .min = 1, .max = 65535},
@@ -79,6 +81,8 @@ check_paths(const struct client_config *config, aw_yaml_node root, struct aw_fau
         {"certificates", config->certificates},
         {"ca_file", config->ca_file},
         {"dry_run_ca_file", config->dry_run_ca_file},
+        {"pkcs11_module", config->pkcs11_module},
+        {"key_pin_file", config->key_pin_file},
     };
 
     for (size_t i = 0; i < AW_COUNT(paths); i++)

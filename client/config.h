@@ -30,6 +30,8 @@ struct client_config {
     char *dry_run_application; /**< whose account --dry-run orders with; NULL: it orders nothing */
     char *dry_run_ca_file;     /**< roots of that one's CA; NULL: those of ca_file */
     int key_type;              /**< index in chain_key_types; default ec-p256 */
+    char *pkcs11_module;       /**< library for --key-uri; NULL: p11-kit's configuration */
+    char *key_pin_file;        /**< where a key's URI has no pin-source; NULL: none */
     int64_t http_01_port;      /**< default 80 */
     char *http_01_address;     /**< NULL: any */
     int64_t tls_alpn_01_port;  /**< default 443 */

@@ -95,6 +95,16 @@ add_extensions(X509_REQ *request, const struct chain_request *asked)
 }
 
 aw_result
+chain_csr_key(const uint8_t *der, size_t size, EVP_PKEY **key)
+{
+    const unsigned char *bytes = der;
+    AW_CLEANUP(free_request) X509_REQ *request = d2i_X509_REQ(NULL, &bytes, (long)size);
+
+    *key = request == NULL ? NULL : X509_REQ_get_pubkey(request);
+    return *key == NULL ? aw_fail_openssl("can't read the key of the CSR") : AW_OK;
+}
+
+aw_result
 chain_csr(OSSL_LIB_CTX *libctx, EVP_PKEY *key, const struct chain_request *asked, uint8_t **der,
     size_t *size)
 {

@@ -50,6 +50,10 @@ look_at_key(struct doctor *d, const struct store_entry *entry)
     AW_CLEANUP(aw_free) char *path = NULL, *text = NULL;
     struct stat st;
 
+    if (entry->key_uri != NULL) {
+        doctor_look_at_token(d, entry);
+        return;
+    }
     if (!aw_ok(aw_path_join(entry->live, "privkey.pem", &path)) || stat(path, &st) != 0 ||
         (st.st_mode & 0077) == 0)
         return;

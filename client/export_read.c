@@ -49,7 +49,13 @@ read_key(const char *live, EVP_PKEY **out)
     AW_CLEANUP(aw_free) char *path = NULL;
 
     AW_TRY(aw_path_join(live, "privkey.pem", &path));
-    return chain_key_read(path, path, out);
+    aw_result r = chain_key_read(path, path, out);
+    return r.code != AW_CODE_UNSUPPORTED
+               ? r
+               : aw_hint(aw_fail(AW_CODE_UNSUPPORTED,
+                             "the key can't be exported: it is in a token and stays there"),
+                     "copy fullchain.pem and privkey.pem, which names the key, to a host that has "
+                     "the token; or order with a key in a file (certonly without --key-uri)");
 }
 
 aw_result

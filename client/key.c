@@ -109,6 +109,9 @@ no_password(char *out, int size, int writing, void *context)
     return -1;
 }
 
+/* The label of such a file (hostkey/reference.c). */
+static const char reference[] = "-----BEGIN PKCS#11 PROVIDER URI-----";
+
 aw_result
 chain_key_read(const char *path, const char *name, EVP_PKEY **out)
 {
@@ -123,6 +126,8 @@ chain_key_read(const char *path, const char *name, EVP_PKEY **out)
             (unsigned)st.st_mode & 07777);
     AW_TRY(aw_secret_new(KEY_FILE_MAX, &secret));
     AW_TRY(aw_fd_read_secret(fd, secret));
+    if (memmem(secret->data, secret->size, reference, strlen(reference)) != NULL)
+        return aw_fail(AW_CODE_UNSUPPORTED, "%s stands for a key that is in a token", name);
     AW_CLEANUP(free_bio) BIO *bio = BIO_new_mem_buf(secret->data, (int)secret->size);
     *out = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
     return *out == NULL ? aw_fail_openssl("%s holds no readable key", name) : AW_OK;

@@ -52,7 +52,9 @@ const struct options_row options_table[] = {
     TEXT("fullchain-path", 0, "FILE", fullchain_path, OPTIONS_CERTONLY,
         "with --csr, where to write both; without any of the three, both go to standard output"),
     TEXT("key-path", 0, "FILE", key_path, OPTIONS_REVOKE,
-        "sign with the certificate's own private key: neither account nor signer is needed"),
+        "sign with the certificate's own private key (a pkcs11: URI where it is in a token): "
+        "neither "
+        "account nor signer is needed"),
     TEXT("reason", 0, "REASON", reason, OPTIONS_REVOKE,
         "unspecified, keycompromise (with the certificate's own key), affiliationchanged, "
         "superseded or cessationofoperation"),
@@ -119,6 +121,9 @@ const struct options_row options_table[] = {
     TEXT("preferred-chain", 0, "ISSUER", preferred_chain, OPTIONS_CERTONLY,
         "of several chains that the CA offers, the one whose topmost certificate has an issuer "
         "with that common name"),
+    TEXT("key-uri", 0, "URI", key_uri, OPTIONS_CERTONLY,
+        "keep the key in a token: pkcs11:token=NAME;object=NAME, made there when it is not there "
+        "yet; the server uses it by the same URI"),
     FLAG("reuse-key", 0, reuse_key, OPTIONS_CERTONLY,
         "keep the private key of the certificate that is replaced; renewals do so too"),
     FLAG("no-reuse-key", 0, keep, OPTIONS_CERTONLY, NULL),

@@ -61,6 +61,7 @@ struct options {
     const char *key_path; /**< revoke */
     const char *reason;   /**< revoke */
     const char *application;
+    const char *key_uri;  /**< of a key in a token, RFC 7512; NULL: the key is a file */
     const char *key_type; /**< as chain_key_types; certbot's forms are translated */
     const char *elliptic_curve;
     const char *rsa_key_size;

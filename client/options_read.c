@@ -8,6 +8,7 @@
 #include "client/options.h"
 #include "common/io.h"
 #include "common/log.h"
+#include "hostkey/host_key.h"
 
 /* Values that getopt_long gives for rows begin here, above every letter. */
 enum { ROW_BASE = 1000, ROWS_MAX = 200 };
@@ -308,10 +309,26 @@ take_argument(int argc, char **argv, unsigned command, struct options *out)
                                   : "names are given with -d NAME; --help lists the options");
 }
 
+/* Renewals keep the key that the servers' settings name. */
+static aw_result
+check_key_uri(const struct options *out)
+{
+    AW_CLEANUP(aw_free) char *checked = NULL;
+
+    if (out->key_uri == NULL)
+        return AW_OK;
+    if (out->new_key)
+        return aw_hint(aw_fail(AW_CODE_USAGE, "--new-key does not go with --key-uri"),
+            "a new key is a new object: give --key-uri another object= (or id=), and the server "
+            "too");
+    return aw_context(host_key_uri_check(out->key_uri, &checked), "--key-uri");
+}
+
 aw_result
 options_settle(struct options *out)
 {
     AW_TRY(translate_key(out));
+    AW_TRY(check_key_uri(out));
     AW_TRY(translate_challenges(out));
     spread_webroot(out);
     return AW_OK;

@@ -176,6 +176,8 @@ reason(const struct look *look)
         return "what is stored is damaged";
     if (!has_names(look))
         return "its settings have other names";
+    if (!certonly_same_uri(look->settings->key_uri, look->entry.key_uri))
+        return "its settings have another place of the key";
     return key_type != NULL && strcmp(key_type, look->entry.key_type) != 0
                ? "its settings have another key type"
                : NULL;

@@ -45,6 +45,7 @@ static const struct aw_yaml_field fields[] = {
     TEXT("application", application),
     TEXT("server", server),
     TEXT("key_type", key_type),
+    TEXT("key_uri", key_uri),
     FLAG("reuse_key", reuse_key),
     FLAG("must_staple", must_staple),
     TEXT("profile", profile),

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/evp.h>
 #include <openssl/x509.h>
 
 #include "client/own_key.h"
@@ -68,11 +69,41 @@ read_certificate(struct revoke *r)
     return chain_der(&r->chain, 0, &r->der, &r->size);
 }
 
+/* A URI, or a file that stands for one; NULL: the file is a key. */
+static aw_result
+find_uri(const char *path, char **uri)
+{
+    if (host_key_is_uri(path))
+        return aw_context(host_key_uri_check(path, uri), "--key-path");
+    aw_result r = host_key_reference_of(path, uri);
+    return r.code == AW_CODE_NOT_FOUND ? AW_OK : aw_context(r, "%s", path);
+}
+
+/* The certificate's public half tells; what the token signs has to fit it. */
+static aw_result
+use_token(struct revoke *r, const char *uri)
+{
+    AW_CLEANUP(chain_key_free) EVP_PKEY *public = NULL;
+    OSSL_LIB_CTX *libctx;
+
+    AW_TRY(certonly_token_open(r->config, uri, false, &r->token));
+    AW_TRY(host_key_find(r->token));
+    AW_TRY(host_key_public(r->token, &public));
+    AW_TRY(aw_context(own_key_check(public, r->chain.certificates[0]), "%s", uri));
+    AW_TRY(host_key_load(r->token, &r->key, &libctx));
+    return EVP_PKEY_up_ref(r->key) == 1 ? AW_OK : aw_fail_openssl("can't use the key twice");
+}
+
 static aw_result
 read_key(struct revoke *r)
 {
+    AW_CLEANUP(aw_free) char *uri = NULL;
+
     if (!r->own)
         return AW_OK;
+    AW_TRY(find_uri(r->key_path, &uri));
+    if (uri != NULL)
+        return use_token(r, uri);
     AW_TRY(chain_key_read(r->key_path, r->key_path, &r->key));
     return aw_context(own_key_check(r->key, r->chain.certificates[0]), "%s", r->key_path);
 }
@@ -223,6 +254,7 @@ revoke_free(struct revoke *r)
     whoami_free(&r->whoami);
     signer_link_close(&r->link);
     chain_key_free(&r->key);
+    host_key_close(&r->token);
     chain_free(&r->chain);
     client_config_free(&r->config);
     free(r->path);

@@ -26,6 +26,7 @@ struct revoke {
     char serial[CHAIN_SERIAL_SIZE];
     uint8_t *der;
     size_t size;
+    host_key *token; /**< that has the key; NULL: it is a file */
     EVP_PKEY *key;
     signer_link *link;
     struct whoami whoami;

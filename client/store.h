@@ -25,7 +25,7 @@ struct store_version {
     const char *cert;      /**< PEM of the leaf */
     const char *chain;     /**< PEM of what is above it */
     const char *fullchain; /**< both */
-    const aw_secret *key;  /**< PEM, PKCS#8 */
+    const aw_secret *key;  /**< PEM: PKCS#8, or what stands for a key in a token */
 };
 
 /** Refuses a name that can't be a folder's (AW_CODE_USAGE). */
@@ -72,6 +72,7 @@ struct store_entry {
     char *serial;   /**< hex; NULL: not known, as all that follow but `fault` */
     char *issuer;   /**< RFC 2253 text */
     char *key_type; /**< as chain_key_types, or "other" */
+    char *key_uri;  /**< of a key in a token (hostkey/host_key.h); NULL: it is a file */
     int64_t not_before, not_after;
     char *fault; /**< what is wrong with it (key does not match, unreadable ...); NULL: nothing */
 };

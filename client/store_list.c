@@ -13,6 +13,7 @@
 #include "client/listing.h"
 #include "client/store_steps.h"
 #include "common/io.h"
+#include "hostkey/host_key.h"
 
 static void
 free_bio(BIO **bio)
@@ -148,15 +149,26 @@ check_full(const struct store_entry *entry, const struct chain *leaf)
     return AW_OK;
 }
 
-/* The three files of certificates say the same, and the key is the leaf's. */
+/* Whether it is the leaf's key, of one in a token only the token could tell. */
 static aw_result
-check_files(const struct store_entry *entry, const struct chain *leaf)
+check_token(struct store_entry *entry)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+
+    AW_TRY(aw_format(&path, "%s/privkey.pem", entry->live));
+    return host_key_reference_of(path, &entry->key_uri);
+}
+
+static aw_result
+check_key(struct store_entry *entry, const struct chain *leaf)
 {
     AW_CLEANUP(chain_key_free) EVP_PKEY *key = NULL;
     EVP_PKEY *its_key = X509_get0_pubkey(leaf->certificates[0]);
 
-    AW_TRY(check_full(entry, leaf));
-    AW_TRY(read_key(entry, &key));
+    aw_result r = read_key(entry, &key);
+    if (r.code == AW_CODE_UNSUPPORTED)
+        return check_token(entry);
+    AW_TRY(r);
     if (its_key != NULL && EVP_PKEY_eq(its_key, key) == 1)
         return AW_OK;
     ERR_clear_error();
@@ -173,7 +185,8 @@ examine(struct store_entry *entry)
         note_fault(entry);
     AW_TRY(read_pem(entry, STORE_CERT, &leaf));
     AW_TRY(take_leaf(leaf.certificates[0], entry));
-    return check_files(entry, &leaf);
+    AW_TRY(check_key(entry, &leaf));
+    return check_full(entry, &leaf);
 }
 
 aw_result
@@ -208,6 +221,7 @@ store_entry_free(struct store_entry *entry)
     free(entry->serial);
     free(entry->issuer);
     free(entry->key_type);
+    free(entry->key_uri);
     free(entry->fault);
     memset(entry, 0, sizeof(*entry));
 }

@@ -11,11 +11,12 @@
 #include "common/b64url.h"
 #include "common/io.h"
 #include "common/json.h"
+#include "hostkey/host_key.h"
 
 enum { CSR_TEXT_MAX = 128 * 1024, WORD_MAX = 256 };
 
-static const char *const members[] = {
-    "application", "order", "url", "newOrder", "profile", "names", "opened", "mustStaple", "csr"};
+static const char *const members[] = {"application", "order", "url", "newOrder", "profile", "names",
+    "opened", "mustStaple", "csr", "keyUri"};
 
 void
 store_order_free(struct store_order *order)
@@ -26,6 +27,7 @@ store_order_free(struct store_order *order)
     free(order->profile);
     free(order->names);
     free(order->csr);
+    free(order->key_uri);
     chain_key_free(&order->key);
     memset(order, 0, sizeof(*order));
 }
@@ -59,6 +61,7 @@ write_text(const struct store_order *order, char **out)
     aw_json_pair_integer(&w, "opened", order->opened);
     aw_json_pair_bool(&w, "mustStaple", order->must_staple);
     aw_json_pair(&w, "csr", csr);
+    aw_json_pair(&w, "keyUri", order->key_uri);
     aw_json_end_object(&w);
     return aw_json_writer_finish(&w, out);
 }
@@ -74,9 +77,11 @@ store_order_save(const store *s, const struct store_order *order)
     AW_TRY(path_of(s, "key", &key_path));
     AW_TRY(path_of(s, "json", &path));
     AW_TRY(write_text(order, &text));
-    AW_TRY(chain_key_pem(order->key, &key));
+    if (order->key_uri == NULL)
+        AW_TRY(chain_key_pem(order->key, &key));
     AW_TRY(store_order_forget(s)); /* never the new key beside the old order */
-    AW_TRY(aw_file_replace(key_path, key->data, key->size, 0600));
+    if (key != NULL)
+        AW_TRY(aw_file_replace(key_path, key->data, key->size, 0600));
     return aw_file_replace(path, text, strlen(text), 0600);
 }
 
@@ -131,6 +136,15 @@ read_csr(const cJSON *object, struct store_order *out)
 }
 
 static aw_result
+read_key_uri(const cJSON *object, struct store_order *out)
+{
+    const char *text;
+
+    AW_TRY(aw_json_optional_string(object, "keyUri", HOST_KEY_URI_MAX, &text));
+    return text == NULL ? AW_OK : host_key_uri_check(text, &out->key_uri);
+}
+
+static aw_result
 read_text(const char *text, size_t size, struct store_order *out)
 {
     AW_CLEANUP(aw_json_free) cJSON *object = NULL;
@@ -145,6 +159,7 @@ read_text(const char *text, size_t size, struct store_order *out)
     AW_TRY(aw_json_optional_string(object, "profile", WORD_MAX, &profile));
     if (profile != NULL)
         AW_TRY(aw_format(&out->profile, "%s", profile));
+    AW_TRY(read_key_uri(object, out));
     AW_TRY(aw_json_integer(object, "opened", 0, INT64_C(1) << 53, &out->opened));
     AW_TRY(aw_json_optional_bool(object, "mustStaple", &out->must_staple));
     AW_TRY(read_names(object, out));
@@ -160,6 +175,8 @@ read_both(const char *path, const char *key_path, struct store_order *out)
     AW_TRY(aw_path_check(path, geteuid(), 0077));
     AW_TRY(aw_file_read(path, AW_JSON_MAX_SIZE, &text, &size));
     AW_TRY(read_text(text, size, out));
+    if (out->key_uri != NULL)
+        return chain_csr_key(out->csr, out->csr_size, &out->key);
     AW_TRY(aw_path_check(key_path, geteuid(), 0077));
     return chain_key_read(key_path, key_path, &out->key);
 }

@@ -3,8 +3,9 @@
  * @brief The order under way of a certificate, on disk, so that a run that was cut off, or that met
  * a CA in trouble, is gone on with by the next one instead of ordering again.
  *
- * Two files beside the lock, both 0600: archive/.order-NAME.key, then archive/.order-NAME.json,
- * which counts: without it there is no order under way, whatever the key's file holds. It holds the
+ * Two files beside the lock, both 0600: archive/.order-NAME.key, unless the key is in a token, then
+ * archive/.order-NAME.json, which counts: without it there is no order under way, whatever the
+ * key's file holds. It holds the
  * CSR too, since a finalize is bound to the very octets of the first one. Owned by the run that has
  * the store open.
  */
@@ -40,6 +41,7 @@ struct store_order {
     uint8_t *csr;   /**< DER */
     size_t csr_size;
     bool must_staple; /**< the CSR asks for it */
+    char *key_uri;    /**< of a key in a token: no file, and `key` its public half; NULL: a file */
     EVP_PKEY *key;
 };
 

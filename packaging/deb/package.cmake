@@ -21,7 +21,7 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_CLIENT_PACKAGE_NAME acmeward)
 set(CPACK_DEBIAN_CLIENT_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_CLIENT_PACKAGE_DEPENDS ca-certificates)
-set(CPACK_DEBIAN_CLIENT_PACKAGE_SUGGESTS openssh-client)
+set(CPACK_DEBIAN_CLIENT_PACKAGE_SUGGESTS "openssh-client, pkcs11-provider")
 set(CPACK_COMPONENT_CLIENT_DESCRIPTION
     "ACME client whose account keys stay in a token
 acmeward gets certificates from an ACME CA (RFC 8555). Requests are
