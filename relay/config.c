@@ -9,6 +9,7 @@
 #include "common/io.h"
 #include "common/nss.h"
 #include "relay/address.h"
+#include "relay/networks.h"
 
 /* What the tables fill; places are for faults of meaning. */
 struct raw_config {
@@ -34,10 +35,30 @@ static const struct aw_yaml_field limits_fields[] = {
     {LIMIT(connections_per_address, 1, 100000)},
     {LIMIT(workers, 1, 256)},
     {LIMIT(queue, 1, 100000)},
+    {LIMIT(orders, 1, 256)},
     {LIMIT(handshake_seconds, 1, 600)},
     {LIMIT(request_seconds, 1, 600)},
     {LIMIT(response_seconds, 1, 600)},
     {LIMIT(idle_seconds, 1, 3600)},
+    {.name = NULL},
+};
+
+static const struct aw_yaml_field dns_fields[] = {
+    {ROW("rfc2136_credentials", AW_YAML_STRING, dns.rfc2136_credentials)},
+    {ROW("propagation_seconds", AW_YAML_INTEGER, dns.propagation_seconds), .min = 0, .max = 3600},
+    {ROW("auth_hook", AW_YAML_STRING, dns.auth_hook)},
+    {ROW("cleanup_hook", AW_YAML_STRING, dns.cleanup_hook)},
+    {.name = NULL},
+};
+
+#define PORT(key) ROW(#key, AW_YAML_INTEGER, validation.key), .min = 1, .max = 65535
+
+static const struct aw_yaml_field validation_fields[] = {
+    {ROW("resolver", AW_YAML_STRING, validation.resolver)},
+    {PORT(resolver_port)},
+    {ROW("networks", AW_YAML_STRINGS, validation.networks), .min = 1, .max = 256},
+    {PORT(http_port)},
+    {PORT(tls_port)},
     {.name = NULL},
 };
 
@@ -63,6 +84,8 @@ static const struct aw_yaml_field fields[] = {
     {ROW("ca_file", AW_YAML_STRING, ca_file)},
     {ROW("proxy", AW_YAML_STRING, proxy)},
     {.name = "limits", .kind = AW_YAML_MAPPING, .fields = limits_fields},
+    {.name = "dns", .kind = AW_YAML_MAPPING, .fields = dns_fields},
+    {.name = "validation", .kind = AW_YAML_MAPPING, .fields = validation_fields},
     {.name = "sandbox", .kind = AW_YAML_MAPPING, .fields = sandbox_fields},
     {.name = NULL},
 };
@@ -75,11 +98,14 @@ static const struct relay_config defaults = {
             .connections_per_address = 256,
             .workers = 16,
             .queue = 1024,
+            .orders = 32,
             .handshake_seconds = 10,
             .request_seconds = 20,
             .response_seconds = 60,
             .idle_seconds = 60,
         },
+    .dns = {.propagation_seconds = 60},
+    .validation = {.resolver_port = 53, .http_port = 80, .tls_port = 443},
     .sandbox = {.seccomp = true, .landlock = true},
 };
 
@@ -126,12 +152,37 @@ check_paths(const struct relay_config *config, aw_yaml_node root, struct aw_faul
         {"tls.client_ca", config->tls.client_ca},
         {"state", config->state},
         {"ca_file", config->ca_file},
+        {"dns.rfc2136_credentials", config->dns.rfc2136_credentials},
     };
 
     for (size_t i = 0; i < AW_COUNT(paths); i++)
         if (paths[i].path != NULL && paths[i].path[0] != '/')
             aw_yaml_fault(root, faults, "%s: found \"%.200s\", expected an absolute path",
                 paths[i].field, paths[i].path);
+}
+
+static void
+check_dns(const struct relay_config *config, aw_yaml_node root, struct aw_faults *faults)
+{
+    bool hooks = config->dns.auth_hook != NULL;
+
+    if (hooks && config->dns.rfc2136_credentials != NULL)
+        aw_yaml_fault(root, faults, "dns: rfc2136_credentials and auth_hook exclude each other");
+    if (!hooks && config->dns.cleanup_hook != NULL)
+        aw_yaml_fault(root, faults, "dns: cleanup_hook goes with auth_hook");
+}
+
+static void
+check_networks(const struct relay_config *config, struct aw_faults *faults)
+{
+    const struct aw_yaml_strings *networks = &config->validation.networks;
+
+    for (size_t i = 0; i < networks->count; i++)
+        if (!relay_network_check(networks->items[i].text))
+            aw_yaml_fault(networks->items[i].node, faults,
+                "validation.networks: found \"%.100s\", expected ADDRESS/PREFIX with no bits set "
+                "behind the prefix: 192.0.2.0/24 or 2001:db8::/32",
+                networks->items[i].text);
 }
 
 static void
@@ -224,6 +275,8 @@ read_file(const char *path, struct aw_faults *faults, struct raw_config *raw)
     AW_TRY(resolve_user(raw, config, faults));
     check_paths(config, root, faults);
     check_signer(config, root, faults);
+    check_dns(config, root, faults);
+    check_networks(config, faults);
     check_url(raw, config, faults);
     check_listen(config, faults);
     return aw_faults_result(faults);

@@ -46,11 +46,25 @@ struct relay_config {
         int64_t connections_per_address; /**< of an IPv4 address or an IPv6 /64 */
         int64_t workers;                 /**< threads that answer */
         int64_t queue;                   /**< requests that wait for a worker */
+        int64_t orders;                  /**< orders that are gone on with at once */
         int64_t handshake_seconds;       /**< for TLS's handshake */
         int64_t request_seconds;         /**< from a request's first octet to its last */
         int64_t response_seconds;        /**< for taking a response */
         int64_t idle_seconds;            /**< between requests */
     } limits;
+    struct {
+        char *rfc2136_credentials;   /**< file, as --dns-rfc2136-credentials; NULL: none */
+        int64_t propagation_seconds; /**< wait for the zone's servers */
+        char *auth_hook;             /**< shell command, as --manual-auth-hook; NULL: none */
+        char *cleanup_hook;          /**< likewise */
+    } dns;                           /**< how challenges of the CA are met: dns-01 */
+    struct {
+        char *resolver;                  /**< host of a resolver; NULL: the system's */
+        int64_t resolver_port;           /**< default 53 */
+        struct aw_yaml_strings networks; /**< that may be connected to; none: nothing may */
+        int64_t http_port;               /**< default 80 (RFC 8555 8.3) */
+        int64_t tls_port;                /**< default 443 (RFC 8737 3) */
+    } validation;                        /**< of clients' names, where a policy asks for it */
     struct aw_config_sandbox sandbox;
 };
 

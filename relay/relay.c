@@ -4,6 +4,10 @@
 #include <string.h>
 
 #include "relay/directory.h"
+#include "relay/renewal_info.h"
+#include "relay/store.h"
+#include "relay/upstream.h"
+#include "relay/work.h"
 
 static aw_result
 open_parts(const struct relay_config *config, struct relay *relay)
@@ -15,6 +19,9 @@ open_parts(const struct relay_config *config, struct relay *relay)
     AW_TRY(relay_signer_new(&place, &relay->signer));
     AW_TRY(relay_nonces_new(&relay->nonces));
     AW_TRY(relay_accounts_new(&relay->accounts));
+    AW_TRY(relay_store_open(config->state, &relay->store));
+    AW_TRY(relay_upstream_new(config, &relay->upstream));
+    AW_TRY(relay_renewals_new(&relay->renewals));
     return relay_directory_write(config, &relay->directory);
 }
 
@@ -28,9 +35,24 @@ relay_open(const struct relay_config *config, struct relay *out)
     return r;
 }
 
+aw_result
+relay_begin(struct relay *relay)
+{
+    const struct relay_config *config = relay->config;
+
+    return relay_work_start(relay, (size_t)config->limits.orders,
+        (size_t)(config->limits.workers + 1) / 2, &relay->work);
+}
+
 void
 relay_close(struct relay *relay)
 {
+    if (relay->upstream != NULL)
+        relay_upstream_stop(relay->upstream);
+    relay_work_stop(&relay->work);
+    relay_renewals_free(&relay->renewals);
+    relay_upstream_free(&relay->upstream);
+    relay_store_close(&relay->store);
     relay_accounts_free(&relay->accounts);
     relay_nonces_free(&relay->nonces);
     relay_signer_free(&relay->signer);

@@ -24,12 +24,20 @@ struct relay {
     struct relay_nonces *nonces;     /**< of clients */
     struct relay_accounts *accounts; /**< of clients, as the signer knows them */
     char *directory;                 /**< the directory, as JSON */
+    struct relay_store *store;       /**< clients' contacts, orders, certificates */
+    struct relay_upstream *upstream; /**< conversations with CAs */
+    struct relay_renewals *renewals; /**< renewal information that is kept */
+    struct relay_work *work;         /**< what goes on while clients poll; NULL: not begun */
 };
 
 /** Makes all of it; nobody is connected to yet. Release: relay_close. */
 AW_MUST_USE aw_result relay_open(const struct relay_config *config, struct relay *out);
 
-/** Releases and zeroes. */
+/** Begins with the orders that are under way, and with those to come: once, when threads may be
+ * started. */
+AW_MUST_USE aw_result relay_begin(struct relay *relay);
+
+/** Ends what is under way, as far as it can be gone on with at the next start; releases, zeroes. */
 void relay_close(struct relay *relay);
 
 /**

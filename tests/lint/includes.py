@@ -31,7 +31,7 @@ LIBRARIES = (
     (r"yaml\.h", ("common",)),
     (r"idn2\.h", ("common",)),
     (r"libpsl\.h", ("policy",)),
-    (r"sqlite3\.h", ("signer",)),
+    (r"sqlite3\.h", ("signer", "relay")),
     (r"seccomp\.h", ("signer",)),
     (r"event2?/.*|event\.h", ("client", "relay")),
 )

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -29,13 +30,35 @@ add_nonces(struct aw_json_writer *w)
 }
 
 static void
-add_account(struct aw_json_writer *w)
+add_ca(struct aw_json_writer *w)
+{
+    static const char *const resources[][2] = {{"directory", "dir"}, {"newNonce", "nonce"},
+        {"newOrder", "new-order"}, {"revokeCert", "revoke"}, {"renewalInfo", "ari"}};
+    char url[128];
+
+    if (here->ca == NULL)
+        return;
+    aw_json_pair(w, "account_url", "https://ca.example/account/1");
+    aw_json_pair(w, "thumbprint", "THUMB");
+    aw_json_name(w, "ca");
+    aw_json_begin_object(w);
+    aw_json_pair(w, "ca", "test");
+    for (size_t i = 0; i < AW_COUNT(resources); i++) {
+        snprintf(url, sizeof(url), "%s/%s", here->ca, resources[i][1]);
+        aw_json_pair(w, resources[i][0], url);
+    }
+    aw_json_end_object(w);
+}
+
+static void
+add_account(struct aw_json_writer *w, const struct signing_key *key)
 {
     aw_json_pair(w, "application", "web");
     aw_json_pair(w, "owner", "web@example.edu");
-    aw_json_pair(w, "jwk", here->key.jwk);
+    aw_json_pair(w, "jwk", key->jwk);
     aw_json_pair_bool(w, "active", !here->inactive);
-    aw_json_pair(w, "validation", "none");
+    aw_json_pair(w, "validation", here->validation);
+    add_ca(w);
     aw_json_name(w, "profiles");
     aw_json_begin_array(w);
     aw_json_end_array(w);
@@ -70,7 +93,10 @@ __wrap_relay_signer_call(struct relay_signer *signer, const char *method, const 
     if (strcmp(method, "GetNonces") == 0) {
         add_nonces(&w);
     } else if (strcmp(method, "GetAccount") == 0 && strstr(parameters, ":7}") != NULL) {
-        add_account(&w);
+        add_account(&w, &here->key);
+    } else if (strcmp(method, "GetAccount") == 0 && strstr(parameters, ":8}") != NULL &&
+               here->ca != NULL) {
+        add_account(&w, &here->other);
     } else {
         aw_json_writer_free(&w);
         return unknown_account(refusal);
@@ -89,7 +115,14 @@ relay_world_open(struct relay_world *world)
     world->config.url = url;
     world->config.base_path = url + strlen("https://relay.example.edu:14443");
     world->config.signer = signer;
+    snprintf(world->state, sizeof(world->state), "/tmp/aw-relay-XXXXXX");
+    assert_non_null(mkdtemp(world->state));
+    world->config.state = world->state;
     here = world;
+    world->validation = "none";
+    world->config.limits.orders = 1;
+    world->config.limits.workers = 2;
+    signing_key_new(JOSE_EC_P256, &world->other);
     signing_key_new(JOSE_EC_P256, &world->key);
     assert_true(aw_ok(relay_open(&world->config, &world->relay)));
 }
@@ -97,9 +130,34 @@ relay_world_open(struct relay_world *world)
 void
 relay_world_close(struct relay_world *world)
 {
+    static const char *const files[] = {"", "-wal", "-shm"};
+    char path[64];
+
     relay_close(&world->relay);
+    for (size_t i = 0; i < AW_COUNT(files); i++) {
+        snprintf(path, sizeof(path), "%s/relay.db%s", world->state, files[i]);
+        unlink(path);
+    }
+    assert_int_equal(rmdir(world->state), 0);
     signing_key_free(&world->key);
+    signing_key_free(&world->other);
     here = NULL;
+}
+
+void
+relay_world_again(struct relay_world *world)
+{
+    relay_close(&world->relay);
+    assert_true(aw_ok(relay_open(&world->config, &world->relay)));
+}
+
+void
+relay_world_connect(struct relay_world *world, char *signer, const char *ca, char *ca_file)
+{
+    world->config.signer = signer;
+    world->config.signer_uid = getuid();
+    world->config.ca_file = ca_file;
+    world->ca = ca;
 }
 
 char *

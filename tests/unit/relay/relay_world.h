@@ -15,15 +15,26 @@
 struct relay_world {
     struct relay relay;
     struct relay_config config;
-    struct signing_key key; /**< of account 7 */
-    bool inactive;          /**< account 7 was deactivated */
-    enum aw_code fails;     /**< with what calls of the signer fail; AW_CODE_OK: they don't */
-    unsigned calls;         /**< calls of the signer */
-    unsigned nonces;        /**< nonces that it gave */
+    struct signing_key key;   /**< of account 7 */
+    struct signing_key other; /**< of account 8, of the same application */
+    const char *ca;           /**< base URL of the CA's; NULL: none yet */
+    const char *validation;   /**< what the policy asks for */
+    char state[32];           /**< its folder */
+    bool inactive;            /**< account 7 was deactivated */
+    enum aw_code fails;       /**< with what calls of the signer fail; AW_CODE_OK: they don't */
+    unsigned calls;           /**< calls of the signer */
+    unsigned nonces;          /**< nonces that it gave */
 };
 
 /** Starts; the test fails when it can't. One at a time. */
 void relay_world_open(struct relay_world *world);
+
+/** Closes the relay and opens it again on the same state, as after a kill. */
+void relay_world_again(struct relay_world *world);
+
+/** Has orders go through a signer's socket to a CA, from the next relay_world_again() on. */
+void relay_world_connect(struct relay_world *world, char *signer, const char *ca, char *ca_file);
+
 void relay_world_close(struct relay_world *world);
 
 /** What a client signs; NULL members are as an honest client of account 7 has them. */

@@ -1,0 +1,129 @@
+/* Revocation (RFC 8555 7.6): by an account whose application finalized the certificate's key, or by
+ * that key itself. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/sha.h>
+
+#include "common/b64url.h"
+#include "common/hex.h"
+#include "common/io.h"
+#include "relay/evidence.h"
+#include "relay/handlers.h"
+#include "relay/payload.h"
+#include "relay/upstream.h"
+
+/* RFC 5280 5.3.1. */
+enum { REASON_MAX = 10, REASON_UNUSED = 7 };
+
+/* What is to be revoked, and at which CA. */
+struct revoking {
+    struct relay_call *call;
+    struct relay_account *owner; /* of the order; NULL: the account that signed is it */
+    struct upstream_talk talk;
+};
+
+static void
+revoking_free(struct revoking *r)
+{
+    relay_upstream_end(&r->talk);
+    relay_account_release(r->call->relay->accounts, &r->owner);
+}
+
+static aw_result
+check_reason(struct relay_call *call)
+{
+    int64_t reason = 0;
+
+    aw_result r = aw_json_optional_integer(call->payload, "reason", 0, REASON_MAX, &reason);
+    if (r.code == AW_CODE_SYNTAX || reason == REASON_UNUSED)
+        return relay_problem_fail(&call->problem, RELAY_BAD_REVOCATION_REASON,
+            "reason: expected a number of RFC 5280 5.3.1, 0 to 10 without 7");
+    return r;
+}
+
+static aw_result
+digest_of(struct relay_call *call, char out[2 * SHA256_DIGEST_LENGTH + 1])
+{
+    AW_CLEANUP(aw_free) uint8_t *der = NULL;
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    const char *text;
+    size_t size = 0;
+
+    AW_TRY(relay_payload_check(
+        call, aw_json_string(call->payload, "certificate", RELAY_BODY_MAX, &text)));
+    AW_TRY(relay_payload_check(call, aw_b64url_decode_new(text, strlen(text), &der, &size)));
+    SHA256(der, size, digest);
+    aw_hex(digest, sizeof(digest), out);
+    return AW_OK;
+}
+
+/* The CA is the one that issued: of the order's account, not of whoever asks. Where it was issued
+ * through another relay, an account's own CA is the best guess; a key has none. */
+static aw_result
+find_owner(struct revoking *r)
+{
+    struct relay *relay = r->call->relay;
+    AW_CLEANUP(stored_order_free) struct stored_order order = {0};
+    char digest[2 * SHA256_DIGEST_LENGTH + 1];
+    int64_t ticket = 0;
+
+    AW_TRY(digest_of(r->call, digest));
+    aw_result found = relay_store_by_leaf(relay->store, digest, &ticket);
+    if (found.code == AW_CODE_NOT_FOUND && r->call->account != NULL)
+        return AW_OK;
+    if (found.code == AW_CODE_NOT_FOUND)
+        return relay_problem_fail(&r->call->problem, RELAY_UNAUTHORIZED,
+            "the certificate was not issued here: revoke it with the account that ordered it, or "
+            "at the CA");
+    AW_TRY(found);
+    AW_TRY(relay_store_order(relay->store, ticket, &order));
+    return relay_accounts_get(relay->accounts, relay->signer, order.account, &r->owner);
+}
+
+static aw_result
+sign(void *context, const char *nonce, char **url, char **jws)
+{
+    const struct revoking *r = context;
+    AW_CLEANUP(signer_signed_free) struct signer_signed out = {0};
+    const struct signer_revoke asked = {.reason = -1}; /* the evidence says all of it */
+
+    AW_TRY(signer_revoke(r->talk.link, &asked, nonce, &out));
+    *url = AW_MOVE(out.url);
+    *jws = AW_MOVE(out.jws);
+    return AW_OK;
+}
+
+/* Not repeated where the answer is lost: the client asks again, and is told alreadyRevoked. */
+static aw_result
+post(struct revoking *r)
+{
+    struct relay_call *call = r->call;
+    const struct signer_behalf behalf = relay_behalf(call);
+    AW_CLEANUP(http_response_free) struct http_response response = {0};
+
+    signer_link_set_behalf(r->talk.link, &behalf);
+    acme_session_limit(r->talk.session, UPSTREAM_ANSWER_SECONDS);
+    aw_result posted =
+        acme_post(r->talk.session, sign, r, false, "revoking a certificate", &response);
+    if (!aw_ok(posted))
+        AW_TRY(relay_upstream_problem(&r->talk, posted, &call->refusal, &call->problem));
+    signer_link_set_behalf(r->talk.link, NULL);
+    return posted;
+}
+
+aw_result
+relay_post_revoke(struct relay_call *call)
+{
+    AW_CLEANUP(revoking_free) struct revoking r = {.call = call};
+    struct relay *relay = call->relay;
+
+    AW_TRY(relay_require_payload(call));
+    AW_TRY(check_reason(call));
+    AW_TRY(find_owner(&r));
+    AW_TRY(relay_upstream_begin(
+        relay->upstream, relay->signer, r.owner != NULL ? r.owner : call->account, &r.talk));
+    AW_TRY(post(&r));
+    relay_response_empty(call->response, 200);
+    return AW_OK;
+}
