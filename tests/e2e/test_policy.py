@@ -422,14 +422,15 @@ class New(Repository):
         shown = self.policy("show", "--application", "shop", "--json").json()["applications"][0]
         self.assertEqual(shown["relay"], {"networks": [], "client_certificates": [], "validation": "none"})
         self.assertEqual(shown["principals"], [])
-        self.new("--name", "shop2.dept.example.edu", application="shop2")
-        shown = self.policy("show", "--application", "shop2", "--json").json()["applications"][0]
+        os.unlink(self.path("policy.d", "shop.yaml"))
+        self.new("--name", "shop.dept.example.edu")
+        shown = self.policy("show", "--application", "shop", "--json").json()["applications"][0]
         self.assertIsNone(shown["relay"])
-        with open(self.path("policy.d", "shop2.yaml"), encoding="utf-8") as file:
+        with open(self.path("policy.d", "shop.yaml"), encoding="utf-8") as file:
             text = file.read()
-        self.write("policy.d/shop2.yaml", text.replace("# relay:\n#   validation: none",
-                                                       "relay:\n  validation: http-01"))
-        done = self.policy("explain", "--application", "shop2", "--name", "shop2.dept.example.edu")
+        self.write("policy.d/shop.yaml", text.replace("# relay:\n#   validation: none",
+                                                      "relay:\n  validation: http-01"))
+        done = self.policy("explain", "--application", "shop", "--name", "shop.dept.example.edu")
         self.assertIn("  relay: yes; validated by http-01\n", done.out)
 
     def test_never_over_a_file_that_is_there(self):
