@@ -14,8 +14,9 @@ enum { OBJECTS_MAX = 4096 };
 /* Octets that an attempt to read a value has room for. */
 enum { SECRET_ROOM = 4096 };
 
-/* Classes a rule is about: private keys that sign, secrets, both, private keys that unwrap. */
-enum { PRIVATE = 1, SECRET = 2, BOTH = 3, WRAPPING = 4, ALL = 7 };
+/* Classes a rule is about: private keys that sign, secrets, both, private keys that unwrap, secrets
+ * that were made in the token. */
+enum { PRIVATE = 1, SECRET = 2, BOTH = 3, WRAPPING = 4, ALL = 7, BORN = 8 };
 
 /* Boolean attributes in the order shown, and which values a key of ours should not have. */
 static const struct {
@@ -27,8 +28,8 @@ static const struct {
     {CKA_PRIVATE, 0, ALL},
     {CKA_SENSITIVE, 0, ALL},
     {CKA_EXTRACTABLE, ALL, 0},
-    {CKA_ALWAYS_SENSITIVE, 0, PRIVATE | WRAPPING}, /* an imported secret never is */
-    {CKA_NEVER_EXTRACTABLE, 0, PRIVATE | WRAPPING},
+    {CKA_ALWAYS_SENSITIVE, 0, PRIVATE | WRAPPING | BORN}, /* an imported secret never is */
+    {CKA_NEVER_EXTRACTABLE, 0, PRIVATE | WRAPPING | BORN},
     {CKA_LOCAL, 0, PRIVATE | WRAPPING},
     {CKA_MODIFIABLE, ALL, 0},
     {CKA_COPYABLE, ALL, 0},
@@ -58,6 +59,8 @@ static const struct {
     {CKM_SHA256_HMAC, CKF_SIGN, "CKM_SHA256_HMAC", true, "EAB with HS256"},
     {CKM_SHA384_HMAC, CKF_SIGN, "CKM_SHA384_HMAC", false, "EAB with HS384"},
     {CKM_SHA512_HMAC, CKF_SIGN, "CKM_SHA512_HMAC", false, "EAB with HS512"},
+    {CKM_GENERIC_SECRET_KEY_GEN, CKF_GENERATE, "CKM_GENERIC_SECRET_KEY_GEN", false,
+        "the relay key, of which app-eabs are derived"},
     {CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR, "CKM_RSA_PKCS_KEY_PAIR_GEN", false,
         "account keys (RSA)"},
     {CKM_RSA_PKCS, CKF_SIGN, "CKM_RSA_PKCS", false, "signatures RS256"},
@@ -67,13 +70,27 @@ static const struct {
 
 /* Objects. */
 
+/* An imported secret was sensitive from its import on only; one that was made in the token always.
+ */
+static aw_result
+secret_class(struct token_session *s, CK_OBJECT_HANDLE handle, unsigned *out)
+{
+    enum token_flag born;
+
+    AW_TRY(token_flag_read(s, handle, CKA_LOCAL, &born));
+    *out = born == TOKEN_FLAG_TRUE ? SECRET | BORN : SECRET;
+    return AW_OK;
+}
+
 /* A private key either signs or unwraps; one that does both is a faulty one that signs. */
 static aw_result
 rule_class(struct token_session *s, CK_OBJECT_HANDLE handle, CK_OBJECT_CLASS class, unsigned *out)
 {
     enum token_flag unwraps, signs;
 
-    *out = class == CKO_PRIVATE_KEY ? PRIVATE : class == CKO_SECRET_KEY ? SECRET : 0;
+    *out = class == CKO_PRIVATE_KEY ? PRIVATE : 0;
+    if (class == CKO_SECRET_KEY)
+        return secret_class(s, handle, out);
     if (*out != PRIVATE)
         return AW_OK;
     AW_TRY(token_flag_read(s, handle, CKA_UNWRAP, &unwraps));

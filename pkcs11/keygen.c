@@ -90,30 +90,11 @@ refuse_taken_label(struct token_session *s, const char *label)
     return token_object_absent(s, &public);
 }
 
-/* Flags that only the token can set, and only on a key that was born in it. */
-static aw_result
-read_protection(struct token_session *s, struct generation *g)
-{
-    static const CK_ATTRIBUTE_TYPE types[] = {
-        CKA_LOCAL, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE};
-
-    g->report->always_protected = true;
-    for (size_t i = 0; i < AW_COUNT(types); i++) {
-        enum token_flag flag;
-        AW_TRY(token_flag_read(s, g->private_object, types[i], &flag));
-        if (flag == TOKEN_FLAG_TRUE)
-            continue;
-        g->report->always_protected = false;
-        token_list_add(g->report->weaker, token_attribute_name(types[i]));
-    }
-    return AW_OK;
-}
-
 static aw_result
 prove(struct token_session *s, struct generation *g, const struct token_template *asked)
 {
     AW_TRY(token_template_verify(s, g->private_object, asked, g->report));
-    AW_TRY(read_protection(s, g));
+    AW_TRY(token_template_born(s, g->private_object, g->report));
     AW_TRY(token_key_take(s, g->t, g->label, g->private_object, &g->key));
     if (g->key->public_key->type != g->type)
         return aw_fail(AW_CODE_TOKEN, "the token made a key of type %s instead of %s",

@@ -15,6 +15,7 @@
 /* No key of ours has such a label: those are "acmeward-account:..." and "acmeward-eab:...". */
 #define LABEL "acmeward-probe:"
 #define LABEL_MAC LABEL "eab"
+#define LABEL_RELAY LABEL "relay"
 #define LABEL_UNWRAPPED LABEL "unwrapped"
 
 /* Rows of all keys; objects of one label that a search looks at. */
@@ -30,7 +31,7 @@ static const char making[] = "make it like the real ones";
 
 /* Labels of all keys that a probe ever makes, for the sweep. */
 static const char *const labels[] = {LABEL "ec-p256", LABEL "ec-p384", LABEL "rsa-2048",
-    LABEL "rsa-3072", LABEL "rsa-4096", LABEL_MAC, LABEL_UNWRAPPED};
+    LABEL "rsa-3072", LABEL "rsa-4096", LABEL_MAC, LABEL_RELAY, LABEL_UNWRAPPED};
 
 /* In the order of enum token_key_type. */
 static const char *
@@ -244,6 +245,22 @@ probe_mac_key(struct probing *p)
     return aw_ok(r) ? token_run_write(p->t, attempts_run, &attempts) : AW_OK;
 }
 
+/* Of one template with the EAB key, so what was tried on that holds for it; but it is born in the
+ * token, and not every token makes such keys. Nothing here must hold: not every site has a relay.
+ */
+static aw_result
+probe_relay_key(struct probing *p)
+{
+    const struct probe_subject subject = {.title = "relay key (HS256)"};
+    struct token_key_report report;
+    aw_result r = token_mac_generate(p->t, LABEL_RELAY, TOKEN_HS256, &report);
+
+    if (!aw_ok(r) && !is_finding(r))
+        return r;
+    tell_making(p, &subject, r, &report);
+    return AW_OK;
+}
+
 /* A key that came into the token wrapped. Nothing of ours does yet, so nothing here must hold. */
 
 struct unwrapping {
@@ -378,6 +395,7 @@ probe_all(struct probing *p, const enum token_key_type *types, size_t count)
     for (size_t i = 0; i < count; i++)
         AW_TRY(probe_account_key(p, types[i]));
     AW_TRY(probe_mac_key(p));
+    AW_TRY(probe_relay_key(p));
     return token_run_write(p->t, unwrapped_run, p);
 }
 

@@ -156,3 +156,22 @@ token_template_verify(struct token_session *s, CK_OBJECT_HANDLE object,
             AW_TRY(verify_flag(s, object, &template->attributes[i], report));
     return AW_OK;
 }
+
+aw_result
+token_template_born(
+    struct token_session *s, CK_OBJECT_HANDLE object, struct token_key_report *report)
+{
+    static const CK_ATTRIBUTE_TYPE types[] = {
+        CKA_LOCAL, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE};
+
+    report->always_protected = true;
+    for (size_t i = 0; i < AW_COUNT(types); i++) {
+        enum token_flag flag;
+        AW_TRY(token_flag_read(s, object, types[i], &flag));
+        if (flag == TOKEN_FLAG_TRUE)
+            continue;
+        report->always_protected = false;
+        token_list_add(report->weaker, token_attribute_name(types[i]));
+    }
+    return AW_OK;
+}

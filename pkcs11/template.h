@@ -54,4 +54,8 @@ AW_MUST_USE aw_result token_ladder_create(
 AW_MUST_USE aw_result token_template_verify(struct token_session *s, CK_OBJECT_HANDLE object,
     const struct token_template *template, struct token_key_report *report);
 
+/** Reads the flags that only the token can set, and only on a key that was born in it. */
+AW_MUST_USE aw_result token_template_born(
+    struct token_session *s, CK_OBJECT_HANDLE object, struct token_key_report *report);
+
 #endif

@@ -239,6 +239,16 @@ AW_MUST_USE aw_result token_mac_import(token *t, const char *label,
     enum token_mac_algorithm algorithm, const aw_secret *value, bool force,
     struct token_key_report *report);
 
+/**
+ * Generates an HMAC key in the token, as long as the algorithm's MAC, with the template of
+ * token_mac_import: a key whose value nobody ever had. Trial MACs are compared with each other; a
+ * key that fails is destroyed again.
+ * @return AW_CODE_EXISTS when a key of that label is there; AW_CODE_UNSUPPORTED where the token
+ *         makes none
+ */
+AW_MUST_USE aw_result token_mac_generate(token *t, const char *label,
+    enum token_mac_algorithm algorithm, struct token_key_report *report);
+
 /** An EAB key on its way into the token, encrypted to the token's wrapping key. */
 struct token_wrapped {
     const char *label; /**< of the key to be made */

@@ -363,6 +363,7 @@ struct policy_relayed {
 /**
  * Decides whether an inner request counts for the application, beside policy_decide_application.
  * Pure; warn_until lets nothing through.
+ * @param seen NULL: only whether there is such a section is asked
  * @param[out] rule which refused; POLICY_RULE_RELAY when it counts
  */
 bool policy_decide_relay(const struct policy_application *application,

@@ -68,8 +68,8 @@ policy_decide_relay(const struct policy_application *application, const struct p
     const struct policy_relay *relay = &application->relay;
 
     *rule = POLICY_RULE_RELAY;
-    if (!relay->allowed)
-        return false;
+    if (!relay->allowed || seen == NULL)
+        return relay->allowed;
     *rule = POLICY_RULE_RELAY_NETWORKS;
     if (!in_networks(relay, seen))
         return false;

@@ -136,6 +136,19 @@ run_import(const char *name)
     return r;
 }
 
+static aw_result
+run_make_mac(const char *name)
+{
+    struct token_key_report report;
+    unsigned before = mock_objects();
+    aw_result r = token_mac_generate(world.t, "new", TOKEN_HS256, &report);
+
+    if (mock_objects() != before + (aw_ok(r) ? 1 : 0))
+        fail_msg("%s: %s, and %u objects more", name, aw_code_tag(r.code), mock_objects() - before);
+    destroy_all("new");
+    return r;
+}
+
 /* Wrapped once, unwrapped again and again; its wrapping key is made with the rules away. */
 static struct wrap_sample sample;
 
@@ -229,6 +242,7 @@ static const struct operation {
     {.name = "sign-out", .run = run_sign, .before = mock_world_logout},
     {.name = "generate", .run = run_generate, .calls = 40},
     {.name = "import", .run = run_import, .calls = 40},
+    {.name = "make-mac", .run = run_make_mac, .calls = 40},
     {.name = "unwrap", .run = run_unwrap, .before = before_unwrap, .calls = 60},
     {.name = "destroy", .run = run_destroy, .before = before_destroy},
     {.name = "examine", .run = run_examine, .calls = 200},
@@ -289,6 +303,7 @@ check_counts(const char *name, const struct row *row, const struct operation *op
     unsigned calls = mock_calls(&world.h, row->function);
     bool creation = strcmp(row->function, "C_GenerateKeyPair") == 0 ||
                     strcmp(row->function, "C_CreateObject") == 0 ||
+                    strcmp(row->function, "C_GenerateKey") == 0 ||
                     strcmp(row->function, "C_UnwrapKey") == 0;
     unsigned most = creation ? LADDER : operation->calls == 0 ? TRIES : operation->calls;
 

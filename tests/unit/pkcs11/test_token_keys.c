@@ -475,6 +475,46 @@ test_mac_is_bound_to_its_algorithm(void **state)
     token_close(&t);
 }
 
+/* A key that nobody ever had: it is the token's own, and no other one. */
+static void
+test_a_mac_key_is_born_in_the_token(void **state)
+{
+    static const char *const labels[] = {"relay-1", "relay-2"};
+    struct softhsm *h = *state;
+    token *t = softhsm_open(h);
+    struct token_examination *seen = NULL;
+    struct token_key_report report;
+    uint8_t macs[3][TOKEN_MAC_MAX];
+    size_t size = 0;
+
+    for (size_t i = 0; i < AW_COUNT(labels); i++) {
+        token_mac *mac = NULL;
+
+        assert_ok(token_mac_generate(t, labels[i], TOKEN_HS256, &report));
+        assert_string_equal(report.dropped, "");
+        assert_string_equal(report.weaker, "");
+        assert_true(report.always_protected);
+        assert_ok(token_mac_find(t, labels[i], TOKEN_HS256, &mac));
+        assert_ok(token_mac_compute(mac, "message", 7, macs[i], &size));
+        assert_int_equal(size, 32);
+        assert_ok(token_mac_compute(mac, "message", 7, macs[2], &size));
+        assert_memory_equal(macs[i], macs[2], size);
+        token_mac_free(&mac);
+        assert_fails(token_mac_find(t, labels[i], TOKEN_HS512, &mac), AW_CODE_UNSUPPORTED, "");
+    }
+    assert_memory_not_equal(macs[0], macs[1], size);
+    assert_fails(token_mac_generate(t, "relay-1", TOKEN_HS256, &report), AW_CODE_EXISTS, "already");
+    assert_ok(token_examine(t, &seen));
+    assert_int_equal(seen->object_count, 2);
+    for (size_t i = 0; i < seen->object_count; i++) {
+        assert_string_equal(seen->objects[i].faults, "");
+        assert_false(seen->objects[i].value_readable);
+        assert_non_null(strstr(seen->objects[i].attributes, "NEVER_EXTRACTABLE"));
+    }
+    token_examination_free(&seen);
+    token_close(&t);
+}
+
 int
 main(void)
 {
@@ -486,6 +526,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_wrong_signature_is_not_released, setup, teardown),
         cmocka_unit_test_setup_teardown(test_macs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mac_is_bound_to_its_algorithm, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_mac_key_is_born_in_the_token, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("token_keys", tests, NULL, NULL);

@@ -64,6 +64,12 @@ import(struct token_key_report *report)
     return r;
 }
 
+static aw_result
+make_secret(struct token_key_report *report)
+{
+    return token_mac_generate(t, "relay", TOKEN_HS256, report);
+}
+
 static const struct making {
     const char *name;
     const char *function;
@@ -74,6 +80,7 @@ static const struct making {
 } makings[] = {
     {"account key", "C_GenerateKeyPair", generate, CKO_PRIVATE_KEY, "account", 2},
     {"EAB key", "C_CreateObject", import, CKO_SECRET_KEY, "eab", 1},
+    {"relay key", "C_GenerateKey", make_secret, CKO_SECRET_KEY, "relay", 1},
 };
 
 /* What tokens are known to answer to a template that they do not take. */
@@ -169,6 +176,8 @@ static const struct {
     {1, {"CKA_ALLOWED_MECHANISMS"}, "ALLOWED_MECHANISMS"},
     {1, {"CKA_ALLOWED_MECHANISMS", "CKA_COPYABLE", "CKA_WRAP"},
         "ALLOWED_MECHANISMS, COPYABLE, WRAP"},
+    {2, {"CKA_VERIFY"}, "VERIFY"},
+    {2, {"CKA_ALLOWED_MECHANISMS", "CKA_COPYABLE"}, "ALLOWED_MECHANISMS, COPYABLE"},
 };
 
 static void
@@ -264,6 +273,10 @@ static const struct {
     {0, "%s:*:force CKA_SENSITIVE=false", AW_CODE_TOKEN, "SENSITIVE"},
     {1, "%s:*:force CKA_EXTRACTABLE=true", AW_CODE_TOKEN, "EXTRACTABLE"},
     {1, "%s:*:force CKA_SENSITIVE=false", AW_CODE_TOKEN, "SENSITIVE"},
+    {2, "%s:*:force CKA_EXTRACTABLE=true", AW_CODE_TOKEN, "EXTRACTABLE"},
+    {2, "%s:*:force CKA_SENSITIVE=false", AW_CODE_TOKEN, "SENSITIVE"},
+    {2, "%s:*:force CKA_DERIVE=true", AW_CODE_OK, "DERIVE"},
+    {2, "C_GetAttributeValue:*:misreport CKA_LOCAL=false", AW_CODE_OK, "LOCAL"},
     {0, "%s:*:force CKA_DERIVE=true", AW_CODE_OK, "DERIVE"},
     {0, "%s:*:force CKA_UNWRAP=true", AW_CODE_OK, "UNWRAP"},
     {0, "%s:*:force CKA_DECRYPT=true", AW_CODE_OK, "DECRYPT"},
@@ -344,7 +357,9 @@ test_a_wrong_trial_destroys_the_key(void **state)
     for (size_t m = 0; m < AW_COUNT(makings); m++) {
         for (size_t i = 0; i < AW_COUNT(rows); i++) {
             struct token_key_report report;
-            mock_rules(&h, "%s", rows[i].rule);
+            /* Whether all MACs of a key that nobody has are wrong, nobody can see. */
+            bool unseen = makings[m].make == make_secret && i == 0;
+            mock_rules(&h, "%s", unseen ? "C_Sign:2:wrong" : rows[i].rule);
             aw_result r = makings[m].make(&report);
             check_not_made(rows[i].rule, &makings[m], r, rows[i].code, "destroyed again");
         }

@@ -138,7 +138,7 @@ test_softhsm(void **state)
     "C_GetAttributeValue:*:misreport CKA_NEVER_EXTRACTABLE=true"
 #define MAKES(what)                                                                                \
     "C_GenerateKeyPair:*:force " what ";C_CreateObject:*:force " what ";C_UnwrapKey:*:force " what \
-    "\n"
+    ";C_GenerateKey:*:force " what "\n"
 #define ALLOWS(usage)    \
     MAKES(usage "=true") \
     "C_GetAttributeValue:*:misreport " usage "=false\n"
@@ -373,10 +373,11 @@ test_what_stays_is_told(void **state)
     (void)state;
     mock_rules(&h, "C_DestroyObject:*:CKR_ACTION_PROHIBITED");
     assert_ok(token_probe_run(t, &type, 1, &found));
-    assert_string_equal(
-        found->left_behind, "acmeward-probe:ec-p256, acmeward-probe:eab, acmeward-probe:unwrapped");
+    assert_string_equal(found->left_behind,
+        "acmeward-probe:ec-p256, acmeward-probe:eab, acmeward-probe:relay, "
+        "acmeward-probe:unwrapped");
     assert_false(token_probe_holds(found));
-    assert_int_equal(mock_objects(), 4);
+    assert_int_equal(mock_objects(), 5);
     token_probe_free(&found);
     /* The next probe destroys it, and keys of ours stay. */
     struct token_key_report report;

@@ -180,6 +180,8 @@ nobody_on_the_host_uses_what_is_a_relays(void **state)
     (void)state;
     assert_non_null(a);
     assert_string_equal(a->principals, "");
+    enum policy_rule rule;
+    assert_true(policy_decide_relay(a, NULL, &rule)); /* without conditions asked */
     assert_false(a->inert);
     for (uid_t uid = 0; uid < 3; uid++) {
         const gid_t group = uid;
