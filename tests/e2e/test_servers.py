@@ -76,11 +76,12 @@ class Servers(unittest.TestCase):
             process.kill()
             process.wait()
 
-    def served(self, port):
+    def served(self, port, starttls=None):
         """The serial number of what is served there, its chain and name verified; None: nothing."""
         done = run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", NAME,
                     "-verify_return_error", "-verify_hostname", NAME, "-CAfile",
-                    self.world.ca.issuing_root], stdin="Q\n", status=None)
+                    self.world.ca.issuing_root, *(("-starttls", starttls) if starttls else ())],
+                   stdin="Q\n", status=None)
         if "Verify return code: 0 (ok)" not in done.out:
             return None
         return run(["openssl", "x509", "-noout", "-serial"], stdin=done.out).out.strip()
@@ -89,14 +90,17 @@ class Servers(unittest.TestCase):
         return run(["openssl", "x509", "-noout", "-serial", "-in",
                     os.path.join(self.live, "cert.pem")]).out.strip()
 
+    def command_of_hook(self, name, words):
+        hook = shlex.join((os.path.join(HOOKS, f"reload-{name}"), *words))
+        return f"PATH=$PATH:{self.programs} {hook}"
+
     def course(self, name, port, config, words, first="true"):
         """Old certificate, renewal with the hook, new one; then a fault: told, and the server goes
         on."""
         old = self.stored()
         self.assertEqual(self.served(port), old)
-        hook = shlex.join((os.path.join(HOOKS, f"reload-{name}"), *words))
         self.world.certonly(NAME, words=("--force-renewal", "--deploy-hook",
-                                         f"{first} && PATH=$PATH:{self.programs} {hook}"))
+                                         f"{first} && {self.command_of_hook(name, words)}"))
         self.assertNotEqual(self.stored(), old)
         self.wait_for_new(port)
         with open(config, "a", encoding="ascii") as file:
