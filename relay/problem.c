@@ -153,9 +153,11 @@ relay_problem_respond(const struct relay_problem *problem, struct relay_response
 {
     AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
     const char *allow = response->allow;
+    char *location = AW_MOVE(response->location); /* of a conflict (RFC 8555 7.3.5) */
 
     relay_problem_write(&w, problem);
     relay_response_reset(response);
+    response->location = location;
     AW_TRY(relay_response_json(response, problem->status, &w));
     response->content_type = "application/problem+json";
     response->retry_after = problem->retry_after;

@@ -122,7 +122,7 @@ AW_MUST_USE aw_result relay_problem_upstream(
 /** Writes the members of the document, for the `error` of orders and challenges too. */
 void relay_problem_write(struct aw_json_writer *w, const struct relay_problem *problem);
 
-/** Makes the response the problem document (application/problem+json). */
+/** Makes the response the problem document (application/problem+json); Allow and Location stay. */
 AW_MUST_USE aw_result relay_problem_respond(
     const struct relay_problem *problem, struct relay_response *response);
 

@@ -73,6 +73,42 @@ unknown_account(struct signer_refusal *refusal)
     return aw_fail(AW_CODE_REFUSED, "no such account");
 }
 
+static bool
+is_asked_for(const struct signing_key *key, const char *parameters)
+{
+    AW_CLEANUP(jose_jwk_free) struct jose_jwk *jwk = NULL;
+    char thumbprint[JOSE_THUMBPRINT_TEXT];
+    enum jose_fault fault;
+
+    if (!aw_ok(jose_jwk_parse_text(key->jwk, &(struct jose_openssl){0}, &fault, &jwk)))
+        return false;
+    jose_thumbprint_text(jwk->thumbprint, thumbprint);
+    return strstr(parameters, thumbprint) != NULL;
+}
+
+static void
+add_found(struct aw_json_writer *w, const char *parameters)
+{
+    if (is_asked_for(&here->key, parameters))
+        aw_json_pair_integer(w, "account", 7);
+    else if (is_asked_for(&here->other, parameters))
+        aw_json_pair_integer(w, "account", 8);
+}
+
+/* Methods with evidence, which the test does not look into. */
+static bool
+add_done(struct aw_json_writer *w, const char *method)
+{
+    if (strcmp(method, "NewAccount") == 0) {
+        aw_json_pair_integer(w, "account", 9);
+        aw_json_pair_bool(w, "created", true);
+        return true;
+    }
+    if (strcmp(method, "DeactivateAccount") == 0)
+        here->inactive = true;
+    return strcmp(method, "DeactivateAccount") == 0 || strcmp(method, "ChangeKey") == 0;
+}
+
 aw_result __wrap_relay_signer_call(struct relay_signer *signer, const char *method,
     const char *parameters, struct signer_refusal *refusal, cJSON **reply);
 
@@ -87,6 +123,7 @@ __wrap_relay_signer_call(struct relay_signer *signer, const char *method, const 
     *refusal = (struct signer_refusal){.retry_after = -1};
     *reply = NULL;
     here->calls++;
+    snprintf(here->last, sizeof(here->last), "%s %s", method, parameters);
     if (here->fails != AW_CODE_OK)
         return aw_fail(here->fails, "the test's signer fails");
     aw_json_begin_object(&w);
@@ -94,6 +131,9 @@ __wrap_relay_signer_call(struct relay_signer *signer, const char *method, const 
         add_nonces(&w);
     } else if (strcmp(method, "GetAccount") == 0 && strstr(parameters, ":7}") != NULL) {
         add_account(&w, &here->key);
+    } else if (strcmp(method, "FindAccount") == 0) {
+        add_found(&w, parameters);
+    } else if (add_done(&w, method)) {
     } else if (strcmp(method, "GetAccount") == 0 && strstr(parameters, ":8}") != NULL &&
                here->ca != NULL) {
         add_account(&w, &here->other);

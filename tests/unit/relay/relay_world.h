@@ -22,6 +22,7 @@ struct relay_world {
     char state[32];           /**< its folder */
     bool inactive;            /**< account 7 was deactivated */
     enum aw_code fails;       /**< with what calls of the signer fail; AW_CODE_OK: they don't */
+    char last[4096];          /**< the last call, with its parameters */
     unsigned calls;           /**< calls of the signer */
     unsigned nonces;          /**< nonces that it gave */
 };
