@@ -20,7 +20,7 @@ if(ACMEWARD_SANITIZE)
     target_compile_options(aw_flags INTERFACE
         -fsanitize=${ACMEWARD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(aw_flags INTERFACE -fsanitize=${ACMEWARD_SANITIZE})
-    # Sandboxes leave what the instrumentation needs (signer/sandbox.h); no release build has this.
+    # Sandboxes leave what the instrumentation needs (common/sandbox.h); no release build has this.
     target_compile_definitions(aw_flags INTERFACE ACMEWARD_INSTRUMENTED)
 endif()
 if(ACMEWARD_COVERAGE)

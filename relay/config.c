@@ -83,6 +83,7 @@ static const struct aw_yaml_field fields[] = {
     {ROW("website", AW_YAML_STRING, website)},
     {ROW("ca_file", AW_YAML_STRING, ca_file)},
     {ROW("proxy", AW_YAML_STRING, proxy)},
+    {ROW("allow_root", AW_YAML_BOOL, sandbox.allow_root)},
     {.name = "limits", .kind = AW_YAML_MAPPING, .fields = limits_fields},
     {.name = "dns", .kind = AW_YAML_MAPPING, .fields = dns_fields},
     {.name = "validation", .kind = AW_YAML_MAPPING, .fields = validation_fields},

@@ -10,44 +10,14 @@
 #include <openssl/conf.h>
 
 #include "common/io.h"
+#include "common/sandbox_paths.h"
 #include "pkcs11/token.h"
-
-/* Programs, libraries, and what the C library and OpenSSL read; nothing secret, and in a package's
- * hands. Some are not there on every system. */
-static const struct sandbox_path libraries[] = {
-    {"/usr", SANDBOX_PROGRAM},
-    {"/lib", SANDBOX_PROGRAM},
-    {"/lib64", SANDBOX_PROGRAM},
-    {"/etc/ld.so.cache", SANDBOX_READ},
-    {"/etc/ld.so.preload", SANDBOX_READ},
-    {"/etc/localtime", SANDBOX_READ},
-    {"/sys/devices/system/cpu", SANDBOX_READ},
-    {"/dev/urandom", SANDBOX_READ},
-    {"/dev/random", SANDBOX_READ},
-    {"/dev/null", SANDBOX_DEVICE},
-#ifdef ACMEWARD_INSTRUMENTED
-    {"/proc", SANDBOX_READ},
-#endif
-#ifdef ACMEWARD_COUNTERS
-    {ACMEWARD_COUNTERS, SANDBOX_WRITE},
-#endif
-};
 
 /* Where p11-kit, SoftHSM and OpenSSL have their configuration. */
 static const struct sandbox_path token_files[] = {
     {"/etc/pkcs11", SANDBOX_READ},
     {"/etc/softhsm", SANDBOX_READ},
     {"/etc/ssl/openssl.cnf", SANDBOX_READ},
-};
-
-static const struct sandbox_path network_files[] = {
-    {"/etc/resolv.conf", SANDBOX_READ},
-    {"/etc/hosts", SANDBOX_READ},
-    {"/etc/host.conf", SANDBOX_READ},
-    {"/etc/nsswitch.conf", SANDBOX_READ},
-    {"/etc/gai.conf", SANDBOX_READ},
-    {"/etc/services", SANDBOX_READ},
-    {"/etc/ssl/certs", SANDBOX_READ},
 };
 
 /* Files in /etc are replaced, so a rule for one would soon be for none: hence all of /etc. */
@@ -59,119 +29,56 @@ static const struct sandbox_path user_files[] = {
     {"/proc/sys/kernel", SANDBOX_READ},
 };
 
-/* Paths that are put together; each text is owned. */
-struct paths {
-    struct sandbox_path *items;
-    size_t count;
-};
-
-static void
-paths_free(struct paths *paths)
-{
-    for (size_t i = 0; i < paths->count; i++)
-        free((void *)(uintptr_t)paths->items[i].path);
-    free(paths->items);
-}
-
-static aw_result
-add(struct paths *paths, const char *path, enum sandbox_access access)
-{
-    if (path == NULL)
-        return AW_OK;
-    struct sandbox_path *grown =
-        realloc(paths->items, (paths->count + 1) * sizeof(paths->items[0]));
-    if (grown == NULL)
-        return aw_fail_memory();
-    paths->items = grown;
-    char *copy = strdup(path);
-    if (copy == NULL)
-        return aw_fail_memory();
-    grown[paths->count++] = (struct sandbox_path){copy, access};
-    return AW_OK;
-}
-
-/* A file that is replaced is another file then: its folder stays the same. */
-static aw_result
-add_folder_of(struct paths *paths, const char *path, enum sandbox_access access)
-{
-    AW_CLEANUP(aw_free) char *folder = path == NULL ? NULL : strdup(path);
-    char *slash = folder == NULL ? NULL : strrchr(folder, '/');
-
-    if (path == NULL)
-        return AW_OK;
-    if (folder == NULL)
-        return aw_fail_memory();
-    if (slash == NULL)
-        return add(paths, ".", access);
-    slash[slash == folder ? 1 : 0] = '\0';
-    return add(paths, folder, access);
-}
-
-static aw_result
-add_all(struct paths *paths, const struct sandbox_path *list, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        AW_TRY(add(paths, list[i].path, list[i].access));
-    return AW_OK;
-}
-
-static aw_result
-add_strings(struct paths *paths, const struct aw_yaml_strings *strings, enum sandbox_access access)
-{
-    for (size_t i = 0; i < strings->count; i++)
-        AW_TRY(add(paths, strings->items[i].text, access));
-    return AW_OK;
-}
-
 /* The file itself: a PIN that is replaced is read by the next start, which the latch asks for. */
 static aw_result
-add_pin(struct paths *paths, const struct aw_config *config)
+add_pin(struct sandbox_paths *paths, const struct aw_config *config)
 {
     AW_CLEANUP(aw_free) char *source = NULL;
 
     if (config->token.pin_source != NULL)
-        return add(paths, config->token.pin_source, SANDBOX_READ);
+        return sandbox_paths_add(paths, config->token.pin_source, SANDBOX_READ);
     AW_TRY(token_pin_source(config->token.uri, config->token.module, &source));
-    return add(paths, source, SANDBOX_READ);
+    return sandbox_paths_add(paths, source, SANDBOX_READ);
 }
 
 static aw_result
-add_token(struct paths *paths, const struct aw_config *config)
+add_token(struct sandbox_paths *paths, const struct aw_config *config)
 {
     AW_TRY(add_pin(paths, config));
-    AW_TRY(add_folder_of(paths, config->token.module, SANDBOX_PROGRAM));
-    AW_TRY(add_all(paths, token_files, AW_COUNT(token_files)));
-    AW_TRY(add_strings(paths, &config->token.paths, SANDBOX_WRITE));
-    AW_TRY(add_strings(paths, &config->token.devices, SANDBOX_DEVICE));
+    AW_TRY(sandbox_paths_add_folder_of(paths, config->token.module, SANDBOX_PROGRAM));
+    AW_TRY(sandbox_paths_add_all(paths, token_files, AW_COUNT(token_files)));
+    AW_TRY(sandbox_paths_add_strings(paths, &config->token.paths, SANDBOX_WRITE));
+    AW_TRY(sandbox_paths_add_strings(paths, &config->token.devices, SANDBOX_DEVICE));
     if (config->token.network != AW_NETWORK_INET)
         return AW_OK;
-    return add_all(paths, network_files, AW_COUNT(network_files));
+    return sandbox_paths_add_network(paths);
 }
 
 static aw_result
-add_openssl(struct paths *paths, const struct aw_config *config)
+add_openssl(struct sandbox_paths *paths, const struct aw_config *config)
 {
     AW_CLEANUP(aw_free) char *file = NULL;
 
     if (config->openssl_properties == NULL)
         return AW_OK;
     file = CONF_get1_default_config_file();
-    return add_folder_of(paths, file, SANDBOX_READ); /* what it includes lies beside it */
+    return sandbox_paths_add_folder_of(
+        paths, file, SANDBOX_READ); /* what it includes lies beside it */
 }
 
 static aw_result
-core_paths(const struct aw_config *config, struct paths *paths)
+core_paths(const struct aw_config *config, struct sandbox_paths *paths)
 {
-    AW_TRY(add_all(paths, libraries, AW_COUNT(libraries)));
-    AW_TRY(add_folder_of(paths, config->file, SANDBOX_READ));
-    AW_TRY(add(paths, config->paths.policies, SANDBOX_READ));
-    AW_TRY(add(paths, config->paths.state, SANDBOX_WRITE));
-    AW_TRY(add(paths, aw_config_export_folder(config), SANDBOX_WRITE));
-    AW_TRY(add_folder_of(paths, config->metrics.file, SANDBOX_WRITE));
-    AW_TRY(add_folder_of(paths, config->paths.application_socket, SANDBOX_REMOVE));
-    AW_TRY(add_folder_of(paths, config->paths.admin_socket, SANDBOX_REMOVE));
+    AW_TRY(sandbox_paths_add_libraries(paths));
+    AW_TRY(sandbox_paths_add_folder_of(paths, config->file, SANDBOX_READ));
+    AW_TRY(sandbox_paths_add(paths, config->paths.policies, SANDBOX_READ));
+    AW_TRY(sandbox_paths_add(paths, config->paths.state, SANDBOX_WRITE));
+    AW_TRY(sandbox_paths_add(paths, aw_config_export_folder(config), SANDBOX_WRITE));
+    AW_TRY(sandbox_paths_add_folder_of(paths, config->metrics.file, SANDBOX_WRITE));
+    AW_TRY(sandbox_paths_add_folder_of(paths, config->paths.application_socket, SANDBOX_REMOVE));
+    AW_TRY(sandbox_paths_add_folder_of(paths, config->paths.admin_socket, SANDBOX_REMOVE));
     for (size_t i = 0; i < config->ca_count; i++)
-        AW_TRY(add_folder_of(paths, config->cas[i].issuers, SANDBOX_READ));
+        AW_TRY(sandbox_paths_add_folder_of(paths, config->cas[i].issuers, SANDBOX_READ));
     AW_TRY(add_openssl(paths, config));
     return add_token(paths, config);
 }
@@ -179,7 +86,7 @@ core_paths(const struct aw_config *config, struct paths *paths)
 aw_result
 confine_core(const struct aw_config *config)
 {
-    AW_CLEANUP(paths_free) struct paths paths = {NULL, 0};
+    AW_CLEANUP(sandbox_paths_free) struct sandbox_paths paths = {NULL, 0};
 
     AW_TRY(core_paths(config, &paths));
     const struct sandbox sandbox = {.kind = SANDBOX_CORE,
@@ -195,12 +102,12 @@ confine_core(const struct aw_config *config)
 aw_result
 confine_keeper(const struct aw_config_sandbox *use, const char *beside, const char *installed)
 {
-    AW_CLEANUP(paths_free) struct paths paths = {NULL, 0};
+    AW_CLEANUP(sandbox_paths_free) struct sandbox_paths paths = {NULL, 0};
 
-    AW_TRY(add_all(&paths, libraries, AW_COUNT(libraries)));
-    AW_TRY(add(&paths, "/proc", SANDBOX_READ)); /* the gate counts its threads */
-    AW_TRY(add_folder_of(&paths, beside, SANDBOX_PROGRAM));
-    AW_TRY(add_folder_of(&paths, installed, SANDBOX_PROGRAM));
+    AW_TRY(sandbox_paths_add_libraries(&paths));
+    AW_TRY(sandbox_paths_add(&paths, "/proc", SANDBOX_READ)); /* the gate counts its threads */
+    AW_TRY(sandbox_paths_add_folder_of(&paths, beside, SANDBOX_PROGRAM));
+    AW_TRY(sandbox_paths_add_folder_of(&paths, installed, SANDBOX_PROGRAM));
     const struct sandbox sandbox = {
         .kind = SANDBOX_KEEPER, .use = *use, .paths = paths.items, .path_count = paths.count};
     return sandbox_enter(&sandbox);
@@ -209,10 +116,10 @@ confine_keeper(const struct aw_config_sandbox *use, const char *beside, const ch
 aw_result
 confine_users(const struct aw_config_sandbox *use)
 {
-    AW_CLEANUP(paths_free) struct paths paths = {NULL, 0};
+    AW_CLEANUP(sandbox_paths_free) struct sandbox_paths paths = {NULL, 0};
 
-    AW_TRY(add_all(&paths, libraries, AW_COUNT(libraries)));
-    AW_TRY(add_all(&paths, user_files, AW_COUNT(user_files)));
+    AW_TRY(sandbox_paths_add_libraries(&paths));
+    AW_TRY(sandbox_paths_add_all(&paths, user_files, AW_COUNT(user_files)));
     const struct sandbox sandbox = {.kind = SANDBOX_USERS,
         .use = *use,
         .network = AW_NETWORK_INET,

@@ -5,7 +5,7 @@
 #ifndef AW_SIGNER_CONFINE_H
 #define AW_SIGNER_CONFINE_H
 
-#include "signer/sandbox.h"
+#include "common/sandbox.h"
 
 /** What the configuration leaves in force; read by itself, before there is any other process. */
 AW_MUST_USE aw_result confine_read(

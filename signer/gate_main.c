@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/sandbox.h"
 #include "signer/gate.h"
 #include "signer/keeper.h"
-#include "signer/sandbox.h"
 
 /* False: not started by the keeper. */
 static bool

@@ -32,7 +32,7 @@ LIBRARIES = (
     (r"idn2\.h", ("common",)),
     (r"libpsl\.h", ("policy",)),
     (r"sqlite3\.h", ("signer", "relay")),
-    (r"seccomp\.h", ("signer",)),
+    (r"seccomp\.h", ("common",)),
     (r"event2?/.*|event\.h", ("client", "relay")),
 )
 

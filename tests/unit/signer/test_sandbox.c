@@ -1,5 +1,5 @@
-/* What each of the signer's processes is answered when it tries what it has no business with: each
- * try is a process that confines itself as the real one does. */
+/* What each of the signer's processes, and the relay, is answered when it tries what it has no
+ * business with: each try is a process that confines itself as the real one does. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,10 +32,10 @@
 
 #include <seccomp.h>
 
+#include "relay/confine.h"
 #include "signer/confine.h"
 
-/* Answers besides errno's numbers. */
-enum { DONE = 0, KILLED = 1000, REFUSED_START = 250 };
+enum { DONE = 0, /* else errno, or: */ KILLED = 1000, REFUSED_START = 250 };
 
 /* A folder with what the core has, and things beside that it has not. */
 static char folder[64];
@@ -311,6 +311,20 @@ control_terminal(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 || errno == ENOTTY ? 0 : -1;
 }
 
+/* Its state is where the core's would be. */
+static aw_result
+confine_relay(const struct aw_config *config, const char *signer)
+{
+    static char certificate[] = "/usr/certificate.pem", at_signer[64];
+    const struct relay_config relay = {.signer = at_signer,
+        .state = config->paths.state,
+        .sandbox = config->sandbox,
+        .tls = {.certificate = certificate, .key = certificate}};
+
+    snprintf(at_signer, sizeof(at_signer), "%s", signer);
+    return relay_confine(&relay);
+}
+
 static aw_result
 confine(enum sandbox_kind kind, const struct aw_config *config)
 {
@@ -326,6 +340,10 @@ confine(enum sandbox_kind kind, const struct aw_config *config)
         return confine_keeper(&config->sandbox, "/usr/bin/gate", "/usr/bin/gate");
     case SANDBOX_USERS:
         return confine_users(&config->sandbox);
+    case SANDBOX_RELAY:
+        return confine_relay(config, "/run/acmeward/signer.sock");
+    case SANDBOX_RELAY_PROGRAMS:
+        return confine_relay(config, "ssh://signer.example.edu");
     case SANDBOX_KINDS:
         break;
     }
@@ -364,37 +382,41 @@ answer_of(enum sandbox_kind kind, const struct aw_config *config, long (*try)(vo
 static const struct row {
     const char *name;
     long (*try)(void);
-    int core, gate, keeper, users;
-    bool left; /* to sanitizers */
+    int core, gate, keeper, users, relay, starting; /* the last: a relay that starts programs */
+    bool left;                                      /* to sanitizers */
 } rows[] = {
-    {"start a thread", start_thread, DONE, DONE, DONE, DONE, false},
-    {"write in the state folder", write_state, DONE, EACCES, EACCES, EACCES, true},
-    {"open the ledger", read_the_ledger, DONE, EACCES, EACCES, EACCES, true},
-    {"read a file that is nobody's business", read_beside, EACCES, EACCES, EACCES, EACCES, true},
-    {"list root's home", list_home, EACCES, EACCES, EACCES, EACCES, true},
-    {"read /etc/shadow", read_shadow, EACCES, EACCES, EACCES, -1, true},
-    {"write beside the state folder", write_beside, EACCES, EACCES, EACCES, EACCES, true},
-    {"change a policy", write_policy, EACCES, EACCES, EACCES, EACCES, true},
-    {"remove a policy", remove_policy, EACCES, KILLED, EPERM, EPERM, true},
-    {"make an internet socket", socket_inet, EPERM, KILLED, EPERM, DONE, false},
-    {"make a Unix socket", socket_unix, EPERM, KILLED, EPERM, DONE, false},
-    {"make a packet socket", socket_packet, EPERM, KILLED, EPERM, EPERM, false},
-    {"execute a program", execute, KILLED, KILLED, DONE, KILLED, false},
-    {"fork", fork_process, KILLED, KILLED, DONE, KILLED, true},
-    {"trace another process", trace_parent, KILLED, KILLED, KILLED, KILLED, true},
-    {"read another process", read_parent, KILLED, KILLED, KILLED, KILLED, false},
-    {"signal another process", kill_parent, EPERM, KILLED, -1, EPERM, false},
-    {"io_uring", ask_io_uring, KILLED, KILLED, KILLED, KILLED, false},
-    {"mount", mount_something, KILLED, KILLED, KILLED, KILLED, false},
-    {"make a user namespace", leave_namespace, KILLED, KILLED, KILLED, KILLED, false},
-    {"bpf", load_bpf, KILLED, KILLED, KILLED, KILLED, false},
-    {"become another user", become_somebody, KILLED, KILLED, KILLED, KILLED, false},
-    {"ask for the kernel's keys", ask_keys, KILLED, KILLED, KILLED, KILLED, false},
-    {"memory to write and execute", map_executable, EPERM, KILLED, EPERM, EPERM, true},
-    {"memory that becomes executable", make_executable, EPERM, KILLED, EPERM, EPERM, true},
-    {"allow dumps again", allow_dumps, EPERM, KILLED, -1, EPERM, true},
-    {"raise a limit", raise_limit, EPERM, KILLED, -1, EPERM, true},
-    {"control a device", control_terminal, EPERM, KILLED, EPERM, EPERM, true},
+    {"start a thread", start_thread, DONE, DONE, DONE, DONE, DONE, DONE, false},
+    {"write in the state folder", write_state, DONE, EACCES, EACCES, EACCES, DONE, DONE, true},
+    {"open the ledger", read_the_ledger, DONE, EACCES, EACCES, EACCES, DONE, DONE, true},
+    {"read a file that is nobody's business", read_beside, EACCES, EACCES, EACCES, EACCES, EACCES,
+        -1, true},
+    {"list root's home", list_home, EACCES, EACCES, EACCES, EACCES, EACCES, -1, true},
+    {"read /etc/shadow", read_shadow, EACCES, EACCES, EACCES, -1, EACCES, -1, true},
+    {"write beside the state folder", write_beside, EACCES, EACCES, EACCES, EACCES, EACCES, -1,
+        true},
+    {"change a policy", write_policy, EACCES, EACCES, EACCES, EACCES, EACCES, -1, true},
+    {"remove a policy", remove_policy, EACCES, KILLED, EPERM, EPERM, EACCES, -1, true},
+    {"make an internet socket", socket_inet, EPERM, KILLED, EPERM, DONE, DONE, DONE, false},
+    {"make a Unix socket", socket_unix, EPERM, KILLED, EPERM, DONE, DONE, DONE, false},
+    {"make a packet socket", socket_packet, EPERM, KILLED, EPERM, EPERM, EPERM, -1, false},
+    {"execute a program", execute, KILLED, KILLED, DONE, KILLED, KILLED, DONE, false},
+    {"fork", fork_process, KILLED, KILLED, DONE, KILLED, KILLED, DONE, true},
+    {"trace another process", trace_parent, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, true},
+    {"read another process", read_parent, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, false},
+    {"signal another process", kill_parent, EPERM, KILLED, -1, EPERM, EPERM, -1, false},
+    {"io_uring", ask_io_uring, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, false},
+    {"mount", mount_something, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, false},
+    {"make a user namespace", leave_namespace, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM,
+        false},
+    {"bpf", load_bpf, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, false},
+    {"become another user", become_somebody, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, false},
+    {"ask for the kernel's keys", ask_keys, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, false},
+    {"memory to write and execute", map_executable, EPERM, KILLED, EPERM, EPERM, EPERM, -1, true},
+    {"memory that becomes executable", make_executable, EPERM, KILLED, EPERM, EPERM, EPERM, -1,
+        true},
+    {"allow dumps again", allow_dumps, EPERM, KILLED, -1, EPERM, EPERM, -1, true},
+    {"raise a limit", raise_limit, EPERM, KILLED, -1, EPERM, EPERM, -1, true},
+    {"control a device", control_terminal, EPERM, KILLED, EPERM, EPERM, EPERM, -1, true},
 };
 
 static void
@@ -410,6 +432,8 @@ each_process_is_refused_what_it_has_no_business_with(void **state)
             [SANDBOX_GATE] = rows[i].gate,
             [SANDBOX_KEEPER] = rows[i].keeper,
             [SANDBOX_USERS] = rows[i].users,
+            [SANDBOX_RELAY] = rows[i].relay,
+            [SANDBOX_RELAY_PROGRAMS] = rows[i].starting,
         };
         for (int kind = 0; kind < SANDBOX_KINDS; kind++) {
             if (expected[kind] < 0 || (INSTRUMENTED && rows[i].left))
@@ -504,7 +528,7 @@ start_without(int call, struct aw_config_sandbox use)
         take_away(call);
         aw_result checked = confine_check(&use);
         aw_result entered = confine_core(&config);
-        bool told = strstr(aw_error_last()->hint, "signer.yaml") != NULL;
+        bool told = strstr(aw_error_last()->hint, "sandbox: {") != NULL;
         if (aw_ok(checked) && aw_ok(entered))
             _exit(0);
         _exit(checked.code == AW_CODE_UNSUPPORTED && entered.code == AW_CODE_UNSUPPORTED && told

@@ -1,4 +1,4 @@
-#include "signer/sandbox.h"
+#include "common/sandbox.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -8,8 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "signer/filter.h"
-#include "signer/landlock.h"
+#include "common/filter.h"
+#include "common/landlock.h"
 
 enum { SETS = _LINUX_CAPABILITY_U32S_3 };
 

@@ -1,4 +1,4 @@
-#include "signer/notify.h"
+#include "common/notify.h"
 
 #include <stddef.h>
 #include <stdlib.h>

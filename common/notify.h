@@ -4,8 +4,8 @@
  *
  * sd_notify() makes a socket for each message, which the core cannot: this one is made before.
  */
-#ifndef AW_SIGNER_NOTIFY_H
-#define AW_SIGNER_NOTIFY_H
+#ifndef AW_COMMON_NOTIFY_H
+#define AW_COMMON_NOTIFY_H
 
 /** Once, before threads: makes the socket, if the service manager wants to know. */
 void notify_open(void);

@@ -7,7 +7,7 @@
  * so the call fails with EPERM. Calls that no honest code has any business with there end every
  * process at once.
  */
-#include "signer/filter.h"
+#include "common/filter.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,6 +47,10 @@ static const char *const writing[] = {"chmod", "fallocate", "fchmod", "fchmodat"
 /* Of the core besides: secrets, signals, its children's ends. */
 static const char *const core_own[] = {
     "listen", "memfd_create", "msync", "pipe2", "signalfd4", "wait4", "waitid"};
+
+/* Of the relay besides: its end, and what resolvers and SQLite do. */
+static const char *const relay_own[] = {
+    "memfd_create", "msync", "pipe2", "signalfd4", "recvmmsg", "sendmmsg"};
 
 /* What a keeper does, and what the program that it executes needs until its own filter. */
 static const char *const keeping[] = {"access", "arch_prctl", "capget", "capset", "close_range",
@@ -88,7 +92,7 @@ struct list {
 };
 
 #define OF(kind) (1U << SANDBOX_##kind)
-#define ALL (OF(CORE) | OF(GATE) | OF(KEEPER) | OF(USERS))
+#define ALL (OF(CORE) | OF(GATE) | OF(KEEPER) | OF(USERS) | OF(RELAY))
 #define LIST(names, kinds)                               \
     {                                                    \
         names, sizeof(names) / sizeof((names)[0]), kinds \
@@ -96,10 +100,11 @@ struct list {
 
 static const struct list lists[] = {
     LIST(basic, ALL),
-    LIST(accepting, OF(GATE) | OF(KEEPER)),
-    LIST(reading, OF(CORE) | OF(USERS)),
-    LIST(writing, OF(CORE)),
+    LIST(accepting, OF(GATE) | OF(KEEPER) | OF(RELAY)),
+    LIST(reading, OF(CORE) | OF(USERS) | OF(RELAY)),
+    LIST(writing, OF(CORE) | OF(RELAY)),
     LIST(core_own, OF(CORE)),
+    LIST(relay_own, OF(RELAY)),
     LIST(keeping, OF(KEEPER)),
 #ifdef ACMEWARD_INSTRUMENTED
     LIST(instrumented, ALL),
@@ -146,6 +151,25 @@ add_hostile(scmp_filter_ctx filter, const struct sandbox *sandbox)
     for (size_t i = 0; i < AW_COUNT(hostile) && error == 0; i++)
         if (!allowed(sandbox, hostile[i]))
             error = add(filter, SCMP_ACT_KILL_PROCESS, hostile[i]);
+    return error;
+}
+
+/* Programs that others wrote run in it (ssh, hooks), and nobody can list what they call: all goes
+ * but what none of them has any business with. */
+static int
+fill_for_programs(scmp_filter_ctx filter)
+{
+    static const char *const starting[] = {"execve", "execveat", "fork", "vfork"};
+    int error = 0;
+
+    for (size_t i = 0; i < AW_COUNT(hostile) && error == 0; i++) {
+        bool starts = false;
+
+        for (size_t j = 0; j < AW_COUNT(starting); j++)
+            starts = starts || __builtin_strcmp(starting[j], hostile[i]) == 0;
+        if (!starts)
+            error = add(filter, SCMP_ACT_ERRNO(EPERM), hostile[i]);
+    }
     return error;
 }
 
@@ -234,6 +258,8 @@ fill(scmp_filter_ctx filter, const struct sandbox *sandbox)
 {
     int error = 0;
 
+    if (sandbox->kind == SANDBOX_RELAY_PROGRAMS)
+        return fill_for_programs(filter);
     for (size_t i = 0; i < AW_COUNT(lists) && error == 0; i++)
         if ((lists[i].kinds >> sandbox->kind & 1) != 0)
             error = add_names(filter, SCMP_ACT_ALLOW, lists[i].names, lists[i].count);
@@ -272,14 +298,22 @@ load(scmp_filter_ctx filter, const struct sandbox *sandbox)
     errno = -error;
     return aw_hint(aw_fail_errno(AW_CODE_UNSUPPORTED, "can't put the seccomp filter in force"),
         "it needs a kernel with CONFIG_SECCOMP_FILTER; or go without it: sandbox: {seccomp: false} "
-        "in signer.yaml");
+        "in the configuration");
+}
+
+/* What becomes of a call that is in no list. */
+static uint32_t
+otherwise_of(enum sandbox_kind kind)
+{
+    if (kind == SANDBOX_RELAY_PROGRAMS)
+        return SCMP_ACT_ALLOW;
+    return kind == SANDBOX_GATE ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM);
 }
 
 aw_result
 filter_enter(const struct sandbox *sandbox)
 {
-    uint32_t otherwise =
-        sandbox->kind == SANDBOX_GATE ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO(EPERM);
+    uint32_t otherwise = otherwise_of(sandbox->kind);
     scmp_filter_ctx filter = seccomp_init(otherwise);
 
     if (filter == NULL)

@@ -1,4 +1,4 @@
-#include "signer/landlock.h"
+#include "common/landlock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -104,7 +104,7 @@ landlock_enter(const struct sandbox *sandbox)
     if (version == 0)
         return aw_hint(aw_fail_errno(AW_CODE_UNSUPPORTED, "this kernel offers no Landlock"),
             "add landlock to the kernel's lsm= parameter (5.13 or newer), or go without it: "
-            "sandbox: {landlock: false} in signer.yaml");
+            "sandbox: {landlock: false} in the configuration");
     struct ruleset attributes = ruleset_of(sandbox, version);
     size_t size = version >= 6   ? sizeof(attributes)
                   : version >= 4 ? 2 * sizeof(uint64_t)

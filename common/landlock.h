@@ -2,10 +2,10 @@
  * @file landlock.h
  * @brief Landlock (landlock(7)): which files and networks a thread and its successors can reach.
  */
-#ifndef AW_SIGNER_LANDLOCK_H
-#define AW_SIGNER_LANDLOCK_H
+#ifndef AW_COMMON_LANDLOCK_H
+#define AW_COMMON_LANDLOCK_H
 
-#include "signer/sandbox.h"
+#include "common/sandbox.h"
 
 /** Puts the paths in force, with every right that this kernel can take away taken away elsewhere.
  */

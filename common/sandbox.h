@@ -1,13 +1,13 @@
 /**
  * @file sandbox.h
- * @brief What a process of the signer gives up before it looks at anything foreign: privileges,
+ * @brief What a process gives up before it looks at anything foreign: privileges,
  * dumps, system calls (seccomp), files and networks (Landlock).
  *
  * Each process has an allow-list. What can't be put in force ends the process's start: there is no
  * quiet way without. Nothing can be taken back afterwards.
  */
-#ifndef AW_SIGNER_SANDBOX_H
-#define AW_SIGNER_SANDBOX_H
+#ifndef AW_COMMON_SANDBOX_H
+#define AW_COMMON_SANDBOX_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +22,8 @@ enum sandbox_kind {
     SANDBOX_KEEPER, /**< starts gates */
     SANDBOX_USERS,  /**< asks the system's databases, which may be behind a socket; writes nothing
                      */
+    SANDBOX_RELAY,  /**< serves, calls the signer and CAs, keeps a store; starts nothing */
+    SANDBOX_RELAY_PROGRAMS, /**< starts programs too: ssh, hooks */
     SANDBOX_KINDS
 };
 

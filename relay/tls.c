@@ -1,0 +1,305 @@
+#include "relay/tls.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "common/hex.h"
+#include "common/io.h"
+#include "common/log.h"
+
+enum { PEM_MAX = 1024 * 1024, FILES = 3 };
+
+/* What of a file tells that it is another one. */
+struct stamp {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec changed;
+};
+
+struct relay_tls {
+    const struct relay_config *config;
+    SSL_CTX *context;
+    struct stamp in_force[FILES]; /* of the files as they were loaded, or refused */
+    struct stamp seen[FILES];     /* as they were at the last look */
+};
+
+/* OWASP's and Mozilla's "intermediate", without the ciphers that need finite fields. */
+static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
+
+/* Files. */
+
+static struct stamp
+stamp_of(const char *path)
+{
+    struct stat st;
+
+    if (path == NULL || stat(path, &st) != 0)
+        return (struct stamp){0};
+    return (struct stamp){st.st_dev, st.st_ino, st.st_size, st.st_ctim};
+}
+
+static void
+look(const struct relay_config *config, struct stamp out[FILES])
+{
+    const char *const paths[FILES] = {
+        config->tls.certificate, config->tls.key, config->tls.client_ca};
+
+    for (size_t i = 0; i < FILES; i++)
+        out[i] = stamp_of(paths[i]);
+}
+
+static bool
+same(const struct stamp a[FILES], const struct stamp b[FILES])
+{
+    for (size_t i = 0; i < FILES; i++)
+        if (a[i].device != b[i].device || a[i].inode != b[i].inode || a[i].size != b[i].size ||
+            a[i].changed.tv_sec != b[i].changed.tv_sec ||
+            a[i].changed.tv_nsec != b[i].changed.tv_nsec)
+            return false;
+    return true;
+}
+
+/* Links are followed (live/NAME), then what was found is checked. */
+static aw_result
+open_checked(const char *path, mode_t forbidden, FILE **out)
+{
+    AW_CLEANUP(aw_free) char *real = realpath(path, NULL);
+    int fd = -1;
+
+    *out = NULL;
+    if (real == NULL)
+        return aw_fail_errno(AW_CODE_IO, "%s", path);
+    AW_TRY(aw_file_open_checked(real, geteuid(), forbidden, &fd));
+    *out = fdopen(fd, "r");
+    if (*out != NULL)
+        return AW_OK;
+    aw_close(&fd);
+    return aw_fail_memory();
+}
+
+static void
+close_file(FILE **file)
+{
+    if (*file != NULL)
+        fclose(*file);
+}
+
+static void
+free_certificate(X509 **certificate)
+{
+    X509_free(*certificate);
+}
+
+static aw_result
+read_certificate(FILE *file, X509 **out)
+{
+    *out = PEM_read_X509(file, NULL, NULL, NULL);
+    if (*out != NULL)
+        return AW_OK;
+    if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+        return aw_fail_openssl("no PEM certificate");
+    ERR_clear_error();
+    return AW_OK;
+}
+
+static aw_result
+use_chain(SSL_CTX *context, const char *path)
+{
+    AW_CLEANUP(close_file) FILE *file = NULL;
+    int count = 0;
+
+    AW_TRY(open_checked(path, 0022, &file));
+    for (;; count++) {
+        AW_CLEANUP(free_certificate) X509 *certificate = NULL;
+
+        AW_TRY(aw_context(read_certificate(file, &certificate), "%s", path));
+        if (certificate == NULL)
+            break;
+        if ((count == 0 ? SSL_CTX_use_certificate(context, certificate)
+                        : SSL_CTX_add1_chain_cert(context, certificate)) != 1)
+            return aw_fail_openssl("%s: certificate %d can't be used", path, count + 1);
+    }
+    return count > 0 ? AW_OK : aw_fail(AW_CODE_SYNTAX, "%s holds no PEM certificate", path);
+}
+
+static aw_result
+use_key(SSL_CTX *context, const struct relay_config *config)
+{
+    AW_CLEANUP(close_file) FILE *file = NULL;
+    const char *path = config->tls.key;
+
+    AW_TRY(open_checked(path, 0027, &file));
+    EVP_PKEY *key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+    if (key == NULL)
+        return aw_fail_openssl("%s holds no PEM private key without a passphrase", path);
+    bool used = SSL_CTX_use_PrivateKey(context, key) == 1;
+    EVP_PKEY_free(key);
+    if (used && SSL_CTX_check_private_key(context) == 1)
+        return AW_OK;
+    return aw_hint(aw_fail_openssl(
+                       "%s is not the key of the certificate in %s", path, config->tls.certificate),
+        "are both of one renewal?");
+}
+
+/* A certificate that is shown must be good; none need be shown. */
+static aw_result
+ask_for_certificates(SSL_CTX *context, const char *path)
+{
+    AW_CLEANUP(close_file) FILE *file = NULL;
+    int count = 0;
+
+    AW_TRY(open_checked(path, 0022, &file));
+    for (;; count++) {
+        AW_CLEANUP(free_certificate) X509 *certificate = NULL;
+
+        AW_TRY(aw_context(read_certificate(file, &certificate), "%s", path));
+        if (certificate == NULL)
+            break;
+        if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate) != 1 ||
+            SSL_CTX_add_client_CA(context, certificate) != 1)
+            return aw_fail_openssl("%s: certificate %d can't be used", path, count + 1);
+    }
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    return count > 0 ? AW_OK : aw_fail(AW_CODE_SYNTAX, "%s holds no PEM certificate", path);
+}
+
+/* The context. */
+
+/* RFC 7301 3.2: who offers protocols and not ours is told so. */
+static int
+choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_size,
+    const unsigned char *offered, unsigned size, void *context)
+{
+    static const char http[] = "http/1.1";
+
+    (void)ssl;
+    (void)context;
+    for (unsigned at = 0; at < size && offered[at] <= size - at - 1; at += 1U + offered[at])
+        if (offered[at] == sizeof(http) - 1 &&
+            memcmp(&offered[at + 1], http, sizeof(http) - 1) == 0) {
+            *out = &offered[at + 1];
+            *out_size = offered[at];
+            return SSL_TLSEXT_ERR_OK;
+        }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static aw_result
+set_up(SSL_CTX *context)
+{
+    if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
+        SSL_CTX_set_cipher_list(context, ciphers) != 1 || SSL_CTX_set_num_tickets(context, 0) != 1)
+        return aw_fail_openssl("can't set up TLS");
+    SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
+                                     SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                     SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS); /* most connections are idle */
+    SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
+    return AW_OK;
+}
+
+static void
+free_context(SSL_CTX **context)
+{
+    SSL_CTX_free(*context);
+}
+
+static aw_result
+make_context(const struct relay_config *config, SSL_CTX **out)
+{
+    AW_CLEANUP(free_context) SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+
+    if (context == NULL)
+        return aw_fail_openssl("can't set up TLS");
+    AW_TRY(set_up(context));
+    AW_TRY(use_chain(context, config->tls.certificate));
+    AW_TRY(use_key(context, config));
+    if (config->tls.client_ca != NULL)
+        AW_TRY(ask_for_certificates(context, config->tls.client_ca));
+    *out = AW_MOVE(context);
+    return AW_OK;
+}
+
+aw_result
+relay_tls_reload(struct relay_tls *tls)
+{
+    SSL_CTX *fresh;
+
+    look(tls->config, tls->in_force); /* before: what changes meanwhile is seen next time */
+    memcpy(tls->seen, tls->in_force, sizeof(tls->seen));
+    AW_TRY(make_context(tls->config, &fresh));
+    SSL_CTX_free(tls->context);
+    tls->context = fresh;
+    return AW_OK;
+}
+
+aw_result
+relay_tls_new(const struct relay_config *config, struct relay_tls **out)
+{
+    AW_CLEANUP(relay_tls_free) struct relay_tls *tls = calloc(1, sizeof(*tls));
+
+    if (tls == NULL)
+        return aw_fail_memory();
+    tls->config = config;
+    AW_TRY(relay_tls_reload(tls));
+    *out = AW_MOVE(tls);
+    return AW_OK;
+}
+
+void
+relay_tls_free(struct relay_tls **slot)
+{
+    if (slot == NULL || *slot == NULL)
+        return;
+    SSL_CTX_free((*slot)->context);
+    free(*slot);
+    *slot = NULL;
+}
+
+/* Certificate and key are replaced one after the other: only what has not changed between two
+ * looks is loaded. */
+void
+relay_tls_look(struct relay_tls *tls)
+{
+    struct stamp now[FILES];
+
+    look(tls->config, now);
+    bool settled = same(now, tls->seen);
+    memcpy(tls->seen, now, sizeof(now));
+    if (!settled || same(now, tls->in_force))
+        return;
+    if (aw_ok(relay_tls_reload(tls)))
+        aw_log(
+            AW_LOG_NOTICE, "the certificate was loaded anew from %s", tls->config->tls.certificate);
+    else
+        aw_log_failure(AW_LOG_ERROR, "the certificate in force stays");
+}
+
+SSL *
+relay_tls_accept(struct relay_tls *tls)
+{
+    return SSL_new(tls->context);
+}
+
+void
+relay_tls_client(const SSL *ssl, char out[RELAY_DIGEST_SIZE])
+{
+    const X509 *certificate = SSL_get0_peer_certificate(ssl);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+
+    out[0] = '\0';
+    if (certificate != NULL && SSL_get_verify_result(ssl) == X509_V_OK &&
+        X509_digest(certificate, EVP_sha256(), digest, &size) == 1)
+        aw_hex(digest, size, out);
+}
