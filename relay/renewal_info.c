@@ -156,10 +156,9 @@ ask_at(struct upstream_talk *talk, const char *url, struct http_response *respon
     AW_CLEANUP(ari_free) struct ari ari = {0};
 
     AW_TRY(http_request(talk->h, HTTP_GET, url, NULL, response));
-    if (response->status != 200)
-        return aw_fail(
-            AW_CODE_CA_UNAVAILABLE, "the CA's renewalInfo answers %ld", response->status);
-    AW_TRY(ari_parse(response->body, response->size, &ari));
+    if (response->status != 200 || !aw_ok(ari_parse(response->body, response->size, &ari)))
+        return aw_fail(AW_CODE_CA_UNAVAILABLE,
+            "the CA's renewalInfo answers %ld, and nothing of use", response->status);
     *again = response->retry_after;
     if (*again < ARI_RETRY_MIN || *again > ARI_RETRY_MAX)
         *again = *again > ARI_RETRY_MAX ? ARI_RETRY_MAX : ARI_RETRY_DEFAULT;

@@ -11,104 +11,11 @@
 
 #include <cmocka.h>
 
-#include "client/chain.h"
 #include "common/b64url.h"
 #include "common/io.h"
 #include "relay/store.h"
 #include "relay/work.h"
-#include "relay_world.h"
-#include "tests/unit/client/authority.h"
-#include "tests/unit/client/issue_scene.h"
-
-/* A relay between the scripted two. */
-struct stage {
-    struct scene scene;
-    struct relay_world world;
-    struct party issuer, leaf;
-    char *finalize; /* payload with a CSR */
-    char *chain;    /* PEM for that CSR's key */
-    struct ca_answer answers[16];
-};
-
-static void
-make_certificate(struct stage *s)
-{
-    AW_CLEANUP(aw_free) uint8_t *der = NULL;
-    AW_CLEANUP(aw_free) char *text = NULL;
-    AW_CLEANUP(aw_free) char *leaf = NULL;
-    AW_CLEANUP(aw_free) char *issuer = NULL;
-    const struct chain_request asked = {s->scene.names, 2, false};
-    size_t size = 0;
-
-    s->issuer = authority_make(NULL, &(struct wish){.subject = "root", .ca = true, .until = 86400});
-    s->leaf = authority_make(&s->issuer, &(struct wish){.subject = "leaf",
-                                             .san = "DNS:a.example.edu,DNS:*.example.edu",
-                                             .from = -60,
-                                             .until = 86400});
-    assert_true(aw_ok(chain_csr(NULL, s->leaf.key, &asked, &der, &size)));
-    assert_true(aw_ok(aw_b64url_encode_new(der, size, &text)));
-    assert_true(aw_ok(aw_format(&s->finalize, "{\"csr\":\"%s\"}", text)));
-    leaf = authority_pem(s->leaf.certificate);
-    issuer = authority_pem(s->issuer.certificate);
-    s->chain = authority_join(leaf, issuer, NULL);
-}
-
-static void
-stage_open(struct stage *s)
-{
-    memset(s, 0, sizeof(*s));
-    scene_start(&s->scene);
-    scripted_signer_load(&s->scene.signer, NULL, 0);
-    relay_world_open(&s->world);
-    relay_world_connect(&s->world, s->scene.signer.path, s->scene.ca.base, s->scene.ca.ca_file);
-    relay_world_again(&s->world);
-    make_certificate(s);
-}
-
-static void
-stage_close(struct stage *s)
-{
-    relay_world_close(&s->world);
-    scene_stop(&s->scene);
-    authority_free(&s->leaf);
-    authority_free(&s->issuer);
-    free(s->finalize);
-    free(s->chain);
-}
-
-/* The CA's script; its certificate is put in where a body is "CHAIN". */
-static void
-script(struct stage *s, const struct ca_answer *answers, size_t count)
-{
-    assert_true(count <= AW_COUNT(s->answers));
-    for (size_t i = 0; i < count; i++) {
-        s->answers[i] = answers[i];
-        if (answers[i].body != NULL && strcmp(answers[i].body, "CHAIN") == 0)
-            s->answers[i].body = s->chain;
-    }
-    scripted_ca_load(&s->scene.ca, s->answers, count);
-}
-
-static void
-post(struct stage *s, const struct relay_world_signed *what, struct relay_response *response)
-{
-    AW_CLEANUP(aw_free) char *body = relay_world_sign(&s->world, what);
-
-    relay_world_ask(&s->world, RELAY_POST, what->path, body, response);
-}
-
-/* Posts as account 7, and compares status and a part of the answer. */
-static void
-expect(struct stage *s, const char *path, const char *payload, int status, const char *part)
-{
-    AW_CLEANUP(relay_response_free) struct relay_response response = {0};
-    const struct relay_world_signed what = {.path = path, .payload = payload};
-
-    post(s, &what, &response);
-    if (response.status != status || strstr(response.body, part) == NULL)
-        fail_msg(
-            "%s: %d %s, expected %d with %s", path, response.status, response.body, status, part);
-}
+#include "relay_stage.h"
 
 #define NEW_ORDER "{\"identifiers\":[" NAMES "]}"
 #define BAG                                         \
@@ -136,27 +43,27 @@ issues_through_signer_and_ca(void **state)
 
     (void)state;
     stage_open(&s);
-    script(&s, answers, AW_COUNT(answers));
+    stage_script(&s, answers, AW_COUNT(answers));
     assert_true(aw_ok(relay_begin(&s.world.relay)));
-    post(
+    stage_post(
         &s, &(struct relay_world_signed){.path = "/acme/new-order", .payload = NEW_ORDER}, &opened);
     assert_int_equal(opened.status, 201);
     assert_string_equal(opened.location, WORLD_URL "/acme/order/1");
     assert_non_null(strstr(opened.body, "\"status\":\"ready\""));
     assert_non_null(strstr(opened.body, "\"identifiers\":[" NAMES "]"));
-    expect(&s, "/acme/authz/1/2", "", 200, "\"wildcard\":true");
-    expect(&s, "/acme/authz/1/1", "", 200, "\"status\":\"valid\"");
-    expect(&s, "/acme/challenge/1/1/http-01", "", 200, "\"token\":\"");
-    expect(&s, "/acme/order/1/finalize", s.finalize, 200, "\"status\":\"valid\"");
+    stage_expect(&s, "/acme/authz/1/2", "", 200, "\"wildcard\":true");
+    stage_expect(&s, "/acme/authz/1/1", "", 200, "\"status\":\"valid\"");
+    stage_expect(&s, "/acme/challenge/1/1/http-01", "", 200, "\"token\":\"");
+    stage_expect(&s, "/acme/order/1/finalize", s.finalize, 200, "\"status\":\"valid\"");
     assert_true(scripted_ca_check(&s.scene.ca, "issued"));
-    post(&s, &(struct relay_world_signed){.path = "/acme/certificate/1"}, &chain);
+    stage_post(&s, &(struct relay_world_signed){.path = "/acme/certificate/1"}, &chain);
     assert_string_equal(chain.content_type, "application/pem-certificate-chain");
     assert_string_equal(chain.body, s.chain);
     assert_int_equal(chain.link_count, 1);
     assert_string_equal(chain.links[0].url, WORLD_URL "/acme/certificate/1/1");
-    expect(&s, "/acme/certificate/1/1", "", 200, s.chain);
-    expect(&s, "/acme/certificate/1/2", "", 404, "malformed");
-    expect(&s, "/acme/account/7/orders", "", 200, WORLD_URL "/acme/order/1");
+    stage_expect(&s, "/acme/certificate/1/1", "", 200, s.chain);
+    stage_expect(&s, "/acme/certificate/1/2", "", 404, "malformed");
+    stage_expect(&s, "/acme/account/7/orders", "", 200, WORLD_URL "/acme/order/1");
     scripted_signer_settle(&s.scene.signer);
     assert_string_equal(s.scene.signer.calls,
         "NewOrder\nClaimUrls\nFinalize\nClaimUrls\nPostAsGet\nClaimUrls\nPostAsGet\n"
@@ -175,15 +82,15 @@ keeps_accounts_apart(void **state)
 
     (void)state;
     stage_open(&s);
-    script(&s, answers, AW_COUNT(answers));
-    expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
+    stage_script(&s, answers, AW_COUNT(answers));
+    stage_expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
     for (size_t i = 0; i < AW_COUNT(paths); i++) {
         AW_CLEANUP(relay_response_free) struct relay_response response = {0};
         const struct relay_world_signed what = {.path = paths[i],
             .key = &s.world.other,
             .kid = WORLD_URL "/acme/account/8",
             .payload = strstr(paths[i], "finalize") != NULL ? s.finalize : ""};
-        post(&s, &what, &response);
+        stage_post(&s, &what, &response);
         if (response.status != 403 || strstr(response.body, "unauthorized") == NULL)
             fail_msg("%s: %d %s", paths[i], response.status, response.body);
     }
@@ -284,10 +191,10 @@ tells_why_there_is_no_order(void **state)
             .payload = refusals[i].payload != NULL ? refusals[i].payload : NEW_ORDER};
 
         stage_open(&s);
-        script(&s, answers, refusals[i].answer.request != NULL ? 2 : 1);
+        stage_script(&s, answers, refusals[i].answer.request != NULL ? 2 : 1);
         scripted_signer_load(
             &s.scene.signer, &refusals[i].change, refusals[i].change.method != NULL ? 1 : 0);
-        post(&s, &what, &response);
+        stage_post(&s, &what, &response);
         if (response.status != refusals[i].status ||
             strstr(response.body, refusals[i].part) == NULL ||
             response.retry_after != refusals[i].retry_after)
@@ -308,15 +215,15 @@ is_ready_after_a_refused_csr(void **state)
 
     (void)state;
     stage_open(&s);
-    script(&s, answers, AW_COUNT(answers));
+    stage_script(&s, answers, AW_COUNT(answers));
     scripted_signer_load(&s.scene.signer, &change, 1);
     assert_true(aw_ok(relay_begin(&s.world.relay)));
-    expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
-    expect(&s, "/acme/order/1/finalize", s.finalize, 400, "badCSR");
-    expect(&s, "/acme/order/1", "", 200, "\"status\":\"ready\"");
-    expect(&s, "/acme/certificate/1", "", 404, "no certificate yet");
-    expect(&s, "/acme/order/1/finalize", s.finalize, 200, "\"status\":\"valid\"");
-    expect(&s, "/acme/order/1/finalize", s.finalize, 403, "orderNotReady");
+    stage_expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
+    stage_expect(&s, "/acme/order/1/finalize", s.finalize, 400, "badCSR");
+    stage_expect(&s, "/acme/order/1", "", 200, "\"status\":\"ready\"");
+    stage_expect(&s, "/acme/certificate/1", "", 404, "no certificate yet");
+    stage_expect(&s, "/acme/order/1/finalize", s.finalize, 200, "\"status\":\"valid\"");
+    stage_expect(&s, "/acme/order/1/finalize", s.finalize, 403, "orderNotReady");
 }
 
 /* The CA's own word ends the order, with its problem in it. */
@@ -329,12 +236,12 @@ is_invalid_by_the_ca(void **state)
 
     (void)state;
     stage_open(&s);
-    script(&s, answers, AW_COUNT(answers));
+    stage_script(&s, answers, AW_COUNT(answers));
     assert_true(aw_ok(relay_begin(&s.world.relay)));
-    expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
-    expect(&s, "/acme/order/1/finalize", s.finalize, 200,
+    stage_expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
+    stage_expect(&s, "/acme/order/1/finalize", s.finalize, 200,
         "\"error\":{\"type\":\"urn:ietf:params:acme:error:badCSR\"");
-    expect(&s, "/acme/order/1", "", 200, "\"status\":\"invalid\"");
+    stage_expect(&s, "/acme/order/1", "", 200, "\"status\":\"invalid\"");
 }
 
 /* A chain that is not of the CSR's key is not passed on. */
@@ -351,11 +258,11 @@ refuses_a_certificate_of_another_key(void **state)
     other = authority_make(NULL,
         &(struct wish){.san = "DNS:a.example.edu,DNS:*.example.edu", .from = -60, .until = 86400});
     foreign = authority_pem(other.certificate);
-    script(&s, answers, AW_COUNT(answers));
+    stage_script(&s, answers, AW_COUNT(answers));
     s.answers[3].body = foreign;
     assert_true(aw_ok(relay_begin(&s.world.relay)));
-    expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
-    expect(&s, "/acme/order/1/finalize", s.finalize, 200, "\"status\":\"invalid\"");
+    stage_expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
+    stage_expect(&s, "/acme/order/1/finalize", s.finalize, 200, "\"status\":\"invalid\"");
     authority_free(&other);
 }
 
@@ -372,8 +279,8 @@ goes_on_after_a_kill(void **state)
 
     (void)state;
     stage_open(&s);
-    script(&s, answers, AW_COUNT(answers));
-    expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
+    stage_script(&s, answers, AW_COUNT(answers));
+    stage_expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
     assert_true(aw_ok(aw_b64url_encode_new(s.finalize, strlen(s.finalize), &payload)));
     assert_true(aw_ok(aw_format(&evidence,
         "{\"protected\":\"a\",\"payload\":\"%s\",\"signature\":\"b\",\"address\":null,"
@@ -383,16 +290,16 @@ goes_on_after_a_kill(void **state)
         .ticket = 1, .from = ORDER_READY, .to = ORDER_PROCESSING, .evidence = evidence};
     assert_true(aw_ok(relay_store_order_move(s.world.relay.store, &step, &moved)));
     relay_world_again(&s.world);
-    expect(&s, "/acme/order/1", "", 200, "\"status\":\"processing\"");
+    stage_expect(&s, "/acme/order/1", "", 200, "\"status\":\"processing\"");
     assert_true(aw_ok(relay_begin(&s.world.relay)));
     for (int i = 0; i < 500; i++) {
         AW_CLEANUP(relay_response_free) struct relay_response response = {0};
-        post(&s, &(struct relay_world_signed){.path = "/acme/order/1"}, &response);
+        stage_post(&s, &(struct relay_world_signed){.path = "/acme/order/1"}, &response);
         if (strstr(response.body, "processing") == NULL)
             break;
         usleep(10 * 1000);
     }
-    expect(&s, "/acme/certificate/1", "", 200, s.chain);
+    stage_expect(&s, "/acme/certificate/1", "", 200, s.chain);
     assert_true(scripted_ca_check(&s.scene.ca, "gone on with"));
 }
 
@@ -405,13 +312,13 @@ ends_with_a_deactivated_authorization(void **state)
 
     (void)state;
     stage_open(&s);
-    script(&s, answers, AW_COUNT(answers));
-    expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
-    expect(&s, "/acme/authz/1/1", "{\"status\":\"valid\"}", 400, "malformed");
-    expect(&s, "/acme/authz/1/1", "{\"status\":\"deactivated\"}", 200, "deactivated");
-    expect(&s, "/acme/order/1", "", 200, "\"status\":\"invalid\"");
-    expect(&s, "/acme/order/1/finalize", s.finalize, 403, "orderNotReady");
-    expect(&s, "/acme/account/7/orders", "", 200, "\"orders\":[]");
+    stage_script(&s, answers, AW_COUNT(answers));
+    stage_expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
+    stage_expect(&s, "/acme/authz/1/1", "{\"status\":\"valid\"}", 400, "malformed");
+    stage_expect(&s, "/acme/authz/1/1", "{\"status\":\"deactivated\"}", 200, "deactivated");
+    stage_expect(&s, "/acme/order/1", "", 200, "\"status\":\"invalid\"");
+    stage_expect(&s, "/acme/order/1/finalize", s.finalize, 403, "orderNotReady");
+    stage_expect(&s, "/acme/account/7/orders", "", 200, "\"orders\":[]");
 }
 
 int
