@@ -87,8 +87,10 @@ struct audit_entry {
     const char *certificate; /**< SHA-256 of the certificate, hex */
     bool has_verified;       /**< certificate: issuers are pinned for its CA, so it was verified */
     bool verified;           /**< it chains to them */
-    int64_t count;           /**< refusals: how many; 0: none */
-    const char *message;     /**< for a person */
+    const char *kid;     /**< app-eab that the record is about, or that an account was bound with */
+    int64_t count;       /**< refusals: how many; app-eab-create: accounts that may be made with
+                              it; 0: none, or any number */
+    const char *message; /**< for a person */
 };
 
 /** A record as read back. Strings point into `json` or are NULL. */

@@ -62,6 +62,7 @@ static const struct member members[] = {
     {"issuer", SHAPE_TEXT, false, ENTRY(issuer)},
     {"certificate", SHAPE_DIGEST, false, ENTRY(certificate)},
     {"verified", SHAPE_VERIFIED, false, ENTRY(verified)},
+    {"kid", SHAPE_TEXT, false, ENTRY(kid)},
     {"count", SHAPE_NUMBER, false, ENTRY(count)},
     {"message", SHAPE_TEXT, false, ENTRY(message)},
     {"prev", SHAPE_CHAIN, true, offsetof(struct audit_record, previous)},

@@ -329,6 +329,14 @@ ledger_submit(ledger *self, const struct ledger_request *request, struct audit_e
 }
 
 aw_result
+ledger_read(ledger *self, aw_result (*read)(ledger_db *db, void *context), void *context)
+{
+    HOLD(self);
+    AW_TRY(check_usable(self));
+    return settle(self, read(self->db, context));
+}
+
+aw_result
 ledger_used_today(ledger *self, const char *application, int64_t now, struct ledger_usage *out)
 {
     HOLD(self);

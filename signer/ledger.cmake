@@ -1,6 +1,7 @@
 add_library(aw_ledger STATIC
     budget.c
     ledger.c
+    ledger_app_eabs.c
     ledger_apply.c
     ledger_claims.c
     ledger_db.c

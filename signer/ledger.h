@@ -55,8 +55,12 @@ enum {
     X(KEY_USED, "finalize.key")         /* another application finalized that key */               \
     X(KEY_REFUSED, "key.refused")       /* refused for what it is before: ledger_keys.h */         \
     X(ORDER_REPLACES, "order.replaces") /* the application did not hand that certificate back */   \
-    X(CERTIFICATE_NAMES, "certificate.names") /* other names than the order's: alarm */            \
-    X(CERTIFICATE_KEY, "certificate.key")     /* another key than the finalized one: alarm */
+    X(CERTIFICATE_NAMES, "certificate.names")    /* other names than the order's: alarm */         \
+    X(CERTIFICATE_KEY, "certificate.key")        /* another key than the finalized one: alarm */   \
+    X(INNER_BINDING, "evidence.binding")         /* the app-eab does not exist for it */           \
+    X(INNER_REVOKED, "evidence.binding.revoked") /* the app-eab was revoked */                     \
+    X(INNER_EXPIRED, "evidence.binding.expired") /* the app-eab has expired */                     \
+    X(INNER_USED, "evidence.binding.used")       /* the app-eab was for one account, and is used */
 
 /** On record with an officer's revocation for keyCompromise: the key is refused from then on. */
 #define LEDGER_RULE_COMPROMISED "revoke.compromised"
@@ -115,6 +119,7 @@ struct ledger_request {
     size_t name_count;
     const struct sign_claim *claims;
     size_t claim_count;
+    const char *kid; /**< inner-account: the app-eab that it was bound with */
 };
 
 /** What the ledger says. */
@@ -144,6 +149,14 @@ struct ledger_verdict {
  */
 AW_MUST_USE aw_result ledger_submit(ledger *ledger, const struct ledger_request *request,
     struct audit_entry *entry, int64_t now, struct ledger_verdict *verdict, int64_t *seq);
+
+/**
+ * Reads the database under the ledger's lock: for look-ups of other rooms. A failure of `read` is
+ * one of the database.
+ */
+struct ledger_db;
+AW_MUST_USE aw_result ledger_read(
+    ledger *ledger, aw_result (*read)(struct ledger_db *db, void *context), void *context);
 
 /** What an application was signed within the last 24 hours. */
 struct ledger_usage {

@@ -50,6 +50,12 @@ enum ledger_statement {
     LEDGER_SQL_CERTIFICATE_FIRST,
     LEDGER_SQL_CERTIFICATE_KNOWN,
     LEDGER_SQL_CERTIFICATES,
+    LEDGER_SQL_APP_EAB,
+    LEDGER_SQL_APP_EABS,
+    LEDGER_SQL_APP_EAB_ADD,
+    LEDGER_SQL_APP_EAB_USE,
+    LEDGER_SQL_APP_EAB_REVOKE,
+    LEDGER_SQL_APP_EAB_REVOKE_ALL,
     LEDGER_STATEMENT_COUNT
 };
 
@@ -60,7 +66,7 @@ extern const char *const ledger_statements[LEDGER_STATEMENT_COUNT];
 extern const char ledger_settings[], ledger_schema[];
 
 /** PRAGMA application_id ("awlg") and user_version; another version is rebuilt from the log. */
-enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 5 };
+enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 6 };
 
 /** What a certificate that was handed back is worth; the lower the better. */
 enum ledger_standing {

@@ -54,6 +54,10 @@ const char ledger_schema[] =
     " issuer TEXT, digest TEXT, standing INTEGER NOT NULL) STRICT;"
     "CREATE INDEX certificates_of_serial ON certificates (account, serial, standing, seq);"
     "CREATE INDEX certificates_of_order ON certificates (order_seq, digest, standing);"
+    "CREATE TABLE app_eabs ("
+    " seq INTEGER PRIMARY KEY, kid TEXT NOT NULL UNIQUE, application TEXT NOT NULL,"
+    " created INTEGER NOT NULL, expires INTEGER NOT NULL, once INTEGER NOT NULL,"
+    " revoked INTEGER NOT NULL DEFAULT 0, used INTEGER NOT NULL DEFAULT 0) STRICT;"
     "INSERT INTO meta VALUES (1, 0, 0, '');";
 
 const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
@@ -118,4 +122,16 @@ const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
     [LEDGER_SQL_CERTIFICATES] =
         "SELECT c.application, o.names, c.not_after FROM certificates c"
         " JOIN orders o ON o.seq = c.order_seq WHERE c.not_after > ?1 AND c.standing < 2",
+    [LEDGER_SQL_APP_EAB] =
+        "SELECT seq, kid, application, created, expires, once, revoked, used FROM app_eabs"
+        " WHERE kid = ?1",
+    [LEDGER_SQL_APP_EABS] =
+        "SELECT seq, kid, application, created, expires, once, revoked, used FROM app_eabs"
+        " WHERE seq > ?1 AND (?2 IS NULL OR application = ?2) ORDER BY seq",
+    [LEDGER_SQL_APP_EAB_ADD] =
+        "INSERT INTO app_eabs (seq, kid, application, created, expires, once)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [LEDGER_SQL_APP_EAB_USE] = "UPDATE app_eabs SET used = used + 1 WHERE kid = ?1",
+    [LEDGER_SQL_APP_EAB_REVOKE] = "UPDATE app_eabs SET revoked = ?2 WHERE kid = ?1 AND revoked = 0",
+    [LEDGER_SQL_APP_EAB_REVOKE_ALL] = "UPDATE app_eabs SET revoked = ?1 WHERE revoked = 0",
 };

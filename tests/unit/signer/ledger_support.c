@@ -144,7 +144,8 @@ scene_dump(const struct ledger_scene *scene)
     static const char *const tables[] = {"meta ORDER BY id", "orders ORDER BY seq",
         "revocations ORDER BY seq", "progress ORDER BY seq",
         "claims ORDER BY account, url, order_seq", "claim_counts ORDER BY order_seq, kind",
-        "keys ORDER BY key", "refused_keys ORDER BY key", "certificates ORDER BY seq"};
+        "keys ORDER BY key", "refused_keys ORDER BY key", "certificates ORDER BY seq",
+        "app_eabs ORDER BY seq"};
     char *text = NULL;
     size_t size;
     sqlite3 *db;

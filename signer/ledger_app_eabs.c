@@ -1,0 +1,201 @@
+#include "signer/ledger_app_eabs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/io.h"
+#include "signer/ledger_db.h"
+
+void
+ledger_app_eab_free(struct ledger_app_eab *app_eab)
+{
+    free(app_eab->kid);
+    free(app_eab->application);
+    *app_eab = (struct ledger_app_eab){.kid = NULL};
+}
+
+/* Reading. */
+
+static aw_result
+read_row(ledger_row *row, struct ledger_app_eab *out)
+{
+    AW_TRY(ledger_row_text(row, 1, &out->kid));
+    AW_TRY(ledger_row_text(row, 2, &out->application));
+    out->seq = ledger_row_integer(row, 0);
+    out->created = ledger_row_integer(row, 3);
+    out->expires = ledger_row_integer(row, 4);
+    out->once = ledger_row_integer(row, 5) != 0;
+    out->revoked = ledger_row_integer(row, 6);
+    out->used = ledger_row_integer(row, 7);
+    return AW_OK;
+}
+
+static aw_result
+find(ledger_db *db, const char *kid, struct ledger_app_eab *out)
+{
+    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+
+    *out = (struct ledger_app_eab){.kid = NULL};
+    AW_TRY(ledger_db_find(db, LEDGER_SQL_APP_EAB, LEDGER_VALUES(LEDGER_TEXT(kid)), &row));
+    if (row == NULL)
+        return AW_OK;
+    aw_result r = read_row(row, out);
+    if (!aw_ok(r))
+        ledger_app_eab_free(out);
+    return r;
+}
+
+struct finding {
+    const char *kid;
+    struct ledger_app_eab *out;
+};
+
+static aw_result
+find_in(ledger_db *db, void *context)
+{
+    const struct finding *finding = context;
+
+    return find(db, finding->kid, finding->out);
+}
+
+aw_result
+ledger_app_eab_find(ledger *self, const char *kid, struct ledger_app_eab *out)
+{
+    return ledger_read(self, find_in, &(struct finding){kid, out});
+}
+
+struct visiting {
+    const char *application;
+    int64_t after;
+    bool (*visit)(void *context, const struct ledger_app_eab *found);
+    void *context;
+};
+
+static aw_result
+visit_in(ledger_db *db, void *context)
+{
+    const struct visiting *v = context;
+    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    bool on = true;
+
+    AW_TRY(ledger_db_find(db, LEDGER_SQL_APP_EABS,
+        LEDGER_VALUES(LEDGER_INTEGER(v->after), LEDGER_TEXT(v->application)), &row));
+    while (row != NULL && on) {
+        AW_CLEANUP(ledger_app_eab_free) struct ledger_app_eab found = {.kid = NULL};
+
+        AW_TRY(read_row(row, &found));
+        on = v->visit(v->context, &found);
+        AW_TRY(ledger_db_next(db, &row));
+    }
+    return AW_OK;
+}
+
+aw_result
+ledger_app_eab_visit(ledger *self, const char *application, int64_t after,
+    bool (*visit)(void *context, const struct ledger_app_eab *found), void *context)
+{
+    return ledger_read(self, visit_in, &(struct visiting){application, after, visit, context});
+}
+
+/* The rule. */
+
+enum ledger_rule
+ledger_app_eab_rule(const struct ledger_app_eab *app_eab, int64_t now)
+{
+    if (app_eab->kid == NULL)
+        return LEDGER_INNER_BINDING;
+    if (app_eab->revoked != 0)
+        return LEDGER_INNER_REVOKED;
+    if (app_eab->expires != 0 && now >= app_eab->expires)
+        return LEDGER_INNER_EXPIRED;
+    return app_eab->once && app_eab->used > 0 ? LEDGER_INNER_USED : LEDGER_NONE;
+}
+
+aw_result
+ledger_app_eab_usable(struct ledger_check *check)
+{
+    AW_CLEANUP(ledger_app_eab_free) struct ledger_app_eab app_eab = {.kid = NULL};
+    const char *kid = check->request->kid == NULL ? "" : check->request->kid;
+
+    AW_TRY(find(check->db, kid, &app_eab));
+    enum ledger_rule rule = ledger_app_eab_rule(&app_eab, check->time);
+    if (rule == LEDGER_NONE && strcmp(app_eab.application, check->request->application) != 0)
+        rule = LEDGER_INNER_BINDING;
+    if (rule == LEDGER_NONE)
+        return AW_OK;
+    if (rule == LEDGER_INNER_BINDING)
+        return ledger_refuse(check, rule, "application %.100s has no app-eab \"%.64s\"",
+            check->request->application, kid);
+    return ledger_refuse(check, rule, "the app-eab %.64s %s; ask for another one", kid,
+        rule == LEDGER_INNER_REVOKED   ? "was revoked"
+        : rule == LEDGER_INNER_EXPIRED ? "has expired"
+                                       : "was for one account, which was made with it");
+}
+
+/* Effects. */
+
+aw_result
+ledger_app_eab_take_use(ledger_db *db, const char *kid)
+{
+    int64_t changes;
+
+    AW_TRY(ledger_db_run(db, LEDGER_SQL_APP_EAB_USE, LEDGER_VALUES(LEDGER_TEXT(kid)), &changes));
+    if (changes != 1)
+        return aw_fail(AW_CODE_CORRUPT,
+            "an account was made with the app-eab %.64s, which no record made", kid);
+    return AW_OK;
+}
+
+static aw_result
+take_create(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
+{
+    if (entry->kid == NULL || entry->application == NULL)
+        return aw_fail(
+            AW_CODE_CORRUPT, "record %lld makes an app-eab and does not say which", (long long)seq);
+    return ledger_db_run(db, LEDGER_SQL_APP_EAB_ADD,
+        LEDGER_VALUES(LEDGER_INTEGER(seq), LEDGER_TEXT(entry->kid), LEDGER_TEXT(entry->application),
+            LEDGER_INTEGER(time), LEDGER_INTEGER(entry->not_after),
+            LEDGER_INTEGER(entry->count == 1)),
+        NULL);
+}
+
+/* Once more, or of one that is not there, it changes nothing: what is revoked stays so. */
+static aw_result
+take_revoke(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
+{
+    (void)seq;
+    return ledger_db_run(db, LEDGER_SQL_APP_EAB_REVOKE,
+        LEDGER_VALUES(LEDGER_TEXT(entry->kid), LEDGER_INTEGER(time)), NULL);
+}
+
+/* With the relay key all that was derived of it is gone. */
+static aw_result
+take_destroy(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
+{
+    (void)seq;
+    (void)entry;
+    return ledger_db_run(
+        db, LEDGER_SQL_APP_EAB_REVOKE_ALL, LEDGER_VALUES(LEDGER_INTEGER(time)), NULL);
+}
+
+aw_result
+ledger_app_eab_take(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
+{
+    static const struct {
+        const char *operation;
+        aw_result (*take)(
+            ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry);
+    } effects[] = {
+        {"app-eab-create", take_create},
+        {"app-eab-revoke", take_revoke},
+        {"relay-key-destroy", take_destroy},
+    };
+
+    if (entry->kind != AUDIT_ADMIN || entry->operation == NULL || entry->verdict == NULL ||
+        strcmp(entry->verdict, "permit") != 0)
+        return AW_OK;
+    for (size_t i = 0; i < AW_COUNT(effects); i++)
+        if (strcmp(effects[i].operation, entry->operation) == 0)
+            return effects[i].take(db, seq, time, entry);
+    return AW_OK;
+}
