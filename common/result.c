@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/err.h>
@@ -121,21 +122,41 @@ aw_fail_errno(enum aw_code code, const char *format, ...)
     return r;
 }
 
+/* A trial, since OpenSSL does not tell of every allocation that failed. */
+static bool
+lacks_memory(void)
+{
+    void *volatile trial = malloc(sizeof(struct aw_error));
+
+    free(trial);
+    return trial == NULL;
+}
+
+bool
+aw_openssl_lacked_memory(void)
+{
+    bool lacked = lacks_memory();
+
+    for (unsigned long error = ERR_get_error(); error != 0; error = ERR_get_error())
+        lacked = lacked || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+    return lacked;
+}
+
 aw_result
 aw_fail_openssl(const char *format, ...)
 {
-    unsigned long number = ERR_get_error();
+    unsigned long number = ERR_peek_error();
+    enum aw_code code = aw_openssl_lacked_memory() ? AW_CODE_MEMORY : AW_CODE_CRYPTO;
     char text[256];
     va_list ap;
 
     va_start(ap, format);
-    aw_result r = record(AW_CODE_CRYPTO, AW_CAUSE_OPENSSL, number, format, ap);
+    aw_result r = record(code, AW_CAUSE_OPENSSL, number, format, ap);
     va_end(ap);
     if (number != 0) {
         ERR_error_string_n(number, text, sizeof(text));
         append_text(text);
     }
-    ERR_clear_error();
     return r;
 }
 
@@ -162,7 +183,7 @@ aw_hint(aw_result r, const char *format, ...)
     char hint[AW_ERROR_HINT_SIZE]; /* it may quote the present one */
     va_list ap;
 
-    if (aw_ok(r))
+    if (aw_ok(r) || r.code == AW_CODE_MEMORY)
         return r;
     va_start(ap, format);
     vsnprintf(hint, sizeof(hint), format, ap);

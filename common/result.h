@@ -132,7 +132,12 @@ AW_MUST_USE aw_result aw_fail(enum aw_code code, const char *format, ...) AW_PRI
  */
 AW_MUST_USE aw_result aw_fail_errno(enum aw_code code, const char *format, ...) AW_PRINTF(2, 3);
 
+/** Empties OpenSSL's error queue; true when one of its entries tells of want of memory, or when
+ * there still is none: then what OpenSSL said is no verdict about anything else. */
+bool aw_openssl_lacked_memory(void);
+
 /** Fails with OpenSSL's error queue as cause: its first entry's text is added, the queue emptied.
+ * AW_CODE_CRYPTO, or AW_CODE_MEMORY where the queue tells of that.
  */
 AW_MUST_USE aw_result aw_fail_openssl(const char *format, ...) AW_PRINTF(1, 2);
 
@@ -143,7 +148,8 @@ AW_MUST_USE aw_result aw_fail_cause(enum aw_code code, enum aw_cause cause, unsi
 /** Fails for want of memory. */
 AW_MUST_USE aw_result aw_fail_memory(void);
 
-/** Sets the hint of a failure and returns `r`; does nothing on success. */
+/** Sets the hint of a failure and returns `r`; does nothing on success, nor for want of memory:
+ * there is nobody else to blame, and nothing to mend. */
 AW_MUST_USE aw_result aw_hint(aw_result r, const char *format, ...) AW_PRINTF(2, 3);
 
 /** Puts "context: " before the message of a failure and returns `r`; does nothing on success. */

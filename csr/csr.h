@@ -50,8 +50,9 @@ struct csr {
 };
 
 /**
- * Has OpenSSL find all that verifying CSRs needs, once, before the first of them. A library context
- * that lacks memory for a moment while it looks for an algorithm lacks that algorithm for good.
+ * Has OpenSSL find all that verifying CSRs and certificates needs, once, before the first of them.
+ * A library context that lacks memory for a moment while it looks for an algorithm lacks that
+ * algorithm for good.
  * @return AW_CODE_CRYPTO when one is not offered
  */
 AW_MUST_USE aw_result csr_prepare(OSSL_LIB_CTX *libctx, const char *properties);

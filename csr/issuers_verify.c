@@ -46,6 +46,8 @@ parse(OSSL_LIB_CTX *libctx, const uint8_t *der, size_t size, X509 **out)
         X509_free(x509);
         x509 = NULL;
     }
+    if (x509 == NULL && aw_openssl_lacked_memory())
+        return aw_fail_memory();
     ERR_clear_error();
     *out = x509;
     return AW_OK;
@@ -142,10 +144,10 @@ verify(const struct parts *parts, OSSL_LIB_CTX *libctx, int64_t now, bool *verif
     set_parameters(context, time_of(parts->leaf, now));
     int answer = X509_verify_cert(context);
     int error = X509_STORE_CTX_get_error(context);
-    ERR_clear_error();
-    if (error == X509_V_ERR_OUT_OF_MEM)
-        return aw_fail_memory();
     *verified = answer == 1 && error == X509_V_OK;
+    bool lacked = aw_openssl_lacked_memory();
+    if (error == X509_V_ERR_OUT_OF_MEM || (!*verified && lacked))
+        return aw_fail_memory();
     if (!*verified)
         snprintf(reason, ISSUERS_REASON_SIZE, "%s, at certificate %d of the chain",
             X509_verify_cert_error_string(error), X509_STORE_CTX_get_error_depth(context));

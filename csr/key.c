@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <openssl/core_names.h>
+#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/param_build.h>
@@ -215,6 +216,18 @@ has_signature(OSSL_LIB_CTX *libctx, const char *name, const char *properties)
     return signature != NULL;
 }
 
+/* Of public keys in certificates; the library context's own properties count too. */
+static bool
+has_decoder(OSSL_LIB_CTX *libctx, const char *name, const char *properties)
+{
+    OSSL_DECODER *decoder =
+        OSSL_DECODER_fetch(libctx, name, "input=der,structure=SubjectPublicKeyInfo");
+
+    (void)properties;
+    OSSL_DECODER_free(decoder);
+    return decoder != NULL;
+}
+
 aw_result
 csr_prepare(OSSL_LIB_CTX *libctx, const char *properties)
 {
@@ -222,11 +235,13 @@ csr_prepare(OSSL_LIB_CTX *libctx, const char *properties)
         bool (*has)(OSSL_LIB_CTX *libctx, const char *name, const char *properties);
         const char *name;
     } needed[] = {{has_digest, "SHA256"}, {has_digest, "SHA384"}, {has_digest, "SHA512"},
-        {has_key, "EC"}, {has_key, "RSA"}, {has_signature, "ECDSA"}, {has_signature, "RSA"}};
+        {has_key, "EC"}, {has_key, "RSA"}, {has_signature, "ECDSA"}, {has_signature, "RSA"},
+        {has_decoder, "EC"}, {has_decoder, "RSA"}};
 
     for (size_t i = 0; i < AW_COUNT(needed); i++)
         if (!needed[i].has(libctx, needed[i].name, properties))
-            return aw_hint(aw_fail_openssl("OpenSSL offers no %s to verify CSRs", needed[i].name),
+            return aw_hint(aw_fail_openssl("OpenSSL offers no %s to verify CSRs and certificates",
+                               needed[i].name),
                 "load a provider that has it in OpenSSL's configuration file");
     return AW_OK;
 }
