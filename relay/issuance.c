@@ -75,7 +75,7 @@ prepare(struct run *run)
     AW_TRY(sort_names(run));
     AW_TRY(relay_evidence_read(run->order.evidence, &run->evidence));
     AW_TRY(relay_accounts_get(relay->accounts, relay->signer, run->order.account, &run->account));
-    AW_TRY(relay_upstream_begin(relay->upstream, relay->signer, run->account, &run->talk));
+    AW_TRY(relay_upstream_begin(relay, run->account, UPSTREAM_WORK, &run->talk));
     signer_link_set_behalf(run->talk.link, &run->evidence.behalf);
     return upstream_challenges_new(relay->config, &run->challenges);
 }

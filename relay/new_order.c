@@ -239,7 +239,7 @@ relay_post_new_order(struct relay_call *call)
     o.order.account = call->account->id;
     AW_TRY(read_payload(&o));
     AW_TRY(make_authorizations(&o));
-    AW_TRY(relay_upstream_begin(relay->upstream, relay->signer, call->account, &talk));
+    AW_TRY(relay_upstream_begin(relay, call->account, UPSTREAM_ANSWER, &talk));
     AW_TRY(order_upstream(&o, &talk));
     return relay_respond_order(call, 201, &o.order);
 }

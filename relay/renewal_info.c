@@ -177,7 +177,7 @@ ask_ca(struct relay_call *call, const struct relay_account *account, char **body
     if (base == NULL)
         return not_here(call);
     AW_TRY(aw_format(&url, "%s/%s", base, call->match.word));
-    AW_TRY(relay_upstream_begin(relay->upstream, relay->signer, account, &talk));
+    AW_TRY(relay_upstream_begin(call->relay, account, UPSTREAM_ANSWER, &talk));
     AW_TRY(ask_at(&talk, url, &response, again));
     *body = AW_MOVE(response.body);
     return keep(relay->renewals, call->match.word, *body, *again);

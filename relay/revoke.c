@@ -122,7 +122,7 @@ relay_post_revoke(struct relay_call *call)
     AW_TRY(check_reason(call));
     AW_TRY(find_owner(&r));
     AW_TRY(relay_upstream_begin(
-        relay->upstream, relay->signer, r.owner != NULL ? r.owner : call->account, &r.talk));
+        relay, r.owner != NULL ? r.owner : call->account, UPSTREAM_ANSWER, &r.talk));
     AW_TRY(post(&r));
     relay_response_empty(call->response, 200);
     return AW_OK;

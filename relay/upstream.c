@@ -7,6 +7,7 @@
 
 #include "common/io.h"
 #include "common/json.h"
+#include "relay/relay.h"
 
 struct upstream_line {
     struct upstream_line *next;
@@ -20,6 +21,7 @@ struct relay_upstream {
     pthread_mutex_t lock; /* over what follows */
     struct upstream_line *idle;
     size_t idle_count;
+    size_t answering; /* conversations that clients wait for */
 };
 
 /* libcurl asks without saying for whom: one for the process, which has one relay. */
@@ -151,6 +153,30 @@ give_line(struct relay_upstream *upstream, struct upstream_line **slot)
     line_free(slot);
 }
 
+static aw_result
+count_in(struct upstream_talk *talk)
+{
+    struct relay_upstream *upstream = talk->upstream;
+    size_t most = (size_t)(upstream->config->limits.workers + 1) / 2;
+
+    pthread_mutex_lock(&upstream->lock);
+    talk->counted = upstream->answering < most;
+    if (talk->counted)
+        upstream->answering++;
+    pthread_mutex_unlock(&upstream->lock);
+    return talk->counted ? AW_OK
+                         : aw_hint(aw_fail(AW_CODE_BUSY, "%zu clients wait for CAs already", most),
+                               "is a CA slow? limits.workers makes it more");
+}
+
+static void
+count_out(struct relay_upstream *upstream)
+{
+    pthread_mutex_lock(&upstream->lock);
+    upstream->answering--;
+    pthread_mutex_unlock(&upstream->lock);
+}
+
 void
 relay_upstream_end(struct upstream_talk *talk)
 {
@@ -160,15 +186,17 @@ relay_upstream_end(struct upstream_talk *talk)
         relay_signer_give(talk->signer, &talk->link);
     if (talk->upstream != NULL)
         give_line(talk->upstream, &talk->line);
+    if (talk->counted)
+        count_out(talk->upstream);
     memset(talk, 0, sizeof(*talk));
 }
 
 aw_result
-relay_upstream_begin(struct relay_upstream *upstream, struct relay_signer *signer,
-    const struct relay_account *account, struct upstream_talk *out)
+relay_upstream_begin(struct relay *relay, const struct relay_account *account,
+    enum upstream_use use, struct upstream_talk *out)
 {
     AW_CLEANUP(relay_upstream_end)
-    struct upstream_talk talk = {.upstream = upstream, .signer = signer};
+    struct upstream_talk talk = {.upstream = relay->upstream, .signer = relay->signer};
     const char *new_nonce = relay_upstream_url(account, "newNonce");
 
     memset(out, 0, sizeof(*out));
@@ -177,13 +205,14 @@ relay_upstream_begin(struct relay_upstream *upstream, struct relay_signer *signe
             aw_fail(AW_CODE_UNAVAILABLE, "the account at the CA of the application %s is not ready",
                 account->application),
             "an administrator of the signer registers it: acmeward-admin account list");
-    talk.line = take_idle(upstream, new_nonce);
+    if (use == UPSTREAM_ANSWER)
+        AW_TRY(count_in(&talk));
+    talk.line = take_idle(relay->upstream, new_nonce);
     if (talk.line == NULL)
-        AW_TRY(make_line(upstream->config, new_nonce, &talk.line));
+        AW_TRY(make_line(relay->config, new_nonce, &talk.line));
     talk.h = talk.line->h;
     talk.session = talk.line->session;
-    talk.ca = relay_upstream_url(account, "ca");
-    AW_TRY(relay_signer_take(signer, &talk.link));
+    AW_TRY(relay_signer_take(relay->signer, &talk.link));
     *out = talk;
     memset(&talk, 0, sizeof(talk));
     return AW_OK;

@@ -23,6 +23,8 @@ enum {
                                     to be better off */
 };
 
+struct relay;
+
 /** Conversations. Locks itself. */
 struct relay_upstream;
 
@@ -39,6 +41,13 @@ void relay_upstream_stop(struct relay_upstream *upstream);
 /** Whether that was said. */
 bool relay_upstream_stopped(const struct relay_upstream *upstream);
 
+/** What a conversation is for. */
+enum upstream_use {
+    UPSTREAM_ANSWER, /**< a client waits, and with it a thread of the server's: no more than half of
+                          those do, so that a CA that hangs leaves some for everything else */
+    UPSTREAM_WORK,   /**< nobody waits */
+};
+
 /** One conversation and one link to the signer, taken together: what a signed request needs. */
 struct upstream_talk {
     struct relay_upstream *upstream;
@@ -47,15 +56,16 @@ struct upstream_talk {
     http *h;                    /**< its connections */
     acme_session *session;      /**< its nonces */
     signer_link *link;
-    const char *ca; /**< the CA's name */
+    bool counted; /**< it is one of those that a client waits for */
 };
 
 /**
  * Takes both for the CA of an account. Release: relay_upstream_end.
- * @return AW_CODE_UNAVAILABLE when the account's CA is not pinned or registered yet
+ * @return AW_CODE_UNAVAILABLE when the account's CA is not pinned or registered yet, AW_CODE_BUSY
+ * when too many clients wait for CAs
  */
-AW_MUST_USE aw_result relay_upstream_begin(struct relay_upstream *upstream,
-    struct relay_signer *signer, const struct relay_account *account, struct upstream_talk *out);
+AW_MUST_USE aw_result relay_upstream_begin(struct relay *relay, const struct relay_account *account,
+    enum upstream_use use, struct upstream_talk *out);
 
 /** Gives both back and zeroes; a zeroed one is allowed. */
 void relay_upstream_end(struct upstream_talk *talk);

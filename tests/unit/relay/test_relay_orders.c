@@ -14,6 +14,7 @@
 #include "common/b64url.h"
 #include "common/io.h"
 #include "relay/store.h"
+#include "relay/upstream.h"
 #include "relay/work.h"
 #include "relay_stage.h"
 
@@ -321,6 +322,28 @@ ends_with_a_deactivated_authorization(void **state)
     stage_expect(&s, "/acme/account/7/orders", "", 200, "\"orders\":[]");
 }
 
+/* While one of two threads waits for the CA, the other is for those who need none. */
+static void
+leaves_threads_for_others(void **state)
+{
+    static const struct ca_answer answers[] = {NONCE, READY};
+    AW_CLEANUP(stage_close) struct stage s;
+    AW_CLEANUP(relay_upstream_end) struct upstream_talk talk = {0};
+    struct relay_account *account = NULL;
+
+    (void)state;
+    stage_open(&s);
+    stage_script(&s, answers, AW_COUNT(answers));
+    struct relay *relay = &s.world.relay;
+    assert_true(aw_ok(relay_accounts_get(relay->accounts, relay->signer, 7, &account)));
+    assert_true(aw_ok(relay_upstream_begin(relay, account, UPSTREAM_ANSWER, &talk)));
+    stage_expect(&s, "/acme/new-order", NEW_ORDER, 503, "serverInternal");
+    stage_expect(&s, "/acme/account/7", "", 200, "valid");
+    relay_upstream_end(&talk);
+    stage_expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
+    relay_account_release(relay->accounts, &account);
+}
+
 int
 main(void)
 {
@@ -332,6 +355,7 @@ main(void)
         cmocka_unit_test(is_invalid_by_the_ca),
         cmocka_unit_test(refuses_a_certificate_of_another_key),
         cmocka_unit_test(goes_on_after_a_kill),
+        cmocka_unit_test(leaves_threads_for_others),
         cmocka_unit_test(ends_with_a_deactivated_authorization),
     };
 
