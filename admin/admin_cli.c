@@ -326,14 +326,22 @@ admin_print_text(const cJSON *reply, const char *name, const char *end)
 }
 
 aw_result
-admin_print_sha256(const char *what, const char *text, size_t size)
+admin_sha256(const char *text, size_t size, char hex[65])
 {
-    char hex[65];
     unsigned char digest[32];
 
     if (EVP_Digest(text, size, digest, NULL, EVP_sha256(), NULL) != 1)
         return aw_fail_openssl("SHA-256");
     aw_hex(digest, sizeof(digest), hex);
+    return AW_OK;
+}
+
+aw_result
+admin_print_sha256(const char *what, const char *text, size_t size)
+{
+    char hex[65];
+
+    AW_TRY(admin_sha256(text, size, hex));
     printf("%s sha256 %s\n", what, hex);
     return AW_OK;
 }

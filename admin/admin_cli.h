@@ -162,6 +162,9 @@ void admin_print_report(const cJSON *report, FILE *stream);
 /** Prints a reply's text of several lines, and `end`; refuses one with control characters. */
 AW_MUST_USE aw_result admin_print_text(const cJSON *reply, const char *name, const char *end);
 
+/** SHA-256 as 64 hexadecimal digits and NUL. */
+AW_MUST_USE aw_result admin_sha256(const char *text, size_t size, char hex[65]);
+
 /** Prints "what sha256 HEX". */
 AW_MUST_USE aw_result admin_print_sha256(const char *what, const char *text, size_t size);
 

@@ -175,6 +175,40 @@ wrap(const struct wrap_options *asked, char **file, bool *twice)
     return aw_wrapped_make(&terms, key, spki, size, asked->force, file);
 }
 
+static aw_result
+tell_json(const struct wrap_options *asked, const char *line, bool twice)
+{
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {.text = NULL};
+    char sha256[65];
+
+    AW_TRY(admin_sha256(line, strlen(line), sha256));
+    aw_json_begin_object(&w);
+    aw_json_pair(&w, "file", asked->out);
+    aw_json_pair(&w, "sha256", sha256);
+    aw_json_pair(&w, "ca", asked->ca);
+    aw_json_pair(&w, "kid", asked->kid);
+    aw_json_pair(&w, "algorithm", asked->algorithm);
+    aw_json_pair_bool(&w, "decoded_twice", twice);
+    aw_json_end_object(&w);
+    return admin_print_writer(&w);
+}
+
+static aw_result
+tell_wrapped(const struct wrap_options *asked, const char *line, bool twice)
+{
+    printf(
+        "wrapped for CA %s, kid %s, %s with RSA-OAEP (SHA-1): only the token of that wrapping key "
+        "can unwrap it\n",
+        asked->ca, asked->kid, asked->algorithm);
+    if (twice)
+        puts(ADMIN_EAB_TWICE);
+    AW_TRY(admin_print_sha256("  file", line, strlen(line)));
+    printf("  on the HSM host: acmeward-admin eab import --wrapped %s, which prints the same "
+           "SHA-256; then destroy every other copy of the key\n",
+        asked->out);
+    return AW_OK;
+}
+
 aw_result
 admin_eab_wrap(const struct admin_options *options, int argc, char **argv)
 {
@@ -192,21 +226,11 @@ admin_eab_wrap(const struct admin_options *options, int argc, char **argv)
     AW_CLEANUP(aw_free) char *file = NULL, *line = NULL;
     bool twice = false;
 
-    (void)options; /* no signer, no token, no configuration */
+    /* No signer, no token, no configuration. */
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
     AW_TRY(check_options(&asked));
     AW_TRY(wrap(&asked, &file, &twice));
     AW_TRY(aw_format(&line, "%s\n", file));
     AW_TRY(aw_file_replace(asked.out, line, strlen(line), FILE_MODE));
-    printf(
-        "wrapped for CA %s, kid %s, %s with RSA-OAEP (SHA-1): only the token of that wrapping key "
-        "can unwrap it\n",
-        asked.ca, asked.kid, asked.algorithm);
-    if (twice)
-        puts(ADMIN_EAB_TWICE);
-    AW_TRY(admin_print_sha256("  file", line, strlen(line)));
-    printf("  on the HSM host: acmeward-admin eab import --wrapped %s, which prints the same "
-           "SHA-256; then destroy every other copy of the key\n",
-        asked.out);
-    return AW_OK;
+    return options->json ? tell_json(&asked, line, twice) : tell_wrapped(&asked, line, twice);
 }

@@ -2,6 +2,7 @@
 """Key ceremonies with Pebble and SoftHSM: wrapped import, rotation, adoption, recovery."""
 
 import base64
+import hashlib
 import json
 import os
 import signal
@@ -469,9 +470,9 @@ class Wrapped(unittest.TestCase):
             self.key = file.read()
         self.file = self.world.path("wrapped")
 
-    def wrap(self, *words, fingerprint=None, kid=None, stdin=None, status=0):
+    def wrap(self, *words, fingerprint=None, kid=None, stdin=None, status=0, before=()):
         """As on a workstation: no configuration, no socket, no token."""
-        return run([ADMIN, "--config", "/nonexistent", "eab", "wrap", "--public-key",
+        return run([ADMIN, "--config", "/nonexistent", *before, "eab", "wrap", "--public-key",
                     self.public_key, "--fingerprint", fingerprint or self.fingerprint, "--ca",
                     "loopback", "--kid", kid or self.world.ca.kid, "--out", self.file, *words],
                    stdin=stdin or self.key, status=status, env=environment())
@@ -536,6 +537,11 @@ class Wrapped(unittest.TestCase):
         self.assertIn("eab wrap wrote", done.text)
         done = self.world.admin("eab", "import", "--wrapped", self.file, "--kid", "x", status=1)
         self.assertIn("was wrapped for", done.text)
+        told = self.wrap(before=["--json"]).json()
+        self.assertEqual((told["file"], told["ca"], told["kid"], told["algorithm"]),
+                         (self.file, "loopback", self.world.ca.kid, "HS256"))
+        with open(self.file, "rb") as file:
+            self.assertEqual(told["sha256"], hashlib.sha256(file.read()).hexdigest())
         colons = ":".join(self.fingerprint[i:i + 2] for i in range(0, 64, 2)).upper()
         self.wrap(fingerprint=colons)
 
