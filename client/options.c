@@ -168,7 +168,8 @@ const struct options_row options_table[] = {
     FLAG("json", 0, json, OPTIONS_ALL, "one JSON object on standard output"),
     FLAG("quiet", 'q', quiet, OPTIONS_ALL, "say nothing but failures and warnings"),
     FLAG("verbose", 'v', verbose, OPTIONS_CA | OPTIONS_DOCTOR,
-        "show each request to the CA and its answer; of what is signed all but the signature"),
+        "show each call of the signer and each request to the CA; of what is signed all but the "
+        "signature"),
     FLAG("non-interactive", 'n', non_interactive, OPTIONS_ALL, "accepted: nothing is ever asked"),
     FLAG("noninteractive", 0, non_interactive, OPTIONS_ALL, NULL),
     FLAG("help", 'h', help, OPTIONS_ALL, "this text"),

@@ -259,6 +259,34 @@ fail_refused(const struct kind *kind, const struct signer_refusal *refusal)
 
 /* Calls. */
 
+static signer_tracer tracer;
+static void *tracer_context;
+
+void
+signer_link_trace(signer_tracer wanted, void *context)
+{
+    tracer = wanted;
+    tracer_context = context;
+}
+
+static void
+trace(const struct signer_exchange *call, aw_result r, const struct aw_varlink_answer *answer)
+{
+    struct signer_exchange exchange = *call;
+    struct aw_error error; /* of the call: telling must not replace it */
+
+    if (tracer == NULL)
+        return;
+    aw_error_save(&error);
+    exchange.milliseconds = aw_now_ms() - call->milliseconds;
+    exchange.failure = aw_ok(r) ? NULL : error.message;
+    exchange.reply = aw_ok(r) ? answer->parameters : NULL;
+    exchange.error = aw_ok(r) && answer->error[0] != '\0' ? answer->error : NULL;
+    tracer(&exchange, tracer_context);
+    if (!aw_ok(r))
+        aw_ignore(aw_error_restore(&error), "it is the caller's");
+}
+
 /* After any failure the stream is of no more use. */
 static aw_result
 invoke(
@@ -266,8 +294,11 @@ invoke(
 {
     if (link->stream == NULL)
         AW_TRY(connect_signer(link));
+    const struct signer_exchange call = {
+        .method = method, .parameters = parameters, .milliseconds = aw_now_ms()};
     aw_result r =
         aw_varlink_invoke(link->stream, method, parameters, SIGNER_LINK_TIMEOUT_MS, answer);
+    trace(&call, r, answer);
     if (aw_ok(r))
         link->proved = true;
     else

@@ -102,6 +102,22 @@ bool signer_link_is_relay(const signer_link *link);
 AW_MUST_USE aw_result signer_link_call(
     signer_link *link, const char *method, const char *parameters, cJSON **reply);
 
+/** A call that was made, for signer_link_trace. */
+struct signer_exchange {
+    const char *method;     /**< full name */
+    const char *parameters; /**< JSON text of an object */
+    const char *error;      /**< name of an error reply; NULL: none */
+    const cJSON *reply;     /**< parameters of the reply; NULL: none came */
+    const char *failure;    /**< why there is none */
+    int64_t milliseconds;
+};
+
+/** Is told of each call when it is over. */
+typedef void (*signer_tracer)(const struct signer_exchange *exchange, void *context);
+
+/** Has all calls of this process told, whatever link they go through; before the first one. */
+void signer_link_trace(signer_tracer tracer, void *context);
+
 /** What identifies an order that was opened through the signer. Release: signer_order_free. */
 struct signer_order {
     char *application;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/http.h"
+#include "client/signer_link.h"
 #include "common/b64url.h"
 #include "common/io.h"
 #include "common/log.h"
@@ -118,9 +119,42 @@ take(const struct http_exchange *exchange, void *context)
     fflush(out->messages);
 }
 
+/* A signed request is shown when it is posted, there without its signature. */
+static void
+tell_reply(FILE *stream, const cJSON *reply)
+{
+    AW_CLEANUP(aw_json_free) cJSON *shown = cJSON_Duplicate(reply, true);
+
+    cJSON_DeleteItemFromObjectCaseSensitive(shown, "jws");
+    char *line = shown == NULL ? NULL : cJSON_PrintUnformatted(shown);
+    if (line != NULL)
+        tell(stream, "<   ", line, strlen(line));
+    cJSON_free(line);
+}
+
+static void
+take_call(const struct signer_exchange *exchange, void *context)
+{
+    struct output *out = context;
+    FILE *stream = out->messages;
+
+    output_clear(out);
+    fprintf(stream, "> signer: %s\n", exchange->method);
+    tell_json(stream, ">   ", exchange->parameters, strlen(exchange->parameters));
+    if (exchange->reply == NULL) {
+        tell(stream, "< no answer: ", exchange->failure, strlen(exchange->failure));
+    } else {
+        fprintf(stream, "< %s in %lld ms\n", exchange->error == NULL ? "done" : exchange->error,
+            (long long)exchange->milliseconds);
+        tell_reply(stream, exchange->reply);
+    }
+    fflush(stream);
+}
+
 void
 trace_begin(struct output *out)
 {
     out->terminal = false;
+    signer_link_trace(take_call, out);
     http_trace(take, out);
 }

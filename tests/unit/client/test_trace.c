@@ -21,8 +21,9 @@
     "{\"protected\":\"" protected "\",\"payload\":\"" payload "\"," \
                                   "\"signature\":\"" SIGNATURE "\"}"
 
-/* What http_trace was given: the tests make the exchanges. */
+/* What http_trace and signer_link_trace were given: the tests make the exchanges. */
 static http_tracer tracer;
+static signer_tracer call_tracer;
 static void *tracer_context;
 
 void __wrap_http_trace(http_tracer t, void *context);
@@ -31,6 +32,15 @@ void
 __wrap_http_trace(http_tracer t, void *context)
 {
     tracer = t;
+    tracer_context = context;
+}
+
+void __wrap_signer_link_trace(signer_tracer t, void *context);
+
+void
+__wrap_signer_link_trace(signer_tracer t, void *context)
+{
+    call_tracer = t;
     tracer_context = context;
 }
 
@@ -179,10 +189,58 @@ test_exchanges(void **state)
     }
 }
 
+/* A call of the signer; reply NULL: none came. */
+static const struct {
+    const char *name, *parameters, *error, *reply, *failure;
+    const char *has, *lacks;
+} calls[] = {
+    {"a reply", "{ }", NULL, "{\"application\":\"app\"}", NULL,
+        "> signer: org.acmeward.Signer.Call|>   {}|< done in 7 ms|<   {\"application\":\"app\"}",
+        "signature"},
+    {"what the signer signed is not shown", "{\"nonce\":\"n\"}", NULL,
+        "{\"url\":\"u\",\"jws\":" JWS(PROTECTED, PAYLOAD) "}", NULL,
+        ">   {\"nonce\":\"n\"}|<   {\"url\":\"u\"}", SIGNATURE "|" PAYLOAD "|jws"},
+    {"an error reply", "{}", "org.acmeward.Signer.PolicyRefused", "{\"rule\":\"names.none\"}", NULL,
+        "< org.acmeward.Signer.PolicyRefused in 7 ms|<   {\"rule\":\"names.none\"}", "done"},
+    {"attack 100: escape sequences of a signer do not reach the terminal", "{}", NULL,
+        "{\"warning\":\"\\u001b[2J\"}", NULL, "<   {\"warning\":", "\033"},
+    {"no reply", "{}", NULL, NULL, "the peer closed", "< no answer: the peer closed", "done"},
+};
+
+static void
+test_calls(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(calls); i++) {
+        char *text = NULL;
+        size_t size = 0;
+        FILE *messages = open_memstream(&text, &size);
+        cJSON *reply = calls[i].reply == NULL ? NULL : cJSON_Parse(calls[i].reply);
+        struct output out;
+
+        assert_non_null(messages);
+        assert_true(calls[i].reply == NULL || reply != NULL);
+        output_open(&out, stdout, messages);
+        trace_begin(&out);
+        const struct signer_exchange exchange = {"org.acmeward.Signer.Call", calls[i].parameters,
+            calls[i].error, reply, calls[i].failure, 7};
+        call_tracer(&exchange, tracer_context);
+        output_close(&out);
+        assert_int_equal(fclose(messages), 0);
+        check(calls[i].name, text, calls[i].has, true);
+        check(calls[i].name, text, calls[i].lacks, false);
+        cJSON_Delete(reply);
+        free(text);
+    }
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_exchanges)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exchanges),
+        cmocka_unit_test(test_calls),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
