@@ -22,6 +22,8 @@ if(ACMEWARD_SANITIZE)
     target_link_options(aw_flags INTERFACE -fsanitize=${ACMEWARD_SANITIZE})
     # Sandboxes leave what the instrumentation needs (common/sandbox.h); no release build has this.
     target_compile_definitions(aw_flags INTERFACE ACMEWARD_INSTRUMENTED)
+    # Parsers are most of what fuzz targets and hundreds of starts of a signer do.
+    set(ACMEWARD_PARSER_OPTIONS -O1)
 endif()
 if(ACMEWARD_COVERAGE)
     # Counters of threads must not be lost; gcov would report some branches as taken -18 times.

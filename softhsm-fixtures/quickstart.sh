@@ -15,6 +15,7 @@ project=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 here=$project/softhsm-fixtures
 home=$project/.quickstart
 build=$project/build/release
+programs="acmeward-signer acmeward-gate acmeward acmeward-admin softhsm-token"
 name=myapp1.dept.example.edu
 foreign=pay.dept.example.edu
 python=/usr/bin/python3
@@ -59,7 +60,8 @@ install_and_build() {
     sh "$project/packaging/install-packages.sh" build run test
     cmake --preset release -S "$project" >"$home/cmake.log" 2>&1 ||
         { cat "$home/cmake.log" >&2; die "cmake failed"; }
-    cmake --build "$build" >"$home/build.log" 2>&1 ||
+    # shellcheck disable=SC2086
+    cmake --build "$build" --target $programs >"$home/build.log" 2>&1 ||
         { tail -n 50 "$home/build.log" >&2; die "the build failed"; }
     echo "built in $build"
 }

@@ -20,8 +20,8 @@ esac
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root"
 jobs=$(getconf _NPROCESSORS_ONLN)
-# Whole programs wait half of their time, for each other.
-tests=$((2 * jobs))
+# Whole programs wait most of their time, for each other and for the disk.
+tests=$((3 * jobs))
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -52,23 +52,29 @@ check() { # PRESET ARGUMENTS-OF-CTEST...
 
 sh packaging/install-packages.sh build run test lint
 
-# Compile faults show soonest here, whatever is tested first.
-build dev
 if [ "$quick" = yes ]; then
+    build dev
     check dev
     exit
 fi
 
-# Units and whole programs; a test that a sanitizer's memory layout defeats has the label
-# no-sanitizer.
-build asan-ubsan
+# A stage builds what it runs.
+programs='client/all relay/all signer/all admin/all softhsm-fixtures/all tests/faults/all'
+
+# Units and whole programs; a test that a sanitizer's memory layout defeats, or that has nothing to
+# show it, has the label no-sanitizer.
+# shellcheck disable=SC2086
+build asan-ubsan --target $programs tests/unit/all tests/fuzz/all
 check asan-ubsan -E '^(lint|bench)\.|^fixture\.pebble$' -LE '^no-sanitizer$'
 
 # The unit tests that start threads; but those that put a malloc of their own under the process,
 # which this sanitizer does not survive.
-build tsan --target tests/unit/all softhsm-fixtures/all tests/faults/all
-threaded=$(python3 -B tests/threaded.py build/tsan)
-check tsan -R "$threaded" -E '_memory$' -LE '^no-sanitizer$'
+threaded=$(python3 -B tests/threaded.py build/asan-ubsan | grep -v '_memory$')
+# shellcheck disable=SC2086
+build tsan --target $threaded softhsm-fixtures/all tests/faults/all
+check tsan -R "$(echo "$threaded" | sed 's/^test_/^unit[.]/; s/$/$/' | paste -s -d '|')" -LE '^no-sanitizer$'
 
 # Everything but what ran with sanitizers and would show the same without.
+# shellcheck disable=SC2086
+build dev --target $programs uninstrumented tests/bench/all
 check dev -LE '^(unit|fuzz)$'

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""threaded.py BUILD-FOLDER: prints what `ctest -R` takes to run the unit tests that start threads.
+"""threaded.py BUILD-FOLDER: prints the programs of the unit tests that start threads, one a line.
 
 A program that starts none has nothing that a thread sanitizer could find, and takes many times as
 long under one. Which do is asked of the linker: they, or what they are linked with, call
@@ -7,6 +7,7 @@ pthread_create.
 """
 
 import json
+import os
 import subprocess
 import sys
 
@@ -24,11 +25,11 @@ def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     listing = json.loads(output_of("ctest", "--test-dir", sys.argv[1], "--show-only=json-v1"))
-    names = [test["name"] for test in listing["tests"]
-             if test["name"].startswith("unit.") and starts_threads(test["command"][0])]
+    programs = [test["command"][0] for test in listing["tests"] if test["name"].startswith("unit.")]
+    names = [os.path.basename(program) for program in programs if starts_threads(program)]
     if not names:
         sys.exit("threaded.py: no unit test starts a thread: is the build folder complete?")
-    print("^(" + "|".join(name.replace(".", r"\.") for name in names) + ")$")
+    print("\n".join(names))
 
 
 if __name__ == "__main__":
