@@ -159,7 +159,8 @@ add_hostile(scmp_filter_ctx filter, const struct sandbox *sandbox)
 static int
 fill_for_programs(scmp_filter_ctx filter)
 {
-    static const char *const starting[] = {"execve", "execveat", "fork", "vfork"};
+    /* A hook is waited for by its pidfd. */
+    static const char *const starting[] = {"execve", "execveat", "fork", "vfork", "pidfd_open"};
     int error = 0;
 
     for (size_t i = 0; i < AW_COUNT(hostile) && error == 0; i++) {

@@ -184,10 +184,11 @@ relay_upstream_end(struct upstream_talk *talk)
         signer_link_set_behalf(talk->link, NULL);
     if (talk->signer != NULL)
         relay_signer_give(talk->signer, &talk->link);
-    if (talk->upstream != NULL)
+    if (talk->upstream != NULL) {
         give_line(talk->upstream, &talk->line);
-    if (talk->counted)
-        count_out(talk->upstream);
+        if (talk->counted)
+            count_out(talk->upstream);
+    }
     memset(talk, 0, sizeof(*talk));
 }
 
