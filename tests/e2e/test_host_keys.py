@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import unittest
 
+from faulty_proxy import FaultyProxy
 from world import TOKEN_TOOL, World, environment, free_ports, run, wait_until
 
 NAME = "www.dept.example.edu"
@@ -24,9 +25,14 @@ class HostKeys(unittest.TestCase):
     def setUpClass(cls):
         cls.world = World()
         cls.enterClassContext(cls.world)
-        cls.world.application("app", exact=[NAME, "rsa." + NAME, "pin." + NAME], keys=["ec-p256", "rsa-2048"],
+        cls.world.application("app", exact=[NAME, "rsa." + NAME, "pin." + NAME, "cut." + NAME], keys=["ec-p256", "rsa-2048"],
                               operations=["order", "revoke"])
-        cls.world.start()
+        cls.proxy = cls.enterClassContext(FaultyProxy(cls.world.ca, cls.world.path("ca")))
+        cls.world.write_config(directory=cls.proxy.directory)
+        cls.world.start_signer()
+        cls.world.admin("ca", "pin", "loopback", "--yes")
+        cls.world.import_eab()
+        cls.world.register()
         cls.make_token()
         cls.env = environment(SOFTHSM2_CONF=cls.path("softhsm2.conf"))
         cls.uri = f"{URI}?pin-source=file:{cls.path('pin')}"
@@ -139,6 +145,18 @@ pkcs11-module-quirks = no-deinit
         self.client("renew", "--force-renewal", "--no-random-sleep-on-renew", "--cert-name", NAME)
         self.assertNotEqual(os.readlink(self.live("cert")), serial)
         self.assertEqual(self.public("cert"), before)
+
+    def test_order_that_was_cut_off_goes_on_with_the_key_in_the_token(self):
+        name, uri = "cut." + NAME, self.uri.replace("=www", "=cut")
+        self.proxy.fault("finalize", (429, [("Retry-After", "3600")]))
+        self.addCleanup(self.proxy.heal)
+        self.assertIn("the order is kept", self.order(name, "--key-uri", uri, status=None).err)
+        left = os.listdir(self.world.path("hosts-client", "archive"))
+        self.assertIn(f".order-{name}.json", left)
+        self.assertNotIn(f".order-{name}.key", left)
+        self.proxy.heal()
+        self.assertIn("going on with the order", self.order(name, "--key-uri", uri).err)
+        self.assertEqual(self.objects().count("label:      cut\n"), 1)
 
     def test_another_object_is_another_key(self):
         before = self.public("cert")

@@ -70,7 +70,8 @@ class People(unittest.TestCase):
 
     def test_the_exchange(self):
         err = self.issued.err
-        for part in ("> signer: org.acmeward.Signer.NewOrder", "< done in ", "> POST https://", ">   protected {\"alg\":\"ES256\"",
+        for part in ("> signer: org.acmeward.Signer.NewOrder", "< done in ", "> POST https://",
+                     ">   protected {\"alg\":\"ES256\"",
                      ">   payload   {\"identifiers\":[{\"type\":\"dns\"", "< 201 in ",
                      "<   Location: https://", "<   {\"status\":", "signature (not shown)"):
             self.assertIn(part, err)

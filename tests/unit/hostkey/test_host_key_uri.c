@@ -61,6 +61,33 @@ static const struct {
     {"too long", "pkcs11:token=web;object=" LONG_32, NULL, "longer than 2048"},
 };
 
+/* Versions of p11-kit differ in whether they escape these two in a query (RFC 3986 lets them). */
+static char *
+plain(const char *text)
+{
+    char *copy = strdup(text);
+    char *to = copy;
+
+    assert_non_null(copy);
+    for (const char *from = copy; *from != '\0'; to++) {
+        bool escape = strncmp(from, "%3A", 3) == 0 || strncmp(from, "%2F", 3) == 0;
+
+        *to = escape ? (from[1] == '3' ? ':' : '/') : *from;
+        from += escape ? 3 : 1;
+    }
+    *to = '\0';
+    return copy;
+}
+
+static bool
+is_form(const char *found, const char *expected)
+{
+    AW_CLEANUP(aw_free) char *one = plain(found);
+    AW_CLEANUP(aw_free) char *other = plain(expected);
+
+    return strcmp(one, other) == 0;
+}
+
 static void
 test_uris(void **state)
 {
@@ -71,7 +98,7 @@ test_uris(void **state)
         aw_result r = host_key_uri_check(rows[i].uri, &form);
         if (aw_ok(r) != (rows[i].form != NULL))
             fail_msg("%s: %s", rows[i].name, aw_ok(r) ? form : aw_error_last()->message);
-        if (form != NULL && rows[i].form != NULL && strcmp(form, rows[i].form) != 0)
+        if (form != NULL && rows[i].form != NULL && !is_form(form, rows[i].form))
             fail_msg("%s: %s", rows[i].name, form);
         if (!aw_ok(r) &&
             (r.code != AW_CODE_USAGE || strstr(aw_error_last()->message, rows[i].words) == NULL))
@@ -103,7 +130,7 @@ test_reference_is_read_as_written(void **state)
     assert_true(aw_ok(host_key_reference_write(rows[4].form, &pem)));
     assert_non_null(strstr(pem, "-----BEGIN PKCS#11 PROVIDER URI-----\n"));
     assert_true(aw_ok(host_key_reference_read(pem, strlen(pem), &uri)));
-    assert_string_equal(uri, rows[4].form);
+    assert_true(is_form(uri, rows[4].form));
 }
 
 #define BEGIN "-----BEGIN PKCS#11 PROVIDER URI-----\n"
