@@ -30,8 +30,8 @@ static const struct {
         "name it in subjectAltName too: openssl req ... -addext "
         "subjectAltName=DNS:www.example.edu; keytool: -ext san=dns:www.example.edu"},
     {"csr.extension.unknown",
-        "Java's keytool always adds a subject key identifier: make the request with openssl, with "
-        "the key of the keystore (docs/distribution.md); openssl req: leave req_extensions out"},
+        "the CA chooses the other extensions; openssl req: leave req_extensions out, or keep to "
+        "subjectAltName, keyUsage, extendedKeyUsage and subjectKeyIdentifier = hash"},
     {"csr.attribute.unknown",
         "certreq and IIS add attributes of Windows that can't be left out: make key and request "
         "with openssl and import both as PKCS#12 (docs/distribution.md)"},

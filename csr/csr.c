@@ -55,7 +55,8 @@ check_common_name(struct csr_fields *f)
 {
     char shown[256];
 
-    if (f->cn_tag == 0)
+    /* An empty one, which win-acme writes where there is none, names nobody. */
+    if (f->cn_tag == 0 || f->cn.size == 0)
         return AW_OK;
     f->cn_name = find_name(f, false);
     if (f->cn_name < f->name_count)
@@ -135,6 +136,8 @@ csr_parse(const uint8_t *der, size_t size, OSSL_LIB_CTX *libctx, const char *pro
     aw_result r = check(&f, der, size, csr);
     if (aw_ok(r))
         r = csr_key_verify(&f, libctx, properties);
+    if (aw_ok(r))
+        r = csr_key_identifier_check(&f, libctx, properties);
     note_rule(rule, f.rule);
     AW_TRY(r);
     AW_TRY(digest(libctx, properties, (struct der){der, size}, csr->digest));

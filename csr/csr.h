@@ -3,10 +3,11 @@
  * @brief CSRs (RFC 2986) and certificates, read by a grammar narrower than OpenSSL's.
  *
  * A CSR passes only if the DER that is built anew from its parsed fields is the very same bytes.
- * Version 1; subject empty or exactly one CN that is also a SAN; exactly one attribute,
+ * Version 1; subject empty or exactly one CN that is empty or also a SAN; exactly one attribute,
  * extensionRequest with one value; extensions, each at most once: subjectAltName (dNSName,
  * iPAddress), and basicConstraints CA:FALSE, keyUsage digitalSignature and keyEncipherment,
- * extKeyUsage serverAuth and clientAuth, TLS feature status_request (must-staple);
+ * extKeyUsage serverAuth and clientAuth, TLS feature status_request (must-staple),
+ * subjectKeyIdentifier that is the SHA-1 of the key;
  * signed by its own key with SHA-256, 384 or 512.
  */
 #ifndef AW_CSR_CSR_H

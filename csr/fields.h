@@ -43,6 +43,8 @@
         "leave keyUsage out, or ask for digitalSignature and keyEncipherment only")              \
     X(EXTENSION_EXTENDED_KEY_USAGE, "csr.extension.extended-key-usage",                          \
         "leave extendedKeyUsage out, or ask for serverAuth and clientAuth only")                 \
+    X(EXTENSION_KEY_IDENTIFIER, "csr.extension.key-identifier",                                  \
+        "leave subjectKeyIdentifier out, or make it the SHA-1 of the key (RFC 5280 4.2.1.2)")    \
     X(EXTENSION_TLS_FEATURE, "csr.extension.tls-feature",                                        \
         "must-staple is the one feature status_request (RFC 7633)")                              \
     X(SAN_MISSING, "csr.san.missing",                                                            \
@@ -88,6 +90,7 @@ enum csr_extension {
     CSR_KEY_USAGE,
     CSR_EXTENDED_KEY_USAGE,
     CSR_TLS_FEATURE,
+    CSR_SUBJECT_KEY_IDENTIFIER,
     CSR_EXTENSION_COUNT
 };
 
@@ -96,6 +99,9 @@ int csr_extension_nid(enum csr_extension extension);
 
 /** Bits of the first octet of a KeyUsage (RFC 5280 4.2.1.3). */
 enum { CSR_DIGITAL_SIGNATURE = 0x80, CSR_KEY_ENCIPHERMENT = 0x20 };
+
+/** Octets of a subjectKeyIdentifier: SHA-1. */
+enum { CSR_KEY_IDENTIFIER_SIZE = 20 };
 
 /** Purposes of an ExtKeyUsage that are allowed: serverAuth, clientAuth. */
 enum { CSR_PURPOSES_MAX = 2 };
@@ -112,8 +118,8 @@ struct csr_fields {
     const char *rule; /**< tag of the rule that refused */
 
     unsigned cn_tag; /**< type of the common name's string; 0: the subject is empty */
-    struct der cn;
-    size_t cn_name; /**< which of the names it is */
+    struct der cn;   /**< may be an empty string, which names nobody */
+    size_t cn_name;  /**< which of the names it is */
 
     enum csr_key key;
     struct der key_value; /**< EC: the point; RSA: the modulus without leading zeros */
@@ -130,6 +136,7 @@ struct csr_fields {
     uint8_t key_usage;
     int purposes[CSR_PURPOSES_MAX];
     size_t purpose_count;
+    struct der key_identifier; /**< as the CSR has it */
 
     const struct csr_algorithm *algorithm;
     struct der signature; /**< RSA */
@@ -137,6 +144,7 @@ struct csr_fields {
 
     struct der info;     /**< CertificationRequestInfo, whole: what is signed */
     struct der key_info; /**< SubjectPublicKeyInfo, whole */
+    struct der key_bits; /**< what its BIT STRING holds */
 };
 
 /** Refuses: notes the rule, adds its hint. AW_CODE_SYNTAX. */
@@ -169,6 +177,10 @@ void csr_key_write(const struct csr_fields *f, struct der_writer *w);
 
 /** csr_key.c: refuses a weak key, a point off the curve, a signature that is not of this key. */
 AW_MUST_USE aw_result csr_key_verify(
+    struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties);
+
+/** csr_key.c: refuses a subjectKeyIdentifier that is not the key's. */
+AW_MUST_USE aw_result csr_key_identifier_check(
     struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties);
 
 /** csr_rsa.c: refuses a modulus that is known to be unsafe. */

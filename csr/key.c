@@ -115,6 +115,7 @@ csr_key_read(struct csr_fields *f, struct der *in)
     AW_TRY(csr_take(f, &algorithm, DER_OID, "the key's algorithm", &oid));
     AW_TRY(csr_take_bits(f, &key_info, "the public key", &bits));
     AW_TRY(csr_take_end(f, &key_info, "SubjectPublicKeyInfo"));
+    f->key_bits = bits;
     der_oid_text(&oid, text, sizeof(text));
     if (der_is_oid(&oid, NID_rsaEncryption))
         AW_TRY(read_rsa(f, &algorithm, bits));
@@ -235,8 +236,8 @@ csr_prepare(OSSL_LIB_CTX *libctx, const char *properties)
         bool (*has)(OSSL_LIB_CTX *libctx, const char *name, const char *properties);
         const char *name;
     } needed[] = {{has_digest, "SHA256"}, {has_digest, "SHA384"}, {has_digest, "SHA512"},
-        {has_key, "EC"}, {has_key, "RSA"}, {has_signature, "ECDSA"}, {has_signature, "RSA"},
-        {has_decoder, "EC"}, {has_decoder, "RSA"}};
+        {has_digest, "SHA1"}, {has_key, "EC"}, {has_key, "RSA"}, {has_signature, "ECDSA"},
+        {has_signature, "RSA"}, {has_decoder, "EC"}, {has_decoder, "RSA"}};
 
     for (size_t i = 0; i < AW_COUNT(needed); i++)
         if (!needed[i].has(libctx, needed[i].name, properties))
@@ -244,6 +245,25 @@ csr_prepare(OSSL_LIB_CTX *libctx, const char *properties)
                                needed[i].name),
                 "load a provider that has it in OpenSSL's configuration file");
     return AW_OK;
+}
+
+/* RFC 5280 4.2.1.2, method 1: what follows from the key leaves a requester no choice. */
+aw_result
+csr_key_identifier_check(struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties)
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    size_t size = 0;
+
+    if ((f->seen & 1u << CSR_SUBJECT_KEY_IDENTIFIER) == 0)
+        return AW_OK;
+    if (EVP_Q_digest(
+            libctx, "SHA1", properties, f->key_bits.data, f->key_bits.size, digest, &size) != 1 ||
+        size != CSR_KEY_IDENTIFIER_SIZE)
+        return aw_fail_openssl("SHA-1");
+    if (memcmp(f->key_identifier.data, digest, size) == 0)
+        return AW_OK;
+    return csr_refuse(f, CSR_BAD_EXTENSION_KEY_IDENTIFIER,
+        "subjectKeyIdentifier is not the SHA-1 of the public key");
 }
 
 /* OpenSSL's parameters of the key; the numbers in them are copies. */

@@ -292,6 +292,17 @@ read_tls_feature(struct csr_fields *f, struct der *value)
         "the TLS feature extension asks for something else than status_request");
 }
 
+/* Whether it is the key's is checked when the key is known to be one. */
+static aw_result
+read_key_identifier(struct csr_fields *f, struct der *value)
+{
+    AW_TRY(csr_take(f, value, DER_OCTET_STRING, "subjectKeyIdentifier", &f->key_identifier));
+    if (f->key_identifier.size == CSR_KEY_IDENTIFIER_SIZE)
+        return AW_OK;
+    return csr_refuse(f, CSR_BAD_EXTENSION_KEY_IDENTIFIER,
+        "subjectKeyIdentifier has %zu octets, expected those of SHA-1", f->key_identifier.size);
+}
+
 static const struct {
     int nid;
     aw_result (*read)(struct csr_fields *f, struct der *value);
@@ -301,6 +312,7 @@ static const struct {
     [CSR_KEY_USAGE] = {NID_key_usage, read_key_usage},
     [CSR_EXTENDED_KEY_USAGE] = {NID_ext_key_usage, read_extended_key_usage},
     [CSR_TLS_FEATURE] = {NID_tlsfeature, read_tls_feature},
+    [CSR_SUBJECT_KEY_IDENTIFIER] = {NID_subject_key_identifier, read_key_identifier},
 };
 
 int

@@ -17,7 +17,7 @@ write_subject(const struct csr_fields *f, struct der_writer *w)
 
     if (f->cn_tag != 0) {
         const struct aw_name *name = &f->names[f->cn_name];
-        der_put_element(w, f->cn_tag, name->text, name->length);
+        der_put_element(w, f->cn_tag, name->text, f->cn.size == 0 ? 0 : name->length);
         der_put_oid(w, NID_commonName);
         der_wrap(w, DER_SEQUENCE, end);
         der_wrap(w, DER_SET, end);
@@ -78,6 +78,12 @@ write_tls_feature(const struct csr_fields *f, struct der_writer *w)
     der_wrap(w, DER_SEQUENCE, end);
 }
 
+static void
+write_key_identifier(const struct csr_fields *f, struct der_writer *w)
+{
+    der_put_element(w, DER_OCTET_STRING, f->key_identifier.data, f->key_identifier.size);
+}
+
 static void (*const writers[CSR_EXTENSION_COUNT])(
     const struct csr_fields *, struct der_writer *) = {
     [CSR_SUBJECT_ALT_NAME] = write_san,
@@ -85,6 +91,7 @@ static void (*const writers[CSR_EXTENSION_COUNT])(
     [CSR_KEY_USAGE] = write_key_usage,
     [CSR_EXTENDED_KEY_USAGE] = write_extended_key_usage,
     [CSR_TLS_FEATURE] = write_tls_feature,
+    [CSR_SUBJECT_KEY_IDENTIFIER] = write_key_identifier,
 };
 
 static void

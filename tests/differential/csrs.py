@@ -25,6 +25,7 @@ CHALLENGE_PASSWORD = bytes.fromhex("300f06092a864886f70d010907310213 00".replace
 COMMON_NAME = bytes.fromhex("0603550403")
 ORGANISATION = bytes.fromhex("060355040a")
 SAN = bytes.fromhex("0603551d11")
+KEY_IDENTIFIER = bytes.fromhex("0603551d0e")
 HARMLESS = [bytes.fromhex(text) for text in (
     "30090603551d1304023000", "300b0603551d0f0404030205a0",
     "30130603551d25040c300a06082b06010505070301", "301106082b060105050701180405" + "3003020105")]
@@ -174,13 +175,24 @@ def attributes_odd(chance, parts, others):
              tlv(0x31, tlv(0x30, *parts.extensions)))]))
 
 
+def key_identifier(key):
+    """As RFC 5280 4.2.1.2 has it: SHA-1 of the BIT STRING of the key."""
+    point = key.private.public_key().public_bytes(
+        *((serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
+          if key.kind.startswith("rsa") else
+          (serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)))
+    return tlv(0x30, KEY_IDENTIFIER, tlv(4, tlv(4, hashlib.sha1(point).digest())))
+
+
 def extensions_right(chance, parts, _):
-    parts.extensions += chance.sample(HARMLESS, chance.randint(1, len(HARMLESS)))
+    harmless = [*HARMLESS, key_identifier(parts.key)]
+    parts.extensions += chance.sample(harmless, chance.randint(1, len(harmless)))
     chance.shuffle(parts.extensions)
 
 
 def extensions_odd(chance, parts, others):
-    parts.extensions += [chance.choice(HARMFUL + [san(others[:1]), HARMLESS[0] + HARMLESS[0]])]
+    other = key_identifier(curve_key("another"))
+    parts.extensions += [chance.choice(HARMFUL + [other, san(others[:1]), HARMLESS[0] + HARMLESS[0]])]
 
 
 def san_critical(_, parts, __):

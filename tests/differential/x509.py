@@ -11,6 +11,7 @@ import re
 from asn1crypto import core, csr, x509
 
 SUBJECT_ALT_NAME = "2.5.29.17"
+KEY_IDENTIFIER = "2.5.29.14"
 EXTENSIONS = {  # each with the DER values that it may have; None: looked at apart
     SUBJECT_ALT_NAME: None,
     "2.5.29.19": ("3000",),                                     # basicConstraints CA:FALSE
@@ -19,6 +20,7 @@ EXTENSIONS = {  # each with the DER values that it may have; None: looked at apa
                   "301406082b0601050507030106082b06010505070302",
                   "301406082b0601050507030206082b06010505070301"),
     "1.3.6.1.5.5.7.1.24": ("3003020105",),                      # TLS feature status_request
+    KEY_IDENTIFIER: None,
 }
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 CURVES = {"secp256r1": ("ec-p256", 65), "secp384r1": ("ec-p384", 97)}
@@ -106,12 +108,13 @@ class Csr:
         need(self.names, "a CSR without names")
         self.check_subject(info["subject"].chosen)
         key = info["subject_pk_info"]
+        need(self.identifier in (None, b"\x04\x14" + hashlib.sha1(
+            bytes(key["public_key"].contents[1:])).digest()), "the identifier of another key")
         self.key = key_type(key)
         self.key_digest = hashlib.sha256(key.dump()).hexdigest()
         self.digest = hashlib.sha256(der).hexdigest()
 
-    @staticmethod
-    def extensions(attributes):
+    def extensions(self, attributes):
         """Checks the one attribute; gives the subjectAltName."""
         need(len(attributes) == 1, "not one attribute")
         need(attributes[0]["type"].native == "extension_request", "another attribute")
@@ -126,6 +129,8 @@ class Csr:
             need(EXTENSIONS[oid] is None or value.hex() in EXTENSIONS[oid],
                  f"the extension {oid} with the value {value.hex()}")
         need(SUBJECT_ALT_NAME in seen, "no subjectAltName")
+        self.identifier = (seen[KEY_IDENTIFIER]["extn_value"].contents
+                           if KEY_IDENTIFIER in seen else None)
         return x509.GeneralNames.load(seen[SUBJECT_ALT_NAME]["extn_value"].contents, strict=True)
 
     def check_subject(self, subject):
@@ -133,7 +138,7 @@ class Csr:
         need(len(subject) == len(parts) <= 1, "more than one part in the subject")
         for part in parts:
             need(part["type"].dotted == "2.5.4.3", "another attribute than CN in the subject")
-            need(part["value"].chosen.contents.decode("ascii") in self.names,
+            need(part["value"].chosen.contents.decode("ascii") in (*self.names, ""),
                  "the common name is none of the names")
 
 

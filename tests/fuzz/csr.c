@@ -61,6 +61,20 @@ our_key(void)
     return key;
 }
 
+/* A subjectKeyIdentifier of the point that was there becomes ours, as the point does. */
+static void
+put_our_identifier(uint8_t *info, size_t size, const uint8_t *theirs, const uint8_t *ours)
+{
+    uint8_t from[EVP_MAX_MD_SIZE], to[EVP_MAX_MD_SIZE];
+    size_t length = 0;
+
+    FUZZ_CHECK(EVP_Q_digest(NULL, "SHA1", NULL, theirs, POINT_SIZE, from, &length) == 1);
+    FUZZ_CHECK(EVP_Q_digest(NULL, "SHA1", NULL, ours, POINT_SIZE, to, &length) == 1);
+    uint8_t *at = memmem(info, size, from, length);
+    if (at != NULL)
+        memcpy(at, to, length);
+}
+
 /* Puts our point where the info has one of P-256; false when it has none. */
 static bool
 put_our_point(uint8_t *info, size_t size)
@@ -76,6 +90,7 @@ put_our_point(uint8_t *info, size_t size)
     FUZZ_CHECK(EVP_PKEY_get_octet_string_param(
                    our_key(), "encoded-pub-key", point, sizeof(point), &length) == 1);
     FUZZ_CHECK(length == POINT_SIZE);
+    put_our_identifier(info, size, at + sizeof(head), point);
     memcpy(at + sizeof(head), point, POINT_SIZE);
     return true;
 }

@@ -700,6 +700,8 @@ def make_csrs(folder):
                     "-----END CERTIFICATE REQUEST-----\n",
         "good-cn": make_csr(folder, "DNS:a.example.edu", "/CN=a.example.edu"),
         "good-extensions": make_csr(folder, "DNS:a.example.edu", extensions=extensions),
+        "good-key-identifier": make_csr(folder, "DNS:a.example.edu",
+                                        extensions=("subjectKeyIdentifier=hash",)),
         "good-address": make_csr(folder, "DNS:a.example.edu,IP:192.0.2.1,IP:2001:db8::1"),
         "good-p384": make_csr(folder, "DNS:a.example.edu", digest="-sha384", key=(
             "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384")),

@@ -409,6 +409,23 @@ public_key(enum test_key key)
     return out;
 }
 
+octets
+key_identifier(enum test_key key)
+{
+    octets info = public_key(key);
+    const unsigned char *der = info.data, *value = NULL;
+    X509_PUBKEY *parsed = d2i_X509_PUBKEY(NULL, &der, (long)info.size);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    int size = 0;
+    size_t written = 0;
+
+    if (parsed == NULL || X509_PUBKEY_get0_param(NULL, &value, &size, NULL, parsed) != 1 ||
+        EVP_Q_digest(NULL, "SHA1", NULL, value, (size_t)size, digest, &written) != 1)
+        die("key identifier");
+    X509_PUBKEY_free(parsed);
+    return extension(KEY_IDENTIFIER_OID, element(0x04, octets_of(digest, written)));
+}
+
 /* CSRs. */
 
 static octets

@@ -56,6 +56,7 @@ octets critical_extension(const char *dotted, octets value);
 #define KEY_USAGE_OID "2.5.29.15"
 #define EXTENDED_KEY_USAGE_OID "2.5.29.37"
 #define TLS_FEATURE_OID "1.3.6.1.5.5.7.1.24"
+#define KEY_IDENTIFIER_OID "2.5.29.14"
 #define SERVER_AUTH_OID "1.3.6.1.5.5.7.3.1"
 #define CLIENT_AUTH_OID "1.3.6.1.5.5.7.3.2"
 octets san(octets names);
@@ -94,6 +95,9 @@ enum test_key {
 EVP_PKEY *test_key(enum test_key key);
 /** SubjectPublicKeyInfo. */
 octets public_key(enum test_key key);
+
+/** The extension subjectKeyIdentifier of a key, by SHA-1 (RFC 5280 4.2.1.2, method 1). */
+octets key_identifier(enum test_key key);
 
 /** Parts of a CSR; what is left empty (data NULL) gets its usual value. */
 struct csr_parts {

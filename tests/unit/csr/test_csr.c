@@ -26,6 +26,9 @@ PART(other_cn, subject(0x0c, LITERAL("mail.example.edu")))
 PART(longer_cn, subject(0x0c, LITERAL("www.example.edu.evil.example")))
 PART(shorter_cn, subject(0x0c, LITERAL("www.example.ed")))
 PART(empty_cn, subject(0x0c, NOTHING))
+PART(blank_cn, subject(0x0c, LITERAL(" ")))
+PART(empty_cn_and_other,
+    SEQUENCE(rdn(CN, 0x0c, NOTHING), rdn(CN, 0x0c, LITERAL("mail.example.edu"))))
 PART(two_cn, SEQUENCE(rdn(CN, 0x0c, WWW), rdn(CN, 0x0c, WWW)))
 PART(two_cn_in_set,
     SEQUENCE(SET(SEQUENCE(oid(CN), element(0x0c, WWW)), SEQUENCE(oid(CN), element(0x13, WWW)))))
@@ -47,7 +50,9 @@ static const struct row subject_rows[] = {
     {"attack 51: CN not in SAN", SUBJECT, other_cn, "csr.subject.cn-not-in-san"},
     {"attack 51: CN longer than the SAN", SUBJECT, longer_cn, "csr.subject.cn-not-in-san"},
     {"attack 51: CN shorter than the SAN", SUBJECT, shorter_cn, "csr.subject.cn-not-in-san"},
-    {"attack 51: empty CN", SUBJECT, empty_cn, "csr.subject.cn-not-in-san"},
+    {"an empty CN names nobody", SUBJECT, empty_cn, ""},
+    {"attack 51: a blank CN", SUBJECT, blank_cn, "csr.subject.cn-not-in-san"},
+    {"attack 52: an empty CN and another", SUBJECT, empty_cn_and_other, "csr.subject.two-cn"},
     {"attack 52: two CNs", SUBJECT, two_cn, "csr.subject.two-cn"},
     {"attack 52: two CNs in one RDN", SUBJECT, two_cn_in_set, "csr.subject.two-cn"},
     {"attack 54: NUL in the CN", SUBJECT, nul_cn, "csr.subject.nul"},
@@ -248,7 +253,12 @@ PART(feature_17, FEATURES(integer(17)))
 PART(features_two, FEATURES(integer(5), integer(17)))
 PART(no_feature, FEATURES(NOTHING))
 PART(padded_feature, FEATURES(element(0x02, LITERAL("\0\x05"))))
-PART(key_identifier, extension("2.5.29.14", element(0x04, LITERAL("12345678901234567890"))))
+PART(its_key_identifier, key_identifier(KEY_P256))
+PART(other_key_identifier, key_identifier(KEY_P256_OTHER))
+PART(key_identifier_twice, JOIN(key_identifier(KEY_P256), key_identifier(KEY_P256)))
+PART(short_key_identifier, extension(KEY_IDENTIFIER_OID, element(0x04, LITERAL("1234567890"))))
+PART(text_key_identifier,
+    extension(KEY_IDENTIFIER_OID, element(0x0c, LITERAL("12345678901234567890"))))
 PART(name_constraints, extension("2.5.29.30", SEQUENCE(NOTHING)))
 PART(issuer_alt_name, extension("2.5.29.18", SEQUENCE(dns("evil.example"))))
 PART(unknown_critical, critical_extension("1.2.3.4", LITERAL("\x05\0")))
@@ -297,7 +307,13 @@ static const struct row extension_rows[] = {
     {"two TLS features", MORE_EXTENSIONS, features_two, "csr.extension.tls-feature"},
     {"no TLS feature", MORE_EXTENSIONS, no_feature, "csr.extension.tls-feature"},
     {"attack 127: TLS feature, padded integer", MORE_EXTENSIONS, padded_feature, "csr.not-der"},
-    {"attack 64: subjectKeyIdentifier", MORE_EXTENSIONS, key_identifier, "csr.extension.unknown"},
+    {"subjectKeyIdentifier", MORE_EXTENSIONS, its_key_identifier, ""},
+    {"attack 64: subjectKeyIdentifier of another key", MORE_EXTENSIONS, other_key_identifier,
+        "csr.extension.key-identifier"},
+    {"attack 64: subjectKeyIdentifier of ten octets", MORE_EXTENSIONS, short_key_identifier,
+        "csr.extension.key-identifier"},
+    {"subjectKeyIdentifier as text", MORE_EXTENSIONS, text_key_identifier, "csr.structure"},
+    {"subjectKeyIdentifier twice", MORE_EXTENSIONS, key_identifier_twice, "csr.extension.twice"},
     {"attack 64: nameConstraints", MORE_EXTENSIONS, name_constraints, "csr.extension.unknown"},
     {"attack 64: issuerAltName", MORE_EXTENSIONS, issuer_alt_name, "csr.extension.unknown"},
     {"attack 64: unknown, critical", MORE_EXTENSIONS, unknown_critical, "csr.extension.unknown"},
@@ -333,6 +349,15 @@ PART(unstructured_name,
     JOIN(REQUEST, attribute("1.2.840.113549.1.9.2", element(0x0c, LITERAL("evil")))))
 PART(microsoft_request, attribute("1.3.6.1.4.1.311.2.1.14", SEQUENCE(san(dns("www.example.edu")))))
 PART(microsoft_too, JOIN(REQUEST, microsoft_request()))
+/* What certreq -new adds: the system's version, who asked, the key's provider. */
+PART(certreq,
+    JOIN(attribute("1.3.6.1.4.1.311.13.2.3", element(0x16, LITERAL("10.0.20348.2"))),
+        attribute("1.3.6.1.4.1.311.21.20",
+            SEQUENCE(integer(5), element(0x0c, LITERAL("host")), element(0x0c, LITERAL("user")))),
+        REQUEST,
+        attribute(
+            "1.3.6.1.4.1.311.13.2.2", SEQUENCE(integer(1), element(0x1e, LITERAL("\0K\0S\0P")),
+                                          element(0x03, LITERAL("\0"))))))
 PART(version_2, integer(1))
 PART(version_3, integer(2))
 PART(version_negative, element(0x02, LITERAL("\xff")))
@@ -356,6 +381,7 @@ static const struct row attribute_rows[] = {
     {"attack 65: challengePassword last", ATTRIBUTES, challenge_password_last,
         "csr.attribute.challenge-password"},
     {"attack 135: unstructuredName", ATTRIBUTES, unstructured_name, "csr.attribute.unknown"},
+    {"attack 135: as certreq makes it", ATTRIBUTES, certreq, "csr.attribute.unknown"},
     {"attack 66: version 2", VERSION, version_2, "csr.version"},
     {"attack 66: version 3", VERSION, version_3, "csr.version"},
     {"attack 66: negative version", VERSION, version_negative, "csr.version"},

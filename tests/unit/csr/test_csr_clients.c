@@ -118,6 +118,32 @@ BUILT(win_acme, {.key = KEY_RSA_3072,
                         critical_extension(KEY_USAGE_OID, element(0x03, LITERAL("\x05\xa0"))),
                         san(JOIN(dns("www.example.edu"), dns("a.example.edu"))))})
 
+/* Where there is no common name it writes an empty one. */
+BUILT(win_acme_no_cn, {.key = KEY_P256,
+                          .subject = subject(0x0c, NOTHING),
+                          .extensions = JOIN(san(dns("www.example.edu")))})
+BUILT(
+    posh_acme, {.key = KEY_P256,
+                   .subject = subject(0x0c, WWW),
+                   .extensions = JOIN(extension(BASIC_CONSTRAINTS_OID, SEQUENCE(NOTHING)),
+                       critical_extension(KEY_USAGE_OID, element(0x03, LITERAL("\x07\x80"))),
+                       san(JOIN(dns("www.example.edu"), dns("a.example.edu"))),
+                       key_identifier(KEY_P256), extension(TLS_FEATURE_OID, SEQUENCE(integer(5))))})
+BUILT(posh_acme_rsa, {.key = KEY_RSA_2048,
+                         .subject = subject(0x0c, WWW),
+                         .extensions = JOIN(extension(BASIC_CONSTRAINTS_OID, SEQUENCE(NOTHING)),
+                             critical_extension(KEY_USAGE_OID, element(0x03, LITERAL("\x05\xa0"))),
+                             san(dns("www.example.edu")), key_identifier(KEY_RSA_2048))})
+/* Java's. */
+BUILT(keytool, {.key = KEY_P384,
+                   .subject = subject(0x13, WWW),
+                   .extensions = JOIN(san(dns("www.example.edu")), key_identifier(KEY_P384))})
+/* GnuTLS, as Debian's. */
+BUILT(uacme, {.key = KEY_P256,
+                 .subject = subject(0x0c, WWW),
+                 .extensions = JOIN(san(JOIN(dns("www.example.edu"), dns("a.example.edu"))),
+                     critical_extension(KEY_USAGE_OID, element(0x03, LITERAL("\x07\x80"))))})
+
 static const struct {
     const char *name;
     octets (*make)(void);
@@ -143,6 +169,11 @@ static const struct {
     {"cert-manager, empty subject", cert_manager_empty_subject, CSR_KEY_EC_P256, false,
         {"www.example.edu"}},
     {"win-acme", win_acme, CSR_KEY_RSA_3072, false, {"a.example.edu", "www.example.edu"}},
+    {"win-acme, no common name", win_acme_no_cn, CSR_KEY_EC_P256, false, {"www.example.edu"}},
+    {"Posh-ACME", posh_acme, CSR_KEY_EC_P256, true, {"a.example.edu", "www.example.edu"}},
+    {"Posh-ACME, RSA", posh_acme_rsa, CSR_KEY_RSA_2048, false, {"www.example.edu"}},
+    {"keytool", keytool, CSR_KEY_EC_P384, false, {"www.example.edu"}},
+    {"uacme", uacme, CSR_KEY_EC_P256, false, {"a.example.edu", "www.example.edu"}},
 };
 
 static bool

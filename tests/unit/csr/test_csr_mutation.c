@@ -60,7 +60,7 @@ make_seeds(void **state)
     octets usages = JOIN(extension(BASIC_CONSTRAINTS_OID, SEQUENCE(NOTHING)),
         critical_extension(KEY_USAGE_OID, element(0x03, LITERAL("\x05\xa0"))),
         extension(EXTENDED_KEY_USAGE_OID, SEQUENCE(oid(SERVER_AUTH_OID), oid(CLIENT_AUTH_OID))),
-        extension(TLS_FEATURE_OID, SEQUENCE(integer(5))));
+        extension(TLS_FEATURE_OID, SEQUENCE(integer(5))), key_identifier(KEY_P256));
     octets cn = LITERAL("www.example.edu");
 
     (void)state;
