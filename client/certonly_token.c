@@ -22,7 +22,11 @@ aw_result
 certonly_token_open(
     const struct client_config *config, const char *uri, bool unattended, host_key **out)
 {
+    AW_CLEANUP(aw_free) char *lock = NULL;
+
+    AW_TRY(aw_format(&lock, "%s/archive/.token.lock", config->certificates));
     const struct host_key_place place = {.uri = uri,
+        .lock = lock,
         .module = config->pkcs11_module,
         .pin_file = config->key_pin_file,
         .unattended = unattended};

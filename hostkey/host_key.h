@@ -28,6 +28,9 @@ enum {
                                        there, and a cut PIN is a wrong one */
     HOST_KEY_TOKEN_TRIES = 5,     /**< to see a token: processes that start at once can hide it */
     HOST_KEY_TOKEN_WAIT_MS = 100, /**< between them */
+    HOST_KEY_TURN_SECONDS =
+        120, /**< other processes may use the token before it is this one's turn */
+    HOST_KEY_TURN_WAIT_MS = 10, /**< between looks whether they do */
 };
 
 /** Whether a text is a PKCS#11 URI at all, good or bad, rather than a path. */
@@ -54,6 +57,7 @@ struct host_key_place {
     const char *uri;
     const char *module; /**< path of a PKCS#11 module; NULL: those that p11-kit is configured for */
     const char *pin_file; /**< where the URI has no pin-source; NULL: none */
+    const char *lock;     /**< file that makes processes take turns; NULL: none */
     bool unattended; /**< nobody watches: a PIN that failed before is not tried a second time */
 };
 
@@ -61,9 +65,10 @@ struct host_key_place {
 typedef struct host_key host_key;
 
 /**
- * Loads module and provider, finds the token, logs in.
+ * Waits for its turn, loads module and provider, finds the token, logs in.
  * @return AW_CODE_TOKEN_ABSENT, naming the tokens that are there; AW_CODE_TOKEN_PIN; AW_CODE_TOKEN;
- *         AW_CODE_UNAVAILABLE when pkcs11-provider is not installed. Release: host_key_close.
+ *         AW_CODE_UNAVAILABLE when pkcs11-provider is not installed; AW_CODE_BUSY. Release:
+ * host_key_close.
  */
 AW_MUST_USE aw_result host_key_open(const struct host_key_place *place, host_key **out);
 

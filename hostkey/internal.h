@@ -10,6 +10,7 @@
 #include "hostkey/host_key.h"
 
 struct host_key {
+    int turn;                   /* descriptor of the lock; -1: none */
     P11KitUri *uri;             /* checked */
     char *text;                 /* as host_key_uri_check writes it */
     char *module_path;          /* NULL: p11-kit's configuration */

@@ -1,7 +1,10 @@
 /* Module, token, login. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -123,19 +126,6 @@ find_token(host_key *k)
                             "module; is this user allowed to use the token?");
 }
 
-static aw_result
-find_token_patiently(host_key *k)
-{
-    const struct timespec wait = {.tv_nsec = HOST_KEY_TOKEN_WAIT_MS * 1000000L};
-    aw_result r = find_token(k);
-
-    for (int i = 1; r.code == AW_CODE_TOKEN_ABSENT && i < HOST_KEY_TOKEN_TRIES; i++) {
-        nanosleep(&wait, NULL);
-        r = find_token(k);
-    }
-    return r;
-}
-
 /* The login. */
 
 static aw_result
@@ -225,24 +215,72 @@ open_into(host_key *k, const struct host_key_place *place)
         AW_TRY(aw_format(&k->module_path, "%s", place->module));
     AW_TRY(load(k));
     AW_TRY(host_key_configure(k));
-    AW_TRY(find_token_patiently(k));
+    AW_TRY(find_token(k));
     CK_RV rv = k->module->C_OpenSession(k->slot, CKF_SERIAL_SESSION, NULL, NULL, &k->session);
     if (rv != CKR_OK)
         return host_key_fail(AW_CODE_TOKEN, rv, "opening a session with the token");
     return login(k, place);
 }
 
-aw_result
-host_key_open(const struct host_key_place *place, host_key **out)
+static void
+wait_ms(long ms)
+{
+    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
+}
+
+/* SoftHSM's folder is read and rewritten by each process that starts on it: two at once can each
+ * see no token, or half of one. */
+static aw_result
+take_turn(const char *path, int *out)
+{
+    AW_CLEANUP(aw_close) int fd = -1;
+    int64_t end_ms = aw_now_ms() + (int64_t)HOST_KEY_TURN_SECONDS * 1000;
+
+    if (path != NULL)
+        fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (path == NULL || (fd < 0 && errno == ENOENT)) /* nothing was ever stored there */
+        return AW_OK;
+    if (fd < 0)
+        return aw_fail_errno(AW_CODE_IO, "can't open %s", path);
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return aw_fail_errno(AW_CODE_IO, "can't lock %s", path);
+        if (aw_now_ms() > end_ms)
+            return aw_hint(aw_fail(AW_CODE_BUSY, "other runs of acmeward use the token for %d s",
+                               HOST_KEY_TURN_SECONDS),
+                "try again when they are done (they hold %s)", path);
+        wait_ms(HOST_KEY_TURN_WAIT_MS);
+    }
+    *out = fd;
+    fd = -1;
+    return AW_OK;
+}
+
+static aw_result
+open_once(const struct host_key_place *place, host_key **out)
 {
     AW_CLEANUP(host_key_close) host_key *k = calloc(1, sizeof(*k));
 
-    *out = NULL;
     if (k == NULL)
         return aw_fail_memory();
+    k->turn = -1;
+    AW_TRY(take_turn(place->lock, &k->turn));
     AW_TRY(open_into(k, place));
     *out = AW_MOVE(k);
     return AW_OK;
+}
+
+aw_result
+host_key_open(const struct host_key_place *place, host_key **out)
+{
+    *out = NULL;
+    aw_result r = open_once(place, out);
+    /* A server may have started just then: the module is asked anew. */
+    for (int i = 1; r.code == AW_CODE_TOKEN_ABSENT && i < HOST_KEY_TOKEN_TRIES; i++) {
+        wait_ms(HOST_KEY_TOKEN_WAIT_MS);
+        r = open_once(place, out);
+    }
+    return r;
 }
 
 /* Before OpenSSL's exit handlers: SoftHSM uses OpenSSL, and must be finalized before it. */
@@ -273,6 +311,7 @@ host_key_close(host_key **slot)
         k->module->C_CloseSession(k->session);
     unload_modules(k);
     aw_secret_free(&k->pin);
+    aw_close(&k->turn);
     p11_kit_uri_free(k->uri);
     free(k->text);
     free(k->module_path);

@@ -2,6 +2,7 @@
 """Certificate keys in a token (--key-uri): made there, certified, renewed, served from there by the
 same URI and by privkey.pem, used for revocation; what is missing or wrong is told."""
 
+import fcntl
 import glob
 import json
 import os
@@ -157,6 +158,20 @@ pkcs11-module-quirks = no-deinit
         self.proxy.heal()
         self.assertIn("going on with the order", self.order(name, "--key-uri", uri).err)
         self.assertEqual(self.objects().count("label:      cut\n"), 1)
+
+    def test_processes_take_turns_at_the_token(self):
+        """Two that start on SoftHSM's folder at once can each see no token."""
+        path = self.world.path("hosts-client", "archive", ".token.lock")
+        with open(path, "r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            command = self.world.client_command("certonly", "-d", NAME, "--key-uri", self.uri,
+                                                "--dry-run", name="hosts-client")
+            with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, env=self.env) as process:
+                with self.assertRaises(subprocess.TimeoutExpired):
+                    process.wait(1)
+                fcntl.flock(lock, fcntl.LOCK_UN)
+                self.assertEqual(process.wait(60), 0)
 
     def test_another_object_is_another_key(self):
         before = self.public("cert")
