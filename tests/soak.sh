@@ -2,7 +2,7 @@
 # Long runs of the whole, not part of tests/run.sh.
 #
 #   sh tests/soak.sh kill ROUNDS [--seed N] [--preset dev]
-#       kill -9 of core, keeper or a gate under load, ROUNDS times; 10000 take about half an hour
+#       kill -9 of core, keeper or a gate under load, ROUNDS times; 0.2 s each on two busy processors
 #   sh tests/soak.sh load [--minutes 30] [--preset asan-ubsan]
 #       issuing, refusing, garbage, reloads, freezing, checkpoints at once; descriptors and threads of
 #       each process must not grow, nor their memory with --preset dev; also with --preset tsan

@@ -237,11 +237,11 @@ accounts:
         return self.signer
 
     def start_signer(self):
-        before = len(self.log()) if os.path.exists(self.signer_log) else 0
+        before = os.path.getsize(self.signer_log) if os.path.exists(self.signer_log) else 0
         self.spawn_signer()
         # Not by the sockets alone: the gates of a signer that was killed may still listen.
         wait_until("the signer", lambda: self.signer.poll() is not None
-                   or ("notice: ready\n" in self.log()[before:] and listens(self.socket)
+                   or ("notice: ready\n" in self.log(before) and listens(self.socket)
                        and listens(self.admin_socket)), pause=0.005)
         if self.signer.poll() is not None:
             status = self.signer.returncode
@@ -260,9 +260,11 @@ accounts:
         if status is not None and process.returncode != status:
             raise Failed(f"the signer ended with {process.returncode}:\n{self.log()}")
 
-    def log(self):
-        with open(self.signer_log, encoding="utf-8", errors="replace") as file:
-            return file.read()
+    def log(self, offset=0):
+        """What the signer printed, from that octet on."""
+        with open(self.signer_log, "rb") as file:
+            file.seek(offset)
+            return file.read().decode(errors="replace")
 
     # Programs.
 
@@ -301,6 +303,10 @@ accounts:
 
     def start(self):
         self.write_config()
+        self.start_ready()
+
+    def start_ready(self):
+        """With the configuration that is there."""
         self.start_signer()
         self.admin("ca", "pin", "loopback", "--yes")
         self.import_eab()
