@@ -43,6 +43,12 @@ aw_result admin_ca_pin(const struct admin_options *options, int argc, char **arg
 aw_result admin_app_connect_line(const struct admin_options *options, int argc, char **argv);
 aw_result admin_ca_presets(const struct admin_options *options, int argc, char **argv);
 aw_result admin_ca_list(const struct admin_options *options, int argc, char **argv);
+aw_result admin_relay_key_create(const struct admin_options *options, int argc, char **argv);
+aw_result admin_relay_key_show(const struct admin_options *options, int argc, char **argv);
+aw_result admin_relay_key_destroy(const struct admin_options *options, int argc, char **argv);
+aw_result admin_app_eab_create(const struct admin_options *options, int argc, char **argv);
+aw_result admin_app_eab_list(const struct admin_options *options, int argc, char **argv);
+aw_result admin_app_eab_revoke(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_create(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_register(const struct admin_options *options, int argc, char **argv);
 aw_result admin_account_rotate(const struct admin_options *options, int argc, char **argv);

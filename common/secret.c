@@ -90,3 +90,12 @@ aw_secret_free(aw_secret **secret)
     free(*secret);
     *secret = NULL;
 }
+
+void
+aw_secret_text_free(char **text)
+{
+    if (*text != NULL)
+        OPENSSL_cleanse(*text, strlen(*text));
+    free(*text);
+    *text = NULL;
+}

@@ -40,4 +40,7 @@ void aw_secret_wipe(aw_secret *secret);
 /** Wipes, unlocks, releases and nulls; NULL is allowed. */
 void aw_secret_free(aw_secret **secret);
 
+/** Wipes and releases a text (char **) that holds a secret; for AW_CLEANUP. NULL is allowed. */
+void aw_secret_text_free(char **text);
+
 #endif

@@ -378,8 +378,11 @@ token_mac_compute(token_mac *mac, const void *input, size_t size, uint8_t *out, 
     const struct token_work work = {.run = mac_run, .find = find_again, .context = &m};
 
     *out_size = 0;
-    AW_TRY(aw_context(token_run(mac->t, &work), "HMAC key \"%s\"", mac->label));
-    memcpy(out, m.out, algorithms[mac->algorithm].size);
-    *out_size = algorithms[mac->algorithm].size;
-    return AW_OK;
+    aw_result r = aw_context(token_run(mac->t, &work), "HMAC key \"%s\"", mac->label);
+    if (aw_ok(r)) {
+        memcpy(out, m.out, algorithms[mac->algorithm].size);
+        *out_size = algorithms[mac->algorithm].size;
+    }
+    OPENSSL_cleanse(m.out, sizeof(m.out)); /* it may be a key itself */
+    return r;
 }

@@ -30,6 +30,12 @@ static const struct method {
     {"DestroyWrappingKey", "wrapping-key-destroy", PEER_OFFICER, admin_destroy_wrapping_key},
     {"ListEabs", NULL, PEER_OPERATOR, admin_list_eabs},
     {"DestroyEab", "eab-destroy", PEER_OFFICER, admin_destroy_eab},
+    {"CreateRelayKey", "relay-key-create", PEER_OFFICER, admin_create_relay_key},
+    {"GetRelayKey", NULL, PEER_OPERATOR, admin_get_relay_key},
+    {"DestroyRelayKey", "relay-key-destroy", PEER_OFFICER, admin_destroy_relay_key},
+    {"CreateAppEab", "app-eab-create", PEER_OFFICER, admin_create_app_eab},
+    {"ListAppEabs", NULL, PEER_OPERATOR, admin_list_app_eabs},
+    {"RevokeAppEab", "app-eab-revoke", PEER_OFFICER, admin_revoke_app_eab},
     {"ListAccounts", NULL, PEER_OPERATOR, admin_list_accounts},
     {"CreateAccount", "account-create", PEER_OFFICER, admin_create_account},
     {"NewAccount", "new-account", PEER_OFFICER, admin_new_account},
@@ -70,6 +76,9 @@ admin_record(struct admin_call *call, const char *operation, bool permitted)
         .operation = operation,
         .verdict = permitted ? "permit" : "refuse",
         .input = call->input[0] == '\0' ? NULL : call->input,
+        .kid = call->kid[0] == '\0' ? NULL : call->kid,
+        .not_after = call->not_after,
+        .count = call->count,
         .message = call->message[0] == '\0' ? NULL : call->message,
     };
 

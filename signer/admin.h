@@ -9,6 +9,7 @@
 
 #include "common/json.h"
 #include "signer/connections.h"
+#include "signer/ledger_app_eabs.h"
 
 /** The service of the administrators' gate: admits whom the configuration names. */
 extern const struct gate_service admin_service;
@@ -24,8 +25,11 @@ struct admin_call {
     char message[512];           /**< for the record: what was done, without secrets */
     char account[AW_CONFIG_LABEL_MAX + 1];     /**< for the record; may be empty */
     char application[AW_CONFIG_LABEL_MAX + 1]; /**< for the record; may be empty */
-    char input[65]; /**< for the record: SHA-256 of what was signed, hex; may be empty */
-    bool recorded;  /**< the handler has put the call on record itself */
+    char kid[LEDGER_KID_SIZE + 1];             /**< for the record: app-eab; may be empty */
+    int64_t not_after; /**< for the record: when the app-eab expires; 0: never */
+    int64_t count;     /**< for the record: accounts that it is for; 0: any number */
+    char input[65];    /**< for the record: SHA-256 of what was signed, hex; may be empty */
+    bool recorded;     /**< the handler has put the call on record itself */
 };
 
 /** A method's work; writes into call->reply. */
@@ -72,6 +76,14 @@ aw_result admin_destroy_wrapping_key(struct admin_call *call);
 
 /** AW_CODE_MISMATCH unless the token's wrapping key has that fingerprint. */
 AW_MUST_USE aw_result admin_wrapping_check(struct admin_call *call, const char *fingerprint);
+
+/* admin_app_eab.c */
+aw_result admin_create_relay_key(struct admin_call *call);
+aw_result admin_get_relay_key(struct admin_call *call);
+aw_result admin_destroy_relay_key(struct admin_call *call);
+aw_result admin_create_app_eab(struct admin_call *call);
+aw_result admin_list_app_eabs(struct admin_call *call);
+aw_result admin_revoke_app_eab(struct admin_call *call);
 
 /* admin_account.c */
 aw_result admin_list_accounts(struct admin_call *call);

@@ -216,7 +216,7 @@ static aw_result
 serve_one(struct connection *slot)
 {
     AW_CLEANUP(channel_message_free) struct channel_message message = {.data = NULL};
-    AW_CLEANUP(aw_free) char *reply = NULL;
+    AW_CLEANUP(aw_secret_text_free) char *reply = NULL; /* it may hold an app-eab's key */
 
     AW_TRY(channel_receive(slot->channel, GATE_MESSAGE_MS, &message));
     AW_TRY(check_presence(slot));

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/io.h"
+#include "common/secret.h"
 
 #define SERVICE(name_, description_)                                                     \
     {                                                                                    \
@@ -22,7 +23,7 @@ const struct aw_varlink_service service_admin =
 aw_result
 service_finish(struct aw_json_writer *parameters, const char *error, char **reply)
 {
-    AW_CLEANUP(aw_free) char *text = NULL;
+    AW_CLEANUP(aw_secret_text_free) char *text = NULL; /* a reply may hold an app-eab's key */
 
     aw_json_end_object(parameters);
     AW_TRY(aw_json_writer_finish(parameters, &text));
