@@ -87,6 +87,10 @@ struct audit_entry {
     const char *certificate; /**< SHA-256 of the certificate, hex */
     bool has_verified;       /**< certificate: issuers are pinned for its CA, so it was verified */
     bool verified;           /**< it chains to them */
+    int64_t account_id;   /**< account that an ACME client has with a relay: sequence number of its
+                               inner-account record; 0: none */
+    const char *jwk;      /**< such an account's key, as RFC 7638 writes it */
+    const char *evidence; /**< SHA-256 of the signing input of what the client signed, hex */
     const char *kid;     /**< app-eab that the record is about, or that an account was bound with */
     int64_t count;       /**< refusals: how many; app-eab-create: accounts that may be made with
                               it; 0: none, or any number */

@@ -157,17 +157,17 @@ answer(
     struct core *core, const struct peer *peer, const struct aw_varlink_call *message, char **reply)
 {
     struct admin_call call = {.core = core, .peer = peer, .parameters = message->parameters};
-    const char *name = NULL;
+    struct service_method method = {NULL, NULL};
     bool handled = false;
 
-    AW_TRY(service_answer(&service_admin, message, &handled, &name, reply));
+    AW_TRY(service_answer(&service_admin, message, &handled, &method, reply));
     if (handled)
         return AW_OK;
     call.role = core_role_of(core, peer);
     for (size_t i = 0; i < AW_COUNT(methods); i++)
-        if (strcmp(methods[i].name, name) == 0)
+        if (strcmp(methods[i].name, method.name) == 0)
             return run(&call, &methods[i], reply);
-    return service_not_found(message, "org.acmeward.Admin", reply);
+    return service_not_found(message, SERVICE_ADMIN, reply);
 }
 
 static aw_result

@@ -4,12 +4,11 @@
 
 #include "common/io.h"
 #include "common/log.h"
+#include "signer/relay_service.h"
 #include "signer/service.h"
 
-#define ERROR(name) "org.acmeward.Signer." name
-
 aw_result
-application_unavailable(char **reply)
+application_unavailable(const char *interface, char **reply)
 {
     struct aw_json_writer w = {0};
     const struct aw_error *error = aw_error_last();
@@ -19,47 +18,95 @@ application_unavailable(char **reply)
     aw_json_pair(&w, "message", error->message);
     if (error->code == AW_CODE_BUSY)
         aw_json_pair_integer(&w, "retry_after", 1);
-    return service_finish(&w, ERROR("Unavailable"), reply);
+    return service_finish_error(&w, interface, "Unavailable", reply);
 }
 
 aw_result
-application_invalid(const char *field, char **reply)
+application_invalid(const char *interface, const char *field, char **reply)
 {
     struct aw_json_writer w = {0};
 
     aw_json_begin_object(&w);
     aw_json_pair(&w, "field", field);
     aw_json_pair(&w, "message", aw_error_last()->message);
-    return service_finish(&w, ERROR("InvalidRequest"), reply);
+    return service_finish_error(&w, interface, "InvalidRequest", reply);
 }
 
 static aw_result
 answer_garbage(struct core *core, const struct peer *peer, char **reply)
 {
     core_count_garbage(core, peer);
-    return application_invalid(NULL, reply);
+    return application_invalid(SERVICE_SIGNER, NULL, reply);
+}
+
+static aw_result
+answer_failure(char **reply)
+{
+    return application_unavailable(SERVICE_SIGNER, reply);
+}
+
+static void
+write_order(
+    struct aw_json_writer *w, const struct sign_request *request, const struct sign_reply *said)
+{
+    bool relayed = request->relayed.is;
+    const struct aw_name *names = relayed ? said->names : request->names;
+    size_t count = relayed ? said->name_count : request->name_count;
+
+    aw_json_pair_integer(w, "order", said->order);
+    aw_json_name(w, "names");
+    aw_json_begin_array(w);
+    for (size_t i = 0; i < count; i++)
+        aw_json_write_string(w, names[i].text);
+    aw_json_end_array(w);
 }
 
 static void
 write_done(
     struct aw_json_writer *w, const struct sign_request *request, const struct sign_reply *said)
 {
+    bool order = request->operation == SIGN_NEW_ORDER;
+
     if (said->jws == NULL)
         return;
-    if (request->operation == SIGN_NEW_ORDER) {
+    if (order || (request->relayed.is && request->operation == SIGN_REVOKE))
         aw_json_pair(w, "application", said->application);
-        aw_json_pair_integer(w, "order", said->order);
-        aw_json_name(w, "names");
-        aw_json_begin_array(w);
-        for (size_t i = 0; i < request->name_count; i++)
-            aw_json_write_string(w, request->names[i].text);
-        aw_json_end_array(w);
-    }
+    if (order)
+        write_order(w, request, said);
     aw_json_pair(w, "url", said->url);
     aw_json_name(w, "jws");
     aw_json_write_raw(w, said->jws);
     if (said->warning != NULL)
         aw_json_pair(w, "warning", said->warning);
+}
+
+/* An account with a relay: what was asked is there. */
+static void
+write_account(
+    struct aw_json_writer *w, const struct sign_request *request, const struct sign_reply *said)
+{
+    switch (request->operation) {
+    case SIGN_INNER_ACCOUNT:
+        aw_json_pair_integer(w, "account", said->inner);
+        aw_json_pair(w, "application", said->application);
+        aw_json_pair_bool(w, "created", said->created);
+        return;
+    case SIGN_INNER_KEY_CHANGE:
+    case SIGN_INNER_DEACTIVATE:
+        aw_json_pair_integer(w, "account", said->inner);
+        return;
+    case SIGN_NEW_ORDER:
+    case SIGN_CLAIM:
+    case SIGN_FINALIZE:
+    case SIGN_POST_AS_GET:
+    case SIGN_ANSWER_CHALLENGE:
+    case SIGN_REVOKE:
+    case SIGN_RECORD_CERTIFICATE:
+    case SIGN_CHECK:
+    case SIGN_WHOAMI:
+    case SIGN_OPERATION_COUNT:
+        return;
+    }
 }
 
 static void
@@ -84,6 +131,8 @@ write_refusal(struct aw_json_writer *w, const struct sign_reply *said)
     }
     if (said->retry_after > 0)
         aw_json_pair_integer(w, "retry_after", said->retry_after);
+    if (said->outcome == SIGN_OUTCOME_EVIDENCE_REFUSED && said->holder != 0)
+        aw_json_pair_integer(w, "account", said->holder);
     aw_json_pair(w, "message", said->message);
 }
 
@@ -92,28 +141,31 @@ application_reply(const struct sign_request *request, const struct sign_reply *s
 {
     static const char *const errors[] = {
         [SIGN_OUTCOME_DONE] = NULL,
-        [SIGN_OUTCOME_POLICY_REFUSED] = ERROR("PolicyRefused"),
-        [SIGN_OUTCOME_LEDGER_REFUSED] = ERROR("LedgerRefused"),
-        [SIGN_OUTCOME_CSR_REFUSED] = ERROR("CsrRefused"),
-        [SIGN_OUTCOME_NOT_READY] = ERROR("NotReady"),
-        [SIGN_OUTCOME_FROZEN] = ERROR("Frozen"),
+        [SIGN_OUTCOME_POLICY_REFUSED] = "PolicyRefused",
+        [SIGN_OUTCOME_LEDGER_REFUSED] = "LedgerRefused",
+        [SIGN_OUTCOME_CSR_REFUSED] = "CsrRefused",
+        [SIGN_OUTCOME_NOT_READY] = "NotReady",
+        [SIGN_OUTCOME_FROZEN] = "Frozen",
+        [SIGN_OUTCOME_EVIDENCE_REFUSED] = "EvidenceRefused",
     };
+    const char *interface = request->relayed.is ? SERVICE_RELAY : SERVICE_SIGNER;
     struct aw_json_writer w = {0};
 
     aw_json_begin_object(&w);
     if (said->outcome == SIGN_OUTCOME_DONE) {
         write_done(&w, request, said);
+        write_account(&w, request, said);
     } else if (said->outcome == SIGN_OUTCOME_FROZEN) {
         aw_json_pair_integer(&w, "since", said->since);
         aw_json_pair(&w, "message", said->message);
     } else {
         write_refusal(&w, said);
     }
-    return service_finish(&w, errors[said->outcome], reply);
+    return service_finish_error(&w, interface, errors[said->outcome], reply);
 }
 
-static aw_result
-authorize_call(
+aw_result
+application_authorize(
     struct core *core, const struct peer *peer, const struct sign_request *request, char **reply)
 {
     AW_CLEANUP(sign_reply_free) struct sign_reply said = {.outcome = SIGN_OUTCOME_DONE};
@@ -121,36 +173,47 @@ authorize_call(
 
     if (!aw_ok(r)) {
         teller_failure(&core->teller, AW_LOG_ERROR, sign_operation_name(request->operation));
-        return application_unavailable(reply);
+        return application_unavailable(request->relayed.is ? SERVICE_RELAY : SERVICE_SIGNER, reply);
     }
     return application_reply(request, &said, reply);
 }
 
 static aw_result
-answer(struct core *core, const struct peer *peer, const struct aw_varlink_call *call, char **reply)
+answer_method(struct core *core, const struct peer *peer, const struct aw_varlink_call *call,
+    const char *method, char **reply)
 {
     AW_CLEANUP(sign_request_free) struct sign_request request = {0};
     enum sign_operation operation;
-    const char *method = NULL, *field = NULL;
-    bool handled = false;
+    const char *field = NULL;
 
-    AW_TRY(service_answer(&service_signer, call, &handled, &method, reply));
-    if (handled)
-        return AW_OK;
     if (!sign_operation_parse(method, &operation))
-        return service_not_found(call, "org.acmeward.Signer", reply);
+        return service_not_found(call, SERVICE_SIGNER, reply);
     aw_result r = sign_request_parse(operation, call->parameters, &request, &field);
     if (r.code == AW_CODE_MEMORY)
-        return application_unavailable(reply);
+        return application_unavailable(SERVICE_SIGNER, reply);
     if (!aw_ok(r)) {
         core_count_garbage(core, peer);
-        return application_invalid(field, reply);
+        return application_invalid(SERVICE_SIGNER, field, reply);
     }
     if (operation == SIGN_WHOAMI)
         return application_whoami(core, peer, reply);
     if (operation == SIGN_CHECK)
         return application_check(core, peer, &request, reply);
-    return authorize_call(core, peer, &request, reply);
+    return application_authorize(core, peer, &request, reply);
+}
+
+static aw_result
+answer(struct core *core, const struct peer *peer, const struct aw_varlink_call *call, char **reply)
+{
+    struct service_method method = {NULL, NULL};
+    bool handled = false;
+
+    AW_TRY(service_answer(&service_signer, call, &handled, &method, reply));
+    if (handled)
+        return AW_OK;
+    if (strcmp(method.interface, SERVICE_RELAY) == 0)
+        return relay_service_answer(core, peer, call, method.name, reply);
+    return answer_method(core, peer, call, method.name, reply);
 }
 
 static bool
@@ -182,6 +245,6 @@ const struct gate_service application_service = {
     .is_paced = is_paced,
     .answer = answer,
     .answer_garbage = answer_garbage,
-    .answer_failure = application_unavailable,
+    .answer_failure = answer_failure,
     .limits = GATE_LIMITS,
 };

@@ -23,9 +23,17 @@ AW_MUST_USE aw_result application_reply(
     const struct sign_request *request, const struct sign_reply *said, char **reply);
 
 /** This thread's last failure as the reply InvalidRequest. `field` may be NULL. Allocated. */
-AW_MUST_USE aw_result application_invalid(const char *field, char **reply);
+AW_MUST_USE aw_result application_invalid(const char *interface, const char *field, char **reply);
 
 /** This thread's last failure as the reply Unavailable (never a refusal). Allocated. */
-AW_MUST_USE aw_result application_unavailable(char **reply);
+AW_MUST_USE aw_result application_unavailable(const char *interface, char **reply);
+
+/** Authorizes a parsed request and replies. */
+AW_MUST_USE aw_result application_authorize(
+    struct core *core, const struct peer *peer, const struct sign_request *request, char **reply);
+
+/** Writes a CA's pinned URLs (Directory of the interfaces) as that member; null until it is pinned.
+ */
+void application_write_directory(struct aw_json_writer *w, const char *name, const struct ca *ca);
 
 #endif

@@ -75,10 +75,10 @@ write_limits(struct whoami *me, const struct policy_application *application)
     aw_json_end_object(w);
 }
 
-static void
-write_directory(struct aw_json_writer *w, const struct ca *ca)
+void
+application_write_directory(struct aw_json_writer *w, const char *name, const struct ca *ca)
 {
-    aw_json_name(w, "directory");
+    aw_json_name(w, name);
     if (ca->pinned_at == 0) {
         aw_json_write_string(w, NULL);
         return;
@@ -118,7 +118,7 @@ write_account(struct whoami *me, const struct policy_application *application)
     aw_json_pair(w, "account_url", account == NULL ? NULL : account->url);
     aw_json_pair(w, "thumbprint", account == NULL ? NULL : account->thumbprint);
     if (account != NULL)
-        write_directory(w, account->ca);
+        application_write_directory(w, "directory", account->ca);
     else
         aw_json_pair(w, "directory", NULL);
     accounts_read_end(me->core->accounts);
@@ -162,7 +162,7 @@ application_whoami(struct core *core, const struct peer *peer, char **reply)
     policy_visit_subject(snapshot, &subject, write_application, &me);
     if (!aw_ok(me.result)) {
         aw_json_writer_free(&me.writer);
-        return application_unavailable(reply);
+        return application_unavailable(SERVICE_SIGNER, reply);
     }
     aw_json_end_array(&me.writer);
     return service_finish(&me.writer, NULL, reply);
@@ -281,7 +281,7 @@ application_check(
         aw_ignore(aw_fail(AW_CODE_SYNTAX, "\"%.64s\" is no key type, expected such as ec-p256",
                       request->key),
             "becomes the reply");
-        return application_invalid("key", reply);
+        return application_invalid(SERVICE_SIGNER, "key", reply);
     }
     aw_json_begin_object(&check.writer);
     aw_json_name(&check.writer, "findings");
@@ -289,7 +289,7 @@ application_check(
     aw_result r = check_all(&check, request, key);
     if (!aw_ok(r)) {
         aw_json_writer_free(&check.writer);
-        return application_unavailable(reply);
+        return application_unavailable(SERVICE_SIGNER, reply);
     }
     aw_json_end_array(&check.writer);
     aw_json_pair(&check.writer, "application", check.application);

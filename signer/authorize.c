@@ -1,5 +1,5 @@
 /*
- * The signing contract, top to bottom: parse, decide, write, record, sign.
+ * The signing contract, top to bottom: prove, parse, decide, write, record, sign.
  *
  * A request names an operation and typed parameters (request.h); no bytes of it are ever signed as
  * they came. No doubt ends in a signature: each step either adds to `work` or ends the request.
@@ -10,6 +10,7 @@
 
 #include "common/io.h"
 #include "signer/held_keys.h"
+#include "signer/prove.h"
 #include "signer/work.h"
 
 /* What each operation is to the policy, and what is signed for it. */
@@ -92,6 +93,9 @@ static const struct contract contracts[SIGN_OPERATION_COUNT] = {
     [SIGN_ANSWER_CHALLENGE] = {POLICY_ORDER, payload_answer, url_of_request},
     [SIGN_REVOKE] = {POLICY_REVOKE, payload_revoke, url_revoke},
     [SIGN_RECORD_CERTIFICATE] = {POLICY_ORDER, NULL, NULL},
+    [SIGN_INNER_ACCOUNT] = {POLICY_ORDER, NULL, NULL},
+    [SIGN_INNER_KEY_CHANGE] = {POLICY_ORDER, NULL, NULL},
+    [SIGN_INNER_DEACTIVATE] = {POLICY_ORDER, NULL, NULL},
 };
 
 /* 1. Parse what the request carries, each by its own grammar. */
@@ -137,6 +141,8 @@ decide(struct work *work)
         asked.has_key = true;
         asked.key = (enum policy_key)work->csr->key;
     }
+    if (request->relayed.is)
+        return work_decide_proven(work, &asked);
     policy_decide(work->snapshot, &subject, &asked, work->now, &work->verdict);
     return work_take_verdict(work, &asked);
 }
@@ -157,6 +163,14 @@ check_csr_key(struct work *work)
     return AW_OK;
 }
 
+/* An account with a relay: nothing of the CA's is involved. */
+static bool
+is_inner(enum sign_operation operation)
+{
+    return operation == SIGN_INNER_ACCOUNT || operation == SIGN_INNER_KEY_CHANGE ||
+           operation == SIGN_INNER_DEACTIVATE;
+}
+
 /* What the policy can't know: stopped signing, keys of our own, URLs outside the pinned CA. */
 static aw_result
 decide_beyond_policy(struct work *work)
@@ -164,13 +178,15 @@ decide_beyond_policy(struct work *work)
     const struct sign_request *request = work->request;
 
     AW_TRY(work_check_freeze(work));
-    if (!work_refused(work))
-        AW_TRY(work_bind_account(work));
+    if (work_refused(work) || is_inner(request->operation))
+        return AW_OK;
+    AW_TRY(work_bind_account(work));
     if (work_refused(work))
         return AW_OK;
     if (work->csr != NULL)
         AW_TRY(check_csr_key(work));
-    if (request->operation == SIGN_REVOKE && request->has_reason && request->reason == 1)
+    if (request->operation == SIGN_REVOKE && request->has_reason && request->reason == 1 &&
+        !work->proof.by_certificate)
         return work_refuse(work, SIGN_OUTCOME_LEDGER_REFUSED, "revoke.reason",
             "keyCompromise is to be proved with the certificate's own key (RFC 8555 7.6); if it is "
             "a key of this application, CSRs with it are refused from now on");
@@ -250,7 +266,11 @@ authorize(struct core *core, const struct peer *peer, const struct sign_request 
         .now = core_now(),
         .snapshot = core_snapshot(core)};
 
-    AW_TRY(parse(&work));
+    AW_TRY(work_prove(&work)); /* 0. what came through a relay, by what its client signed */
+    if (work.proof.settled)
+        return AW_OK;
+    if (!work_refused(&work))
+        AW_TRY(parse(&work));
     if (!work_refused(&work))
         AW_TRY(decide(&work));
     if (!work_refused(&work) && contracts[request->operation].payload != NULL)

@@ -21,6 +21,7 @@ static const struct {
 struct count {
     int64_t since;
     int64_t total, alarms;
+    uint32_t uid;
     char user[64];
     char application[68];
     bool several; /* applications */
@@ -31,10 +32,10 @@ struct count {
     int64_t others; /* of further rules */
 };
 
-/* What a uid owes: 0 is a full bucket, so that nothing need be kept of who owes nothing. */
+/* What a payer owes: 0 is a full bucket, so that nothing need be kept of who owes nothing. */
 struct account {
     bool used;
-    uint32_t uid;
+    budget_payer payer;
     int64_t seen;        /* up to when `owed` was paid back */
     int64_t owed[KINDS]; /* octets times MINUTE_MS, so that no part of a payment is lost */
     struct count *count; /* NULL: none */
@@ -59,6 +60,35 @@ unlock(pthread_mutex_t **lock)
 #define HOLD(self)                                             \
     AW_CLEANUP(unlock) pthread_mutex_t *held_ = &(self)->lock; \
     pthread_mutex_lock(held_)
+
+/* FNV-1a: equal ones would share a budget. */
+static uint32_t
+hash(const char *text)
+{
+    uint32_t value = 2166136261u;
+
+    for (; *text != '\0'; text++)
+        value = (value ^ (uint8_t)*text) * 16777619u;
+    return value;
+}
+
+budget_payer
+budget_payer_of(const struct audit_entry *entry)
+{
+    /* An honest relay can't foresee these: whoever it serves can cause them. */
+    static const char *const of_clients[] = {
+        "evidence.nonce", "evidence.account", "evidence.binding"};
+    static const budget_payer clients = UINT64_C(1) << 32, application = UINT64_C(1) << 33;
+
+    if (entry->evidence == NULL)
+        return entry->uid;
+    if (entry->application != NULL)
+        return application | hash(entry->application);
+    for (size_t i = 0; i < AW_COUNT(of_clients); i++)
+        if (entry->rule != NULL && strncmp(entry->rule, of_clients[i], strlen(of_clients[i])) == 0)
+            return clients | entry->uid;
+    return entry->uid;
+}
 
 aw_result
 budget_new(budget **out)
@@ -109,11 +139,11 @@ owes_nothing(const struct account *account)
 
 /* Linear probing, at most half full; slots are freed by forget alone. */
 static struct account *
-find(budget *self, uint32_t uid)
+find(budget *self, budget_payer payer)
 {
-    size_t at = (uid * 2654435761u) % SLOTS;
+    size_t at = (size_t)(payer * 2654435761u % SLOTS);
 
-    while (self->slots[at].used && self->slots[at].uid != uid)
+    while (self->slots[at].used && self->slots[at].payer != payer)
         at = (at + 1) % SLOTS;
     return &self->slots[at];
 }
@@ -136,24 +166,24 @@ forget(budget *self, int64_t now)
     }
     memset(self->slots, 0, sizeof(self->slots));
     for (size_t i = 0; i < count; i++)
-        *find(self, kept[i].uid) = kept[i];
+        *find(self, kept[i].payer) = kept[i];
     self->used = count;
     free(kept);
 }
 
 static struct account *
-account_of(budget *self, uint32_t uid, int64_t now)
+account_of(budget *self, budget_payer payer, int64_t now)
 {
-    struct account *account = find(self, uid);
+    struct account *account = find(self, payer);
 
     if (!account->used && self->used == BUDGET_UIDS_MAX) {
         forget(self, now);
-        account = find(self, uid);
+        account = find(self, payer);
         if (self->used == BUDGET_UIDS_MAX)
             account = &self->shared;
     }
     if (!account->used && account != &self->shared) {
-        *account = (struct account){.used = true, .uid = uid, .seen = now};
+        *account = (struct account){.used = true, .payer = payer, .seen = now};
         self->used++;
     }
     pay_back(account, now);
@@ -161,17 +191,17 @@ account_of(budget *self, uint32_t uid, int64_t now)
 }
 
 bool
-budget_left(budget *self, uint32_t uid, enum budget_kind kind, int64_t now)
+budget_left(budget *self, budget_payer payer, enum budget_kind kind, int64_t now)
 {
     HOLD(self);
-    return account_of(self, uid, now)->owed[kind] < limits[kind].burst * MINUTE_MS;
+    return account_of(self, payer, now)->owed[kind] < limits[kind].burst * MINUTE_MS;
 }
 
 void
-budget_spend(budget *self, uint32_t uid, enum budget_kind kind, size_t octets, int64_t now)
+budget_spend(budget *self, budget_payer payer, enum budget_kind kind, size_t octets, int64_t now)
 {
     HOLD(self);
-    account_of(self, uid, now)->owed[kind] += (int64_t)octets * MINUTE_MS;
+    account_of(self, payer, now)->owed[kind] += (int64_t)octets * MINUTE_MS;
 }
 
 static void
@@ -201,7 +231,7 @@ void
 budget_count(budget *self, const struct audit_entry *entry, enum budget_kind kind, int64_t now)
 {
     HOLD(self);
-    struct account *account = account_of(self, entry->uid, now);
+    struct account *account = account_of(self, budget_payer_of(entry), now);
 
     self->counted++;
     if (account->count == NULL) {
@@ -210,6 +240,7 @@ budget_count(budget *self, const struct audit_entry *entry, enum budget_kind kin
             return; /* nothing was permitted, so nothing depends on it */
         self->counting++;
         account->count->since = now;
+        account->count->uid = entry->uid;
         snprintf(account->count->user, sizeof(account->count->user), "%s",
             entry->user == NULL ? "" : entry->user);
     }
@@ -261,7 +292,7 @@ take(struct account *account, bool has_uid, int64_t now, struct budget_sum *out)
 {
     const struct count *count = account->count;
 
-    *out = (struct budget_sum){.has_uid = has_uid, .uid = account->uid, .count = count->total};
+    *out = (struct budget_sum){.has_uid = has_uid, .uid = count->uid, .count = count->total};
     if (has_uid)
         memcpy(out->user, count->user, sizeof(out->user));
     if (!count->several)

@@ -3,8 +3,12 @@
  * @brief What a uid may have written to the audit log without being permitted anything.
  *
  * A flood of refusals must not fill the log (attack 96b). Refusals and alarms have a budget each,
- * in octets of the log, for every uid: a bucket that fills up with time. What comes when it is
- * empty is counted by rule, and the count is one record per uid and interval. Thread-safe.
+ * in octets of the log, for every payer: a bucket that fills up with time. What comes when it is
+ * empty is counted by rule, and the count is one record per payer and interval. Thread-safe.
+ *
+ * A payer is a uid; but a relay's clients, who all come by its uid, pay for themselves: a client
+ * that proved whose it is by its application's budget, all others of a relay by one of theirs. What
+ * no honest relay hands over (evidence that it can see is none) is the relay's own.
  */
 #ifndef AW_SIGNER_BUDGET_H
 #define AW_SIGNER_BUDGET_H
@@ -30,7 +34,13 @@ enum {
 /** What is written. */
 enum budget_kind { BUDGET_REFUSAL, BUDGET_ALARM };
 
-/** All uids' budgets. */
+/** Who pays: a uid is itself. */
+typedef uint64_t budget_payer;
+
+/** Who pays for that record. */
+budget_payer budget_payer_of(const struct audit_entry *entry);
+
+/** All payers' budgets. */
 typedef struct budget budget;
 
 /** Makes one. Release: budget_free. */
@@ -39,11 +49,12 @@ AW_MUST_USE aw_result budget_new(budget **out);
 /** Releases and nulls; NULL is allowed. */
 void budget_free(budget **slot);
 
-/** True while the uid has something left, however little. `now`: aw_now_ms(). */
-bool budget_left(budget *self, uint32_t uid, enum budget_kind kind, int64_t now);
+/** True while the payer has something left, however little. `now`: aw_now_ms(). */
+bool budget_left(budget *self, budget_payer payer, enum budget_kind kind, int64_t now);
 
 /** Takes what a record was. The last one may take more than was left: that is owed. */
-void budget_spend(budget *self, uint32_t uid, enum budget_kind kind, size_t octets, int64_t now);
+void
+budget_spend(budget *self, budget_payer payer, enum budget_kind kind, size_t octets, int64_t now);
 
 /** Counts what was not written: uid, user, application, rule of `entry`. */
 void

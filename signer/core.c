@@ -15,6 +15,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "csr/csr.h"
+#include "jose/jwk.h"
 #include "signer/alarm.h"
 #include "signer/files.h"
 #include "signer/held_keys.h"
@@ -48,20 +49,27 @@ log_warnings(const struct aw_faults *warnings)
 }
 
 static aw_result
+prepare(OSSL_LIB_CTX *libctx)
+{
+    AW_TRY(csr_prepare(libctx, NULL));
+    return jose_prepare(&(struct jose_openssl){libctx, NULL});
+}
+
+static aw_result
 open_crypto(struct core *core)
 {
     core->libctx = OSSL_LIB_CTX_new();
     if (core->libctx == NULL)
         return aw_fail_openssl("can't make an OpenSSL library context");
     if (core->config->openssl_properties == NULL)
-        return csr_prepare(core->libctx, NULL);
+        return prepare(core->libctx);
     AW_CLEANUP(aw_free) char *file = CONF_get1_default_config_file();
     if (file == NULL || OSSL_LIB_CTX_load_config(core->libctx, file) != 1 ||
         EVP_set_default_properties(core->libctx, core->config->openssl_properties) != 1)
         return aw_hint(
             aw_fail_openssl("openssl_properties: \"%s\"", core->config->openssl_properties),
             "load the provider that has these properties in OpenSSL's configuration file");
-    return csr_prepare(core->libctx, NULL);
+    return prepare(core->libctx);
 }
 
 /* A freeze survives restarts: the file's presence is the freeze, its content says since when. */
@@ -295,6 +303,7 @@ core_start(struct core *core)
     AW_TRY(freezes_open(core->config->paths.state, &core->freezes));
     AW_TRY(open_log_and_ledger(core));
     AW_TRY(open_token(core));
+    AW_TRY(relay_nonces_new(RELAY_NONCE_WINDOW, &core->nonces));
     AW_TRY(held_keys_refresh(core));
     AW_TRY(accounts_open(core->config, core->token, &core->accounts));
     AW_TRY(record_start(core));
@@ -336,6 +345,7 @@ core_close(struct core **slot)
     forward_target_close(&core->forward_target);
     audit_log_close(&core->audit);
     turns_free(&core->turns);
+    relay_nonces_free(&core->nonces);
     token_close(&core->token);
     policy_release(&core->snapshot);
     aw_config_free(&core->config);

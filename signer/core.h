@@ -29,6 +29,7 @@
 #include "signer/ledger.h"
 #include "signer/metrics.h"
 #include "signer/peer.h"
+#include "signer/relay_nonces.h"
 #include "signer/relays.h"
 #include "signer/teller.h"
 #include "signer/turns.h"
@@ -52,7 +53,8 @@ struct core {
     OSSL_LIB_CTX *libctx;
     users *users; /**< main's; NULL: users are looked up in this process */
     token *token;
-    turns *turns; /**< at the token, for the applications' requests */
+    turns *turns;         /**< at the token, for the applications' requests */
+    relay_nonces *nonces; /**< of relays' clients */
     accounts *accounts;
     audit_log *audit;
     checkpoints *checkpoints;             /**< NULL: none are configured */

@@ -151,7 +151,7 @@ is_afforded(ledger *self, const struct audit_entry *entry, enum budget_kind kind
     struct audit_room room;
 
     audit_log_room(self->log, &room);
-    return room.spare && budget_left(self->budget, entry->uid, kind, aw_now_ms());
+    return room.spare && budget_left(self->budget, budget_payer_of(entry), kind, aw_now_ms());
 }
 
 /*
@@ -172,7 +172,7 @@ record_or_count(ledger *self, const struct audit_entry *entry, enum budget_kind 
         return AW_OK;
     }
     AW_TRY(record_sized(self, entry, seq, &size));
-    budget_spend(self->budget, entry->uid, kind, size, aw_now_ms());
+    budget_spend(self->budget, budget_payer_of(entry), kind, size, aw_now_ms());
     return AW_OK;
 }
 
@@ -217,6 +217,8 @@ record_alarm(
         .certificate = refusal->certificate,
         .has_verified = refusal->has_verified,
         .verified = refusal->verified,
+        .account_id = refusal->account_id,
+        .evidence = refusal->evidence,
         .message = check->alarm,
     };
 

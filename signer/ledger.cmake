@@ -5,6 +5,7 @@ add_library(aw_ledger STATIC
     ledger_apply.c
     ledger_claims.c
     ledger_db.c
+    ledger_inner.c
     ledger_keys.c
     ledger_names.c
     ledger_order.c
@@ -12,4 +13,4 @@ add_library(aw_ledger STATIC
     ledger_recovery.c
     ledger_rules.c
     ledger_schema.c)
-target_link_libraries(aw_ledger PUBLIC aw_common aw_audit PkgConfig::SQLITE Threads::Threads)
+target_link_libraries(aw_ledger PUBLIC aw_common aw_audit PkgConfig::SQLITE PkgConfig::CRYPTO Threads::Threads)

@@ -55,9 +55,12 @@ enum {
     X(KEY_USED, "finalize.key")         /* another application finalized that key */               \
     X(KEY_REFUSED, "key.refused")       /* refused for what it is before: ledger_keys.h */         \
     X(ORDER_REPLACES, "order.replaces") /* the application did not hand that certificate back */   \
-    X(CERTIFICATE_NAMES, "certificate.names")    /* other names than the order's: alarm */         \
-    X(CERTIFICATE_KEY, "certificate.key")        /* another key than the finalized one: alarm */   \
-    X(INNER_BINDING, "evidence.binding")         /* the app-eab does not exist for it */           \
+    X(CERTIFICATE_NAMES, "certificate.names") /* other names than the order's: alarm */            \
+    X(CERTIFICATE_KEY, "certificate.key")     /* another key than the finalized one: alarm */      \
+    X(INNER_ACCOUNT, "evidence.account")      /* no such account with a relay, or deactivated */   \
+    X(INNER_KEY, "evidence.key")              /* another account with a relay has that key */      \
+    X(INNER_EVIDENCE, "evidence.order")       /* again, but not what was signed before */          \
+    X(INNER_BINDING, "evidence.binding")      /* the app-eab does not exist for it */              \
     X(INNER_REVOKED, "evidence.binding.revoked") /* the app-eab was revoked */                     \
     X(INNER_EXPIRED, "evidence.binding.expired") /* the app-eab has expired */                     \
     X(INNER_USED, "evidence.binding.used")       /* the app-eab was for one account, and is used */
@@ -119,7 +122,11 @@ struct ledger_request {
     size_t name_count;
     const struct sign_claim *claims;
     size_t claim_count;
-    const char *kid; /**< inner-account: the app-eab that it was bound with */
+    int64_t account_id;   /**< through a relay: the account that asks; 0: the application itself */
+    const char *jwk;      /**< inner-account, inner-key-change: the account's (new) key */
+    const char *evidence; /**< SHA-256 of what the account signed, hex; NULL: nothing was to be */
+    bool again;           /**< new-order, revoke: the same evidence once more */
+    const char *kid;      /**< inner-account: the app-eab that it was bound with */
 };
 
 /** What the ledger says. */
@@ -128,6 +135,7 @@ struct ledger_verdict {
     char message[512];     /**< for a person, when a rule refused */
     int64_t retry_after;   /**< seconds, for a quota; 0: none */
     bool alarm;            /**< an alarm record was written too */
+    int64_t account_id;    /**< evidence.key: the account that has the key */
 };
 
 /**

@@ -5,6 +5,7 @@
 #include "common/io.h"
 #include "signer/ledger_app_eabs.h"
 #include "signer/ledger_claims.h"
+#include "signer/ledger_inner.h"
 #include "signer/ledger_keys.h"
 #include "signer/ledger_names.h"
 
@@ -33,12 +34,15 @@ take_order(const struct taking *t)
     const struct audit_entry *entry = t->entry;
     AW_CLEANUP(aw_free) char *names = NULL;
 
+    if (entry->order > 0) /* signed again: no further order */
+        return ledger_inner_take_again(t->db, t->seq, entry);
     AW_TRY(ledger_names_text(entry->names, entry->name_count, &names));
     AW_TRY(ledger_db_run(t->db, LEDGER_SQL_ORDER_ADD,
         LEDGER_VALUES(LEDGER_INTEGER(t->seq), LEDGER_TEXT(entry->application),
             LEDGER_TEXT(entry->account), LEDGER_INTEGER(t->time),
             LEDGER_INTEGER((int64_t)entry->name_count), LEDGER_TEXT(names)),
         NULL));
+    AW_TRY(ledger_inner_take_order(t->db, t->seq, entry));
     return ledger_db_run(
         t->db, LEDGER_SQL_PROGRESS_ADD, LEDGER_VALUES(LEDGER_INTEGER(t->seq)), NULL);
 }
@@ -51,6 +55,7 @@ take_finalize(const struct taking *t)
     AW_TRY(change(t, LEDGER_SQL_PROGRESS_FINALIZE,
         LEDGER_VALUES(LEDGER_INTEGER(entry->order), LEDGER_TEXT(entry->url),
             LEDGER_TEXT(entry->csr), LEDGER_TEXT(entry->key))));
+    AW_TRY(ledger_inner_take_finalize(t->db, entry));
     return ledger_db_run(t->db, LEDGER_SQL_KEY_ADD,
         LEDGER_VALUES(LEDGER_TEXT(entry->key), LEDGER_TEXT(entry->application)), NULL);
 }
@@ -58,6 +63,12 @@ take_finalize(const struct taking *t)
 static aw_result
 take_revocation(const struct taking *t)
 {
+    bool again;
+
+    AW_TRY(ledger_keys_apply(t->db, t->seq, t->entry));
+    AW_TRY(ledger_inner_take_revocation(t->db, t->entry, &again));
+    if (again)
+        return AW_OK;
     return ledger_db_run(t->db, LEDGER_SQL_REVOCATION_ADD,
         LEDGER_VALUES(
             LEDGER_INTEGER(t->seq), LEDGER_TEXT(t->entry->application), LEDGER_INTEGER(t->time)),
@@ -114,6 +125,24 @@ take_certificate(const struct taking *t)
         NULL);
 }
 
+static aw_result
+take_account(const struct taking *t)
+{
+    return ledger_inner_take_account(t->db, t->seq, t->entry);
+}
+
+static aw_result
+take_key(const struct taking *t)
+{
+    return ledger_inner_take_key(t->db, t->seq, t->entry);
+}
+
+static aw_result
+take_end(const struct taking *t)
+{
+    return ledger_inner_take_end(t->db, t->seq, t->entry);
+}
+
 enum {
     HAS_NAMES = 1,
     HAS_ORDER = 2,
@@ -121,6 +150,10 @@ enum {
     HAS_KIND = 8,
     HAS_CSR = 16,
     HAS_KEY = 32,
+    HAS_ACCOUNT_ID = 64,
+    HAS_JWK = 128,
+    HAS_EVIDENCE = 256,
+    HAS_KID = 512,
 };
 
 /* What a permitted operation does to the tables; no function: nothing. */
@@ -136,6 +169,9 @@ static const struct effect {
     [SIGN_ANSWER_CHALLENGE] = {AUDIT_DECISION, HAS_ORDER, take_poll},
     [SIGN_REVOKE] = {AUDIT_DECISION, 0, take_revocation},
     [SIGN_RECORD_CERTIFICATE] = {AUDIT_CERTIFICATE, HAS_ORDER | HAS_KEY, take_certificate},
+    [SIGN_INNER_ACCOUNT] = {AUDIT_DECISION, HAS_JWK | HAS_EVIDENCE | HAS_KID, take_account},
+    [SIGN_INNER_KEY_CHANGE] = {AUDIT_DECISION, HAS_ACCOUNT_ID | HAS_JWK | HAS_EVIDENCE, take_key},
+    [SIGN_INNER_DEACTIVATE] = {AUDIT_DECISION, HAS_ACCOUNT_ID | HAS_EVIDENCE, take_end},
     [SIGN_CHECK] = {AUDIT_DECISION, 0, NULL},
     [SIGN_WHOAMI] = {AUDIT_DECISION, 0, NULL},
 };
@@ -149,7 +185,11 @@ is_whole(const struct audit_entry *entry, unsigned has)
            ((has & HAS_URL) == 0 || entry->url != NULL) &&
            ((has & HAS_KIND) == 0 || entry->url_kind != NULL) &&
            ((has & HAS_CSR) == 0 || entry->csr != NULL) &&
-           ((has & HAS_KEY) == 0 || entry->key != NULL);
+           ((has & HAS_KEY) == 0 || entry->key != NULL) &&
+           ((has & HAS_ACCOUNT_ID) == 0 || entry->account_id > 0) &&
+           ((has & HAS_JWK) == 0 || entry->jwk != NULL) &&
+           ((has & HAS_EVIDENCE) == 0 || entry->evidence != NULL) &&
+           ((has & HAS_KID) == 0 || entry->kid != NULL);
 }
 
 static const struct effect *

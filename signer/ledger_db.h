@@ -56,6 +56,18 @@ enum ledger_statement {
     LEDGER_SQL_APP_EAB_USE,
     LEDGER_SQL_APP_EAB_REVOKE,
     LEDGER_SQL_APP_EAB_REVOKE_ALL,
+    LEDGER_SQL_INNER_ACCOUNT,
+    LEDGER_SQL_INNER_KEY,
+    LEDGER_SQL_INNER_ACCOUNT_ADD,
+    LEDGER_SQL_INNER_KEY_SET,
+    LEDGER_SQL_INNER_END,
+    LEDGER_SQL_INNER_ORDER,
+    LEDGER_SQL_INNER_ORDER_ADD,
+    LEDGER_SQL_INNER_ORDER_AGAIN,
+    LEDGER_SQL_INNER_FINALIZE_ADD,
+    LEDGER_SQL_INNER_REVOCATION,
+    LEDGER_SQL_INNER_REVOCATION_ADD,
+    LEDGER_SQL_INNER_REVOCATION_AGAIN,
     LEDGER_STATEMENT_COUNT
 };
 
@@ -66,7 +78,7 @@ extern const char *const ledger_statements[LEDGER_STATEMENT_COUNT];
 extern const char ledger_settings[], ledger_schema[];
 
 /** PRAGMA application_id ("awlg") and user_version; another version is rebuilt from the log. */
-enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 6 };
+enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 7 };
 
 /** What a certificate that was handed back is worth; the lower the better. */
 enum ledger_standing {

@@ -36,12 +36,14 @@ is_own(ledger_db *db, const struct audit_entry *entry, bool *out)
     return AW_OK;
 }
 
-/* An officer's word counts for any application's key: admin_revoke.c. */
+/* An officer's word counts for any application's key: admin_revoke.c. So does that of whoever has
+ * the key, which a client proves to a relay (RFC 8555 7.6): prove.c. */
 static bool
 is_compromised(const struct audit_entry *entry)
 {
-    return entry->kind == AUDIT_ADMIN && is_text(entry->verdict, "permit") &&
-           is_text(entry->operation, "revoke") && is_text(entry->rule, LEDGER_RULE_COMPROMISED);
+    return (entry->kind == AUDIT_ADMIN || entry->kind == AUDIT_DECISION) &&
+           is_text(entry->verdict, "permit") && is_text(entry->operation, "revoke") &&
+           is_text(entry->rule, LEDGER_RULE_COMPROMISED);
 }
 
 /* The rule for which the refusal's key is to be remembered, or NULL. */

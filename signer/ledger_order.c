@@ -13,7 +13,10 @@ read_row(ledger_row *row, struct ledger_order *order)
     AW_TRY(ledger_row_text(row, 5, &order->order_url));
     AW_TRY(ledger_row_text(row, 6, &order->finalize_url));
     AW_TRY(ledger_row_text(row, 7, &order->csr));
-    return ledger_row_text(row, 8, &order->key);
+    AW_TRY(ledger_row_text(row, 8, &order->key));
+    order->account_id = ledger_row_integer(row, 9);
+    order->repeats = ledger_row_integer(row, 11);
+    return ledger_row_text(row, 10, &order->evidence);
 }
 
 aw_result
@@ -53,5 +56,6 @@ ledger_order_free(struct ledger_order *order)
     free(order->finalize_url);
     free(order->csr);
     free(order->key);
+    free(order->evidence);
     *order = (struct ledger_order){0};
 }

@@ -20,6 +20,9 @@ struct ledger_order {
     int64_t certificates; /**< certificates recorded so far */
     char *order_url;
     char *finalize_url, *csr, *key; /**< what the first finalize bound */
+    int64_t account_id; /**< opened through a relay for that account; 0: by the application */
+    char *evidence;     /**< by what; NULL then */
+    int64_t repeats;    /**< how often the new-order was signed again */
 };
 
 /** Loads an order of this application and account; seq is 0 when there is none. */

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "common/io.h"
+#include "signer/ledger_app_eabs.h"
 #include "signer/ledger_apply.h"
 #include "signer/ledger_claims.h"
+#include "signer/ledger_inner.h"
 #include "signer/ledger_keys.h"
 #include "signer/ledger_names.h"
 #include "signer/ledger_quota.h"
@@ -99,7 +101,7 @@ order_known(struct ledger_check *check)
 
     AW_TRY(ledger_order_load(
         check->db, request->order, request->application, request->account, &check->order));
-    if (check->order.seq != 0)
+    if (check->order.seq != 0 && check->order.account_id == request->account_id)
         return AW_OK;
     return ledger_refuse(check, LEDGER_ORDER_UNKNOWN,
         "application %.100s opened no order %lld on account %.100s", request->application,
@@ -328,6 +330,28 @@ certificates_left(struct ledger_check *check)
         (long long)check->order.certificates, (long long)check->order.seq);
 }
 
+/* A new-order, or the same once more for the order that it opened: that replaces and costs nothing
+ * anew. */
+static aw_result
+order_opened(struct ledger_check *check)
+{
+    if (!check->request->again) {
+        AW_TRY(replaces_own(check));
+        return check->verdict->rule == LEDGER_NONE ? ledger_quota_orders(check) : AW_OK;
+    }
+    AW_TRY(order_known(check));
+    if (check->verdict->rule == LEDGER_NONE)
+        AW_TRY(order_young(check));
+    return check->verdict->rule == LEDGER_NONE ? ledger_inner_order_again(check) : AW_OK;
+}
+
+static aw_result
+revocation_counted(struct ledger_check *check)
+{
+    return check->request->again ? ledger_inner_revoke_again(check)
+                                 : ledger_quota_revocations(check);
+}
+
 /* Which members an operation needs. */
 enum {
     NEEDS_ORDER = 1,
@@ -337,11 +361,15 @@ enum {
     NEEDS_NAMES = 16,
     NEEDS_CLAIMS = 32,
     NEEDS_ENTRY_NAMES = 64, /* the order's names, which are in the record only */
+    NEEDS_JWK = 128,
+    NEEDS_ACCOUNT_ID = 256,
+    NEEDS_EVIDENCE = 512,
+    NEEDS_KID = 1024,
 };
 
 typedef aw_result (*rule_function)(struct ledger_check *check);
 
-enum { RULES_MAX = 8 };
+enum { RULES_MAX = 9 };
 
 /* An operation without a row is never submitted. */
 static const struct operation {
@@ -351,22 +379,28 @@ static const struct operation {
     rule_function rules[RULES_MAX]; /* in this order; ended by NULL */
 } operations[SIGN_OPERATION_COUNT] = {
     [SIGN_NEW_ORDER] = {true, AUDIT_DECISION, NEEDS_ENTRY_NAMES,
-        {replaces_own, ledger_quota_orders}},
+        {ledger_inner_active, order_opened}},
     [SIGN_CLAIM] = {true, AUDIT_CLAIM, NEEDS_ORDER | NEEDS_CLAIMS,
-        {order_known, order_young, ledger_claims_free}},
+        {ledger_inner_active, order_known, order_young, ledger_claims_free}},
     [SIGN_FINALIZE] = {true, AUDIT_DECISION,
         NEEDS_ORDER | NEEDS_URL | NEEDS_CSR | NEEDS_KEY | NEEDS_NAMES,
-        {order_known, order_young, ledger_keys_refused, names_same, triple_same, ledger_claims_held,
-            finalizes_left, key_free}},
+        {ledger_inner_active, order_known, order_young, ledger_keys_refused, names_same,
+            triple_same, ledger_claims_held, finalizes_left, key_free}},
     [SIGN_POST_AS_GET] = {true, AUDIT_DECISION, NEEDS_ORDER | NEEDS_URL,
-        {order_known, order_young, ledger_claims_held, polls_left}},
+        {ledger_inner_active, order_known, order_young, ledger_claims_held, polls_left}},
     [SIGN_ANSWER_CHALLENGE] = {true, AUDIT_DECISION, NEEDS_ORDER | NEEDS_URL,
-        {order_known, order_young, ledger_claims_held, polls_left}},
+        {ledger_inner_active, order_known, order_young, ledger_claims_held, polls_left}},
     [SIGN_REVOKE] = {true, AUDIT_DECISION, NEEDS_KEY,
-        {key_own, serial_own, ledger_quota_revocations}},
+        {ledger_inner_active, key_own, serial_own, revocation_counted}},
     [SIGN_RECORD_CERTIFICATE] = {true, AUDIT_CERTIFICATE, NEEDS_ORDER | NEEDS_KEY | NEEDS_NAMES,
         {order_known, certificate_names, certificate_key, certificate_known, certificates_left,
             certificate_odd}},
+    [SIGN_INNER_ACCOUNT] = {true, AUDIT_DECISION, NEEDS_JWK | NEEDS_EVIDENCE | NEEDS_KID,
+        {ledger_app_eab_usable, ledger_inner_key_free}},
+    [SIGN_INNER_KEY_CHANGE] = {true, AUDIT_DECISION, NEEDS_ACCOUNT_ID | NEEDS_JWK | NEEDS_EVIDENCE,
+        {ledger_inner_active, ledger_inner_key_free}},
+    [SIGN_INNER_DEACTIVATE] = {true, AUDIT_DECISION, NEEDS_ACCOUNT_ID | NEEDS_EVIDENCE,
+        {ledger_inner_active}},
 };
 
 /* The first member that is needed and missing, or NULL. */
@@ -387,6 +421,10 @@ missing_member(
         {NEEDS_CLAIMS, request->claim_count > 0 && request->claim_count <= SIGN_CLAIMS_MAX,
             "1 to 1000 claims"},
         {NEEDS_ENTRY_NAMES, entry->name_count > 0, "names in the record"},
+        {NEEDS_JWK, request->jwk != NULL, "jwk"},
+        {NEEDS_ACCOUNT_ID, request->account_id > 0, "account_id"},
+        {NEEDS_EVIDENCE, request->evidence != NULL, "evidence"},
+        {NEEDS_KID, request->kid != NULL, "kid"},
     };
 
     if (request->application == NULL || request->account == NULL)
@@ -414,7 +452,8 @@ ledger_rules_enter(const struct ledger_request *request, struct audit_entry *ent
     entry->operation = ledger_operation_name(request->operation);
     entry->application = request->application;
     entry->account = request->account;
-    entry->order = request->order;
+    /* a new-order is its own, but for one that is signed again */
+    entry->order = request->operation == SIGN_NEW_ORDER && !request->again ? 0 : request->order;
     if (request->url != NULL)
         entry->url = request->url;
     if (request->csr != NULL)
@@ -423,6 +462,10 @@ ledger_rules_enter(const struct ledger_request *request, struct audit_entry *ent
         entry->key = request->key;
     if (request->certificate != NULL)
         entry->certificate = request->certificate;
+    entry->account_id = request->account_id;
+    entry->jwk = request->jwk;
+    entry->kid = request->kid;
+    entry->evidence = request->evidence;
     return AW_OK;
 }
 

@@ -19,7 +19,7 @@ const char ledger_settings[] = "PRAGMA trusted_schema = OFF;"
  * the application's orders, which makes the quota a look-up; revocations are counted likewise. What
  * changes of an order is apart in `progress`, so that a poll does not rewrite the list of names. A
  * URL belongs to an account: what another account names cannot be used with this one. kind is enum
- * sign_url_kind, standing enum ledger_standing.
+ * sign_url_kind, standing enum ledger_standing. inner_: what came through a relay (ledger_inner.h).
  */
 const char ledger_schema[] =
     "CREATE TABLE meta ("
@@ -58,6 +58,17 @@ const char ledger_schema[] =
     " seq INTEGER PRIMARY KEY, kid TEXT NOT NULL UNIQUE, application TEXT NOT NULL,"
     " created INTEGER NOT NULL, expires INTEGER NOT NULL, once INTEGER NOT NULL,"
     " revoked INTEGER NOT NULL DEFAULT 0, used INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE TABLE inner_accounts ("
+    " id INTEGER PRIMARY KEY, application TEXT NOT NULL, kid TEXT NOT NULL, jwk TEXT NOT NULL,"
+    " thumbprint TEXT NOT NULL UNIQUE, active INTEGER NOT NULL DEFAULT 1) STRICT;"
+    "CREATE TABLE inner_orders ("
+    " seq INTEGER PRIMARY KEY, account_id INTEGER NOT NULL, evidence TEXT NOT NULL,"
+    " repeats INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE TABLE inner_finalizes ("
+    " order_seq INTEGER NOT NULL, evidence TEXT NOT NULL,"
+    " PRIMARY KEY (order_seq, evidence)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE inner_revocations ("
+    " evidence TEXT PRIMARY KEY, repeats INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
     "INSERT INTO meta VALUES (1, 0, 0, '');";
 
 const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
@@ -68,7 +79,8 @@ const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
         "UPDATE meta SET last_seq = ?1, last_time = ?2, last_digest = ?3 WHERE id = 1",
     [LEDGER_SQL_ORDER] =
         "SELECT o.time, o.name_count, p.finalizes, p.polls, p.certificates, p.order_url,"
-        " p.finalize_url, p.csr, p.key FROM orders o JOIN progress p ON p.seq = o.seq"
+        " p.finalize_url, p.csr, p.key, ifnull(i.account_id, 0), i.evidence, ifnull(i.repeats, 0)"
+        " FROM orders o JOIN progress p ON p.seq = o.seq LEFT JOIN inner_orders i ON i.seq = o.seq"
         " WHERE o.seq = ?1 AND o.application = ?2 AND o.account = ?3",
     [LEDGER_SQL_ORDER_NAMES] = "SELECT names FROM orders WHERE seq = ?1",
     [LEDGER_SQL_ORDER_ADD] =
@@ -134,4 +146,27 @@ const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
     [LEDGER_SQL_APP_EAB_USE] = "UPDATE app_eabs SET used = used + 1 WHERE kid = ?1",
     [LEDGER_SQL_APP_EAB_REVOKE] = "UPDATE app_eabs SET revoked = ?2 WHERE kid = ?1 AND revoked = 0",
     [LEDGER_SQL_APP_EAB_REVOKE_ALL] = "UPDATE app_eabs SET revoked = ?1 WHERE revoked = 0",
+    [LEDGER_SQL_INNER_ACCOUNT] =
+        "SELECT id, application, jwk, active FROM inner_accounts WHERE id = ?1",
+    [LEDGER_SQL_INNER_KEY] =
+        "SELECT id, application, jwk, active FROM inner_accounts WHERE thumbprint = ?1",
+    [LEDGER_SQL_INNER_ACCOUNT_ADD] =
+        "INSERT INTO inner_accounts (id, application, kid, jwk, thumbprint)"
+        " VALUES (?1, ?2, ?3, ?4, ?5)",
+    [LEDGER_SQL_INNER_KEY_SET] =
+        "UPDATE inner_accounts SET jwk = ?2, thumbprint = ?3 WHERE id = ?1 AND active = 1",
+    [LEDGER_SQL_INNER_END] = "UPDATE inner_accounts SET active = 0 WHERE id = ?1 AND active = 1",
+    [LEDGER_SQL_INNER_ORDER] =
+        "SELECT o.account_id, f.evidence IS NOT NULL FROM inner_orders o LEFT JOIN inner_finalizes"
+        " f ON f.order_seq = o.seq AND f.evidence = ?2 WHERE o.seq = ?1",
+    [LEDGER_SQL_INNER_ORDER_ADD] =
+        "INSERT INTO inner_orders (seq, account_id, evidence) VALUES (?1, ?2, ?3)",
+    [LEDGER_SQL_INNER_ORDER_AGAIN] =
+        "UPDATE inner_orders SET repeats = repeats + 1 WHERE seq = ?1 AND account_id = ?2",
+    [LEDGER_SQL_INNER_FINALIZE_ADD] =
+        "INSERT OR IGNORE INTO inner_finalizes (order_seq, evidence) VALUES (?1, ?2)",
+    [LEDGER_SQL_INNER_REVOCATION] = "SELECT repeats FROM inner_revocations WHERE evidence = ?1",
+    [LEDGER_SQL_INNER_REVOCATION_ADD] = "INSERT INTO inner_revocations (evidence) VALUES (?1)",
+    [LEDGER_SQL_INNER_REVOCATION_AGAIN] =
+        "UPDATE inner_revocations SET repeats = repeats + 1 WHERE evidence = ?1",
 };

@@ -6,6 +6,7 @@
 #include "common/b64url.h"
 #include "common/io.h"
 #include "common/json.h"
+#include "signer/request_fields.h"
 #include "signer/url.h"
 
 /* What characters a text may have. */
@@ -35,7 +36,7 @@ bool
 sign_operation_parse(const char *method, enum sign_operation *out)
 {
     for (unsigned i = 0; i < AW_COUNT(operations); i++)
-        if (strcmp(operations[i].method, method) == 0) {
+        if (*method != '\0' && strcmp(operations[i].method, method) == 0) {
             *out = i;
             return true;
         }
@@ -67,13 +68,6 @@ sign_url_kind_parse(const char *name, enum sign_url_kind *out)
     return false;
 }
 
-/* One parameter: where it is read from and to. */
-struct place {
-    const cJSON *parameters;
-    const char *name;
-    struct sign_request *out;
-};
-
 static aw_result
 copy(const char *text, char **out)
 {
@@ -83,7 +77,7 @@ copy(const char *text, char **out)
 
 /* Copies a text that is there and consists of `allowed` characters alone. */
 static aw_result
-read_text(const struct place *p, size_t max, const char *allowed, char **out)
+read_text(const struct request_place *p, size_t max, const char *allowed, char **out)
 {
     const char *text;
 
@@ -100,31 +94,31 @@ read_text(const struct place *p, size_t max, const char *allowed, char **out)
 }
 
 static aw_result
-read_application(const struct place *p)
+read_application(const struct request_place *p)
 {
     return read_text(p, SIGN_TEXT_MAX, LOWER_LABEL, &p->out->application);
 }
 
 static aw_result
-read_nonce(const struct place *p)
+read_nonce(const struct request_place *p)
 {
     return read_text(p, SIGN_NONCE_MAX, BASE64URL, &p->out->nonce);
 }
 
 static aw_result
-read_profile(const struct place *p)
+read_profile(const struct request_place *p)
 {
     return read_text(p, SIGN_TEXT_MAX, LABEL, &p->out->profile);
 }
 
 static aw_result
-read_key(const struct place *p)
+read_key(const struct request_place *p)
 {
     return read_text(p, SIGN_TEXT_MAX, LOWER_LABEL, &p->out->key);
 }
 
 static aw_result
-read_time(const struct place *p, char **out)
+read_time(const struct request_place *p, char **out)
 {
     int64_t seconds;
 
@@ -136,14 +130,14 @@ read_time(const struct place *p, char **out)
 }
 
 static aw_result
-read_not_before(const struct place *p)
+read_not_before(const struct request_place *p)
 {
     return read_time(p, &p->out->not_before);
 }
 
 /* Both are of one form and zone, so their order is that of their texts. */
 static aw_result
-read_not_after(const struct place *p)
+read_not_after(const struct request_place *p)
 {
     AW_TRY(read_time(p, &p->out->not_after));
     if (p->out->not_before != NULL && p->out->not_after != NULL &&
@@ -165,7 +159,7 @@ check_base64url(const char *text, size_t length)
 
 /* RFC 9773 4.1: the key identifier of the issuer, ".", the serial number */
 static aw_result
-read_replaces(const struct place *p)
+read_replaces(const struct request_place *p)
 {
     AW_TRY(read_text(p, SIGN_TEXT_MAX, BASE64URL ".", &p->out->replaces));
     const char *text = p->out->replaces;
@@ -180,13 +174,13 @@ read_replaces(const struct place *p)
 }
 
 static aw_result
-read_order(const struct place *p)
+read_order(const struct request_place *p)
 {
     return aw_json_integer(p->parameters, p->name, 1, INTEGER_MAX, &p->out->order);
 }
 
 static aw_result
-read_url(const struct place *p)
+read_url(const struct request_place *p)
 {
     const char *url;
 
@@ -197,7 +191,7 @@ read_url(const struct place *p)
 
 /* RFC 5280 5.3.1, without those a subscriber has no use for: 2, 6, 7, 8, 10. */
 static aw_result
-read_reason(const struct place *p)
+read_reason(const struct request_place *p)
 {
     static const int allowed[] = {0, 1, 3, 4, 5, 9};
     int64_t reason = -1;
@@ -228,7 +222,7 @@ decode(const char *text, const char *name, size_t max, struct sign_bytes *out)
 }
 
 static aw_result
-read_bytes(const struct place *p, size_t max, struct sign_bytes *out)
+read_bytes(const struct request_place *p, size_t max, struct sign_bytes *out)
 {
     const char *text;
 
@@ -237,19 +231,19 @@ read_bytes(const struct place *p, size_t max, struct sign_bytes *out)
 }
 
 static aw_result
-read_csr(const struct place *p)
+read_csr(const struct request_place *p)
 {
     return read_bytes(p, CSR_SIZE_MAX, &p->out->csr);
 }
 
 static aw_result
-read_certificate(const struct place *p)
+read_certificate(const struct request_place *p)
 {
     return read_bytes(p, CSR_CERTIFICATE_MAX, &p->out->certificate);
 }
 
 static aw_result
-read_chain(const struct place *p)
+read_chain(const struct request_place *p)
 {
     const cJSON *array;
 
@@ -281,7 +275,7 @@ read_identifier(const cJSON *element, struct aw_name *out)
 }
 
 static aw_result
-read_identifiers(const struct place *p)
+read_identifiers(const struct request_place *p)
 {
     struct sign_request *out = p->out;
     const cJSON *array;
@@ -338,7 +332,7 @@ check_claims_differ(const struct sign_request *request)
 }
 
 static aw_result
-read_claims(const struct place *p)
+read_claims(const struct request_place *p)
 {
     struct sign_request *out = p->out;
     const cJSON *array;
@@ -352,46 +346,18 @@ read_claims(const struct place *p)
     return check_claims_differ(out);
 }
 
-/* Every parameter there is; an operation's table names bits of these. */
-#define FIELDS(X)                                   \
-    X(APPLICATION, "application", read_application) \
-    X(NONCE, "nonce", read_nonce)                   \
-    X(IDENTIFIERS, "identifiers", read_identifiers) \
-    X(PROFILE, "profile", read_profile)             \
-    X(NOT_BEFORE, "notBefore", read_not_before)     \
-    X(NOT_AFTER, "notAfter", read_not_after)        \
-    X(REPLACES, "replaces", read_replaces)          \
-    X(KEY, "key", read_key)                         \
-    X(ORDER, "order", read_order)                   \
-    X(URL, "url", read_url)                         \
-    X(URLS, "urls", read_claims)                    \
-    X(CSR, "csr", read_csr)                         \
-    X(CERTIFICATE, "certificate", read_certificate) \
-    X(CHAIN, "chain", read_chain)                   \
-    X(REASON, "reason", read_reason)
-
-enum field {
-#define FIELD_ENUM(id, name, read) FIELD_##id,
-    FIELDS(FIELD_ENUM)
-#undef FIELD_ENUM
-        FIELD_COUNT
-};
-
 static const struct {
     const char *name;
-    aw_result (*read)(const struct place *p);
-} fields[FIELD_COUNT] = {
+    aw_result (*read)(const struct request_place *p);
+} fields[REQUEST_FIELDS_END] = {
 #define FIELD_ROW(id, name, read) {name, read},
-    FIELDS(FIELD_ROW)
+    REQUEST_FIELDS(FIELD_ROW)
 #undef FIELD_ROW
 };
 
 /* The operations' parameters, as org.acmeward.Signer.varlink has them. */
-#define BIT(id) (1u << FIELD_##id)
-static const struct {
-    unsigned required;
-    unsigned optional;
-} tables[SIGN_OPERATION_COUNT] = {
+#define BIT(id) REQUEST_BIT(id)
+static const struct request_form forms[SIGN_OPERATION_COUNT] = {
     [SIGN_NEW_ORDER] = {BIT(NONCE) | BIT(IDENTIFIERS),
         BIT(APPLICATION) | BIT(PROFILE) | BIT(NOT_BEFORE) | BIT(NOT_AFTER) | BIT(REPLACES)},
     [SIGN_CLAIM] = {BIT(ORDER) | BIT(URLS), BIT(APPLICATION)},
@@ -405,23 +371,25 @@ static const struct {
 };
 
 static aw_result
-check_members(enum sign_operation operation, const cJSON *parameters)
+check_members(const struct request_form *form, const cJSON *parameters)
 {
-    unsigned known = tables[operation].required | tables[operation].optional;
-    const char *names[FIELD_COUNT];
+    unsigned known = form->required | form->optional;
+    const char *names[REQUEST_FIELDS_END];
     size_t count = 0;
 
-    for (unsigned i = 0; i < FIELD_COUNT; i++)
+    if (form->foreign)
+        return AW_OK;
+    for (unsigned i = 0; i < REQUEST_FIELDS_END; i++)
         if ((known & 1u << i) != 0)
             names[count++] = fields[i].name;
     return aw_json_only(parameters, names, count);
 }
 
 static aw_result
-read_field(enum sign_operation operation, const struct place *p, enum field field)
+read_field(const struct request_form *form, const struct request_place *p, enum request_field field)
 {
     const cJSON *member = aw_json_member(p->parameters, p->name);
-    bool required = (tables[operation].required & 1u << field) != 0;
+    bool required = (form->required & 1u << field) != 0;
 
     if (member != NULL && !cJSON_IsNull(member))
         return fields[field].read(p);
@@ -429,18 +397,35 @@ read_field(enum sign_operation operation, const struct place *p, enum field fiel
 }
 
 static aw_result
-read_fields(enum sign_operation operation, const cJSON *parameters, struct sign_request *out,
+read_fields(const struct request_form *form, const cJSON *parameters, struct sign_request *out,
     const char **field)
 {
-    unsigned known = tables[operation].required | tables[operation].optional;
+    unsigned known = form->required | form->optional;
 
-    for (unsigned i = 0; i < FIELD_COUNT; i++) {
+    for (unsigned i = 0; i < REQUEST_FIELDS_END; i++) {
         if ((known & 1u << i) == 0)
             continue;
         *field = fields[i].name;
-        AW_TRY(read_field(operation, &(struct place){parameters, *field, out}, i));
+        AW_TRY(read_field(form, &(struct request_place){parameters, *field, out}, i));
     }
     *field = NULL;
+    return AW_OK;
+}
+
+aw_result
+request_read(const struct request_form *form, const cJSON *parameters, struct sign_request *out,
+    const char **field)
+{
+    AW_CLEANUP(sign_request_free) struct sign_request request = {.operation = out->operation};
+    const char *at = NULL;
+
+    if (field == NULL)
+        field = &at;
+    *field = NULL;
+    AW_TRY(check_members(form, parameters));
+    AW_TRY(read_fields(form, parameters, &request, field));
+    *out = request;
+    request = (struct sign_request){0};
     return AW_OK;
 }
 
@@ -448,18 +433,20 @@ aw_result
 sign_request_parse(enum sign_operation operation, const cJSON *parameters, struct sign_request *out,
     const char **field)
 {
-    AW_CLEANUP(sign_request_free) struct sign_request request = {.operation = operation};
-    const char *at = NULL;
-
-    if (field == NULL)
-        field = &at;
-    *field = NULL;
     *out = (struct sign_request){.operation = operation};
-    AW_TRY(check_members(operation, parameters));
-    AW_TRY(read_fields(operation, parameters, &request, field));
-    *out = request;
-    request = (struct sign_request){0};
-    return AW_OK;
+    return request_read(&forms[operation], parameters, out, field);
+}
+
+static void
+free_relayed(struct sign_relayed *relayed)
+{
+    free(relayed->evidence.header);
+    free(relayed->evidence.payload);
+    free(relayed->evidence.signature);
+    free(relayed->address);
+    free(relayed->client_certificate);
+    free(relayed->validated);
+    free(relayed->thumbprint);
 }
 
 void
@@ -481,5 +468,6 @@ sign_request_free(struct sign_request *request)
     free(request->certificate.data);
     for (size_t i = 0; i < request->chain_count; i++)
         free(request->chain[i].data);
+    free_relayed(&request->relayed);
     *request = (struct sign_request){0};
 }

@@ -20,6 +20,7 @@
 
 /** Limits. */
 enum {
+    SIGN_NONCES_MAX = 256,          /**< nonces of one GetNonces */
     SIGN_NAMES_MAX = CSR_NAMES_MAX, /**< identifiers of an order */
     SIGN_NONCE_MAX = 512,           /**< characters of a nonce */
     SIGN_URL_MAX = 2048,            /**< characters of a URL */
@@ -28,7 +29,8 @@ enum {
     SIGN_TEXT_MAX = 128, /**< characters of an application, profile, time, certificate id */
 };
 
-/** Operations of an application: enum name, name in records, Varlink method. */
+/** Operations: enum name, name in records, method of org.acmeward.Signer. Those without one are of
+ * an account with a relay (relay_request.h). */
 #define SIGN_OPERATIONS(X)                                           \
     X(NEW_ORDER, "new-order", "NewOrder")                            \
     X(CLAIM, "claim", "ClaimUrls")                                   \
@@ -37,6 +39,9 @@ enum {
     X(ANSWER_CHALLENGE, "answer-challenge", "AnswerChallenge")       \
     X(REVOKE, "revoke", "Revoke")                                    \
     X(RECORD_CERTIFICATE, "record-certificate", "RecordCertificate") \
+    X(INNER_ACCOUNT, "inner-account", "")                            \
+    X(INNER_KEY_CHANGE, "inner-key-change", "")                      \
+    X(INNER_DEACTIVATE, "inner-deactivate", "")                      \
     X(CHECK, "check", "Check")                                       \
     X(WHOAMI, "whoami", "WhoAmI")
 
@@ -81,6 +86,23 @@ struct sign_bytes {
     size_t size;
 };
 
+/** What a client signed, as it came: base64url, not looked into. */
+struct sign_evidence {
+    char *header, *payload, *signature;
+};
+
+/** What a relay hands over with a request; all NULL and 0 in one of an application itself. */
+struct sign_relayed {
+    bool is;                                        /**< the request came by org.acmeward.Relay */
+    struct sign_evidence evidence;                  /**< header NULL: none */
+    char *address, *client_certificate, *validated; /**< its word: additional conditions only */
+    int64_t again;    /**< new-order: the ticket that the same evidence opened before; 0: none */
+    bool repeated;    /**< revoke: the same evidence has revoked before */
+    int64_t count;    /**< GetNonces */
+    int64_t account;  /**< GetAccount */
+    char *thumbprint; /**< FindAccount: base64url */
+};
+
 /** A parsed request; members that the operation has not are NULL or 0. */
 struct sign_request {
     enum sign_operation operation;
@@ -100,6 +122,7 @@ struct sign_request {
     struct sign_bytes certificate;
     struct sign_bytes chain[SIGN_CHAIN_MAX];
     size_t chain_count;
+    struct sign_relayed relayed;
     bool has_reason;
     int reason; /**< RFC 5280 5.3.1: 0, 1, 3, 4, 5, 9 (RFC 8555 7.6 leaves it to the CA) */
 };

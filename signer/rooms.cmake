@@ -2,6 +2,10 @@
 # functions of their input.
 add_library(aw_signer_rooms STATIC
     jws.c
+    evidence.c
+    relay_nonces.c
+    relay_request.c
     request.c
+    request_relayed.c
     url.c)
-target_link_libraries(aw_signer_rooms PUBLIC aw_csr aw_common PkgConfig::CRYPTO)
+target_link_libraries(aw_signer_rooms PUBLIC aw_csr aw_jose aw_common PkgConfig::CRYPTO)

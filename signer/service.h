@@ -8,8 +8,14 @@
 #include "common/json.h"
 #include "common/varlink.h"
 
-/** Texts of the two .varlink files, built in. */
+/** Interfaces. */
+#define SERVICE_SIGNER "org.acmeward.Signer"
+#define SERVICE_RELAY "org.acmeward.Relay"
+#define SERVICE_ADMIN "org.acmeward.Admin"
+
+/** Texts of the .varlink files, built in. */
 extern const char service_signer_description[];
+extern const char service_relay_description[];
 extern const char service_admin_description[];
 
 /** What each socket says of itself (org.varlink.service.GetInfo). */
@@ -20,15 +26,23 @@ extern const struct aw_varlink_service service_admin;
 AW_MUST_USE aw_result service_finish(
     struct aw_json_writer *parameters, const char *error, char **reply);
 
+/** Likewise with the error of that name of an interface; NULL is success. */
+AW_MUST_USE aw_result service_finish_error(
+    struct aw_json_writer *parameters, const char *interface, const char *error, char **reply);
+
 /** org.varlink.service.InterfaceNotFound or MethodNotFound for a call that is not ours. */
 AW_MUST_USE aw_result service_not_found(
     const struct aw_varlink_call *call, const char *interface, char **reply);
 
 /**
  * Answers what every socket answers (org.varlink.service), and calls of unknown interfaces.
- * @param[out] handled false: the call is one of `interface`, named in `method`
+ * @param[out] interface, method which of the service's interfaces the call is of, and its method's
+ *             own name, when it was not `handled`
  */
+struct service_method {
+    const char *interface, *name;
+};
 AW_MUST_USE aw_result service_answer(const struct aw_varlink_service *service,
-    const struct aw_varlink_call *call, bool *handled, const char **method, char **reply);
+    const struct aw_varlink_call *call, bool *handled, struct service_method *method, char **reply);
 
 #endif

@@ -11,6 +11,7 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "signer/ledger_names.h"
+#include "signer/prove.h"
 #include "signer/url.h"
 
 bool
@@ -317,6 +318,22 @@ fill_replaces(const struct work *work, struct audit_entry *entry, struct record_
     entry->serial = texts->replaces;
 }
 
+/* Refusals say too who asked, and by what. */
+static void
+fill_proof(const struct work *work, struct audit_entry *entry)
+{
+    const struct proof *proof = &work->proof;
+
+    entry->account_id = proof->account.id;
+    if (proof->evidence[0] != '\0')
+        entry->evidence = proof->evidence;
+    if (proof->key != NULL)
+        entry->jwk = proof->key->text;
+    entry->kid = proof->kid;
+    if (!work_refused(work) && proof->by_certificate && work->request->reason == 1)
+        entry->rule = LEDGER_RULE_COMPROMISED;
+}
+
 static void
 fill_entry(const struct work *work, struct audit_entry *entry, struct record_texts *texts)
 {
@@ -346,6 +363,7 @@ fill_entry(const struct work *work, struct audit_entry *entry, struct record_tex
     };
     if (entry->url == NULL)
         entry->url = work->request->url;
+    fill_proof(work, entry);
     fill_digests(work, entry, texts);
     fill_certificate(work, entry, texts);
     if (work->request->replaces != NULL)
@@ -400,6 +418,11 @@ ledger_request_of(
         .certificate = entry->certificate,
         .claims = request->claims,
         .claim_count = request->claim_count,
+        .account_id = entry->account_id,
+        .jwk = entry->jwk,
+        .kid = entry->kid,
+        .evidence = entry->evidence,
+        .again = request->relayed.repeated || request->relayed.again != 0,
     };
 
     names_of_work(work, &asked.names, &asked.name_count);
@@ -424,6 +447,29 @@ count(const struct work *work, const struct audit_entry *entry)
         metrics_certificate(figures, entry->application, names, entry->not_after);
 }
 
+/* What evidence is worth is the ledger's to say where two could use it at once. */
+static enum sign_outcome
+outcome_of(enum ledger_rule rule)
+{
+    static const char tag[] = "evidence.";
+
+    return strncmp(ledger_rule_tag(rule), tag, sizeof(tag) - 1) == 0 ? SIGN_OUTCOME_EVIDENCE_REFUSED
+                                                                     : SIGN_OUTCOME_LEDGER_REFUSED;
+}
+
+/* Tickets and accounts are the numbers of their records. */
+static void
+fill_reply(struct work *work)
+{
+    struct sign_reply *reply = work->reply;
+    const struct sign_request *request = work->request;
+
+    if (request->operation == SIGN_NEW_ORDER)
+        reply->order = request->relayed.again != 0 ? request->relayed.again : work->seq;
+    reply->created = request->operation == SIGN_INNER_ACCOUNT && !work_refused(work);
+    reply->inner = reply->created ? work->seq : work->proof.account.id;
+}
+
 aw_result
 work_record(struct work *work)
 {
@@ -442,11 +488,11 @@ work_record(struct work *work)
         work->core->ledger, refused ? NULL : &asked, &entry, entry.time, &said, &work->seq));
     if (said.rule != LEDGER_NONE) {
         work->reply->retry_after = said.retry_after;
+        work->reply->holder = said.account_id;
         AW_TRY(work_refuse(
-            work, SIGN_OUTCOME_LEDGER_REFUSED, ledger_rule_tag(said.rule), "%s", said.message));
+            work, outcome_of(said.rule), ledger_rule_tag(said.rule), "%s", said.message));
     }
-    if (work->request->operation == SIGN_NEW_ORDER)
-        work->reply->order = work->seq;
+    fill_reply(work);
     atomic_fetch_add(work_refused(work) ? &work->core->refusals : &work->core->permits, 1);
     count(work, &entry);
     return AW_OK;
@@ -496,6 +542,7 @@ void
 work_end(struct work *work)
 {
     work_give_turn(work);
+    work_end_proof(work);
     if (work->locked)
         accounts_read_end(work->core->accounts);
     aw_jws_free(&work->jws);
@@ -513,5 +560,6 @@ sign_reply_free(struct sign_reply *reply)
 
     for (size_t i = 0; i < AW_COUNT(strings); i++)
         free(strings[i]);
+    free(reply->names);
     memset(reply, 0, sizeof(*reply));
 }

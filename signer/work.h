@@ -6,8 +6,26 @@
 #ifndef AW_SIGNER_WORK_H
 #define AW_SIGNER_WORK_H
 
+#include "jose/jwk.h"
 #include "signer/authorize.h"
 #include "signer/jws.h"
+#include "signer/ledger_inner.h"
+
+/** What a client of a relay was proven to ask (prove.h); all zero in an application's own request.
+ */
+struct proof {
+    bool settled;                  /**< nothing is left to decide: the reply is whole */
+    struct sign_request whole;     /**< the relay's word and the client's together; borrows */
+    struct sign_request by_client; /**< what the client signed */
+    char base[AW_CONFIG_RELAY_URL_MAX + 1];
+    struct ledger_inner_account account; /**< who asks, for which application; id 0: nobody yet, or
+                                              the certificate's own key */
+    struct jose_jwk *key;                /**< inner-account, inner-key-change: the (new) key */
+    char *kid;                           /**< inner-account: of the app-eab */
+    char evidence[2 * CSR_DIGEST_SIZE + 1]; /**< SHA-256 of what was signed, hex; "": nothing was */
+    char *nonce;                            /**< that was used; NULL: none */
+    bool by_certificate;                    /**< revoke: signed by the certificate's own key */
+};
 
 /** A request being worked on. */
 struct work {
@@ -15,6 +33,7 @@ struct work {
     const struct peer *peer;
     const struct sign_request *request;
     struct sign_reply *reply;
+    struct proof proof;
 
     int64_t now;
     policy_snapshot *snapshot;

@@ -94,6 +94,12 @@ jwk_of(const struct signing_key *key)
     return text;
 }
 
+char *
+signing_jwk(EVP_PKEY *key, enum jose_key type)
+{
+    return jwk_of(&(struct signing_key){.key = key, .type = type});
+}
+
 void
 signing_key_new(enum jose_key type, struct signing_key *out)
 {

@@ -27,6 +27,9 @@ struct signing_jws {
 /** Makes a key; RSA has 2048 bits. Release: signing_key_free. */
 void signing_key_new(enum jose_key type, struct signing_key *out);
 
+/** The public JWK of a key of that kind; allocated. */
+char *signing_jwk(EVP_PKEY *key, enum jose_key type);
+
 /** Releases and zeroes. */
 void signing_key_free(struct signing_key *key);
 

@@ -70,6 +70,12 @@ value_of(const struct world *w, const char *name, size_t length)
     return NULL;
 }
 
+const char *
+world_value(const struct world *w, const char *name)
+{
+    return value_of(w, name, strlen(name));
+}
+
 char *
 world_expand(const struct world *w, const char *text)
 {

@@ -74,6 +74,8 @@ struct peer world_peer(const char *user, const char *group);
 void world_set(struct world *w, const char *name, const char *format, ...) AW_PRINTF(3, 4);
 /** Sets $NAME to base64url of octets. */
 void world_set_octets(struct world *w, const char *name, octets value);
+/** What $NAME stands for. */
+const char *world_value(const struct world *w, const char *name);
 /** Text with variables put in; release with free(). */
 char *world_expand(const struct world *w, const char *text);
 
