@@ -39,9 +39,10 @@ enum {
 
 /** A directory (RFC 8555 7.1.1). Release: acme_directory_free. */
 struct acme_directory {
-    char *new_nonce, *new_account, *new_order, *revoke_cert, *key_change;
-    char *renewal_info;     /**< RFC 9773; NULL: none */
-    char *terms_of_service; /**< NULL: none */
+    char *new_nonce, *new_account, *new_order;
+    char *revoke_cert, *key_change; /**< NULL: the CA has none, though it should */
+    char *renewal_info;             /**< RFC 9773; NULL: none */
+    char *terms_of_service;         /**< NULL: none */
     char *website;
     char *
         caa_identities; /**< names of the CA in CAA records, with spaces between; NULL: none told */

@@ -97,8 +97,9 @@ read_directory(const char *text, size_t size, struct acme_directory *out)
     AW_TRY(acme_read_url(object, "newNonce", &out->new_nonce));
     AW_TRY(acme_read_url(object, "newAccount", &out->new_account));
     AW_TRY(acme_read_url(object, "newOrder", &out->new_order));
-    AW_TRY(acme_read_url(object, "revokeCert", &out->revoke_cert));
-    AW_TRY(acme_read_url(object, "keyChange", &out->key_change));
+    /* RFC 8555 7.1.1 has both; CAs without one of them are in the field. */
+    AW_TRY(acme_read_optional_url(object, "revokeCert", &out->revoke_cert));
+    AW_TRY(acme_read_optional_url(object, "keyChange", &out->key_change));
     AW_TRY(acme_read_optional_url(object, "renewalInfo", &out->renewal_info));
     return read_meta(object, out);
 }

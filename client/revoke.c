@@ -137,6 +137,10 @@ ask_signer(struct revoke *r)
     AW_TRY(whoami_ask(r->link, &r->whoami));
     AW_TRY(whoami_find(&r->whoami, r->config->application, &r->application));
     AW_TRY(certonly_server_check(r->options->server, r->application));
+    if (r->own && r->application->revoke_cert == NULL && r->application->directory != NULL)
+        return aw_hint(aw_fail(AW_CODE_UNSUPPORTED,
+                           "the directory of the CA of %s has no revokeCert", r->application->name),
+            "it revokes in a way of its own: ask the CA");
     if (r->own && r->application->revoke_cert == NULL)
         return aw_hint(
             aw_fail(AW_CODE_UNAVAILABLE, "the CA of %s is not pinned yet", r->application->name),
@@ -155,6 +159,9 @@ connect_to_ca(struct revoke *r)
     AW_TRY(http_open(&options, &r->h));
     if (r->application == NULL)
         AW_TRY(acme_directory_fetch(r->h, r->options->server, &r->directory));
+    if (r->application == NULL && r->directory.revoke_cert == NULL)
+        return aw_hint(aw_fail(AW_CODE_UNSUPPORTED, "the directory of the CA has no revokeCert"),
+            "it revokes in a way of its own: ask the CA");
     new_nonce = r->application == NULL ? r->directory.new_nonce : r->application->new_nonce;
     return acme_session_new(r->h, new_nonce, NULL, &r->session);
 }

@@ -36,7 +36,7 @@ struct ca_pin {
     char *new_nonce;
     char *new_account;
     char *new_order;
-    char *revoke_cert;
+    char *revoke_cert; /**< NULL: the CA has none, though RFC 8555 7.1.1 wants it; as the next */
     char *key_change;
     char *renewal_info;     /**< NULL: the CA has none (RFC 9773) */
     char *terms_of_service; /**< NULL: none */

@@ -112,8 +112,7 @@ read_pin(const cJSON *json, struct ca_pin *pin)
     urls_of(pin, urls);
     for (size_t i = 0; i < PIN_URLS; i++)
         AW_TRY(copy_string(json, urls[i].name, SIGN_URL_MAX, urls[i].slot));
-    if (pin->new_nonce == NULL || pin->new_account == NULL || pin->new_order == NULL ||
-        pin->revoke_cert == NULL || pin->key_change == NULL)
+    if (pin->new_nonce == NULL || pin->new_account == NULL || pin->new_order == NULL)
         return aw_fail(AW_CODE_CORRUPT, "\"pin\" is not whole");
     return aw_json_optional_bool(json, "externalAccountRequired", &pin->external_account_required);
 }

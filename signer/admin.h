@@ -108,6 +108,9 @@ aw_result admin_note_deactivated(struct admin_call *call);
 aw_result admin_retire_account(struct admin_call *call);
 
 /* admin_key_change.c */
+/** Refuses where the CA's directory has no such resource; `what`: "keyChange", "revokeCert". */
+AW_MUST_USE aw_result admin_check_resource(
+    const struct account *account, const char *what, const char *url);
 aw_result admin_start_key_change(struct admin_call *call);
 aw_result admin_sign_key_change(struct admin_call *call);
 aw_result admin_look_up_account(struct admin_call *call);

@@ -119,6 +119,7 @@ adopt(struct admin_call *call, struct account *account, struct account *draft)
 
     AW_TRY(read_old_key(call, &old_jwk));
     AW_TRY(check_adoptable(account));
+    AW_TRY(admin_check_resource(account, "keyChange", account->ca->pin.key_change));
     call->field = "url";
     AW_TRY(aw_json_string(call->parameters, "url", SIGN_URL_MAX, &url));
     AW_TRY(admin_check_account_url(account, "url", url));

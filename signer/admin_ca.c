@@ -116,8 +116,8 @@ read_pin(struct admin_call *call, const char *directory, struct ca_pin *pin)
         {"newNonce", true, &pin->new_nonce},
         {"newAccount", true, &pin->new_account},
         {"newOrder", true, &pin->new_order},
-        {"revokeCert", true, &pin->revoke_cert},
-        {"keyChange", true, &pin->key_change},
+        {"revokeCert", false, &pin->revoke_cert},
+        {"keyChange", false, &pin->key_change},
         {"renewalInfo", false, &pin->renewal_info},
     };
     const cJSON *json = NULL;

@@ -25,6 +25,16 @@ admin_check_registered(const struct account *account)
         "acmeward-admin account show %s tells its state", account->name);
 }
 
+aw_result
+admin_check_resource(const struct account *account, const char *what, const char *url)
+{
+    if (url != NULL)
+        return AW_OK;
+    return aw_hint(aw_fail(AW_CODE_UNSUPPORTED, "the directory of the CA %s has no %s",
+                       account->ca->name, what),
+        "acmeward-admin ca pin %s, if it has one by now; else ask the CA", account->ca->name);
+}
+
 static aw_result
 only_account(struct admin_call *call, admin_account_work work)
 {
@@ -43,6 +53,7 @@ start(struct admin_call *call, struct account *account, struct account *draft)
     struct token_key_report report = {.padded = false};
 
     AW_TRY(admin_check_registered(account));
+    AW_TRY(admin_check_resource(account, "keyChange", account->ca->pin.key_change));
     if (account->next.thumbprint != NULL || account->old.thumbprint != NULL)
         return aw_hint(aw_fail(AW_CODE_EXISTS, "a key change of %s is under way", account->name),
             "acmeward-admin account rotate %s goes on with it", account->name);
@@ -103,6 +114,7 @@ sign_change(struct admin_call *call, struct account *account, struct account *dr
 
     AW_TRY(admin_read_nonce(call, &nonce));
     AW_TRY(admin_check_registered(account));
+    AW_TRY(admin_check_resource(account, "keyChange", account->ca->pin.key_change));
     AW_TRY(accounts_other_key(call->core->accounts, account, &account->next, &next));
     AW_TRY(accounts_key(call->core->accounts, account, &old));
     AW_TRY(sign_inner(account, old, next, &inner));

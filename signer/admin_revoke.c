@@ -235,6 +235,7 @@ revoke_read(struct admin_call *call, struct account *account, const char *nonce,
     struct request request = {.url = account->ca->pin.revoke_cert};
     struct texts texts;
 
+    AW_TRY(admin_check_resource(account, "revokeCert", request.url));
     fill(asked, &texts, &request.entry);
     AW_TRY(ledger_key_owner(call->core->ledger, texts.key, &application));
     AW_TRY(aw_jws_payload_revoke(asked->der, asked->size, (int)asked->reason, &payload));

@@ -135,6 +135,10 @@ work_bind_account(struct work *work)
         return work_refuse(work, SIGN_OUTCOME_NOT_READY, "ca",
             "the CA %s is not pinned: an administrator runs acmeward-admin ca pin %s",
             work->account->ca->name, work->account->ca->name);
+    if (work->request->operation == SIGN_REVOKE && work->account->ca->pin.revoke_cert == NULL)
+        return work_refuse(work, SIGN_OUTCOME_NOT_READY, "ca",
+            "the directory of the CA %s has no revokeCert: ask the CA to revoke it",
+            work->account->ca->name);
     if (work->account->state != ACCOUNT_REGISTERED)
         return work_refuse(work, SIGN_OUTCOME_NOT_READY, "account",
             "the account %s is not registered: an administrator runs acmeward-admin account "

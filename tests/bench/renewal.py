@@ -34,7 +34,7 @@ def measure(command):
     """Seconds, CPU seconds and peak MiB of one command, its children's besides."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               env=environment())
+                               stderr=subprocess.DEVNULL, env=environment())
     text = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -82,11 +82,12 @@ def renewals(world, count, jobs):
                      world.folder, name="many")
     command = world.client_command("renew", "--json", "--no-random-sleep-on-renew",
                                    "--force-renewal", "--jobs", str(jobs), name="many")
-    seconds, _, mib, report = measure(command)
+    seconds, cpu, mib, report = measure(command)
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     if len(report["renewed"]) != count:
         raise RuntimeError(f"{len(report['renewed'])} of {count} renewed: {report['failed'][:3]}")
-    print(f"{count} renewed, {jobs} at a time: {seconds:.1f} s, {seconds / count * 1000:.0f} ms each; "
+    print(f"{count} renewed, {jobs} at a time: {seconds:.1f} s, {seconds / count * 1000:.0f} ms each, "
+          f"{cpu / count * 1000:.0f} ms of CPU; "
           f"{mib:.0f} MiB (largest process {children:.0f} MiB)")
     run(world.client_command("certificates", "--json", name="many"))
 

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from world import World
 from scripted_ca import ScriptedCa, decode, problem
 
-OK, FAILED, CA_REFUSED = 0, 1, 4
+OK, FAILED, CA_REFUSED, UNAVAILABLE = 0, 1, 4, 5
 BASE = "app.dept.example.edu"
 JSON = {"Content-Type": "application/json"}
 PEM = "application/pem-certificate-chain"
@@ -189,15 +189,16 @@ class Quirks(unittest.TestCase):
         cls.world = w = cls.enterClassContext(World())
         cls.issuer = Issuer()
 
-        def directory(_):       # RFC 8555 7.1.1: no meta, newAuthz or renewalInfo
+        # RFC 8555 7.1.1: no meta, newAuthz or renewalInfo, and neither of two that should be there.
+        def directory(_):
             return (200, JSON, json.dumps({name: f"{cls.ca.origin}/{path}" for name, path in (
-                ("newNonce", "nonce"), ("newAccount", "new-account"), ("newOrder", "new-order"),
-                ("revokeCert", "revoke"), ("keyChange", "key-change"))}))
+                ("newNonce", "nonce"), ("newAccount", "new-account"), ("newOrder", "new-order"))}))
         cls.ca = cls.enterClassContext(ScriptedCa(w.path("scripted"), {("GET", "/dir"): directory}))
         cls.ca.table[("POST", "/new-account")] = (
             201, {"Location": cls.ca.origin + "/account/1"}, '{"status":"valid"}')
         os.chmod(w.path("scripted"), 0o755)
-        w.application("app", subdomains_of=[BASE], limits={"orders_per_day": 1000})
+        w.application("app", subdomains_of=[BASE], limits={"orders_per_day": 1000},
+                      operations=["order", "revoke"])
         w.write_config(directory=cls.ca.directory)
         with open(w.config, encoding="ascii") as file:
             text = file.read().replace(w.ca.ca_file, cls.ca.ca_file)
@@ -212,6 +213,27 @@ class Quirks(unittest.TestCase):
     def certonly(self, name, status):
         return self.world.client("certonly", "-d", name, "--ca-file", self.ca.ca_file,
                                  "--issuance-timeout", "1", status=status)
+
+    def test_a_directory_without_revokeCert_and_keyChange(self):
+        """Neither is signed for, by client, officer or key change; and what to do is said."""
+        name = f"old.{BASE}"
+        course = Course(self.ca, self.issuer, 950, name)
+        course.install()
+        self.certonly(name, OK)
+        live, before = self.world.path("client", "live", name), len(self.ca.requests)
+        own = ("--key-path", f"{live}/privkey.pem", "--cert-path", f"{live}/cert.pem", "--ca-file",
+               self.ca.ca_file)
+        for words, status in ((("--cert-name", name, "--ca-file", self.ca.ca_file), UNAVAILABLE),
+                              (own, FAILED), ((*own, "--server", self.ca.directory), FAILED)):
+            with self.subTest(words):
+                done = self.world.client("revoke", *words, status=status)
+                self.assertIn("has no revokeCert", done.err)
+                self.assertIn("ask the CA", done.err)
+        done = self.world.admin("revoke", "--certificate", f"{live}/cert.pem", "--yes", status=FAILED)
+        self.assertIn("has no revokeCert", done.err)
+        done = self.world.admin("account", "rotate", "loopback-ov", status=FAILED)
+        self.assertIn("has no keyChange", done.err)
+        self.assertEqual(len(self.ca.requests), before, "nothing was posted")
 
     def test_each(self):
         for number, (title, script, status, wanted) in enumerate(ROWS):
