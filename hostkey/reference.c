@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/asn1t.h>
+#include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -17,22 +17,10 @@
 
 enum { FILE_MAX = 32 * 1024 };
 
-typedef struct {
-    ASN1_VISIBLESTRING *description;
-    ASN1_UTF8STRING *uri;
-} REFERENCE;
-
-ASN1_SEQUENCE(REFERENCE) =
-    {
-        ASN1_SIMPLE(REFERENCE, description, ASN1_VISIBLESTRING),
-        ASN1_SIMPLE(REFERENCE, uri, ASN1_UTF8STRING),
-} static_ASN1_SEQUENCE_END(REFERENCE)
-
-        IMPLEMENT_STATIC_ASN1_ALLOC_FUNCTIONS(REFERENCE)
-
-            static void free_reference(REFERENCE * *reference)
+static void
+free_parts(ASN1_SEQUENCE_ANY **parts)
 {
-    REFERENCE_free(*reference);
+    sk_ASN1_TYPE_pop_free(*parts, ASN1_TYPE_free);
 }
 
 static void
@@ -53,19 +41,35 @@ free_text(char **text)
     OPENSSL_free(*text);
 }
 
+static aw_result
+add_text(ASN1_SEQUENCE_ANY *parts, int type, const char *text)
+{
+    ASN1_TYPE *part = ASN1_TYPE_new();
+    ASN1_STRING *value = ASN1_STRING_type_new(type);
+
+    if (part == NULL || value == NULL || ASN1_STRING_set(value, text, -1) != 1 ||
+        sk_ASN1_TYPE_push(parts, part) <= 0) {
+        ASN1_TYPE_free(part);
+        ASN1_STRING_free(value);
+        return aw_fail_memory();
+    }
+    ASN1_TYPE_set(part, type, value);
+    return AW_OK;
+}
+
 aw_result
 host_key_reference_write(const char *uri, char **pem)
 {
-    AW_CLEANUP(free_reference) REFERENCE *reference = REFERENCE_new();
+    AW_CLEANUP(free_parts) ASN1_SEQUENCE_ANY *parts = sk_ASN1_TYPE_new_null();
     AW_CLEANUP(free_bio) BIO *bio = BIO_new(BIO_s_mem());
     AW_CLEANUP(free_octets) unsigned char *der = NULL;
     char *text = NULL;
 
-    if (reference == NULL || bio == NULL ||
-        ASN1_STRING_set(reference->description, DESCRIPTION, -1) != 1 ||
-        ASN1_STRING_set(reference->uri, uri, -1) != 1)
+    if (parts == NULL || bio == NULL)
         return aw_fail_memory();
-    int size = ASN1_item_i2d((ASN1_VALUE *)reference, &der, ASN1_ITEM_rptr(REFERENCE));
+    AW_TRY(add_text(parts, V_ASN1_VISIBLESTRING, DESCRIPTION));
+    AW_TRY(add_text(parts, V_ASN1_UTF8STRING, uri));
+    int size = i2d_ASN1_SEQUENCE_ANY(parts, &der);
     if (size <= 0 || PEM_write_bio(bio, LABEL, "", der, size) <= 0)
         return aw_fail_openssl("can't write the key's URI as PEM");
     long length = BIO_get_mem_data(bio, &text);
@@ -73,8 +77,8 @@ host_key_reference_write(const char *uri, char **pem)
 }
 
 /* NULL: it is another file. */
-static REFERENCE *
-read_reference(BIO *bio)
+static ASN1_SEQUENCE_ANY *
+read_parts(BIO *bio)
 {
     AW_CLEANUP(free_text) char *label = NULL;
     AW_CLEANUP(free_text) char *header = NULL;
@@ -84,7 +88,7 @@ read_reference(BIO *bio)
     if (PEM_read_bio(bio, &label, &header, &der, &size) != 1 || strcmp(label, LABEL) != 0)
         return NULL;
     const unsigned char *at = der;
-    return (REFERENCE *)ASN1_item_d2i(NULL, &at, size, ASN1_ITEM_rptr(REFERENCE));
+    return d2i_ASN1_SEQUENCE_ANY(NULL, &at, size);
 }
 
 aw_result
@@ -95,12 +99,13 @@ host_key_reference_read(const char *pem, size_t size, char **uri)
     AW_CLEANUP(free_bio) BIO *bio = BIO_new_mem_buf(pem, (int)size);
     if (bio == NULL)
         return aw_fail_memory();
-    AW_CLEANUP(free_reference) REFERENCE *reference = read_reference(bio);
-    if (reference == NULL)
+    AW_CLEANUP(free_parts) ASN1_SEQUENCE_ANY *parts = read_parts(bio);
+    const ASN1_TYPE *part = sk_ASN1_TYPE_num(parts) == 2 ? sk_ASN1_TYPE_value(parts, 1) : NULL;
+    if (part == NULL || part->type != V_ASN1_UTF8STRING)
         return aw_fail_openssl("the file names no key in a token that can be read");
     AW_CLEANUP(aw_free) char *text = NULL;
-    AW_TRY(aw_format(&text, "%.*s", ASN1_STRING_length(reference->uri),
-        (const char *)ASN1_STRING_get0_data(reference->uri)));
+    AW_TRY(aw_format(&text, "%.*s", ASN1_STRING_length(part->value.utf8string),
+        (const char *)ASN1_STRING_get0_data(part->value.utf8string)));
     return host_key_uri_check(text, uri);
 }
 
