@@ -236,6 +236,17 @@ is_of_ca(aw_result r)
            r.code == AW_CODE_TIMEOUT;
 }
 
+/* Pages of a proxy, answers cut short: not the client's fault, and gone tomorrow. */
+static void
+unusable(struct relay_problem *problem)
+{
+    aw_ignore(relay_problem_fail(problem, RELAY_SERVER_INTERNAL,
+                  "the CA's answer can't be used now; try again later"),
+        "that is what is wanted");
+    problem->status = 503;
+    problem->retry_after = RELAY_RETRY_SECONDS;
+}
+
 aw_result
 relay_upstream_problem(struct upstream_talk *talk, aw_result r, struct signer_refusal *refusal,
     struct relay_problem *problem)
@@ -249,5 +260,7 @@ relay_upstream_problem(struct upstream_talk *talk, aw_result r, struct signer_re
         return relay_problem_upstream(
             acme_session_told(talk->session), acme_session_retry_after(talk->session), problem);
     relay_problem_map(&error, refusal, problem);
+    if (refusal->error == NULL && (error.code == AW_CODE_SYNTAX || error.code == AW_CODE_MISMATCH))
+        unusable(problem);
     return AW_OK;
 }

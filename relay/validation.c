@@ -104,6 +104,7 @@ validation_addresses(struct validation *v, struct sockaddr_storage *out, size_t 
     *count = keep_allowed(v->config, out, found);
     if (*count > 0)
         return AW_OK;
+    v->final = true;
     return relay_problem_fail(v->problem, RELAY_CONNECTION,
         "no address of %s is within the networks that this relay validates (validation.networks)",
         v->name->text);
@@ -278,9 +279,9 @@ relay_validation_run(
         return AW_OK;
     *again = true;
     AW_TRY(key_authorization(relay, order.account, a->token, &text));
-    struct validation v = {relay->config, &a->name, a->token, text, &problem};
+    struct validation v = {relay->config, &a->name, a->token, text, &problem, false};
     aw_result r = validate(a->type, &v);
-    if (aw_ok(r) || (problem.status != 0 && tries + 1 >= VALIDATION_TRIES))
+    if (aw_ok(r) || (problem.status != 0 && (v.final || tries + 1 >= VALIDATION_TRIES)))
         *again = false;
     else
         return problem.status != 0 ? AW_OK : r;

@@ -31,6 +31,7 @@ struct validation {
     const char *token;
     const char *key_authorization; /**< RFC 8555 8.1 */
     struct relay_problem *problem;
+    bool final; /**< set: it is not better the next time */
 };
 
 /** Ways. */

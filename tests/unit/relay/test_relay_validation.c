@@ -41,7 +41,7 @@ prover_open(struct prover *p)
     p->config.validation.http_port = challenge_standalone_port(p->http);
     p->config.validation.tls_port = challenge_tls_alpn_port(p->tls);
     p->config.validation.networks = (struct aw_yaml_strings){loopback, 1};
-    p->v = (struct validation){&p->config, &p->name, TOKEN, AUTHORIZATION, &p->problem};
+    p->v = (struct validation){&p->config, &p->name, TOKEN, AUTHORIZATION, &p->problem, false};
 }
 
 static void
