@@ -310,19 +310,20 @@ greet(struct relay_connection *connection)
     LIST_INSERT_HEAD(bucket, connection, near);
 }
 
-/* The new ones are the last. */
+/* The new ones are the last; who came first is met first. */
 void
 relay_connections_greet(struct relay_connections *connections)
 {
     struct relay_connection *connection = TAILQ_LAST(&connections->all, connection_list);
+    size_t unmet = connections->unmet;
 
-    while (connections->unmet > 0 && connection != NULL) {
-        struct relay_connection *before = TAILQ_PREV(connection, connection_list, all);
-
+    for (size_t seen = 0; connection != NULL;
+         connection = TAILQ_PREV(connection, connection_list, all))
+        if (!connection->greeted && ++seen == unmet)
+            break;
+    for (; connection != NULL; connection = TAILQ_NEXT(connection, all))
         if (!connection->greeted)
             greet(connection);
-        connection = before;
-    }
 }
 
 static int64_t

@@ -206,12 +206,12 @@ accept_failed(struct evconnlistener *listener, void *context)
 aw_result
 relay_server_listen(struct relay_server *server, int fd)
 {
-    struct evconnlistener *listener =
-        server->listener_count == LISTENERS_MAX
-            ? NULL
-            : evconnlistener_new(server->base, NULL, NULL,
-                  LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd); /* it listens */
+    struct evconnlistener *listener = NULL;
 
+    /* A service manager's sockets block, and accept(2) would. */
+    if (server->listener_count < LISTENERS_MAX && evutil_make_socket_nonblocking(fd) == 0)
+        listener = evconnlistener_new(server->base, NULL, NULL,
+            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd); /* it listens */
     if (listener == NULL) {
         aw_close(&fd);
         return aw_fail(AW_CODE_LIMIT, "can't listen at one more socket");

@@ -16,7 +16,7 @@
 #include "relay/message.h"
 
 /** Files are looked at this often. */
-enum { RELAY_TLS_LOOK_MS = 2000 };
+enum { RELAY_TLS_LOOK_MS = 1000 };
 
 /** The context in force and what it was made from. For the loop's thread. */
 struct relay_tls;
