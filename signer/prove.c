@@ -250,6 +250,7 @@ read_evidence(struct proving *p)
         [SIGN_NEW_ORDER] = read_request,
         [SIGN_FINALIZE] = read_request,
         [SIGN_REVOKE] = read_revocation,
+        [SIGN_INNER_ACCOUNT] = proving_read_account,
         [SIGN_INNER_KEY_CHANGE] = read_key_change,
         [SIGN_INNER_DEACTIVATE] = read_end,
     };

@@ -11,6 +11,7 @@ static const struct request_form forms[RELAY_METHOD_COUNT] = {
     [RELAY_GET_NONCES] = {.required = BIT(COUNT)},
     [RELAY_FIND_ACCOUNT] = {.required = BIT(THUMBPRINT)},
     [RELAY_GET_ACCOUNT] = {.required = BIT(ACCOUNT)},
+    [RELAY_NEW_ACCOUNT] = {.required = BIT(EVIDENCE) | BIT(SEEN)},
     [RELAY_CHANGE_KEY] = {.required = BIT(EVIDENCE) | BIT(SEEN)},
     [RELAY_DEACTIVATE_ACCOUNT] = {.required = BIT(EVIDENCE) | BIT(SEEN)},
     [RELAY_NEW_ORDER] = {.required = BIT(EVIDENCE) | BIT(SEEN) | BIT(NONCE),

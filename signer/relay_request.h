@@ -14,6 +14,7 @@
     X(GET_NONCES, "GetNonces", SIGN_WHOAMI)                           \
     X(FIND_ACCOUNT, "FindAccount", SIGN_WHOAMI)                       \
     X(GET_ACCOUNT, "GetAccount", SIGN_WHOAMI)                         \
+    X(NEW_ACCOUNT, "NewAccount", SIGN_INNER_ACCOUNT)                  \
     X(CHANGE_KEY, "ChangeKey", SIGN_INNER_KEY_CHANGE)                 \
     X(DEACTIVATE_ACCOUNT, "DeactivateAccount", SIGN_INNER_DEACTIVATE) \
     X(NEW_ORDER, "NewOrder", SIGN_NEW_ORDER)                          \
