@@ -68,7 +68,7 @@ class Completion(unittest.TestCase):
             (("acmeward-admin", "--json", "st"), ["status"]),
             (("acmeward", "certonly", "-w", "/et"), ["/etc"]),
             (("acmeward", "certonly", "--webroot-path", "/et"), ["/etc"]),
-            (("acmeward", "certonly", "--profile", ""), []),
+            (("acmeward", "certonly", "--required-profile", ""), []),
         ]
         for words, wanted in rows:
             with self.subTest(" ".join(words)):

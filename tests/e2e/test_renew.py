@@ -437,7 +437,7 @@ accounts:
         found = {}
         for folder, _, names in os.walk(self.root):
             for name in names:
-                if name.startswith(".lock"):
+                if name.startswith((".lock", ".port")):
                     continue
                 path = os.path.join(folder, name)
                 found[path] = os.readlink(path) if os.path.islink(path) else os.stat(path).st_mtime_ns
