@@ -21,12 +21,15 @@ static const struct kind {
     const char *type;
     const char *curve; /* NULL: not ECDSA */
     size_t size;       /* octets of point or key; 0: RSA */
+    bool hardware;     /* FIDO's: an application behind (OpenSSH, PROTOCOL.u2f) */
 } kinds[] = {
-    {"ssh-ed25519", NULL, 32},
-    {"ecdsa-sha2-nistp256", "nistp256", 65},
-    {"ecdsa-sha2-nistp384", "nistp384", 97},
-    {"ecdsa-sha2-nistp521", "nistp521", 133},
-    {"ssh-rsa", NULL, 0},
+    {"ssh-ed25519", NULL, 32, false},
+    {"ecdsa-sha2-nistp256", "nistp256", 65, false},
+    {"ecdsa-sha2-nistp384", "nistp384", 97, false},
+    {"ecdsa-sha2-nistp521", "nistp521", 133, false},
+    {"ssh-rsa", NULL, 0, false},
+    {"sk-ssh-ed25519@openssh.com", NULL, 32, true},
+    {"sk-ecdsa-sha2-nistp256@openssh.com", "nistp256", 65, true},
 };
 
 void
@@ -118,8 +121,10 @@ fields_ok(struct cursor *c, const struct kind *kind)
         return rsa_ok(c);
     if (kind->curve != NULL && !take_text(c, kind->curve))
         return false;
-    return take(c, &key) && key.left == kind->size &&
-           (kind->curve == NULL || key.at[0] == POINT_UNCOMPRESSED);
+    if (!take(c, &key) || key.left != kind->size ||
+        (kind->curve != NULL && key.at[0] != POINT_UNCOMPRESSED))
+        return false;
+    return !kind->hardware || (take(c, &key) && key.left > 0);
 }
 
 /* RFC 4648 4 with padding, as base64url without, whose decoder is strict. */
@@ -200,8 +205,9 @@ parse(const char *text, struct ssh_key *out)
     if (kind == NULL)
         return aw_hint(aw_fail(AW_CODE_SYNTAX,
                            "found \"%.40s\" at its beginning, expected a type of key", out->type),
-            "ssh-ed25519, ecdsa-sha2-nistp256, -nistp384, -nistp521 and ssh-rsa are taken; options "
-            "are not, those that are needed are written here");
+            "ssh-ed25519, ecdsa-sha2-nistp256, -nistp384, -nistp521, ssh-rsa, and with sk- those "
+            "of "
+            "hardware are taken; options are not, those that are needed are written here");
     AW_TRY(cut_word(&text, &out->base64));
     AW_TRY(check_blob(out->base64, kind));
     if (strlen(text) > COMMENT_MAX)

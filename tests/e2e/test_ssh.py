@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The signer of another host: ssh to a real sshd, whose forced command joins it to the socket."""
 
+import base64
 import glob
 import json
 import os
@@ -153,6 +154,7 @@ class Ssh(unittest.TestCase):
 
     def test_one_login_for_all_renewals_of_a_run(self):
         """Whatever is asked, and of how many certificates; and a new one after a cut."""
+        shutil.rmtree(self.world.path("host-" + B), ignore_errors=True)   # other tests' too
         for name in ("b1", "b2", "b3"):
             self.certonly("b.dept.example.edu", "--cert-name", name, user=B)
         before, folders = self.logins(), glob.glob("/tmp/acmeward-ssh-*")
@@ -299,6 +301,28 @@ class Connect(unittest.TestCase):
         return lines, {"k": lines["ed25519"], "short": f"ssh-ed25519 {good[:-1]}",
                        "type": f"ecdsa-sha2-nistp256 {good}", "more": f"ssh-ed25519 {good}AAAA",
                        "rsa1024": lines["rsa1024"]}
+
+    @staticmethod
+    def hardware_key(kind, application=b"ssh:"):
+        """A public key as one of FIDO's has it (OpenSSH, PROTOCOL.u2f); the hardware is not here."""
+        point = bytes.fromhex(      # the base point of P-256
+            "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+            "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
+        fields = {"sk-ssh-ed25519@openssh.com": [b"\1" * 32],
+                  "sk-ecdsa-sha2-nistp256@openssh.com": [b"nistp256", point]}[kind]
+        blob = b"".join(len(part).to_bytes(4, "big") + part
+                        for part in (kind.encode(), *fields, application))
+        return f"{kind} {base64.b64encode(blob).decode()} hardware"
+
+    def test_line_for_keys_in_hardware(self):
+        for kind in ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"):
+            with self.subTest(kind):
+                good = self.hardware_key(kind)
+                self.assertTrue(self.line(good, OK).out.endswith(good + "\n"))
+                path = self.world.path("etc", "key.pub")
+                self.assertIn("hardware", run(["ssh-keygen", "-l", "-f", path]).out)
+                bad = self.hardware_key(kind, b"")
+                self.assertIn(f"is no {kind} key", self.line(bad, FAILED).err)
 
     def test_line_for_authorized_keys(self):
         lines, parts = self.material()
