@@ -130,6 +130,9 @@ certonly_begin(const struct options *options, struct output *out, struct certonl
     c->options = options;
     c->out = out;
     AW_TRY(take_names(c));
+    /* A renewal goes on without: better a certificate that is not deployed than none. */
+    if (c->renewal == NULL)
+        AW_TRY(certonly_check_hooks(options));
     if (options->issuance_timeout != NULL)
         AW_TRY(read_seconds(options->issuance_timeout, &c->seconds));
     AW_TRY(certonly_config(options, out, &c->config));

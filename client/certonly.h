@@ -70,6 +70,9 @@ struct certonly {
 AW_MUST_USE aw_result certonly_config(
     const struct options *options, struct output *out, struct client_config **config);
 
+/** Whether the programs of the hooks on this command line are there; AW_CODE_USAGE. */
+AW_MUST_USE aw_result certonly_check_hooks(const struct options *options);
+
 /** Names, the certificate's name; AW_CODE_USAGE. */
 AW_MUST_USE aw_result certonly_begin(
     const struct options *options, struct output *out, struct certonly *c);

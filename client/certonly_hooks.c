@@ -1,9 +1,28 @@
 /* The hooks of certonly: what renew runs for many, for one. */
 #include "client/certonly.h"
+#include "client/hook.h"
 #include "client/lineage_hooks.h"
 #include "client/renew_state.h"
 #include "client/store_steps.h"
 #include "common/io.h"
+
+aw_result
+certonly_check_hooks(const struct options *o)
+{
+    const struct {
+        const char *option, *command;
+    } hooks[] = {
+        {"--pre-hook", o->pre_hook},
+        {"--post-hook", o->post_hook},
+        {"--deploy-hook", o->deploy_hook},
+        {"--manual-auth-hook", o->manual_auth_hook},
+        {"--manual-cleanup-hook", o->manual_cleanup_hook},
+    };
+
+    for (size_t i = 0; i < AW_COUNT(hooks) && !o->disable_hook_validation; i++)
+        AW_TRY(hook_check(hooks[i].option, hooks[i].command));
+    return AW_OK;
+}
 
 static aw_result
 names_text(const struct certonly *c, char **out)

@@ -58,6 +58,7 @@ begin(const struct options *options, struct output *out, struct renew *r)
     r->lock = -1;
     r->now = (int64_t)time(NULL);
     AW_TRY(read_jobs(options->jobs, &r->jobs));
+    AW_TRY(certonly_check_hooks(options));
     if (options->cert_name != NULL)
         AW_TRY(store_name_check(options->cert_name));
     AW_TRY(certonly_config(options, out, &r->config));

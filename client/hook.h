@@ -61,4 +61,10 @@ AW_MUST_USE aw_result hook_run(const struct hook *hook, struct hook_output *out)
 /** Releases and zeroes. */
 void hook_output_free(struct hook_output *output);
 
+/**
+ * Looks for the program that a command begins with, where the shell would: AW_CODE_USAGE when there
+ * is none, or nothing that can be run. What does not begin with a plain word passes; so does NULL.
+ */
+AW_MUST_USE aw_result hook_check(const char *option, const char *command);
+
 #endif

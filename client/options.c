@@ -137,6 +137,8 @@ const struct options_row options_table[] = {
     TEXT("deploy-hook", 0, "COMMAND", deploy_hook, OPTIONS_ORDERING,
         "run this for each new certificate, with RENEWED_LINEAGE and RENEWED_DOMAINS"),
     TEXT("renew-hook", 0, "COMMAND", deploy_hook, OPTIONS_ORDERING, NULL),
+    FLAG("disable-hook-validation", 0, disable_hook_validation, OPTIONS_ORDERING,
+        "don't look for the hooks' programs before anything is ordered"),
     FLAG("no-random-sleep-on-renew", 0, no_random_sleep, OPTIONS_RENEW,
         "don't wait up to 480 seconds first, as is done where nobody watches"),
     TEXT("jobs", 0, "NUMBER", jobs, OPTIONS_REPEATING, "orders at a time; default: 4"),

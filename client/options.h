@@ -104,6 +104,7 @@ struct options {
     const char *deploy_hook;
     bool dry_run;
     bool no_random_sleep;
+    bool disable_hook_validation;
     bool reuse_key;
     bool new_key; /**< not that key, this once */
     bool must_staple;

@@ -153,6 +153,46 @@ test_a_variable_must_have_a_name(void **state)
     }
 }
 
+static const struct {
+    const char *name;
+    const char *command;
+    const char *said; /* NULL: it passes */
+} check_rows[] = {
+    {"none", NULL, NULL},
+    {"a program in PATH", "  ls -l", NULL},
+    {"a path", "/bin/sh -c 'exit 0'", NULL},
+    {"the shell's own", "cd /tmp && no-such-program", NULL},
+    {"an assignment", "A=1 no-such-program", NULL},
+    {"quotes", "'no such program'", NULL},
+    {"a group", "{ no-such-program; }", NULL},
+    {"a list", "true; no-such-program", NULL},
+    {"misspelt", "systemclt reload nginx",
+        "--x: there is no program systemclt in /usr/local/sbin:"},
+    {"misspelt, before a list", "no-such-program;true", "no program no-such-program"},
+    {"no such file", "/usr/share/none arg", "--x: there is no /usr/share/none"},
+    {"no program", "/etc/passwd", "--x: /etc/passwd can't be run"},
+    {"a folder", "/tmp", "--x: /tmp can't be run"},
+};
+
+static void
+test_it_is_looked_for(void **state)
+{
+    size_t failed = 0;
+
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(check_rows); i++) {
+        aw_result r = hook_check("--x", check_rows[i].command);
+        bool good = check_rows[i].said == NULL
+                        ? aw_ok(r)
+                        : r.code == AW_CODE_USAGE &&
+                              strstr(aw_error_last()->message, check_rows[i].said) != NULL;
+        if (!good)
+            print_error("%s: %s\n", check_rows[i].name, aw_error_last()->message);
+        failed += !good;
+    }
+    assert_int_equal(failed, 0);
+}
+
 /* Last: the signal came for good. Clean-up still runs. */
 static void
 test_a_signal_ends_it_but_not_the_clean_up(void **state)
@@ -186,6 +226,7 @@ main(void)
         cmocka_unit_test(test_what_is_too_much_is_dropped_and_told),
         cmocka_unit_test(test_nothing_of_it_is_left_at_the_time_limit),
         cmocka_unit_test(test_a_variable_must_have_a_name),
+        cmocka_unit_test(test_it_is_looked_for),
         cmocka_unit_test(test_a_signal_ends_it_but_not_the_clean_up),
     };
 
