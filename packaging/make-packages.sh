@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the Debian packages acmeward, acmeward-admin and acmeward-signer.
+# Builds the Debian packages acmeward, acmeward-admin, acmeward-signer and acmeward-relay.
 #
 #   sh packaging/make-packages.sh FOLDER [RELEASE]     RELEASE: the Debian revision; default 1
 #

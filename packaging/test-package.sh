@@ -88,7 +88,7 @@ stop_signer() {
 }
 
 packages() { # RELEASE
-    for package in acmeward acmeward-admin acmeward-signer; do
+    for package in acmeward acmeward-admin acmeward-signer acmeward-relay; do
         echo "/packages/${package}_${version}-$1_amd64.deb"
     done
 }
@@ -102,30 +102,35 @@ install_release() { # RELEASE
 }
 
 installed_files() {
-    for program in /usr/bin/acmeward /usr/bin/acmeward-admin /usr/sbin/acmeward-signer; do
+    for program in /usr/bin/acmeward /usr/bin/acmeward-admin /usr/sbin/acmeward-signer \
+        /usr/sbin/acmeward-relay; do
         is $program "755 root:root"
         says "$program tells its version" "${program##*/} $version" inside $program --version
     done
     # What the signer starts itself.
     is /usr/libexec/acmeward/acmeward-gate "755 root:root"
     for page in man1/acmeward.1 man8/acmeward-admin.8 man8/acmeward-signer.8 \
-        man5/acmeward-signer.yaml.5 man5/acmeward-policy.5; do
+        man5/acmeward-signer.yaml.5 man5/acmeward-policy.5 man8/acmeward-relay.8 \
+        man5/acmeward-relay.yaml.5; do
         is /usr/share/man/$page.gz "644 root:root"
     done
     for file in systemd/system/acmeward-signer.service \
         systemd/system/acmeward-signer-application.socket \
         systemd/system/acmeward-signer-admin.socket sysusers.d/acmeward.conf \
-        tmpfiles.d/acmeward.conf; do
+        tmpfiles.d/acmeward.conf systemd/system/acmeward-relay.service \
+        systemd/system/acmeward-relay.socket sysusers.d/acmeward-relay.conf \
+        tmpfiles.d/acmeward-relay.conf; do
         is /usr/lib/$file "644 root:root"
     done
     for program in acmeward acmeward-admin; do
         is /usr/share/bash-completion/completions/$program "644 root:root"
     done
-    for package in acmeward acmeward-admin acmeward-signer; do
+    for package in acmeward acmeward-admin acmeward-signer acmeward-relay; do
         is /usr/share/doc/$package/copyright "644 root:root"
         is /usr/share/doc/$package/changelog.gz "644 root:root"
     done
-    expect "files are as dpkg knows them" inside dpkg --verify acmeward acmeward-admin acmeward-signer
+    expect "files are as dpkg knows them" inside dpkg --verify acmeward acmeward-admin acmeward-signer \
+        acmeward-relay
 }
 
 installed_state() {
@@ -221,7 +226,7 @@ upgrade() {
 
 remove_and_again() {
     sum >"$work/before"
-    expect "remove" inside apt-get remove -q -y acmeward acmeward-admin acmeward-signer
+    expect "remove" inside apt-get remove -q -y acmeward acmeward-admin acmeward-signer acmeward-relay
     gone /usr/sbin/acmeward-signer /usr/bin/acmeward /usr/bin/acmeward-admin \
         /usr/lib/systemd/system/acmeward-signer.service
     sum >"$work/after"
@@ -235,7 +240,7 @@ remove_and_again() {
 purge() {
     sum >"$work/before"
     says "a purge says what stays" "/var/lib/acmeward is not empty and stays" \
-        inside apt-get purge -q -y acmeward acmeward-admin acmeward-signer
+        inside apt-get purge -q -y acmeward acmeward-admin acmeward-signer acmeward-relay
     sum >"$work/after"
     expect "a purge destroys neither record nor configuration" cmp "$work/before" "$work/after"
     inside rm -r /etc/acmeward /var/lib/acmeward

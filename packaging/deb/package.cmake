@@ -4,7 +4,7 @@ set(CPACK_PACKAGE_VENDOR acmeward)
 set(CPACK_PACKAGE_CONTACT "acmeward maintainers <acmeward@example.edu>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # each component has its own first line
 set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
-set(CPACK_COMPONENTS_ALL client admin signer)
+set(CPACK_COMPONENTS_ALL client admin signer relay)
 set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_STRIP_FILES ON)
@@ -49,4 +49,17 @@ in a token, decides for each application which names it may order, puts
 every decision on a tamper-evident record, and signs.")
 set(CPACK_DEBIAN_SIGNER_PACKAGE_CONTROL_EXTRA
     ${PROJECT_SOURCE_DIR}/packaging/deb/postinst;${PROJECT_SOURCE_DIR}/packaging/deb/prerm;${PROJECT_SOURCE_DIR}/packaging/deb/postrm)
+
+set(CPACK_DEBIAN_RELAY_PACKAGE_NAME acmeward-relay)
+set(CPACK_DEBIAN_RELAY_PACKAGE_SECTION net)
+set(CPACK_DEBIAN_RELAY_PACKAGE_DEPENDS
+    "ca-certificates, systemd | systemd-sysusers, systemd | systemd-tmpfiles")
+set(CPACK_DEBIAN_RELAY_PACKAGE_SUGGESTS "openssh-client")
+set(CPACK_COMPONENT_RELAY_DESCRIPTION
+    "ACME server for unmodified clients, before acmeward-signer
+acmeward-relay serves RFC 8555 over HTTPS to any ACME client and orders
+at the CA for it. What it asks acmeward-signer to sign it has to prove
+with what the client itself signed.")
+set(CPACK_DEBIAN_RELAY_PACKAGE_CONTROL_EXTRA
+    ${PROJECT_SOURCE_DIR}/packaging/deb/relay/postinst;${PROJECT_SOURCE_DIR}/packaging/deb/relay/prerm;${PROJECT_SOURCE_DIR}/packaging/deb/relay/postrm)
 include(CPack)

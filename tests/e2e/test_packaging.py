@@ -109,6 +109,19 @@ class Installed(unittest.TestCase):
             if name.endswith("host-certificate"):
                 self.assertTrue(os.access(path, os.X_OK), name)
 
+    def test_the_relay_comes_without_token_and_policy(self):
+        found = self.install("relay")
+        for name in ("usr/sbin/acmeward-relay", "usr/lib/systemd/system/acmeward-relay.service",
+                     "usr/lib/systemd/system/acmeward-relay.socket",
+                     "usr/lib/sysusers.d/acmeward-relay.conf",
+                     "usr/lib/tmpfiles.d/acmeward-relay.conf",
+                     "usr/share/man/man8/acmeward-relay.8",
+                     "usr/share/man/man5/acmeward-relay.yaml.5"):
+            self.assertIn(name, found)
+        needed = run(["readelf", "-d", os.path.join(self.root, "usr/sbin/acmeward-relay")]).out
+        self.assertIn("libevent", needed)
+        self.assertNotRegex(needed, "libp11|libpsl")
+
     def test_the_signer_with_units_and_user(self):
         found = self.install("signer")
         for name in ("usr/sbin/acmeward-signer", "usr/lib/systemd/system/acmeward-signer.service",

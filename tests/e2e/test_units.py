@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The systemd units: how exposed systemd takes the signer's to be, alone and with each example."""
+"""The systemd units: how exposed systemd takes the signer's and the relay's to be, alone and with each example."""
 
 import os
 import re
@@ -30,6 +30,11 @@ def exposure(unit):
 class Units(unittest.TestCase):
     def test_the_signers_unit_is_hardened(self):
         level, said = exposure(os.path.join(UNITS, "acmeward-signer.service"))
+        self.assertLessEqual(level, MOST)
+        self.assertEqual(said, "", "a line of the unit is not understood")
+
+    def test_the_relays_unit_is_hardened(self):
+        level, said = exposure(os.path.join(UNITS, "acmeward-relay.service"))
         self.assertLessEqual(level, MOST)
         self.assertEqual(said, "", "a line of the unit is not understood")
 
@@ -65,12 +70,13 @@ class Units(unittest.TestCase):
                 self.assertLessEqual(level, MOST_OF_EXAMPLE)
                 self.assertEqual(said, "")
 
-    def test_the_signers_own_confinement_is_let_through(self):
-        with open(os.path.join(UNITS, "acmeward-signer.service"), encoding="ascii") as file:
-            text = file.read()
-        for call in ("seccomp", "landlock_create_ruleset", "landlock_add_rule",
-                     "landlock_restrict_self", "capset", "prlimit64"):
-            self.assertRegex(text, rf"(?m)^SystemCallFilter=(?!~).*\b{call}\b")
+    def test_the_programs_own_confinement_is_let_through(self):
+        for unit in ("acmeward-signer.service", "acmeward-relay.service"):
+            with open(os.path.join(UNITS, unit), encoding="ascii") as file:
+                text = file.read()
+            for call in ("seccomp", "landlock_create_ruleset", "landlock_add_rule",
+                         "landlock_restrict_self", "capset", "prlimit64"):
+                self.assertRegex(text, rf"(?m)^SystemCallFilter=(?!~).*\b{call}\b")
 
 
 if __name__ == "__main__":

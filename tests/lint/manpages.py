@@ -53,13 +53,15 @@ def client(root, build):
                                                                       re.MULTILINE)))
 
 
-def signer(root, _):
-    page = f"{MAN}/acmeward-signer.8"
-    source = tree.read(root, "signer/main.c")
-    wanted = set(re.findall(r'\{"([a-z-]+)", (?:no|required)_argument', source))
-    usage = set(OPTION.findall(source[source.index("usage[]"):source.index('";', source.index("usage[]"))]))
-    yield from compare("signer/main.c: usage", "option", wanted, usage)
-    yield from compare(page, "option", wanted, options_of(tree.read(root, page)))
+def daemons(root, _):
+    for main, page in (("signer/main.c", f"{MAN}/acmeward-signer.8"),
+                       ("relay/main.c", f"{MAN}/acmeward-relay.8")):
+        source = tree.read(root, main)
+        wanted = set(re.findall(r'\{"([a-z-]+)", (?:no|required)_argument', source))
+        start = source.index("usage[]")
+        usage = set(OPTION.findall(source[start:source.index('";', start)]))
+        yield from compare(f"{main}: usage", "option", wanted, usage)
+        yield from compare(page, "option", wanted, options_of(tree.read(root, page)))
 
 
 def usages(build):
@@ -125,6 +127,14 @@ def readers(root, _):
         for item in re.findall(r"^\.It Va (.*)$", tree.read(root, page), re.MULTILINE):
             found |= set(re.split(r" , Va ", item))
         yield from compare(page, "key", set(keys_of(tables, table)), found)
+    page = f"{MAN}/acmeward-relay.yaml.5"
+    source = tree.read(root, "relay/config.c")
+    wanted = {member.split(".")[-1] for member in re.findall(r'(?:ROW|LIMIT|PORT)\("?(\w+)', source)}
+    wanted |= set(re.findall(r'\.name = "(\w+)", \.kind = AW_YAML_MAPPING', source))
+    found = {key.split(".")[-1] for item in re.findall(r"^\.It Va (.*)$", tree.read(root, page),
+                                                       re.MULTILINE)
+             for key in re.split(r" , Va ", item)}
+    yield from compare(page, "key", wanted, found)
     page = f"{MAN}/acmeward.1"
     wanted = set(re.findall(r'ROW\("(\w+)"', tree.read(root, "client/config.c")))
     listed = re.search(r"^Configuration: (.*?)\.$", tree.read(root, page), re.MULTILINE).group(1)
@@ -144,7 +154,7 @@ def main():
     build = sys.argv[2]
     tree.need("mandoc")
     pages = [name for name in tree.files(root) if name.startswith(MAN + "/")]
-    findings = [finding for check in (client, signer, admin, readers) for finding in check(root, build)]
+    findings = [finding for check in (client, daemons, admin, readers) for finding in check(root, build)]
     tree.finish(findings + list(mandoc(root, pages)), len(pages), "pages")
 
 
