@@ -179,6 +179,41 @@ def url_seeds():
     })
 
 
+def relay_seeds():
+    """Every endpoint of the relay, by account 7 or by its key; identifiers as clients send them."""
+    order = compact({"identifiers": [{"type": "dns", "value": "www.example.edu"}]})
+    seeds = {
+        "good-directory": "GET /directory raw\n",
+        "good-nonce": "HEAD /acme/new-nonce raw\n",
+        "bad-put": "PUT /directory raw\n",
+        "bad-get": "GET /acme/new-order raw\n",
+        "bad-type": "POST /acme/new-order json\n{}",
+        "bad-jws": "POST /acme/new-order raw\n"
+                   + compact({"protected": "e30", "payload": "", "signature": "AA"}),
+        "bad-twice": 'POST /acme/new-order raw\n{"protected":"e30","protected":"e30"}',
+        "good-account-known": "POST /acme/new-account jwk\n"
+                              + compact({"termsOfServiceAgreed": True}),
+        "good-account-existing": "POST /acme/new-account jwk\n"
+                                 + compact({"onlyReturnExisting": True}),
+        "good-account": "POST /acme/account/7 kid\n",
+        "account-contact": "POST /acme/account/7 kid\n"
+                           + compact({"contact": ["mailto:a@example.edu"]}),
+        "good-orders": "POST /acme/account/7/orders kid\n",
+        "bad-others-orders": "POST /acme/account/8/orders kid\n",
+        "key-change": "POST /acme/key-change kid\n"
+                      + compact({"protected": "e30", "payload": "e30", "signature": "AA"}),
+        "new-order": "POST /acme/new-order kid\n" + order,
+        "order": "POST /acme/order/1 kid\n",
+        "finalize": "POST /acme/order/1/finalize kid\n" + compact({"csr": "MIIB"}),
+        "authz": "POST /acme/authz/1/1 kid\n",
+        "challenge": "POST /acme/challenge/1/1/http-01 kid\n{}",
+        "certificate": "POST /acme/certificate/1/2 kid\n",
+        "revoke": "POST /acme/revoke-cert jwk\n" + compact({"certificate": "MIIB", "reason": 1}),
+        "renewal-info": "GET /acme/renewal-info/AQI.Aw raw\n",
+    }
+    put_all("relay_request", seeds)
+
+
 def b64url_seeds():
     put_all("b64url", {
         "good-url": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ-_A",
@@ -792,7 +827,7 @@ SEEDS = {"json": json_seeds, "gate_message": channel_seeds, "request": request_s
          "b64url": b64url_seeds, "config": config_seeds, "policy": policy_seeds,
          "yaml": yaml_seeds, "uri": uri_seeds, "audit": audit_seeds, "ledger": ledger_seeds,
          "checkpoint": checkpoint_seeds, "audit_mark": mark_seeds, "audit_proof": proof_seeds, "acme": acme_seeds, "http_fields": http_seeds, "csr": csr_seeds,
-         "certificate": certificate_seeds}
+         "certificate": certificate_seeds, "relay_request": relay_seeds}
 
 
 def main():
