@@ -22,6 +22,7 @@ struct adoption {
     const char *url; /* as said; NULL: as the CA says */
     bool keep;
     struct admin_ca ca;
+    struct admin_foreign_file file; /* that the key was read from */
     EVP_PKEY *key;
     char *account_url; /* the CA's */
     char *inner;       /* what the token's key signed */
@@ -32,6 +33,7 @@ adoption_free(struct adoption *work)
 {
     admin_ca_close(&work->ca);
     EVP_PKEY_free(work->key);
+    admin_foreign_file_close(&work->file);
     free(work->account_url);
     free(work->inner);
 }
@@ -233,8 +235,9 @@ destroy(const struct adoption *work)
         printf("%s was kept: it is worth nothing any more\n", work->key_file);
         return AW_OK;
     }
-    AW_TRY(aw_hint(admin_foreign_key_destroy(work->key_file),
-        "the key in it is worth nothing any more: remove it by hand"));
+    AW_TRY(aw_hint(admin_foreign_key_destroy(work->key_file, &work->file),
+        "the key that was in it is worth nothing any more: look at the file and remove it by "
+        "hand"));
     printf(
         "%s was overwritten and removed. Copies and backups of it may exist, and a disk may keep "
         "what was overwritten: they hold a key that the CA refuses. The other client has no "
@@ -267,7 +270,7 @@ adopt(struct adoption *work, const char *state)
 aw_result
 admin_account_adopt(const struct admin_options *options, int argc, char **argv)
 {
-    AW_CLEANUP(adoption_free) struct adoption work = {.options = options};
+    AW_CLEANUP(adoption_free) struct adoption work = {.options = options, .file = {.fd = -1}};
     AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
     const struct admin_option table[] = {{.name = "key-file", .value = &work.key_file},
         {.name = "url", .value = &work.url}, {.name = "ca-file", .value = &work.ca_file},
@@ -279,7 +282,7 @@ admin_account_adopt(const struct admin_options *options, int argc, char **argv)
     if (work.key_file == NULL)
         return aw_fail(AW_CODE_USAGE, "--key-file is needed: the other client's account key");
     AW_TRY(admin_account_find(options, work.name, &reply, &account));
-    AW_TRY(admin_foreign_key_read(work.key_file, &work.key, &kind));
+    AW_TRY(admin_foreign_key_read(work.key_file, &work.file, &work.key, &kind));
     printf("read a %s account key (%s)\n", EVP_PKEY_get0_type_name(work.key), kind);
     return adopt(&work, cJSON_GetStringValue(aw_json_member(account, "state")));
 }

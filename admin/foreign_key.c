@@ -46,14 +46,19 @@ context_free(EVP_PKEY_CTX **context)
 }
 
 static aw_result
-read_file(const char *path, aw_secret **out)
+read_file(const char *path, struct admin_foreign_file *file, aw_secret **out)
 {
-    AW_CLEANUP(aw_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-    if (fd < 0)
-        return aw_fail_errno(AW_CODE_IO, "can't open %s", path);
     AW_TRY(aw_secret_new(FILE_MAX, out));
-    return aw_context(aw_fd_read_secret(fd, *out), "%s", path);
+    file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file->fd < 0 || fstat(file->fd, &file->read) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't open %s", path);
+    return aw_context(aw_fd_read_secret(file->fd, *out), "%s", path);
+}
+
+void
+admin_foreign_file_close(struct admin_foreign_file *file)
+{
+    aw_close(&file->fd);
 }
 
 /* JWK (RFC 7517, RFC 7518 6). */
@@ -203,12 +208,13 @@ read_pem(const aw_secret *text, EVP_PKEY **out)
 }
 
 aw_result
-admin_foreign_key_read(const char *path, EVP_PKEY **out, const char **kind)
+admin_foreign_key_read(
+    const char *path, struct admin_foreign_file *file, EVP_PKEY **out, const char **kind)
 {
     AW_CLEANUP(aw_secret_free) aw_secret *text = NULL;
     size_t skip = 0;
 
-    AW_TRY(read_file(path, &text));
+    AW_TRY(read_file(path, file, &text));
     while (skip < text->size && strchr(" \t\r\n", text->data[skip]) != NULL)
         skip++;
     bool json = skip < text->size && text->data[skip] == '{';
@@ -225,6 +231,7 @@ admin_foreign_eab_find(const char *key_file, char **out)
     static const char name[] = "CA_EAB_HMAC_KEY=";
     AW_CLEANUP(aw_free) char *path = NULL;
     AW_CLEANUP(aw_secret_free) aw_secret *text = NULL;
+    AW_CLEANUP(admin_foreign_file_close) struct admin_foreign_file file = {.fd = -1};
     const char *slash = strrchr(key_file, '/');
 
     *out = NULL;
@@ -232,7 +239,7 @@ admin_foreign_eab_find(const char *key_file, char **out)
         &path, "%.*s%s", slash == NULL ? 0 : (int)(slash - key_file + 1), key_file, "ca.conf"));
     if (access(path, F_OK) != 0)
         return AW_OK;
-    AW_TRY(read_file(path, &text));
+    AW_TRY(read_file(path, &file, &text));
     if (memmem(text->data, text->size, name, strlen(name)) != NULL)
         *out = AW_MOVE(path);
     return AW_OK;
@@ -252,31 +259,44 @@ overwrite(int fd, off_t size)
     return fsync(fd) == 0 ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't write through");
 }
 
-/* uacme leaves 0400, which keeps even its owner from writing. */
-static void
-allow_writing(const char *path)
+/* Open since it was read, its number is nobody else's. */
+static aw_result
+check_same(const char *path, const struct stat *found, const struct admin_foreign_file *file)
 {
-    AW_CLEANUP(aw_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    const struct stat *read = &file->read;
+
+    if (found->st_dev == read->st_dev && found->st_ino == read->st_ino &&
+        found->st_size == read->st_size && found->st_mtim.tv_sec == read->st_mtim.tv_sec &&
+        found->st_mtim.tv_nsec == read->st_mtim.tv_nsec)
+        return AW_OK;
+    return aw_fail(AW_CODE_MISMATCH,
+        "%s is not what the key was read from any more, and was left as it is", path);
+}
+
+/* To write. uacme leaves 0400, which keeps even its owner from that. */
+static int
+open_again(const char *path, int file)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     struct stat status;
 
-    if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
-        (void)fchmod(fd, S_IRUSR | S_IWUSR); /* else opening it tells */
+    if (fd >= 0 || errno != EACCES || fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
+        return fd;
+    (void)fchmod(file, S_IRUSR | S_IWUSR); /* else opening it tells */
+    return open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 }
 
 aw_result
-admin_foreign_key_destroy(const char *path)
+admin_foreign_key_destroy(const char *path, const struct admin_foreign_file *file)
 {
-    AW_CLEANUP(aw_close) int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    AW_CLEANUP(aw_close) int fd = open_again(path, file->fd);
     struct stat status;
 
-    if (fd < 0 && errno == EACCES) {
-        allow_writing(path);
-        fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-    }
     if (fd < 0 || fstat(fd, &status) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't open %s to destroy it", path);
     if (!S_ISREG(status.st_mode))
         return aw_fail(AW_CODE_IO, "%s is no regular file", path);
+    AW_TRY(check_same(path, &status, file));
     AW_TRY(aw_context(overwrite(fd, status.st_size), "%s", path));
     if (unlink(path) != 0)
         return aw_fail_errno(AW_CODE_IO, "%s was overwritten, but can't be removed", path);

@@ -5,15 +5,28 @@
 #ifndef AW_ADMIN_FOREIGN_KEY_H
 #define AW_ADMIN_FOREIGN_KEY_H
 
+#include <sys/stat.h>
+
 #include <openssl/types.h>
 
 #include "common/result.h"
 
+/** The file of a key that was read. Begin with fd -1. Release: admin_foreign_file_close. */
+struct admin_foreign_file {
+    int fd;           /**< open, so that no other file gets its number */
+    struct stat read; /**< before it was read */
+};
+
+/** Closes it. */
+void admin_foreign_file_close(struct admin_foreign_file *file);
+
 /**
  * Reads a private key: a JWK (certbot's private_key.json) or PEM (lego, uacme, acme.sh), RSA or EC.
+ * @param[out] file for admin_foreign_key_destroy
  * @param[out] kind "JWK" or "PEM"
  */
-AW_MUST_USE aw_result admin_foreign_key_read(const char *path, EVP_PKEY **out, const char **kind);
+AW_MUST_USE aw_result admin_foreign_key_read(
+    const char *path, struct admin_foreign_file *file, EVP_PKEY **out, const char **kind);
 
 /**
  * Looks for an EAB HMAC key that acme.sh leaves in ca.conf, beside the account's key.
@@ -23,8 +36,11 @@ AW_MUST_USE aw_result admin_foreign_eab_find(const char *key_file, char **out);
 
 /**
  * Overwrites the file's content, durably, and removes it, whatever its mode lets its owner do. A
- * symbolic link is refused.
+ * symbolic link is refused, and so is a file that is not the one that was read, or was written
+ * since: it may hold a key that is worth something.
+ * @return AW_CODE_MISMATCH when it is not that file
  */
-AW_MUST_USE aw_result admin_foreign_key_destroy(const char *path);
+AW_MUST_USE aw_result admin_foreign_key_destroy(
+    const char *path, const struct admin_foreign_file *file);
 
 #endif

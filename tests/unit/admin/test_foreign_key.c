@@ -1,4 +1,5 @@
 /* Account keys of other clients: the forms in which they are kept, and their end. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -120,7 +121,8 @@ test_forms(void **state)
         assert_non_null(file);
         write_key(file, key, forms[i].form);
         assert_int_equal(fclose(file), 0);
-        aw_result r = admin_foreign_key_read(place->key, &read, &kind);
+        AW_CLEANUP(admin_foreign_file_close) struct admin_foreign_file opened = {.fd = -1};
+        aw_result r = admin_foreign_key_read(place->key, &opened, &read, &kind);
         if (r.code != forms[i].verdict || (aw_ok(r) && EVP_PKEY_eq(key, read) != 1))
             fail_msg("%s: %s", forms[i].name, aw_ok(r) ? "another key" : aw_error_last()->message);
         EVP_PKEY_free(key);
@@ -159,9 +161,19 @@ test_eab_key_left(void **state)
 
 /* Its end. */
 
+/* As if its key had been read. */
+static void
+open_file(const struct place *place, struct admin_foreign_file *out)
+{
+    out->fd = open(place->key, O_RDONLY | O_CLOEXEC);
+    assert_true(out->fd >= 0);
+    assert_int_equal(fstat(out->fd, &out->read), 0);
+}
+
 static void
 test_destroys_what_its_owner_may_only_read(void **state)
 {
+    AW_CLEANUP(admin_foreign_file_close) struct admin_foreign_file read = {.fd = -1};
     const struct place *place = *state;
     const uid_t before = geteuid();
     char other[80], text[8] = "";
@@ -170,13 +182,14 @@ test_destroys_what_its_owner_may_only_read(void **state)
     /* A hard link shows what it was overwritten with. */
     snprintf(other, sizeof(other), "%s-link", place->key);
     assert_int_equal(link(place->key, other), 0);
+    open_file(place, &read);
     assert_int_equal(chmod(place->key, 0400), 0);
     if (before == 0) { /* nothing is forbidden to root */
         assert_int_equal(chown(place->key, NOBODY, (gid_t)-1), 0);
         assert_int_equal(chown(place->folder, NOBODY, (gid_t)-1), 0);
         assert_int_equal(seteuid(NOBODY), 0);
     }
-    aw_result r = admin_foreign_key_destroy(place->key);
+    aw_result r = admin_foreign_key_destroy(place->key, &read);
     assert_int_equal(seteuid(before), 0);
     if (!aw_ok(r))
         fail_msg("%s", aw_error_last()->message);
@@ -192,12 +205,81 @@ test_destroys_what_its_owner_may_only_read(void **state)
 static void
 test_destroys_no_link(void **state)
 {
+    AW_CLEANUP(admin_foreign_file_close) struct admin_foreign_file read = {.fd = -1};
     const struct place *place = *state;
 
     write_text(place->conf, "another file");
     assert_int_equal(symlink(place->conf, place->key), 0);
-    assert_false(aw_ok(admin_foreign_key_destroy(place->key)));
+    open_file(place, &read);
+    assert_false(aw_ok(admin_foreign_key_destroy(place->key, &read)));
     assert_int_equal(access(place->key, F_OK), 0);
+}
+
+static void
+leave(const struct place *place)
+{
+    (void)place;
+}
+
+static void
+move_another_there(const struct place *place)
+{
+    write_text(place->conf, "secret");
+    assert_int_equal(rename(place->conf, place->key), 0);
+}
+
+static void
+make_anew(const struct place *place)
+{
+    assert_int_equal(unlink(place->key), 0);
+    write_text(place->key, "secret");
+}
+
+static void
+write_into(const struct place *place)
+{
+    const struct timespec later[] = {{.tv_sec = 0}, {.tv_sec = 1}};
+
+    write_text(place->key, "public");
+    assert_int_equal(utimensat(AT_FDCWD, place->key, later, 0), 0);
+}
+
+/* Adopting takes a while: the other client may have made a key that is worth something meanwhile.
+ */
+static void
+test_destroys_only_the_file_that_was_read(void **state)
+{
+    static const struct {
+        const char *name;
+        void (*meanwhile)(const struct place *place);
+        enum aw_code verdict;
+    } rows[] = {
+        {"nothing happened", leave, AW_CODE_OK},
+        {"another file was moved there", move_another_there, AW_CODE_MISMATCH},
+        {"it was removed and made anew", make_anew, AW_CODE_MISMATCH},
+        {"a new key was written into it", write_into, AW_CODE_MISMATCH},
+    };
+    const struct place *place = *state;
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        AW_CLEANUP(admin_foreign_file_close) struct admin_foreign_file read = {.fd = -1};
+        char text[8] = "";
+
+        write_text(place->key, "secret");
+        open_file(place, &read);
+        rows[i].meanwhile(place);
+        aw_result r = admin_foreign_key_destroy(place->key, &read);
+        if (r.code != rows[i].verdict)
+            fail_msg("%s: %s", rows[i].name, aw_ok(r) ? "ok" : aw_error_last()->message);
+        FILE *file = fopen(place->key, "r");
+        if ((file == NULL) != aw_ok(r))
+            fail_msg("%s: the file is %s", rows[i].name, file == NULL ? "gone" : "there");
+        if (file == NULL)
+            continue;
+        assert_int_equal(fread(text, 1, sizeof(text), file), 6);
+        assert_memory_not_equal(text, "\0\0\0\0\0\0", 6);
+        fclose(file);
+    }
 }
 
 int
@@ -209,6 +291,8 @@ main(void)
         cmocka_unit_test_setup_teardown(
             test_destroys_what_its_owner_may_only_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_destroys_no_link, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_destroys_only_the_file_that_was_read, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
