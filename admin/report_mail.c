@@ -90,7 +90,7 @@ write_letter(const struct report_data *data, struct letter *letter)
     if (file == NULL)
         return aw_fail_memory();
     aw_result r = report_render(&page, REPORT_FORMAT_TEXT, file);
-    return fclose(file) != 0 && aw_ok(r) ? aw_fail_memory() : r;
+    return (fclose(file) != 0 || letter->text == NULL) && aw_ok(r) ? aw_fail_memory() : r;
 }
 
 /* Running the command. */

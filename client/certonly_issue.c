@@ -18,6 +18,7 @@ struct work {
     acme_session *session;
     struct store_order order; /* with key and CSR */
     bool resumed;
+    bool kept; /* on disk, for the next run */
     struct issue_result issued;
     struct chain chain;
 };
@@ -109,6 +110,7 @@ opened(void *context, const struct issue_order *order)
     w->order.ticket = order->ticket;
     w->order.opened = (int64_t)time(NULL);
     AW_TRY(aw_context(store_order_save(w->c->store, &w->order), "the order %s", order->url));
+    w->kept = true;
     return certonly_write_settings(w->c, true);
 }
 
@@ -176,7 +178,7 @@ prepare(struct work *w)
         return begin_order(w);
     AW_TRY(certonly_reuse_key(c));
     aw_result r = certonly_under_way(c, &w->order);
-    w->resumed = aw_ok(r);
+    w->resumed = w->kept = aw_ok(r);
     return r.code == AW_CODE_NOT_FOUND && !resumes_only(c) ? begin_order(w) : r;
 }
 
@@ -267,7 +269,7 @@ order_or_drop(struct work *w)
         w->c->out->retry_after = acme_session_retry_after(w->session);
     if (!aw_ok(r) && certonly_order_is_lost(r.code))
         certonly_drop_order(w->c);
-    else if (!aw_ok(r) && w->order.url != NULL)
+    else if (!aw_ok(r) && w->kept)
         output_note(w->c->out, "the order is kept: the next run goes on with it");
     return r;
 }
@@ -300,7 +302,8 @@ check(struct work *w)
     if (aw_ok(r))
         return r;
     r = aw_context(r, "the CA's certificate is not used");
-    certonly_drop_order(c);
+    if (r.code != AW_CODE_MEMORY) /* it was not looked at */
+        certonly_drop_order(c);
     return r;
 }
 

@@ -122,6 +122,8 @@ certonly_under_way(struct certonly *c, struct store_order *out)
     if (is_stored(c, &order))
         return none(c);
     const char *fault = fault_of(c, &order);
+    if (fault != NULL && aw_openssl_lacked_memory()) /* which may be why its key seems to differ */
+        return aw_fail_memory();
     if (fault != NULL)
         return not_usable(c, fault);
     output_note(c->out, "going on with the order under way, %s", order.url);

@@ -273,8 +273,8 @@ check_leaf(struct chain *chain, EVP_PKEY *key, const struct aw_name *names, size
     return AW_OK;
 }
 
-aw_result
-chain_check(const char *pem, size_t size, EVP_PKEY *key, const struct aw_name *names, size_t count,
+static aw_result
+check_once(const char *pem, size_t size, EVP_PKEY *key, const struct aw_name *names, size_t count,
     struct chain *out)
 {
     AW_CLEANUP(chain_free) struct chain chain = {0};
@@ -286,6 +286,19 @@ chain_check(const char *pem, size_t size, EVP_PKEY *key, const struct aw_name *n
     *out = chain;
     chain.count = 0;
     return AW_OK;
+}
+
+/* A doubt counts when it is had twice, with memory: OpenSSL that lacks some for a moment says of a
+ * good certificate that its key or its names are none, and an order would be dropped for it. */
+aw_result
+chain_check(const char *pem, size_t size, EVP_PKEY *key, const struct aw_name *names, size_t count,
+    struct chain *out)
+{
+    aw_result r = check_once(pem, size, key, names, count, out);
+
+    if (!aw_ok(r) && r.code != AW_CODE_MEMORY)
+        r = check_once(pem, size, key, names, count, out);
+    return aw_ok(r) || !aw_openssl_lacked_memory() ? r : aw_fail_memory();
 }
 
 aw_result

@@ -52,10 +52,17 @@ find(CURLcode number)
     return &other;
 }
 
+/* OpenSSL's own words, where libcurl passes them on: then nothing is wrong with the CA. */
+static bool
+lacked_memory(const char *words)
+{
+    return strstr(words, "malloc failure") != NULL;
+}
+
 aw_result
 http_fail(const struct http_asked *asked, CURLcode code, const char *words)
 {
-    const struct failure *failure = find(code);
+    const struct failure *failure = find(lacked_memory(words) ? CURLE_OUT_OF_MEMORY : code);
     const char *text = words[0] != '\0' ? words : curl_easy_strerror(code);
     char shown[CURL_ERROR_SIZE * 2];
 

@@ -48,22 +48,34 @@ chain_key_generate(OSSL_LIB_CTX *libctx, const char *type, EVP_PKEY **out)
         "expected ec-p256, ec-p384, rsa-2048, rsa-3072 or rsa-4096");
 }
 
-const char *
-chain_key_type(const EVP_PKEY *key)
+/* NULL: of another type. */
+static const char *
+find_type(const EVP_PKEY *key)
 {
     char group[64] = "";
     bool ec = EVP_PKEY_is_a(key, "EC") == 1;
     bool rsa = EVP_PKEY_is_a(key, "RSA") == 1;
 
     if (ec && EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) != 1)
-        return "other";
+        return NULL;
     for (size_t i = 0; i < AW_COUNT(forms); i++) {
         if (ec && forms[i].group != NULL && strcmp(forms[i].group, group) == 0)
             return forms[i].type;
         if (rsa && forms[i].bits != 0 && (size_t)EVP_PKEY_get_bits(key) == forms[i].bits)
             return forms[i].type;
     }
-    return "other";
+    return NULL;
+}
+
+/* Looked at twice: OpenSSL may just lack memory for a moment. */
+const char *
+chain_key_type(const EVP_PKEY *key)
+{
+    const char *type = find_type(key);
+
+    if (type == NULL)
+        type = find_type(key);
+    return type == NULL ? "other" : type;
 }
 
 void

@@ -188,6 +188,8 @@ renewal_config_write(const char *path, const struct options *options, const char
     settings.read.application = application;
     AW_TRY(make_folder_of(path));
     AW_TRY(write_text(&settings, &text, &size));
+    if (text == NULL) /* closing it asks for memory too */
+        return aw_fail_memory();
     return aw_file_replace(path, text, size, 0644);
 }
 

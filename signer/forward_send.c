@@ -140,7 +140,7 @@ make_header(const struct forward_target *target, const struct audit_record *reco
     if (out == NULL)
         return aw_fail_memory();
     write_header(target, record, out);
-    return fclose(out) == 0 ? AW_OK : aw_fail_memory();
+    return fclose(out) == 0 && *text != NULL ? AW_OK : aw_fail_memory();
 }
 
 static bool

@@ -82,7 +82,7 @@ make_world(void **state)
     make_chains(w);
     scripted_ca_start(&w->ca, &(struct ca_server_options){0});
     scripted_signer_start(&w->signer, w->ca.base);
-    snprintf(w->root, sizeof(w->root), "/tmp/acmeward-certonly-XXXXXX");
+    snprintf(w->root, sizeof(w->root), "/dev/shm/acmeward-certonly-XXXXXX");
     assert_non_null(mkdtemp(w->root));
     snprintf(w->config, sizeof(w->config), "%s/client.yaml", w->root);
     snprintf(yaml, sizeof(yaml), "signer: %s\nsigner_user: %s\ncertificates: %s/tls\nca_file: %s\n",
@@ -170,23 +170,30 @@ run_line(const char *words, const char *config, struct output *out)
     return cmd_certonly(&options, out);
 }
 
-/* Runs a command line; returns the exit code. */
 int
-run(struct world *w, const char *words)
+run_into(struct world *w, const char *words, FILE *results, FILE *messages)
 {
     struct output out;
-    size_t out_size = 0, err_size = 0;
     int status = 0;
 
-    free(w->out);
-    free(w->err);
-    FILE *results = open_memstream(&w->out, &out_size);
-    FILE *messages = open_memstream(&w->err, &err_size);
     output_open(&out, results, messages);
     aw_result r = run_line(words, w->config, &out);
     if (!aw_ok(r))
         status = output_failure(&out, r);
     output_close(&out);
+    return status;
+}
+
+int
+run(struct world *w, const char *words)
+{
+    size_t out_size = 0, err_size = 0;
+
+    free(w->out);
+    free(w->err);
+    FILE *results = open_memstream(&w->out, &out_size);
+    FILE *messages = open_memstream(&w->err, &err_size);
+    int status = run_into(w, words, results, messages);
     fclose(results);
     fclose(messages);
     return status;

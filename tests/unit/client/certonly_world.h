@@ -8,6 +8,7 @@
 #define AW_TESTS_CLIENT_CERTONLY_WORLD_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "authority.h"
 #include "scripted_ca.h"
@@ -39,5 +40,8 @@ void begin(struct world *w, bool stored);
 
 /** Runs "certonly" with these words; returns the exit code. */
 int run(struct world *w, const char *words);
+
+/** The same with streams of one's own. */
+int run_into(struct world *w, const char *words, FILE *results, FILE *messages);
 
 #endif

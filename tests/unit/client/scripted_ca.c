@@ -160,19 +160,44 @@ note_nonce(struct scripted_ca *ca)
         append(ca->used, (const char *)nonce, size);
 }
 
+static bool
+is_for(const struct ca_answer *answer, const char *request, size_t length)
+{
+    return strlen(answer->request) == length && strncmp(answer->request, request, length) == 0;
+}
+
+/* The first for it that was not given yet, else the last. */
+static const struct ca_answer *
+find_answer(struct scripted_ca *ca, size_t length)
+{
+    const struct ca_answer *answer = NULL;
+
+    for (size_t i = 0; i < ca->count; i++) {
+        if (!is_for(&ca->answers[i], ca->last, length))
+            continue;
+        answer = &ca->answers[i];
+        if (!ca->given[i]) {
+            ca->given[i] = true;
+            break;
+        }
+    }
+    return answer;
+}
+
 /* The next answer of the script; NULL for a request that it does not have there. */
 static const struct ca_answer *
 next_answer(struct scripted_ca *ca)
 {
     size_t method = strcspn(ca->last, " ");
     size_t line = method + 1 + strcspn(ca->last + method + 1, " ");
-    const struct ca_answer *answer = ca->next < ca->count ? &ca->answers[ca->next] : NULL;
+    const struct ca_answer *answer = ca->any                ? find_answer(ca, line)
+                                     : ca->next < ca->count ? &ca->answers[ca->next]
+                                                            : NULL;
 
     append(ca->requests, ca->last, line);
     note_nonce(ca);
     ca->next++;
-    if (answer != NULL && strlen(answer->request) == line &&
-        strncmp(answer->request, ca->last, line) == 0)
+    if (answer != NULL && is_for(answer, ca->last, line))
         return answer;
     if (ca->fault[0] == '\0')
         snprintf(ca->fault, sizeof(ca->fault), "request %zu is \"%.*s\", expected %s", ca->next,
@@ -375,10 +400,12 @@ scripted_ca_start(struct scripted_ca *ca, const struct ca_server_options *option
     assert_int_equal(pthread_create(&ca->thread, NULL, serve_each, ca), 0);
 }
 
-void
-scripted_ca_load(struct scripted_ca *ca, const struct ca_answer *answers, size_t count)
+static void
+load(struct scripted_ca *ca, const struct ca_answer *answers, size_t count, bool any)
 {
     pthread_mutex_lock(&ca->lock);
+    ca->any = any;
+    memset(ca->given, 0, sizeof(ca->given));
     ca->answers = answers;
     ca->count = count;
     ca->next = 0;
@@ -386,6 +413,19 @@ scripted_ca_load(struct scripted_ca *ca, const struct ca_answer *answers, size_t
     ca->nonces = 0;
     ca->requests[0] = ca->used[0] = ca->last[0] = ca->last_body[0] = ca->fault[0] = '\0';
     pthread_mutex_unlock(&ca->lock);
+}
+
+void
+scripted_ca_load(struct scripted_ca *ca, const struct ca_answer *answers, size_t count)
+{
+    load(ca, answers, count, false);
+}
+
+void
+scripted_ca_load_any(struct scripted_ca *ca, const struct ca_answer *answers, size_t count)
+{
+    assert_true(count <= CA_ANSWERS_MAX);
+    load(ca, answers, count, true);
 }
 
 void

@@ -40,7 +40,7 @@ struct ca_answer {
     enum ca_trick trick;
 };
 
-enum { CA_TEXT_MAX = 16 * 1024 };
+enum { CA_TEXT_MAX = 16 * 1024, CA_ANSWERS_MAX = 32 };
 
 /** The server. */
 struct scripted_ca {
@@ -54,6 +54,8 @@ struct scripted_ca {
     pthread_mutex_t lock; /**< over what follows */
     const struct ca_answer *answers;
     size_t count, next;
+    bool any;                   /**< the script goes by the request */
+    bool given[CA_ANSWERS_MAX]; /**< of such a script */
     unsigned connections;
     unsigned nonces;             /**< given out so far */
     char requests[CA_TEXT_MAX];  /**< "HEAD /nonce\n" ... */
@@ -74,6 +76,10 @@ void scripted_ca_start(struct scripted_ca *ca, const struct ca_server_options *o
 
 /** Sets the script anew and forgets what was asked so far. */
 void scripted_ca_load(struct scripted_ca *ca, const struct ca_answer *answers, size_t count);
+
+/** A script that goes by the request: the answers for one are given in turn, the last of them from
+ * then on. For tests that do not know which requests come. */
+void scripted_ca_load_any(struct scripted_ca *ca, const struct ca_answer *answers, size_t count);
 
 /** After an answer, before its members are read: what the server wrote is seen here. */
 void scripted_ca_settle(struct scripted_ca *ca);
