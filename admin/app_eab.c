@@ -275,17 +275,25 @@ admin_app_eab_revoke(const struct admin_options *options, int argc, char **argv)
     AW_CLEANUP(aw_json_free) cJSON *reply = NULL;
     struct aw_json_writer w = {0};
     const char *kid = NULL;
+    const cJSON *accounts = NULL, *item;
+    bool end = false;
+    const struct admin_option table[] = {{.name = "accounts", .flag = &end}};
 
-    AW_TRY(admin_parse(argc, argv, NULL, 0, &kid, 1));
+    AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), &kid, 1));
     aw_json_begin_object(&w);
     aw_json_pair(&w, "kid", kid);
+    aw_json_pair_bool(&w, "accounts", end);
     aw_json_end_object(&w);
     AW_TRY(admin_call(options, "RevokeAppEab", &w, &reply));
     if (options->json)
         return admin_print_json(reply);
     printf(
         "revoked: no account of %s is made with it any more\n", admin_text(reply, "application"));
-    if (admin_number(reply, "used") > 0)
-        printf("  accounts that were made with it go on: %lld\n", admin_number(reply, "used"));
+    AW_TRY(aw_json_array(reply, "accounts", 0, 1000000, &accounts));
+    if (cJSON_GetArraySize(accounts) == 0)
+        return AW_OK;
+    printf("  accounts that were made with it %s:", end ? "are deactivated" : "go on");
+    cJSON_ArrayForEach(item, accounts) printf(" %.0f", item->valuedouble);
+    puts(end ? "" : "; --accounts deactivates them");
     return AW_OK;
 }

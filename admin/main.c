@@ -37,8 +37,8 @@ const struct admin_command admin_commands[] = {
         "make the credential by which clients of a relay belong to an application; shown once"},
     {"app-eab", "list", admin_app_eab_list, "[APPLICATION] [--json]",
         "credentials, and what became of them"},
-    {"app-eab", "revoke", admin_app_eab_revoke, "KID",
-        "no account is made with it any more; those that were go on"},
+    {"app-eab", "revoke", admin_app_eab_revoke, "KID [--accounts]",
+        "no account is made with it any more; those that were go on, or are deactivated too"},
     {"account", "create", admin_account_create, "NAME", "make the account's key in the token"},
     {"account", "register", admin_account_register,
         "NAME [--kid KID] [--contact EMAIL]... [--agree-tos] [--recover] [--ca-file FILE]",
@@ -112,7 +112,8 @@ const struct admin_command admin_commands[] = {
         "evidence for a security review: token, keys, probe, who can have what signed, audit log, "
         "sandbox"},
     {"report", NULL, admin_report,
-        "[--format text|csv|json|html] [--section grants|certificates|refusals|unused] "
+        "[--format text|csv|json|html] [--section "
+        "grants|clients|app_eabs|certificates|refusals|unused] "
         "[--application A] [--since TIME] [--until TIME] [--mail-hook COMMAND] [--policies DIR] "
         "[--folder DIR] [--archive DIR]... [--partial] [--json]",
         "who may issue what, what expires when, what was refused, what is not used; needs neither "

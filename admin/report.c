@@ -19,13 +19,16 @@ struct asked {
 static aw_result
 check_section(const char *section)
 {
-    static const char *const sections[] = {"grants", "certificates", "refusals", "unused"};
+    static const char *const sections[] = {
+        "grants", "clients", "app_eabs", "certificates", "refusals", "unused"};
 
     for (size_t i = 0; i < AW_COUNT(sections); i++)
         if (section == NULL || strcmp(section, sections[i]) == 0)
             return AW_OK;
     return aw_fail(AW_CODE_USAGE,
-        "--section: found \"%s\", expected grants, certificates, refusals or unused", section);
+        "--section: found \"%s\", expected grants, clients, app_eabs, certificates, refusals or "
+        "unused",
+        section);
 }
 
 static aw_result

@@ -39,6 +39,7 @@ static const struct report_column grant_columns[] = {
     {"owner", "owner", REPORT_TEXT},
     {"account", "account", REPORT_TEXT},
     {"principals", "who", REPORT_LIST},
+    {"relay", "through a relay", REPORT_TEXT},
     {"operations", "operations", REPORT_LIST},
     {"exact", "exact", REPORT_LIST},
     {"subdomains_of", "subdomains_of", REPORT_LIST},
@@ -191,6 +192,15 @@ put_principals(struct report_page *page, const char *principals)
 }
 
 static void
+put_relay(struct report_page *page, const struct policy_relay *relay)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+
+    page->failed |= !aw_ok(policy_relay_text(relay, &text));
+    report_text(page, text);
+}
+
+static void
 put_rights(struct report_page *page, const struct policy_application *a)
 {
     const char *operations[2];
@@ -226,6 +236,7 @@ fill_grant(const struct filling *f, const struct report_user *user)
     report_text(page, a->owner);
     report_text(page, a->account);
     put_principals(page, a->principals);
+    put_relay(page, &a->relay);
     put_rights(page, a);
     report_list(page, a->exact, a->exact_count);
     report_list(page, a->subdomains_of, a->subdomains_count);
@@ -297,6 +308,90 @@ fill_certificates(const struct filling *f)
 
         if (concerns(f, a) && (c->not_after > now || !(c->replaced || c->revoked)))
             fill_certificate(f, c, a);
+    }
+}
+
+/* Clients of relays. */
+
+static const struct report_column client_columns[] = {
+    {"account", "account", REPORT_NUMBER},
+    {"application", "application", REPORT_TEXT},
+    {"owner", "owner", REPORT_TEXT},
+    {"thumbprint", "key (RFC 7638)", REPORT_TEXT},
+    {"kid", "made with", REPORT_TEXT},
+    {"created", "made", REPORT_TIME},
+    {"last_used", "last use", REPORT_TIME},
+};
+
+static const struct report_section client_section = {.key = "clients",
+    .title = "Clients of relays",
+    .about = "Whose key can have its application's names signed, through a relay; those that are "
+             "deactivated are left out.",
+    .columns = client_columns,
+    .column_count = AW_COUNT(client_columns),
+    .records = true};
+
+static void
+fill_clients(const struct filling *f)
+{
+    const struct report_clients *clients = &f->data->log.clients;
+
+    report_begin(f->page, &client_section);
+    for (size_t i = 0; i < clients->client_count; i++) {
+        const struct report_client *client = &clients->clients[i];
+        const struct policy_application *a = application_of(f, client->application);
+        AW_CLEANUP(aw_free) char *thumbprint = NULL;
+
+        if (client->ended != 0 || !concerns(f, a))
+            continue;
+        f->page->failed |= !aw_ok(report_client_thumbprint(client, &thumbprint));
+        report_number(f->page, client->id);
+        report_text(f->page, client->application);
+        report_text(f->page, a == NULL ? NULL : a->owner);
+        report_text(f->page, thumbprint);
+        report_text(f->page, client->kid);
+        report_time(f->page, client->created);
+        report_time(f->page, client->last_used);
+    }
+}
+
+static const struct report_column app_eab_columns[] = {
+    {"kid", "kid", REPORT_TEXT},
+    {"application", "application", REPORT_TEXT},
+    {"state", "state", REPORT_TEXT},
+    {"made_by", "made by", REPORT_TEXT},
+    {"created", "made", REPORT_TIME},
+    {"expires", "expires", REPORT_TIME},
+    {"once", "once", REPORT_BOOL},
+    {"accounts", "accounts", REPORT_NUMBER},
+};
+
+static const struct report_section app_eab_section = {.key = "app_eabs",
+    .title = "Credentials for clients of relays",
+    .about = "With which accounts may be made, or were.",
+    .columns = app_eab_columns,
+    .column_count = AW_COUNT(app_eab_columns),
+    .records = true};
+
+static void
+fill_app_eabs(const struct filling *f)
+{
+    const struct report_clients *clients = &f->data->log.clients;
+
+    report_begin(f->page, &app_eab_section);
+    for (size_t i = 0; i < clients->app_eab_count; i++) {
+        const struct report_app_eab *app_eab = &clients->app_eabs[i];
+
+        if (!concerns(f, application_of(f, app_eab->application)))
+            continue;
+        report_text(f->page, app_eab->kid);
+        report_text(f->page, app_eab->application);
+        report_text(f->page, report_app_eab_state(app_eab, f->data->period.now));
+        report_text(f->page, app_eab->made_by);
+        report_time(f->page, app_eab->created);
+        report_time(f->page, app_eab->expires);
+        report_bool(f->page, app_eab->once);
+        report_number(f->page, app_eab->accounts);
     }
 }
 
@@ -391,6 +486,8 @@ report_fill(const struct report_data *data, const char *owner, struct report_pag
         void (*fill)(const struct filling *filling);
     } sections[] = {
         {"grants", fill_grants},
+        {"clients", fill_clients},
+        {"app_eabs", fill_app_eabs},
         {"certificates", fill_certificates},
         {"refusals", fill_refusals},
         {"unused", fill_unused},

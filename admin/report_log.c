@@ -40,6 +40,7 @@ report_log_free(struct report_log *log)
     free(log->refusals);
     free(log->revoked);
     tdestroy(log->by_kind, free);
+    report_clients_free(&log->clients);
     *log = (struct report_log){.records = 0};
 }
 
@@ -346,12 +347,15 @@ take(const struct audit_record *record, void *context)
     if (log->first_time == 0)
         log->first_time = entry->time;
     log->last_time = entry->time;
+    if (is(entry->operation, "relay-key-destroy")) /* of no application, and of all */
+        return is(entry->verdict, "refuse") ? AW_OK : report_clients_take(&log->clients, record);
     if (period->application != NULL && !is(entry->application, period->application))
         return AW_OK;
     if (is_refusal(entry) && entry->time >= period->since && entry->time <= period->until)
         AW_TRY(take_refusal(log, entry));
     if (is(entry->verdict, "refuse"))
         return AW_OK;
+    AW_TRY(report_clients_take(&log->clients, record));
     if (entry->kind == AUDIT_CERTIFICATE)
         return take_certificate(log, entry);
     if (is(entry->operation, "revoke"))

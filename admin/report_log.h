@@ -9,6 +9,7 @@
 #define AW_ADMIN_REPORT_LOG_H
 
 #include "admin/audit_files.h"
+#include "admin/report_clients.h"
 #include "admin/report_grants.h"
 
 /** What is reported of. */
@@ -45,6 +46,7 @@ struct report_log {
     size_t refusal_count, refusal_room;
     char **revoked; /**< digests */
     size_t revoked_count, revoked_room;
+    struct report_clients clients; /**< of relays */
     void *by_kind;                 /**< refusals by their texts: a tree (tsearch) of numbers */
     int64_t records;               /**< read */
     int64_t first_time, last_time; /**< of those */

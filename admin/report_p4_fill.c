@@ -136,6 +136,7 @@ static const struct report_column signer_columns[] = {
     {"account", "account", REPORT_TEXT},
     {"owner", "owner", REPORT_TEXT},
     {"principals", "who", REPORT_TEXT},
+    {"relay", "through a relay", REPORT_TEXT},
     {"exact", "exact", REPORT_LIST},
     {"subdomains_of", "subdomains_of", REPORT_LIST},
     {"wildcards_of", "wildcards_of", REPORT_LIST},
@@ -152,6 +153,15 @@ static const struct report_column administrator_columns[] = {
 };
 SECTION(administrators, administrator_columns, "Administrators",
     "An operator watches and stops; an officer also changes keys and accounts.", false);
+
+static const struct report_column relay_columns[] = {
+    {"kind", "kind", REPORT_TEXT},
+    {"name", "name", REPORT_TEXT},
+    {"url", "URL", REPORT_TEXT},
+};
+SECTION(relays, relay_columns, "Relays",
+    "Who hands in what ACME clients signed for that URL; acmeward-admin report tells the clients.",
+    false);
 
 static const struct report_column log_columns[] = {
     {"records", "records", REPORT_NUMBER},
@@ -240,21 +250,35 @@ put_signer(const struct policy_application *a, void *context)
 {
     struct report_page *page = context;
     AW_CLEANUP(aw_free) char *who = strdup(a->principals);
+    AW_CLEANUP(aw_free) char *relay = NULL;
 
     for (char *at = who; at != NULL && *at != '\0'; at++)
         if (*at == '\n')
             *at = at[1] == '\0' ? '\0' : ';';
-    page->failed |= who == NULL;
+    page->failed |= who == NULL || !aw_ok(policy_relay_text(&a->relay, &relay));
     report_text(page, a->name);
     report_text(page, a->account);
     report_text(page, a->owner);
     report_text(page, who);
+    report_text(page, relay);
     report_list(page, a->exact, a->exact_count);
     report_list(page, a->subdomains_of, a->subdomains_count);
     report_list(page, a->wildcards_of, a->wildcards_count);
     report_list(page, a->addresses, a->addresses_count);
     report_list(page, a->deny, a->deny_count);
     return true;
+}
+
+static void
+put_relays(struct report_page *page, const struct aw_config *config)
+{
+    for (size_t i = 0; i < config->relay_count; i++) {
+        const struct aw_config_principal *who = &config->relays[i].who;
+
+        report_text(page, who->user != NULL ? "user" : "group");
+        report_text(page, who->user != NULL ? who->user : who->group);
+        report_text(page, config->relays[i].url);
+    }
 }
 
 static void
@@ -335,6 +359,8 @@ p4_fill(const struct p4 *p4, struct report_page *page)
     report_begin(page, &administrators_section);
     put_role(page, "officer", &p4->policy.config->officers);
     put_role(page, "operator", &p4->policy.config->operators);
+    report_begin(page, &relays_section);
+    put_relays(page, p4->policy.config);
     fill_log(p4, page);
     report_begin(page, &sandbox_section);
     put_all(page, aw_json_member(p4->status, "sandbox"), &sandbox_section);

@@ -7,6 +7,18 @@
 #include "common/log.h"
 
 static void
+print_relays(const cJSON *relays)
+{
+    const cJSON *item = NULL;
+
+    cJSON_ArrayForEach(item, relays)
+    {
+        if (cJSON_IsString(item)) /* of a URL's form, which the signer has checked */
+            printf("relay   %s\n", item->valuestring);
+    }
+}
+
+static void
 print_unverified(const cJSON *cas)
 {
     const cJSON *ca = NULL;
@@ -145,6 +157,7 @@ print_status(const cJSON *s)
     print_inert(s);
     print_roll_outs(s);
     print_unverified(aw_json_member(s, "unverified_cas"));
+    print_relays(aw_json_member(s, "relays"));
     print_sandbox(aw_json_member(s, "sandbox"));
     printf("turns   %lld requests at the token, %lld waiting\n", admin_number(s, "token_busy"),
         admin_number(s, "token_waiting"));

@@ -78,6 +78,7 @@ admin_record(struct admin_call *call, const char *operation, bool permitted)
         .input = call->input[0] == '\0' ? NULL : call->input,
         .kid = call->kid[0] == '\0' ? NULL : call->kid,
         .not_after = call->not_after,
+        .account_id = call->account_id,
         .count = call->count,
         .message = call->message[0] == '\0' ? NULL : call->message,
     };

@@ -276,14 +276,39 @@ admin_list_app_eabs(struct admin_call *call)
 
 /* Revoking. */
 
+/* Accounts that were made with it go on, or end, each on record. None comes between: it is revoked.
+ */
+static aw_result
+tell_accounts(struct admin_call *call, bool end)
+{
+    AW_CLEANUP(aw_free) int64_t *ids = NULL;
+    size_t count = 0;
+
+    AW_TRY(ledger_app_eab_accounts(call->core->ledger, call->kid, &ids, &count));
+    aw_json_name(&call->reply, "accounts");
+    aw_json_begin_array(&call->reply);
+    for (size_t i = 0; i < count; i++) {
+        call->account_id = ids[i];
+        if (end)
+            AW_TRY(admin_record(call, "inner-deactivate", true));
+        aw_json_write_integer(&call->reply, ids[i]);
+    }
+    aw_json_end_array(&call->reply);
+    call->account_id = 0;
+    return AW_OK;
+}
+
 aw_result
 admin_revoke_app_eab(struct admin_call *call)
 {
-    static const char *const members[] = {"kid"};
+    static const char *const members[] = {"kid", "accounts"};
     AW_CLEANUP(ledger_app_eab_free) struct ledger_app_eab found = {.kid = NULL};
     const char *kid = NULL;
+    bool end = false;
 
     AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
+    call->field = "accounts";
+    AW_TRY(aw_json_optional_bool(call->parameters, "accounts", &end));
     call->field = "kid";
     AW_TRY(aw_json_string(call->parameters, "kid", LEDGER_KID_SIZE, &kid));
     if (!app_eab_kid_ok(kid))
@@ -300,6 +325,5 @@ admin_revoke_app_eab(struct admin_call *call)
         AW_TRY(admin_record(call, "app-eab-revoke", true));
     call->recorded = true;
     aw_json_pair(&call->reply, "application", found.application);
-    aw_json_pair_integer(&call->reply, "used", found.used);
-    return AW_OK;
+    return tell_accounts(call, end);
 }

@@ -197,6 +197,20 @@ write_unverified(struct admin_call *call)
 }
 
 static void
+write_relays(struct admin_call *call)
+{
+    struct core *core = call->core;
+
+    aw_json_name(&call->reply, "relays");
+    aw_json_begin_array(&call->reply);
+    pthread_mutex_lock(&core->lock);
+    for (size_t i = 0; i < core->relays.count; i++)
+        aw_json_write_string(&call->reply, core->relays.items[i].url);
+    pthread_mutex_unlock(&core->lock);
+    aw_json_end_array(&call->reply);
+}
+
+static void
 write_checkpoints(struct admin_call *call)
 {
     struct checkpoints_state state = {.size = 0};
@@ -273,6 +287,7 @@ admin_get_status(struct admin_call *call)
     write_policy(call);
     write_health(call);
     write_unverified(call);
+    write_relays(call);
     write_checkpoints(call);
     write_forward(call);
     write_sandbox(call);

@@ -97,6 +97,51 @@ ledger_app_eab_visit(ledger *self, const char *application, int64_t after,
     return ledger_read(self, visit_in, &(struct visiting){application, after, visit, context});
 }
 
+struct gathering {
+    const char *kid;
+    int64_t *ids;
+    size_t count, room;
+};
+
+static aw_result
+gather_in(ledger_db *db, void *context)
+{
+    struct gathering *g = context;
+    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+
+    AW_TRY(
+        ledger_db_find(db, LEDGER_SQL_APP_EAB_ACCOUNTS, LEDGER_VALUES(LEDGER_TEXT(g->kid)), &row));
+    while (row != NULL) {
+        if (g->count == g->room) {
+            size_t room = g->room == 0 ? 16 : 2 * g->room;
+            int64_t *ids = reallocarray(g->ids, room, sizeof(*ids));
+
+            if (ids == NULL)
+                return aw_fail_memory();
+            g->ids = ids;
+            g->room = room;
+        }
+        g->ids[g->count++] = ledger_row_integer(row, 0);
+        AW_TRY(ledger_db_next(db, &row));
+    }
+    return AW_OK;
+}
+
+aw_result
+ledger_app_eab_accounts(ledger *self, const char *kid, int64_t **ids, size_t *count)
+{
+    struct gathering g = {.kid = kid};
+    aw_result r = ledger_read(self, gather_in, &g);
+
+    if (!aw_ok(r)) {
+        free(g.ids);
+        return r;
+    }
+    *ids = g.ids;
+    *count = g.count;
+    return AW_OK;
+}
+
 /* The rule. */
 
 enum ledger_rule
@@ -168,6 +213,16 @@ take_revoke(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *
         LEDGER_VALUES(LEDGER_TEXT(entry->kid), LEDGER_INTEGER(time)), NULL);
 }
 
+/* An account that has ended meanwhile, by its client, stays so. */
+static aw_result
+take_end(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
+{
+    (void)seq;
+    (void)time;
+    return ledger_db_run(
+        db, LEDGER_SQL_INNER_END, LEDGER_VALUES(LEDGER_INTEGER(entry->account_id)), NULL);
+}
+
 /* With the relay key all that was derived of it is gone. */
 static aw_result
 take_destroy(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
@@ -189,6 +244,7 @@ ledger_app_eab_take(ledger_db *db, int64_t seq, int64_t time, const struct audit
         {"app-eab-create", take_create},
         {"app-eab-revoke", take_revoke},
         {"relay-key-destroy", take_destroy},
+        {"inner-deactivate", take_end},
     };
 
     if (entry->kind != AUDIT_ADMIN || entry->operation == NULL || entry->verdict == NULL ||

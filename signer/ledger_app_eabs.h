@@ -50,6 +50,11 @@ enum ledger_rule ledger_app_eab_rule(const struct ledger_app_eab *app_eab, int64
 AW_MUST_USE aw_result ledger_app_eab_visit(ledger *ledger, const char *application, int64_t after,
     bool (*visit)(void *context, const struct ledger_app_eab *found), void *context);
 
+/** Numbers of the accounts that were made with it and are not deactivated, in their order.
+ * @param[out] ids release with free() */
+AW_MUST_USE aw_result ledger_app_eab_accounts(
+    ledger *ledger, const char *kid, int64_t **ids, size_t *count);
+
 /** Rule: an account may be made with request->kid, for the request's application. */
 AW_MUST_USE aw_result ledger_app_eab_usable(struct ledger_check *check);
 

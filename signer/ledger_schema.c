@@ -146,6 +146,8 @@ const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
     [LEDGER_SQL_APP_EAB_USE] = "UPDATE app_eabs SET used = used + 1 WHERE kid = ?1",
     [LEDGER_SQL_APP_EAB_REVOKE] = "UPDATE app_eabs SET revoked = ?2 WHERE kid = ?1 AND revoked = 0",
     [LEDGER_SQL_APP_EAB_REVOKE_ALL] = "UPDATE app_eabs SET revoked = ?1 WHERE revoked = 0",
+    [LEDGER_SQL_APP_EAB_ACCOUNTS] =
+        "SELECT id FROM inner_accounts WHERE kid = ?1 AND active = 1 ORDER BY id",
     [LEDGER_SQL_INNER_ACCOUNT] =
         "SELECT id, application, jwk, active FROM inner_accounts WHERE id = ?1",
     [LEDGER_SQL_INNER_KEY] =

@@ -66,6 +66,7 @@ class Credentials(unittest.TestCase):
         self.assertEqual(json.loads(world.admin("app-eab", "list", "plain", "--json").out), {"app_eabs": []})
         self.check_nowhere([base64.urlsafe_b64decode(text + "=") for text in (key, other["key"])])
         self.check_records(kid)
+        self.check_report(kid)
         self.check_end(kid, other["kid"])
 
     def check_nowhere(self, keys):
@@ -81,6 +82,20 @@ class Credentials(unittest.TestCase):
         self.assertEqual((record["kind"], record["operation"], record["application"], record["count"]),
                          ("admin", "app-eab-create", "shop", 1))
 
+    def check_report(self, kid):
+        self.assertIn(f"relay   {URL}\n", self.world.admin("status").out)
+        p4 = json.loads(self.world.admin("report", "p4", "--format", "json").out)
+        self.assertEqual(p4["relays"], [{"kind": "user", "name": "daemon", "url": URL}])
+        self.assertEqual({row["application"]: row["relay"] for row in p4["signers"]},
+                         {"shop": "yes", "plain": "no"})
+        report = json.loads(self.world.admin("report", "--format", "json").out)
+        grants = {row["application"]: row["relay"] for row in report["grants"]}
+        self.assertEqual(grants, {"shop": "yes", "plain": "no"})
+        row = report["app_eabs"][0]
+        self.assertEqual((row["kid"], row["application"], row["state"], row["once"], row["accounts"]),
+                         (kid, "shop", "usable", True, 0))
+        self.assertEqual(report["clients"], [])
+
     def check_end(self, kid, other):
         world = self.world
         self.assertIn("revoked", world.admin("app-eab", "revoke", kid).out)
@@ -92,6 +107,8 @@ class Credentials(unittest.TestCase):
         self.assertRegex(world.admin("app-eab", "list").out, f"{other}  shop  usable")
         world.admin("relay-key", "destroy", "--yes")
         self.assertRegex(world.admin("app-eab", "list").out, f"{other}  shop  revoked")
+        report = json.loads(world.admin("report", "--section", "app_eabs", "--format", "json").out)
+        self.assertEqual([row["state"] for row in report["app_eabs"]], ["revoked", "revoked"])
         # The index is made anew from the records.
         world.stop_signer()
         run(["rm", world.path("state", "ledger.db")])

@@ -113,7 +113,7 @@ class Report(unittest.TestCase):
 
     def test_mistakes(self):
         for words, text in ((("--format", "pdf"), "text, csv, json or html"),
-                            (("--section", "x"), "grants, certificates"),
+                            (("--section", "x"), "grants, clients"),
                             (("--since", "2027-01-01", "--until", "2026-01-01"), "after --until"),
                             (("--since", "monday"), "2026-11-24")):
             self.assertIn(text, self.report(*words, status=2).err)

@@ -8,12 +8,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/evp.h>
 
 #include "common/b64url.h"
 #include "common/io.h"
 #include "signer/app_eab.h"
+#include "signer/ledger_inner.h"
 #include "signer_world.h"
 
 #define KID "app-0123456789abcdefghijkl"
@@ -276,6 +278,92 @@ a_new_relay_key_brings_nothing_back(void **state)
     assert_true(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer.parameters, "present")));
 }
 
+/* An account as its registration puts it on record. */
+static int64_t
+put_account(struct world *w, const char *kid, const char *jwk)
+{
+    const struct ledger_request request = {.operation = SIGN_INNER_ACCOUNT,
+        .application = "app-r",
+        .account = "main",
+        .kid = kid,
+        .jwk = jwk,
+        .evidence = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    struct audit_entry entry = {.verdict = "permit"};
+    struct ledger_verdict verdict;
+    int64_t seq;
+
+    assert_ok(ledger_submit(w->core->ledger, &request, &entry, core_now(), &verdict, &seq));
+    assert_int_equal(verdict.rule, LEDGER_NONE);
+    return seq;
+}
+
+static void
+expect_accounts(struct world *w, const char *kid, bool end, const int64_t *ids, int count)
+{
+    AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
+    char parameters[96];
+
+    snprintf(parameters, sizeof(parameters), "{\"kid\":\"%s\",\"accounts\":%s}", kid,
+        end ? "true" : "false");
+    call(w, OFFICER, "RevokeAppEab", parameters, &answer);
+    assert_string_equal(answer.error, "");
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(answer.parameters, "accounts");
+    assert_int_equal(cJSON_GetArraySize(list), count);
+    for (int i = 0; i < count; i++)
+        assert_int_equal((int64_t)cJSON_GetArrayItem(list, i)->valuedouble, ids[i]);
+}
+
+static void
+expect_active(struct world *w, int64_t id, bool active)
+{
+    struct ledger_inner_account account;
+
+    assert_ok(ledger_inner_account_find(w->core->ledger, id, &account));
+    if (account.active != active)
+        fail_msg("account %lld is %s", (long long)id, active ? "deactivated" : "in use");
+    ledger_inner_account_free(&account);
+}
+
+/* Accounts go on when what they were made with is revoked, unless it is said; others' do in any
+ * case, and all of it is read from the records again. */
+static void
+accounts_end_when_it_is_said(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
+    AW_CLEANUP(world_record_free) struct world_record record = {0};
+    char kids[2][64];
+    int64_t ids[3];
+
+    call(w, OFFICER, "CreateRelayKey", "{}", &answer);
+    for (int i = 0; i < 2; i++) {
+        call(w, OFFICER, "CreateAppEab", "{\"application\":\"app-r\"}", &answer);
+        snprintf(kids[i], sizeof(kids[i]), "%s", world_text(&answer, "kid"));
+    }
+    ids[0] = put_account(w, kids[0], "{\"a\":1}");
+    ids[1] = put_account(w, kids[0], "{\"a\":2}");
+    ids[2] = put_account(w, kids[1], "{\"a\":3}");
+    expect_accounts(w, kids[0], false, ids, 2);
+    expect_active(w, ids[0], true);
+    expect_accounts(w, kids[0], true, ids, 2);
+    world_last(w, &record);
+    assert_string_equal(record.entry->operation, "inner-deactivate");
+    assert_int_equal(record.entry->kind, AUDIT_ADMIN);
+    assert_int_equal(record.entry->account_id, ids[1]);
+    assert_string_equal(record.entry->kid, kids[0]);
+    for (int i = 0; i < 2; i++) {
+        expect_active(w, ids[0], false);
+        expect_active(w, ids[1], false);
+        expect_active(w, ids[2], true);
+        expect_accounts(w, kids[0], true, NULL, 0);
+        core_close(&w->core);
+        char path[256];
+        world_path(w, "state/ledger.db", path);
+        unlink(path);
+        world_open(w);
+    }
+}
+
 /* More than one answer holds are told in several. */
 static void
 many_are_listed_in_parts(void **state)
@@ -331,6 +419,7 @@ main(void)
         TEST(each_mistake_is_told),
         TEST(the_life_of_an_app_eab),
         TEST(a_new_relay_key_brings_nothing_back),
+        TEST(accounts_end_when_it_is_said),
         TEST(many_are_listed_in_parts),
     };
 
