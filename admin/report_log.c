@@ -360,7 +360,8 @@ take(const struct audit_record *record, void *context)
         return take_certificate(log, entry);
     if (is(entry->operation, "revoke"))
         return take_revocation(log, entry);
-    if (entry->kind == AUDIT_DECISION && is(entry->operation, "new-order"))
+    /* one with `order` was signed again for that one */
+    if (entry->kind == AUDIT_DECISION && is(entry->operation, "new-order") && entry->order == 0)
         take_order(log, entry);
     return AW_OK;
 }

@@ -42,8 +42,8 @@ class Conversation(unittest.TestCase):
     def test_introspection(self):
         service = self.open(self.world.socket, "org.varlink.service")
         info = service.GetInfo()
-        self.assertEqual(info["interfaces"], ["org.varlink.service", "org.acmeward.Signer"])
-        for path, name in ((self.world.socket, "Signer"), (self.world.admin_socket, "Admin")):
+        self.assertEqual(info["interfaces"], ["org.varlink.service", "org.acmeward.Signer", "org.acmeward.Relay"])
+        for path, name in ((self.world.socket, "Signer"), (self.world.socket, "Relay"), (self.world.admin_socket, "Admin")):
             text = self.open(path, "org.varlink.service").GetInterfaceDescription(
                 "org.acmeward." + name)["description"]
             parsed = varlink.Interface(text)

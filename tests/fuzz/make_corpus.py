@@ -102,6 +102,52 @@ def request_seeds():
     })
 
 
+RELAY = "https://relay.example.edu:14443"
+EC_KEY = {"crv": "P-256", "kty": "EC", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+          "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}
+ED_KEY = {"crv": "Ed25519", "kty": "OKP", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+
+
+def b64url(text):
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def evidence(path, payload, **members):
+    header = {"alg": "ES256", "kid": RELAY + "/acme/account/7", "nonce": "oFvnlFP1wIhRlYS2jTaXbA",
+              "url": RELAY + path}
+    header.update(members)
+    header = {name: value for name, value in header.items() if value is not None}
+    return compact(header) + "\n" + (payload if isinstance(payload, str) else compact(payload))
+
+
+def evidence_seeds():
+    names = {"identifiers": [DNS]}
+    binding = {"alg": "HS256", "kid": "app-x", "url": RELAY + "/acme/new-account"}
+    binding = {"protected": b64url(compact(binding)), "payload": b64url(compact(EC_KEY)), "signature": "AA"}
+    inner = {"alg": "EdDSA", "jwk": ED_KEY, "url": RELAY + "/acme/key-change"}
+    inner = {"protected": b64url(compact(inner)), "signature": "AA",
+             "payload": b64url(compact({"account": RELAY + "/acme/account/7", "oldKey": EC_KEY}))}
+    put_all("evidence", {
+        "good-new-order": evidence("/acme/new-order", dict(names, profile="classic", notAfter="2027-01-01T00:00:00Z", x=1.5)),
+        "good-finalize": evidence("/acme/order/9/finalize", {"csr": B64}),
+        "good-revoke": evidence("/acme/revoke-cert", {"certificate": B64, "reason": 1}, kid=None, jwk=EC_KEY),
+        "good-new-account": evidence("/acme/new-account", {"externalAccountBinding": binding}, kid=None, jwk=EC_KEY),
+        "good-deactivate": evidence("/acme/account/7", {"status": "deactivated"}),
+        "good-binding": evidence("/acme/new-account", {"status": "deactivated"}, alg="HS512", nonce=None),
+        "bad-key-change": evidence("/acme/key-change", inner, kid=None, jwk=EC_KEY),
+        "bad-both": evidence("/acme/new-order", names, jwk=EC_KEY),
+        "bad-neither": evidence("/acme/new-order", names, kid=None),
+        "bad-none": evidence("/acme/new-order", names, alg="none"),
+        "bad-crit": evidence("/acme/new-order", names, crit=["url"]),
+        "bad-b64": evidence("/acme/new-order", names, b64=False),
+        "bad-private": evidence("/acme/new-order", names, kid=None, jwk=dict(EC_KEY, d="AA")),
+        "bad-empty-payload": evidence("/acme/new-order", ""),
+        "bad-name-twice": evidence("/acme/new-order", {"identifiers": [DNS, DNS]}),
+        "bad-status": evidence("/acme/account/7", {"status": "valid"}),
+        "bad-member-twice": evidence("/acme/new-order", names).replace('"alg"', '"alg":"ES256","alg"', 1),
+    })
+
+
 def name_seeds():
     good = ["www.example.edu", "*.example.edu", "WWW.Example.EDU", "xn--bcher-kva.example.edu",
             "bücher.example.edu", "localhost", "192.0.2.1", "2001:db8::1", "::192.0.2.1",
@@ -823,7 +869,7 @@ def make_certificates(folder):
     })
 
 
-SEEDS = {"json": json_seeds, "gate_message": channel_seeds, "request": request_seeds, "names": name_seeds, "url": url_seeds,
+SEEDS = {"json": json_seeds, "gate_message": channel_seeds, "request": request_seeds, "evidence": evidence_seeds, "names": name_seeds, "url": url_seeds,
          "b64url": b64url_seeds, "config": config_seeds, "policy": policy_seeds,
          "yaml": yaml_seeds, "uri": uri_seeds, "audit": audit_seeds, "ledger": ledger_seeds,
          "checkpoint": checkpoint_seeds, "audit_mark": mark_seeds, "audit_proof": proof_seeds, "acme": acme_seeds, "http_fields": http_seeds, "csr": csr_seeds,
