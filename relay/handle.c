@@ -95,6 +95,8 @@ respond_problem(struct relay_call *call)
         log_failed(call, &error);
         relay_problem_map(&error, &call->refusal, &call->problem);
     }
+    if (call->problem.type == RELAY_BAD_NONCE && call->jws != NULL && call->jws->verified)
+        relay_nonces_drop(call->relay->nonces); /* good here, and refused by the signer */
     if (!aw_ok(relay_problem_respond(&call->problem, call->response)))
         relay_response_empty(call->response, call->problem.status);
 }

@@ -34,6 +34,7 @@ struct relay_nonces {
     size_t count;
     bool told_low;
     int64_t pause_until_ms; /* after a failure */
+    int64_t keep_until_ms;  /* what is in stock, after it was dropped */
     struct memory kinds[RELAY_NONCE_KINDS];
 };
 
@@ -129,6 +130,19 @@ relay_nonces_use(struct relay_nonces *nonces, const char *nonce)
 }
 
 /* Stock. */
+
+void
+relay_nonces_drop(struct relay_nonces *nonces)
+{
+    int64_t now_ms = aw_now_ms();
+
+    pthread_mutex_lock(&nonces->lock);
+    if (now_ms >= nonces->keep_until_ms) {
+        nonces->count = 0;
+        nonces->keep_until_ms = now_ms + RELAY_NONCES_DROP_MS;
+    }
+    pthread_mutex_unlock(&nonces->lock);
+}
 
 /* Under the lock: the last that is still good; NOBODY: none. */
 static int

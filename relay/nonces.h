@@ -19,6 +19,7 @@
 /** Limits. */
 enum {
     RELAY_NONCES_BATCH = 256,     /**< nonces that are fetched at once */
+    RELAY_NONCES_DROP_MS = 1000,  /**< between two times that the stock is dropped */
     RELAY_NONCES_LOW = 128,       /**< fewer than that in stock: more are fetched ahead */
     RELAY_NONCES_PAUSE_MS = 1000, /**< after a failure the signer is left alone for that long */
     RELAY_NONCES_GIVEN =
@@ -50,6 +51,13 @@ AW_MUST_USE aw_result relay_nonces_fetch(struct relay_nonces *nonces, struct rel
 /** Gives one out; fetches when there is none in stock (`signer` NULL: fails instead). */
 AW_MUST_USE aw_result relay_nonces_give(struct relay_nonces *nonces, struct relay_signer *signer,
     enum relay_nonce_kind kind, char out[RELAY_NONCE_SIZE]);
+
+/**
+ * The signer refused one that was good here: it was started anew, and knows none of those in stock.
+ * They are dropped, at most once in RELAY_NONCES_DROP_MS, so that nobody who has old ones at hand
+ * keeps the signer making others.
+ */
+void relay_nonces_drop(struct relay_nonces *nonces);
 
 /** Takes one back: true once for each that was given out and is not too old. */
 bool relay_nonces_use(struct relay_nonces *nonces, const char *nonce);

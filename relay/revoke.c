@@ -94,6 +94,20 @@ sign(void *context, const char *nonce, char **url, char **jws)
     return AW_OK;
 }
 
+/* RFC 8555 7.6: a key that is not the certificate's is no bad key, but has no say in it. */
+static aw_result
+explain(struct revoking *r, aw_result failed)
+{
+    struct relay_call *call = r->call;
+
+    AW_TRY(relay_upstream_problem(&r->talk, failed, &call->refusal, &call->problem));
+    if (call->problem.type == RELAY_BAD_PUBLIC_KEY && call->refusal.error != NULL)
+        aw_ignore(relay_problem_fail(&call->problem, RELAY_UNAUTHORIZED,
+                      "the request is signed neither with the certificate's key nor by an account"),
+            "that is what is wanted");
+    return AW_OK;
+}
+
 /* Not repeated where the answer is lost: the client asks again, and is told alreadyRevoked. */
 static aw_result
 post(struct revoking *r)
@@ -107,7 +121,7 @@ post(struct revoking *r)
     aw_result posted =
         acme_post(r->talk.session, sign, r, false, "revoking a certificate", &response);
     if (!aw_ok(posted))
-        AW_TRY(relay_upstream_problem(&r->talk, posted, &call->refusal, &call->problem));
+        AW_TRY(explain(r, posted));
     signer_link_set_behalf(r->talk.link, NULL);
     return posted;
 }

@@ -62,6 +62,22 @@ one_in_stock_is_not_good(void **state)
     assert_false(relay_nonces_use(world.relay.nonces, "nonce-000254"));
 }
 
+/* After the signer was started anew; whoever has old ones at hand drops nothing more. */
+static void
+drops_a_stock_that_the_signer_does_not_know(void **state)
+{
+    char nonce[RELAY_NONCE_SIZE];
+
+    (void)state;
+    give(RELAY_NONCE_ASKED, nonce);
+    relay_nonces_drop(world.relay.nonces);
+    assert_false(relay_nonces_ready(world.relay.nonces));
+    give(RELAY_NONCE_ASKED, nonce);
+    assert_string_equal(nonce, "nonce-000511");
+    relay_nonces_drop(world.relay.nonces);
+    assert_true(relay_nonces_ready(world.relay.nonces));
+}
+
 static void
 a_flood_of_requests_for_nonces_leaves_those_of_signed_answers(void **state)
 {
@@ -143,6 +159,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(each_is_taken_once),
+        TEST(drops_a_stock_that_the_signer_does_not_know),
         TEST(one_in_stock_is_not_good),
         TEST(a_flood_of_requests_for_nonces_leaves_those_of_signed_answers),
         TEST(the_ring_comes_round),
