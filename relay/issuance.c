@@ -283,6 +283,10 @@ explain(struct run *run, aw_result r, struct relay_problem *problem)
     if (r.code == AW_CODE_CA_REFUSED && !relay_upstream_told(&run->talk))
         aw_ignore(
             relay_problem_fail(problem, RELAY_UNAUTHORIZED, "%s", message), "it is for the client");
+    if (problem->type == RELAY_REJECTED_IDENTIFIER && refusal.error != NULL) {
+        problem->type = RELAY_BAD_CSR; /* the order's names were let through: it is the CSR's */
+        problem->status = 400;
+    }
     return AW_OK;
 }
 

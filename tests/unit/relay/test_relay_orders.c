@@ -213,18 +213,24 @@ tells_why_there_is_no_order(void **state)
 static void
 is_ready_after_a_refused_csr(void **state)
 {
-    static const struct ca_answer answers[] = {NONCE, READY, NONCE, FINALIZED(VALID), BAG};
-    static const struct signer_change change = {.method = "Finalize",
-        .error = "org.acmeward.Relay.CsrRefused",
-        .parameters = "{\"rule\":\"csr.san\",\"message\":\"a name too many\"}"};
+    static const struct ca_answer answers[] = {NONCE, READY, NONCE, NONCE, FINALIZED(VALID), BAG};
+    static const struct signer_change changes[] = {
+        {.method = "Finalize",
+            .error = "org.acmeward.Relay.CsrRefused",
+            .parameters = "{\"rule\":\"csr.san\",\"message\":\"a name too many\"}"},
+        {.method = "Finalize",
+            .error = "org.acmeward.Relay.PolicyRefused",
+            .parameters = "{\"rule\":\"names.exact\",\"message\":\"not yours\","
+                          "\"name\":\"b.example.edu\"}"}};
     AW_CLEANUP(stage_close) struct stage s;
 
     (void)state;
     stage_open(&s);
     stage_script(&s, answers, AW_COUNT(answers));
-    scripted_signer_load(&s.scene.signer, &change, 1);
+    scripted_signer_load(&s.scene.signer, changes, AW_COUNT(changes));
     assert_true(aw_ok(relay_begin(&s.world.relay)));
     stage_expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
+    stage_expect(&s, "/acme/order/1/finalize", s.finalize, 400, "badCSR");
     stage_expect(&s, "/acme/order/1/finalize", s.finalize, 400, "badCSR");
     stage_expect(&s, "/acme/order/1", "", 200, "\"status\":\"ready\"");
     stage_expect(&s, "/acme/certificate/1", "", 404, "no certificate yet");
