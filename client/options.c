@@ -143,7 +143,7 @@ const struct options_row options_table[] = {
         "don't wait up to 480 seconds first, as is done where nobody watches"),
     TEXT("jobs", 0, "NUMBER", jobs, OPTIONS_REPEATING, "orders at a time; default: 4"),
     FLAG("dry-run", 0, dry_run, OPTIONS_ORDERING,
-        "try all that needs no order: signer, policy, the CA's web server, the store, hooks"),
+        "try all that needs no order, and with dry_run_application an order at a staging CA"),
     FLAG("check", 0, check, OPTIONS_CERTONLY,
         "only ask the policy what would be refused; nothing is ordered"),
     FLAG("force-renewal", 0, force_renewal, OPTIONS_ORDERING,
