@@ -247,6 +247,16 @@ load_key(const struct members *m, const struct jose_openssl *openssl, EVP_PKEY *
     return aw_fail(AW_CODE_UNSUPPORTED, "the JWK is no point of its curve");
 }
 
+/* A refusal counts when OpenSSL gives it twice. When it lacks memory for a moment, it says of a
+ * good point that it is on no curve, and its error queue does not always tell. */
+static aw_result
+load_key_surely(const struct members *m, const struct jose_openssl *openssl, EVP_PKEY **out)
+{
+    aw_result r = load_key(m, openssl, out);
+
+    return r.code == AW_CODE_UNSUPPORTED ? load_key(m, openssl, out) : r;
+}
+
 static enum jose_fault
 fault_of(aw_result r)
 {
@@ -262,7 +272,7 @@ parse(const cJSON *json, const struct jose_openssl *openssl, struct jose_jwk *jw
 
     AW_TRY(read_members(json, &m));
     jwk->type = m.type;
-    AW_TRY(load_key(&m, openssl, &jwk->key));
+    AW_TRY(load_key_surely(&m, openssl, &jwk->key));
     AW_TRY(write_text(&m, &jwk->text));
     if (EVP_Q_digest(openssl->libctx, "SHA256", openssl->properties, jwk->text, strlen(jwk->text),
             jwk->thumbprint, NULL) != 1)
