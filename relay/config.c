@@ -81,6 +81,7 @@ static const struct aw_yaml_field fields[] = {
     {ROW("state", AW_YAML_STRING, state)},
     {ROW("terms_of_service", AW_YAML_STRING, terms_of_service)},
     {ROW("website", AW_YAML_STRING, website)},
+    {ROW("profiles", AW_YAML_STRINGS, profiles), .max = 32},
     {ROW("ca_file", AW_YAML_STRING, ca_file)},
     {ROW("proxy", AW_YAML_STRING, proxy)},
     {ROW("allow_root", AW_YAML_BOOL, sandbox.allow_root)},
@@ -250,6 +251,17 @@ check_listen(const struct relay_config *config, struct aw_faults *faults)
                 config->listen.items[i].text);
 }
 
+/* What goes into the directory is what the signer takes for a profile. */
+static void
+check_profiles(const struct relay_config *config, struct aw_faults *faults)
+{
+    for (size_t i = 0; i < config->profiles.count; i++)
+        if (!aw_config_label_ok(config->profiles.items[i].text))
+            aw_yaml_fault(config->profiles.items[i].node, faults,
+                "profiles: found \"%.100s\", expected letters, digits and _.-",
+                config->profiles.items[i].text);
+}
+
 /* Who may change this file chooses our name, our key and the server taken for the signer. */
 static aw_result
 check_owner(const char *path, struct aw_faults *faults)
@@ -280,6 +292,7 @@ read_file(const char *path, struct aw_faults *faults, struct raw_config *raw)
     check_networks(config, faults);
     check_url(raw, config, faults);
     check_listen(config, faults);
+    check_profiles(config, faults);
     return aw_faults_result(faults);
 }
 

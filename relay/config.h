@@ -36,11 +36,12 @@ struct relay_config {
         char *client_ca;   /**< PEM of what client certificates must chain to; NULL: none asked for
                             */
     } tls;
-    char *state;            /**< folder of the store; default /var/lib/acmeward-relay */
-    char *terms_of_service; /**< URL for the directory; NULL: none */
-    char *website;          /**< likewise */
-    char *ca_file;          /**< roots of a private CA upstream; NULL: the system's */
-    char *proxy;            /**< as curl's; NULL: the environment's */
+    char *state;                     /**< folder of the store; default /var/lib/acmeward-relay */
+    char *terms_of_service;          /**< URL for the directory; NULL: none */
+    char *website;                   /**< likewise */
+    struct aw_yaml_strings profiles; /**< of the CA's, told in the directory */
+    char *ca_file;                   /**< roots of a private CA upstream; NULL: the system's */
+    char *proxy;                     /**< as curl's; NULL: the environment's */
     struct {
         int64_t connections;             /**< in all */
         int64_t connections_per_address; /**< of an IPv4 address or an IPv6 /64 */

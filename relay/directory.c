@@ -24,6 +24,19 @@ write_urls(struct aw_json_writer *w, const struct relay_config *config)
     }
 }
 
+/* draft-aaron-acme-profiles 3: names, each with a text for people. */
+static void
+write_profiles(struct aw_json_writer *w, const struct relay_config *config)
+{
+    if (config->profiles.count == 0)
+        return;
+    aw_json_name(w, "profiles");
+    aw_json_begin_object(w);
+    for (size_t i = 0; i < config->profiles.count; i++)
+        aw_json_pair(w, config->profiles.items[i].text, "as the CA behind this server defines it");
+    aw_json_end_object(w);
+}
+
 aw_result
 relay_directory_write(const struct relay_config *config, char **out)
 {
@@ -38,6 +51,7 @@ relay_directory_write(const struct relay_config *config, char **out)
         aw_json_pair(&w, "termsOfService", config->terms_of_service);
     if (config->website != NULL)
         aw_json_pair(&w, "website", config->website);
+    write_profiles(&w, config);
     aw_json_end_object(&w);
     aw_json_end_object(&w);
     return aw_json_writer_finish(&w, out);

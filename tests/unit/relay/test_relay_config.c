@@ -95,6 +95,8 @@ static const struct {
     {"IPv6 without brackets", URL TLS "listen: [\"::1:443\"]\n", "listen: found"},
     {"no user of that name", URL TLS "signer_user: nobody-here-is-called-so\n",
         "3: signer_user: there is no user"},
+    {"profiles", URL TLS "profiles: [classic, short-lived]\n", NULL},
+    {"a profile of another kind", URL TLS "profiles: [\"a b\"]\n", "profiles: found \"a b\""},
     {"no workers", URL TLS "limits: {workers: 0}\n", "limits.workers"},
     {"an unknown key", URL TLS "limit: {workers: 1}\n", "limit"},
 };

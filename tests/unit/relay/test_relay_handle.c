@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/io.h"
+#include "relay/directory.h"
 #include "relay/handlers.h"
 #include "relay_world.h"
 
@@ -330,6 +331,23 @@ the_directory(void **state)
         "/acme/renewal-info\",\"meta\":{\"externalAccountRequired\":true}}");
 }
 
+static void
+what_the_directory_tells_of_the_ca(void **state)
+{
+    static char terms[] = "https://example.edu/terms", classic[] = "classic";
+    struct aw_yaml_string profile = {.text = classic};
+    struct relay_config config = {.url = world.config.url,
+        .terms_of_service = terms,
+        .profiles = {.items = &profile, .count = 1}};
+    AW_CLEANUP(aw_free) char *text = NULL;
+
+    (void)state;
+    assert_true(aw_ok(relay_directory_write(&config, &text)));
+    assert_non_null(strstr(text,
+        "\"meta\":{\"externalAccountRequired\":true,"
+        "\"termsOfService\":\"https://example.edu/terms\",\"profiles\":{\"classic\":"));
+}
+
 /* Without the signer the directory is there, and who wants a nonce is told when to come back. */
 static void
 without_the_signer(void **state)
@@ -373,6 +391,7 @@ main(void)
         TEST(bad_signatures_never_reach_the_signer),
         TEST(what_needs_no_signature),
         TEST(the_directory),
+        TEST(what_the_directory_tells_of_the_ca),
         TEST(without_the_signer),
         TEST(where_it_is_answered),
     };
