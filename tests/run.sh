@@ -77,4 +77,4 @@ check tsan -R "$(echo "$threaded" | sed 's/^test_/^unit[.]/; s/$/$/' | paste -s 
 # Everything but what ran with sanitizers and would show the same without.
 # shellcheck disable=SC2086
 build dev --target $programs uninstrumented tests/bench/all
-check dev -LE '^(unit|fuzz)$'
+check dev -LE '^(unit|fuzz|once)$'
