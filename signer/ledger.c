@@ -96,13 +96,20 @@ ledger_open(const char *path, const char *audit_folder, audit_log *log, ledger *
     return AW_OK;
 }
 
+static aw_result
+finish(ledger *self)
+{
+    AW_TRY(commit(self));
+    return ledger_db_finish(&self->db);
+}
+
 void
 ledger_close(ledger **self)
 {
     if (*self == NULL)
         return;
     if ((*self)->db != NULL && !(*self)->broken)
-        aw_ignore(commit(*self), "the log still holds what is not committed");
+        aw_ignore(finish(*self), "the log still holds what is not committed");
     ledger_db_close(&(*self)->db);
     budget_free(&(*self)->budget);
     pthread_mutex_destroy(&(*self)->mutex);

@@ -12,5 +12,6 @@ add_library(aw_ledger STATIC
     ledger_quota.c
     ledger_recovery.c
     ledger_rules.c
-    ledger_schema.c)
+    ledger_schema.c
+    ledger_seal.c)
 target_link_libraries(aw_ledger PUBLIC aw_common aw_audit PkgConfig::SQLITE PkgConfig::CRYPTO Threads::Threads)

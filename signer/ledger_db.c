@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include "common/io.h"
+#include "signer/ledger_seal.h"
 
 enum { LEDGER_MODE = 0640 };
 
 struct ledger_db {
     sqlite3 *sqlite;
     sqlite3_stmt *statements[LEDGER_STATEMENT_COUNT];
+    bool whole; /* it is what was closed in order */
 };
 
 /* What a failure of SQLite (primary code) means to us. */
@@ -137,16 +139,18 @@ check_identity(ledger_db *db)
     return AW_OK;
 }
 
-/* Checks the whole; makes the tables of a database that is really empty, and not one whose list of
- * tables was lost. */
+/* Checks the whole, unless a seal did; makes the tables of a database that is really empty, and not
+ * one whose list of tables was lost. */
 static aw_result
 check_contents(ledger_db *db, bool *fresh)
 {
     char answer[256];
 
-    AW_TRY(ask(db, "PRAGMA integrity_check(1)", answer, sizeof(answer)));
-    if (strcmp(answer, "ok") != 0)
-        return aw_fail(AW_CODE_CORRUPT, "the ledger's database is damaged: %s", answer);
+    if (!db->whole) {
+        AW_TRY(ask(db, "PRAGMA integrity_check(1)", answer, sizeof(answer)));
+        if (strcmp(answer, "ok") != 0)
+            return aw_fail(AW_CODE_CORRUPT, "the ledger's database is damaged: %s", answer);
+    }
     /* make_file could write it: it is the database's header that forbids it. */
     if (sqlite3_db_readonly(db->sqlite, "main") != 0)
         return aw_fail(AW_CODE_CORRUPT, "the ledger's database says that it must not be written");
@@ -193,6 +197,7 @@ ledger_db_open(const char *path, ledger_db **out, bool *fresh)
     *out = NULL;
     if (db == NULL)
         return aw_fail_memory();
+    AW_TRY(ledger_seal_break(path, &db->whole));
     AW_TRY(make_file(path));
     int status = sqlite3_open_v2(path, &db->sqlite, flags, NULL);
     if (db->sqlite == NULL)
@@ -216,6 +221,15 @@ ledger_db_close(ledger_db **db)
     sqlite3_close((*db)->sqlite);
     free(*db);
     *db = NULL;
+}
+
+aw_result
+ledger_db_finish(ledger_db **db)
+{
+    AW_CLEANUP(aw_free) char *path = strdup(sqlite3_db_filename((*db)->sqlite, "main"));
+
+    ledger_db_close(db);
+    return path == NULL ? aw_fail_memory() : ledger_seal_make(path);
 }
 
 sqlite3 *

@@ -109,6 +109,9 @@ AW_MUST_USE aw_result ledger_db_open(const char *path, ledger_db **out, bool *fr
 /** Rolls back what is not committed, closes, nulls; NULL is allowed. */
 void ledger_db_close(ledger_db **db);
 
+/** The same, and seals the file (ledger_seal.h). For a database that is not in doubt. */
+AW_MUST_USE aw_result ledger_db_finish(ledger_db **db);
+
 /** The connection itself. */
 sqlite3 *ledger_db_handle(ledger_db *db);
 

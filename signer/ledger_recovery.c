@@ -119,7 +119,7 @@ choose_name(const char *path, char **out)
 static aw_result
 set_aside(const char *path)
 {
-    static const char *const suffixes[] = {"-wal", "-shm", "-journal", ""};
+    static const char *const suffixes[] = {".seal", "-wal", "-shm", "-journal", ""};
     AW_CLEANUP(aw_free) char *base = NULL;
 
     AW_TRY(choose_name(path, &base));

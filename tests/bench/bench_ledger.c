@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <sqlite3.h>
 
@@ -166,6 +167,20 @@ begin_ledger(const struct options *options)
     return ask_next(&b);
 }
 
+/* The rows came behind the ledger's back: as after a signer that was killed, then closed in order.
+ */
+static aw_result
+seal_anew(const struct options *options, const char *path)
+{
+    AW_CLEANUP(close_ledger) struct open_ledger b = {.nth = 0};
+    AW_CLEANUP(aw_free) char *seal = NULL;
+
+    AW_TRY(aw_format(&seal, "%s.seal", path));
+    if (unlink(seal) != 0)
+        return aw_fail_errno(AW_CODE_IO, "cannot remove %s", seal);
+    return open_ledger(options, &b);
+}
+
 static aw_result
 fill(const struct options *options)
 {
@@ -183,7 +198,8 @@ fill(const struct options *options)
     aw_result r =
         status == SQLITE_OK ? AW_OK : aw_fail(AW_CODE_IO, "%s: %s", path, sqlite3_errmsg(db));
     sqlite3_close(db);
-    return r;
+    AW_TRY(r);
+    return seal_anew(options, path);
 }
 
 /* Measuring. */

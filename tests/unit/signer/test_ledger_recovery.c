@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/io.h"
 #include "ledger_support.h"
 
 #define U "https://ca.example.net/"
@@ -297,7 +298,7 @@ damage_swap(const struct ledger_scene *scene)
     scene_end(&other);
 }
 
-static const struct {
+static const struct damage {
     const char *name;
     void (*damage)(const struct ledger_scene *scene);
     bool aside;
@@ -315,31 +316,132 @@ static const struct {
 };
 
 static void
+break_seal(const struct ledger_scene *scene)
+{
+    char seal[160];
+
+    snprintf(seal, sizeof(seal), "%s.seal", scene->path);
+    assert_int_equal(unlink(seal), 0);
+}
+
+static void
 a_bad_database_is_set_aside_and_rebuilt(void **state)
 {
     const struct ask ask = {SIGN_NEW_ORDER, .limit = 3};
 
     (void)state;
-    for (size_t i = 0; i < AW_COUNT(damages); i++) {
+    for (size_t i = 0; i < 2 * AW_COUNT(damages); i++) {
+        const struct damage *row = &damages[i / 2];
         struct ledger_scene scene;
         struct stat st;
         scene_start(&scene);
         for (int n = 0; n < 3; n++)
-            scene_expect(&scene, damages[i].name, &ask, LEDGER_NONE);
+            scene_expect(&scene, row->name, &ask, LEDGER_NONE);
         scene_close(&scene);
         char *before = scene_dump(&scene);
-        damages[i].damage(&scene);
+        if (i % 2 == 0) /* SQLite's check and ours have to find it, not the seal */
+            break_seal(&scene);
+        row->damage(&scene);
         scene_open(&scene);
         if (!scene.recovery.rebuilt || scene.recovery.replayed != 3)
-            fail_msg("%s: not rebuilt", damages[i].name);
-        if ((scene_count(&scene, "ledger.db.bad-") > 0) != damages[i].aside)
-            fail_msg("%s: set aside or not", damages[i].name);
+            fail_msg("%s: not rebuilt", row->name);
+        if ((scene_count(&scene, "ledger.db.bad-") > 0) != row->aside)
+            fail_msg("%s: set aside or not", row->name);
         scene_close(&scene);
         assert_int_equal(stat(scene.path, &st), 0);
         assert_int_equal(st.st_mode & 07777, 0640);
-        expect_same(damages[i].name, before, scene_dump(&scene));
+        expect_same(row->name, before, scene_dump(&scene));
         scene_open(&scene);
-        scene_expect(&scene, damages[i].name, &ask, LEDGER_QUOTA_ORDERS);
+        scene_expect(&scene, row->name, &ask, LEDGER_QUOTA_ORDERS);
+        scene_end(&scene);
+    }
+}
+
+/* The seal. */
+
+/* A text that is in no index: SQLite finds nothing wrong with it. */
+static void
+change_value(const struct ledger_scene *scene)
+{
+    AW_CLEANUP(aw_free) char *bytes = NULL;
+    size_t size;
+
+    assert_true(aw_ok(aw_file_read(scene->path, 1 << 20, &bytes, &size)));
+    const char *name = memmem(bytes, size, "changed.example", 15);
+    assert_non_null(name);
+    write_at(scene->path, name - bytes, "another.example", 15);
+}
+
+static void
+keep_all(const struct ledger_scene *scene)
+{
+    (void)scene;
+}
+
+static void
+garble_seal(const struct ledger_scene *scene)
+{
+    char seal[160];
+
+    snprintf(seal, sizeof(seal), "%s.seal", scene->path);
+    write_at(seal, 7, "x", 1);
+}
+
+static void
+remove_database(const struct ledger_scene *scene)
+{
+    assert_int_equal(unlink(scene->path), 0);
+}
+
+/* Left by a signer that was killed: the seal, if one was left, is not of what is there. */
+static void
+leave_log(const struct ledger_scene *scene)
+{
+    char log[160];
+
+    snprintf(log, sizeof(log), "%s-wal", scene->path);
+    FILE *file = fopen(log, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite("x", 1, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+    garble_seal(scene);
+}
+
+static const struct {
+    const char *name;
+    void (*change)(const struct ledger_scene *scene);
+    int aside, rebuilt;
+} seals[] = {
+    {"nothing", keep_all, 0, false},
+    {"one value", change_value, 2, true}, /* with its seal */
+    {"the seal", garble_seal, 2, true},
+    {"no seal", break_seal, 0, false},
+    {"no database", remove_database, 0, true},
+    {"a write-ahead log", leave_log, 0, false},
+};
+
+static void
+a_sealed_database_is_what_it_was(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(seals); i++) {
+        struct ledger_scene scene;
+
+        scene_start(&scene);
+        scene_order(&scene, "app-a", "changed.example.edu");
+        assert_int_equal(scene_count(&scene, "ledger.db.seal"), 0);
+        scene_close(&scene);
+        assert_int_equal(scene_count(&scene, "ledger.db.seal"), 1);
+        char *before = scene_dump(&scene);
+        seals[i].change(&scene);
+        scene_open(&scene);
+        if (scene.recovery.rebuilt != seals[i].rebuilt ||
+            scene_count(&scene, "ledger.db.bad-") != seals[i].aside)
+            fail_msg("%s: %s, %d files set aside", seals[i].name,
+                scene.recovery.rebuilt ? "rebuilt" : "kept", scene_count(&scene, "ledger.db.bad-"));
+        assert_int_equal(scene_count(&scene, "ledger.db.seal"), 0);
+        scene_close(&scene);
+        expect_same(seals[i].name, before, scene_dump(&scene));
         scene_end(&scene);
     }
 }
@@ -469,6 +571,7 @@ main(void)
         cmocka_unit_test(replay_makes_the_same_tables),
         cmocka_unit_test(attack_92_kill_9_loses_nothing),
         cmocka_unit_test(a_bad_database_is_set_aside_and_rebuilt),
+        cmocka_unit_test(a_sealed_database_is_what_it_was),
         cmocka_unit_test(a_database_ahead_of_the_log_is_rebuilt),
         cmocka_unit_test(a_database_without_its_log_is_set_aside),
         cmocka_unit_test(a_link_or_a_second_signer_is_refused),
