@@ -8,7 +8,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROJECT = os.path.dirname(os.path.dirname(HERE))
-TARGETS = ("acmeward-signer", "acmeward-gate", "acmeward", "acmeward-admin", "softhsm-token", "bench_token",
+TARGETS = ("acmeward-signer", "acmeward-gate", "acmeward", "acmeward-admin", "acmeward-relay",
+           "softhsm-token", "bench_token",
            "bench_signer", "bench_policy", "bench_audit", "bench_ledger", "slow_token")
 CPUCLOCK_SCHED = 2      # of a whole process: linux/posix-timers_types.h
 

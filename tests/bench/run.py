@@ -38,7 +38,8 @@ class Plan:
 
 
 def read_plan():
-    parts = ("signatures", "policies", "applications", "issuance", "neighbours", *LENGTHS)
+    parts = ("signatures", "policies", "applications", "issuance", "relayed", "neighbours",
+             *LENGTHS)
     parser = argparse.ArgumentParser(description="Measures acmeward and prints a table of ratios.")
     parser.add_argument("parts", nargs="*", metavar="PART",
                         help=f"of {', '.join(parts)}; default: all")
@@ -75,13 +76,16 @@ def measure(plan, table):
     import neighbours
     import policies
     import records
+    import relayed
     import signatures
 
     if "records" in plan.parts:
         records.report(table, records.measure(plan))
     if "ledgers" in plan.parts:
         ledgers.report(table, ledgers.measure(plan))
-    if set(plan.parts) <= set(LENGTHS):
+    if "relayed" in plan.parts:
+        relayed.report(table, relayed.measure(plan))
+    if set(plan.parts) <= {"relayed", *LENGTHS}:
         return
     with signatures.BenchWorld() as world:
         world.start()
