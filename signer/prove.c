@@ -262,7 +262,7 @@ static aw_result
 prove_evidence(struct work *work)
 {
     static aw_result (*const steps[])(struct proving * p) = {
-        open_evidence, find_signer, check_url, verify, use_nonce, read_evidence};
+        find_signer, check_url, verify, use_nonce, read_evidence};
     AW_CLEANUP(end)
     struct proving proving = {.work = work, .openssl = {work->core->libctx, NULL}};
 
