@@ -22,11 +22,15 @@ free_bio(BIO **bio)
 }
 
 /* The failure just met becomes the entry's fault; the first one stays. */
-static void
-note_fault(struct store_entry *entry)
+/* The first fault is told; want of memory is none of the certificate's. */
+static aw_result
+note_fault(struct store_entry *entry, aw_result r)
 {
+    if (r.code == AW_CODE_MEMORY)
+        return r;
     if (entry->fault == NULL)
         entry->fault = strdup(aw_error_last()->message);
+    return entry->fault == NULL ? aw_fail_memory() : AW_OK;
 }
 
 static aw_result
@@ -182,15 +186,15 @@ examine(struct store_entry *entry)
 
     aw_result versions = read_versions(entry);
     if (!aw_ok(versions))
-        note_fault(entry);
+        AW_TRY(note_fault(entry, versions));
     AW_TRY(read_pem(entry, STORE_CERT, &leaf));
     AW_TRY(take_leaf(leaf.certificates[0], entry));
     AW_TRY(check_key(entry, &leaf));
     return check_full(entry, &leaf);
 }
 
-aw_result
-store_read(const char *root, const char *name, struct store_entry *out)
+static aw_result
+read_once(const char *root, const char *name, struct store_entry *out)
 {
     AW_CLEANUP(store_entry_free) struct store_entry entry = {0};
     struct stat st;
@@ -201,13 +205,26 @@ store_read(const char *root, const char *name, struct store_entry *out)
     if (stat(entry.live, &st) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't examine %s", entry.live);
     aw_result r = examine(&entry);
-    if (r.code == AW_CODE_MEMORY)
-        return r;
     if (!aw_ok(r))
-        note_fault(&entry);
+        AW_TRY(note_fault(&entry, r));
     *out = entry;
     memset(&entry, 0, sizeof(entry));
     return AW_OK;
+}
+
+/* A fault counts when it is seen twice, with memory: see chain_check. */
+aw_result
+store_read(const char *root, const char *name, struct store_entry *out)
+{
+    AW_TRY(read_once(root, name, out));
+    if (out->fault == NULL)
+        return AW_OK;
+    store_entry_free(out);
+    AW_TRY(read_once(root, name, out));
+    if (out->fault == NULL || !aw_openssl_lacked_memory())
+        return AW_OK;
+    store_entry_free(out);
+    return aw_fail_memory();
 }
 
 void

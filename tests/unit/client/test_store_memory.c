@@ -14,11 +14,12 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include "authority.h"
 #include "client/store.h"
 #include "store_place.h"
 #include "tests/faults/memory.h"
 
-enum { TRIES_MAX = 200 };
+enum { TRIES_MAX = 200, READS_MAX = 1000 };
 
 static const enum memory_failure failures[] = {MEMORY_FAILS_ONCE, MEMORY_FAILS_FOR_GOOD};
 
@@ -131,6 +132,47 @@ a_run_that_stores_nothing_leaves_nothing(void **state)
         }
 }
 
+/* What is shown of a stored certificate: nothing that is good is told to be damaged, and nothing
+ * that is damaged to be good. */
+static void
+reading_tells_no_fault_that_is_none(void **state)
+{
+    struct place *place = *state;
+    struct party leaf = authority_make(
+        NULL, &(struct wish){.subject = "a.example.edu", .san = "DNS:a.example.edu"});
+    char *pem = authority_pem(leaf.certificate), *key = authority_key_pem(leaf.key);
+
+    assert_int_equal(write_marked(place, "first"), 1);
+    put(place, "archive/" NAME "/privkey1.pem", key, 0600);
+    put(place, "archive/" NAME "/cert1.pem", pem, 0644);
+    put(place, "archive/" NAME "/fullchain1.pem", pem, 0644);
+    put(place, "archive/" NAME "/chain1.pem", "", 0644);
+    for (size_t i = 0; i < 2 * AW_COUNT(failures); i++) {
+        bool damaged = i >= AW_COUNT(failures), failed = true;
+
+        if (damaged)
+            put(place, "archive/" NAME "/fullchain1.pem", "scrap", 0644);
+        memory_places_forget();
+        for (long n = 1; failed; n++) {
+            struct store_entry entry = {.name = NULL};
+
+            assert_true(n < READS_MAX);
+            memory_fail_at_new_place(MEMORY_PLACE_OURS, failures[i % 2]);
+            aw_result r = store_read(place->root, NAME, &entry);
+            failed = memory_fail_end();
+            if (aw_ok(r) ? (entry.fault != NULL) != damaged : !failed || r.code != AW_CODE_MEMORY)
+                fail_msg("row %zu, try %ld: %s", i, n,
+                    !aw_ok(r)             ? aw_error_last()->message
+                    : entry.fault == NULL ? "told to be good"
+                                          : entry.fault);
+            store_entry_free(&entry);
+        }
+    }
+    free(pem);
+    free(key);
+    authority_free(&leaf);
+}
+
 int
 main(void)
 {
@@ -138,6 +180,7 @@ main(void)
         IN_PLACE(what_is_installed_stays_without_memory),
         IN_PLACE(a_first_version_is_whole_or_not_there),
         IN_PLACE(a_run_that_stores_nothing_leaves_nothing),
+        IN_PLACE(reading_tells_no_fault_that_is_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
