@@ -14,6 +14,7 @@ clients get.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -28,7 +29,7 @@ READY = "/directory is served"
 class Relay:
     """One relay with a store of its own. `settings` go to relay.yaml as they are (JSON is YAML)."""
 
-    def __init__(self, world, name="relay", ca_file=None, **settings):
+    def __init__(self, world, name="relay", user=None, **settings):
         self.world = world
         self.name = name
         self.port = free_ports(1)[0]
@@ -40,12 +41,18 @@ class Relay:
         self.log_file = os.path.join(self.folder, "relay.log")
         self.tls = os.path.join(self.folder, "tls")
         self.ca_file = os.path.join(self.tls, "ca.pem")
-        self.upstream_ca_file = ca_file
+        self.user = user        # None: the test's own
         self.settings = settings
         self.process = None
         os.makedirs(self.state, mode=0o700)
         os.makedirs(self.tls)
         make_tls(self.tls)
+        self.upstream_ca_file = os.path.join(self.folder, "upstream.pem")   # the CA's own is 0600
+        shutil.copyfile(world.ca.ca_file, self.upstream_ca_file)
+        if user is not None:
+            for folder, _, files in os.walk(self.folder):
+                for path in (folder, *(os.path.join(folder, file) for file in files)):
+                    shutil.chown(path, user)
 
     def write_config(self):
         document = {"signer": self.world.socket, "signer_user": self.world.user, "url": self.url,
@@ -53,7 +60,7 @@ class Relay:
                     "tls": {"certificate": os.path.join(self.tls, "server.pem"),
                             "key": os.path.join(self.tls, "server.key")},
                     "state": self.state, **({"allow_root": True} if os.geteuid() == 0 else {}),
-                    "ca_file": self.upstream_ca_file or self.world.ca.ca_file, **self.settings}
+                    "ca_file": self.upstream_ca_file, **self.settings}
         with open(self.config, "w", encoding="ascii") as file:
             for key, value in document.items():
                 file.write(f"{key}: {json.dumps(value)}\n")
@@ -70,7 +77,8 @@ class Relay:
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", RELAY, "--config", self.config],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=environment())
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=environment(),
+                user=self.user, extra_groups=None if self.user is None else [])
         wait_until("the relay", lambda: self.process.poll() is not None
                    or READY in self.log()[before:], seconds=START_SECONDS, pause=0.005)
         if self.process.poll() is not None:
@@ -127,7 +135,8 @@ class RelayWorld(World):
     def write_config(self, *words, **options):
         if not self.relays:
             self.add_relay()
-        lines = "".join(f"  - user: {self.user}\n    url: {relay.url}\n" for relay in self.relays)
+        lines = "".join(f"  - user: {relay.user or self.user}\n    url: {relay.url}\n"
+                        for relay in self.relays)
         # Whole sections come behind the one of the token.
         self.extra_config = f"relays:\n{lines}"
         super().write_config(*words, **{"directory": self.ca_directory, **options})

@@ -3,6 +3,7 @@
 also does what it should not."""
 
 import json
+import os
 import unittest
 
 from acme_client import AcmeClient, Key, b64, certificate_request
@@ -27,6 +28,9 @@ class Course(unittest.TestCase):
                               operations=["order", "revoke"], relay={})
         world.application("app3", exact=["app3.dept.example.edu"], limits={"orders_per_day": 1},
                           relay={})
+        world.add_relay()
+        if os.geteuid() == 0:       # a relay is a user
+            world.add_relay("relay2", user="daemon")
         world.start()
         cls.client = world.account("app1")
         cls.other = world.account("app2")
@@ -241,6 +245,27 @@ class Course(unittest.TestCase):
         self.world.start_signer()
         _, csr = certificate_request(NAME)
         self.assertEqual(self.client.finalize(order, csr).json["status"], "valid")
+
+    @unittest.skipIf(os.geteuid() != 0, "another relay is another user")
+    def test_32_two_relays(self):
+        """One signer, a store each: an account is good at both, an order where it was made, and the
+        end of one relay is nothing to the other."""
+        first, second = self.world.relays
+        there = second.acme(key=self.client.key)
+        self.assertEqual(there.register(onlyReturnExisting=True).status, 200)
+        self.assertEqual(there.kid, self.client.kid.replace(first.url, second.url))
+        order = there.order(NAME)
+        elsewhere = order.location.replace(second.url, first.url)
+        self.expect(self.client.post(elsewhere, status=None), 404, "malformed")
+        # What is signed for one relay is of no use at the other.
+        jws = self.client.signed(self.client.directory["newOrder"], {"identifiers": []})
+        self.expect(there.send(there.directory["newOrder"], jws, status=None), 403, "unauthorized")
+        first.kill()
+        _, csr = certificate_request(NAME)
+        self.assertEqual(there.finalize(order, csr).json["status"], "valid")
+        first.start()
+        self.client.close()
+        self.assertEqual(self.client.issue(NAME)[2].json["status"], "valid")
 
     # Real clients.
 

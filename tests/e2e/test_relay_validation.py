@@ -4,6 +4,7 @@ http-01 by one of Python's, dns-01 by BIND, tls-alpn-01 by lego."""
 
 import hashlib
 import http.server
+import os
 import threading
 import unittest
 
@@ -33,7 +34,6 @@ class Validation(unittest.TestCase):
     def setUpClass(cls):
         dns_port, cls.http_port, cls.tls_port = free_ports(3)
         cls.world = RelayWorld(relay={
-            "dns": {"auth_hook": "true", "cleanup_hook": "true"},
             "validation": {"resolver": "127.0.0.1", "resolver_port": dns_port,
                            "networks": ["127.0.0.0/8"], "http_port": cls.http_port,
                            "tls_port": cls.tls_port}})
@@ -43,6 +43,8 @@ class Validation(unittest.TestCase):
                                                        "far A 192.0.2.1\ndns A 192.0.2.1\n"})
         cls.bind.start()
         cls.addClassCleanup(cls.bind.process.kill)
+        world.relay_settings["dns"] = {"rfc2136_credentials": cls.credentials(world),
+                                       "propagation_seconds": 10}
         for name, kind in (("http", "http-01"), ("dns", "dns-01"), ("tls", "tls-alpn-01")):
             world.application(name, exact=[f"{name}.{ZONE}", f"far.{ZONE}"],
                               wildcards_of=[f"{name}.{ZONE}"], operations=["order", "revoke"],
@@ -52,6 +54,17 @@ class Validation(unittest.TestCase):
         cls.addClassCleanup(cls.server.server_close)
         cls.addClassCleanup(cls.server.shutdown)
         world.start()
+
+    @classmethod
+    def credentials(cls, world):
+        """The CA's own challenges are met by updates of that zone."""
+        path = world.path("rfc2136.ini")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"dns_rfc2136_server = 127.0.0.1\ndns_rfc2136_port = {cls.bind.port}\n"
+                       f"dns_rfc2136_name = acme.\ndns_rfc2136_secret = {cls.bind.secret}\n"
+                       "dns_rfc2136_algorithm = HMAC-SHA256\n")
+        return path
 
     def finish(self, client, order, *names):
         _, csr = certificate_request(*names)
@@ -73,6 +86,11 @@ class Validation(unittest.TestCase):
         ready = client.answer_all(order, deploy)
         self.assertEqual(ready.json["status"], "ready")
         self.finish(client, order, name)
+        # The CA wanted the name proved too: that was the relay's affair, by updates.
+        with open(self.bind.path("log"), encoding="utf-8") as file:
+            log = file.read()
+        self.assertIn(f"adding an RR at '_acme-challenge.{name}' TXT", log)
+        self.assertIn(f"deleting an RR at _acme-challenge.{name} TXT", log)
 
     def test_attack_an_address_outside_the_networks(self):
         client = self.world.account("http")
