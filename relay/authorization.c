@@ -86,10 +86,9 @@ relay_post_challenge(struct relay_call *call)
     struct stored_authorization *a = NULL;
 
     AW_TRY(relay_own_authorization(call, &order, &a));
-    if (strcmp(call->match.word, a->type) != 0)
-        return relay_problem_status(
-            relay_problem_fail(&call->problem, RELAY_MALFORMED,
-                "the authorization has the challenge %s, not %s", a->type, call->match.word),
+    if (!relay_challenge_offered(a, call->match.word))
+        return relay_problem_status(relay_problem_fail(&call->problem, RELAY_MALFORMED,
+                                        "the authorization has no challenge %s", call->match.word),
             &call->problem, 404);
     if (call->payload != NULL)
         AW_TRY(begin(call, &order, a));

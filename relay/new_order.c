@@ -107,24 +107,14 @@ read_payload(struct opening *o)
 
 /* Authorizations. */
 
-/* RFC 8555 8.4, RFC 8738 7: a wildcard is proved by DNS only, an address never. */
-static bool
-is_possible(const char *type, const struct aw_name *name)
-{
-    if (name->form == AW_NAME_WILDCARD)
-        return strcmp(type, "dns-01") == 0;
-    return name->form != AW_NAME_ADDRESS || strcmp(type, "dns-01") != 0;
-}
-
-/* Born valid, with the challenge that would have proved it: clients look for one. */
+/* Born valid. */
 static void
 set_valid(struct stored_authorization *a, int64_t now)
 {
     a->state = AUTHORIZATION_VALID;
     a->challenge = CHALLENGE_VALID;
     a->validated = now;
-    snprintf(
-        a->type, sizeof(a->type), "%s", a->name.form == AW_NAME_WILDCARD ? "dns-01" : "http-01");
+    snprintf(a->type, sizeof(a->type), "%s", CHALLENGE_TYPE_NONE);
 }
 
 static aw_result
@@ -132,7 +122,7 @@ set_pending(struct opening *o, struct stored_authorization *a)
 {
     const char *type = o->call->account->validation;
 
-    if (!is_possible(type, &a->name))
+    if (!relay_challenge_possible(type, &a->name))
         return relay_problem_fail(&o->call->problem, RELAY_REJECTED_IDENTIFIER,
             "the policy of %s asks for a proof by %s, which %s can't have",
             o->call->account->application, type, a->name.text);

@@ -88,18 +88,41 @@ relay_respond_order(struct relay_call *call, int status, const struct stored_ord
     return relay_response_json(call->response, status, &w);
 }
 
+static const char *const challenge_types[] = {"http-01", "dns-01", "tls-alpn-01"};
+enum { CHALLENGE_TYPE_COUNT = sizeof(challenge_types) / sizeof(challenge_types[0]) };
+
+/* RFC 8555 8.4, RFC 8738 7: a wildcard is proved by DNS only, an address never. */
+bool
+relay_challenge_possible(const char *type, const struct aw_name *name)
+{
+    if (name->form == AW_NAME_WILDCARD)
+        return strcmp(type, "dns-01") == 0;
+    return name->form != AW_NAME_ADDRESS || strcmp(type, "dns-01") != 0;
+}
+
+/* RFC 8555 7.1.4 lists the one challenge that was validated. Where none had to be, all that could
+ * have been are listed: nginx's module refuses an authorization, a valid one too, without one of
+ * the type that it is set to. */
+bool
+relay_challenge_offered(const struct stored_authorization *a, const char *type)
+{
+    if (strcmp(a->type, CHALLENGE_TYPE_NONE) == 0)
+        return relay_challenge_possible(type, &a->name);
+    return strcmp(a->type, type) == 0;
+}
+
 /* One of a list in an authorization, or whole. */
 static void
-write_challenge(
-    struct aw_json_writer *w, const char *base, const struct stored_order *order, size_t index)
+write_challenge(struct aw_json_writer *w, const char *base, const struct stored_order *order,
+    size_t index, const char *type)
 {
     const struct stored_authorization *a = &order->authorizations[index];
     char url[URL_SIZE];
 
     snprintf(url, sizeof(url), "%s/acme/challenge/%lld/%zu/%s", base, (long long)order->ticket,
-        index + 1, a->type);
+        index + 1, type);
     aw_json_begin_object(w);
-    aw_json_pair(w, "type", a->type);
+    aw_json_pair(w, "type", type);
     aw_json_pair(w, "url", url);
     aw_json_pair(w, "status", challenge_state_name(a->challenge));
     aw_json_pair(w, "token", a->token);
@@ -141,7 +164,9 @@ relay_respond_authorization(struct relay_call *call, const struct stored_order *
         aw_json_pair_bool(&w, "wildcard", true);
     aw_json_name(&w, "challenges");
     aw_json_begin_array(&w);
-    write_challenge(&w, call->relay->config->url, order, index);
+    for (size_t i = 0; i < CHALLENGE_TYPE_COUNT; i++)
+        if (relay_challenge_offered(a, challenge_types[i]))
+            write_challenge(&w, call->relay->config->url, order, index, challenge_types[i]);
     aw_json_end_array(&w);
     aw_json_end_object(&w);
     if (a->challenge == CHALLENGE_PROCESSING)
@@ -155,7 +180,7 @@ relay_respond_challenge(struct relay_call *call, const struct stored_order *orde
     AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
     const char *base = call->relay->config->url;
 
-    write_challenge(&w, base, order, index);
+    write_challenge(&w, base, order, index, call->match.word);
     AW_TRY(relay_response_link(
         call->response, "up", "%s/acme/authz/%lld/%zu", base, (long long)order->ticket, index + 1));
     if (order->authorizations[index].challenge == CHALLENGE_PROCESSING)

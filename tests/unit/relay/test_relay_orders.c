@@ -54,7 +54,10 @@ issues_through_signer_and_ca(void **state)
     assert_non_null(strstr(opened.body, "\"identifiers\":[" NAMES "]"));
     stage_expect(&s, "/acme/authz/1/2", "", 200, "\"wildcard\":true");
     stage_expect(&s, "/acme/authz/1/1", "", 200, "\"status\":\"valid\"");
+    stage_expect(&s, "/acme/authz/1/1", "", 200, "\"type\":\"tls-alpn-01\"");
     stage_expect(&s, "/acme/challenge/1/1/http-01", "", 200, "\"token\":\"");
+    stage_expect(&s, "/acme/challenge/1/1/dns-01", "{}", 200, "\"type\":\"dns-01\"");
+    stage_expect(&s, "/acme/challenge/1/2/http-01", "", 404, "no challenge http-01");
     stage_expect(&s, "/acme/order/1/finalize", s.finalize, 200, "\"status\":\"valid\"");
     assert_true(scripted_ca_check(&s.scene.ca, "issued"));
     stage_post(&s, &(struct relay_world_signed){.path = "/acme/certificate/1"}, &chain);
