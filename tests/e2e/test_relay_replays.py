@@ -457,6 +457,20 @@ class Replays(unittest.TestCase):
                                   relay={})
         cls.world.start()
 
+    def check(self, chain, name):
+        """The public key of the certificate, which is for that name and of the issuer that follows."""
+        end = "-----END CERTIFICATE-----\n"
+        certificate, issuer = (x509.load_pem_x509_certificate(f"{part}{end}".encode())
+                               for part in chain.split(end) if part.strip())
+        by, how = issuer.public_key(), certificate.signature_hash_algorithm
+        how = (padding.PKCS1v15(), how) if isinstance(by, rsa.RSAPublicKey) else (ec.ECDSA(how),)
+        by.verify(certificate.signature, certificate.tbs_certificate_bytes, *how)
+        self.assertEqual(certificate.issuer, issuer.subject)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        self.assertIn(name, names.get_values_for_type(x509.DNSName))
+        return certificate.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
     def test_replays(self):
         """In turn: the relay is to be tried, not the machine."""
         for name, replay in REPLAYS.items():
@@ -464,9 +478,7 @@ class Replays(unittest.TestCase):
                 credential = self.world.app_eab(name, "--once")
                 client, chains = replay(self.world, credential, f"{name}.{DOMAIN}")
                 client.close()
-                keys = {x509.load_pem_x509_certificate(chain.encode()).public_key().public_bytes(
-                    serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-                    for chain in chains}
+                keys = {self.check(chain, f"{name}.{DOMAIN}") for chain in chains}
                 self.assertEqual(len(keys), 2)      # renewed, with a new key
                 found = [json.loads(line) for line in self.world.admin(
                     "--json", "certificates", "--application", name).out.splitlines()]
