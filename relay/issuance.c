@@ -82,7 +82,7 @@ prepare(struct run *run)
 
 /* At the CA. */
 
-/* Every alternate chain is kept; which one is wanted is the client's choice. */
+/* Every chain is collected: which one is wanted is the client's choice, among those that fit. */
 static bool
 collect(void *context, const char *chain, size_t size)
 {
@@ -228,6 +228,41 @@ leaf_digest(const struct chain *chain, char out[2 * SHA256_DIGEST_LENGTH + 1])
     return AW_OK;
 }
 
+/* RFC 8555 7.4.2: an alternate is another way up from the same certificate. */
+static aw_result
+check_alternate(struct run *run, const char *pem, const char *leaf)
+{
+    AW_CLEANUP(chain_free) struct chain chain = {0};
+    char other[2 * SHA256_DIGEST_LENGTH + 1];
+
+    AW_TRY(check_chain(run, pem, &chain));
+    AW_TRY(leaf_digest(&chain, other));
+    return strcmp(other, leaf) == 0
+               ? AW_OK
+               : aw_fail(
+                     AW_CODE_MISMATCH, "it begins with another certificate than the first chain");
+}
+
+/* Whatever a CA sends under an alternate's URL (attack 109), only chains reach a client. One that
+ * does not fit takes away nothing of the others. */
+static void
+keep_fitting(struct run *run, const char *leaf)
+{
+    size_t kept = 1;
+
+    for (size_t i = 1; i < run->chain_count; i++) {
+        char *pem = AW_MOVE(run->chains[i]);
+
+        if (aw_ok(check_alternate(run, pem, leaf))) {
+            run->chains[kept++] = pem;
+            continue;
+        }
+        aw_log_failure(AW_LOG_WARNING, "an alternate chain of the CA's is not passed on");
+        free(pem);
+    }
+    run->chain_count = kept;
+}
+
 /* The first of the chains is the CA's default; prefer() was told it before the others. */
 static aw_result
 finish(struct run *run)
@@ -236,8 +271,11 @@ finish(struct run *run)
     AW_CLEANUP(aw_free) char *renewal = NULL;
     char leaf[2 * SHA256_DIGEST_LENGTH + 1];
 
+    if (run->chain_count == 0 || strcmp(run->chains[0], run->issued.chain) != 0)
+        return aw_fail_memory(); /* the first was not copied */
     AW_TRY(check_chain(run, run->issued.chain, &chain));
     AW_TRY(leaf_digest(&chain, leaf));
+    keep_fitting(run, leaf);
     aw_ignore(ari_id(chain.certificates[0], &renewal), "there is no ARI for it then");
     record(run, &chain);
     const struct stored_certificate certificate = {leaf, renewal, run->chains, run->chain_count};

@@ -281,6 +281,51 @@ refuses_a_certificate_of_another_key(void **state)
     authority_free(&other);
 }
 
+/* Whatever a CA has under an alternate's URL, a chain of the same certificate is passed on, and
+ * nothing else; the first chain is as good as before. */
+static void
+attack_109_no_foreign_alternate_is_passed_on(void **state)
+{
+    static const char key[] = "-----BEGIN PRIVATE KEY-----\nMC4CAQA=\n-----END PRIVATE KEY-----\n";
+    static const struct ca_answer answers[] = {
+        NONCE, READY, FINALIZED(VALID), BAG_WITH_ALTERNATE, ALTERNATE};
+    struct wish again = {.subject = "leaf",
+        .san = "DNS:a.example.edu,DNS:*.example.edu",
+        .from = -60,
+        .until = 86400};
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        AW_CLEANUP(stage_close) struct stage s;
+        AW_CLEANUP(aw_free) char *alternate = NULL;
+        struct party other;
+
+        stage_open(&s);
+        other = authority_make(&s.issuer, &again);
+        stage_script(&s, answers, AW_COUNT(answers));
+        switch (i) {
+        case 0: /* attack 109: a private key behind the chain */
+            assert_true(aw_ok(aw_format(&alternate, "%s%s", s.chain, key)));
+            break;
+        case 1: /* attack 109: text for whoever reads it */
+            assert_true(aw_ok(aw_format(&alternate, "<script>\n%s", s.chain)));
+            break;
+        case 2: /* another certificate for the names, of another key */
+            alternate = authority_pem(other.certificate);
+            break;
+        default: /* the issuer alone */
+            alternate = authority_pem(s.issuer.certificate);
+        }
+        s.answers[4].body = alternate;
+        assert_true(aw_ok(relay_begin(&s.world.relay)));
+        stage_expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
+        stage_expect(&s, "/acme/order/1/finalize", s.finalize, 200, "\"status\":\"valid\"");
+        stage_expect(&s, "/acme/certificate/1", "", 200, s.chain);
+        stage_expect(&s, "/acme/certificate/1/1", "", 404, "malformed");
+        authority_free(&other);
+    }
+}
+
 /* Killed after finalize was stored: the next start asks the CA, and goes on from there. */
 static void
 goes_on_after_a_kill(void **state)
@@ -368,6 +413,7 @@ main(void)
         cmocka_unit_test(is_ready_after_a_refused_csr),
         cmocka_unit_test(is_invalid_by_the_ca),
         cmocka_unit_test(refuses_a_certificate_of_another_key),
+        cmocka_unit_test(attack_109_no_foreign_alternate_is_passed_on),
         cmocka_unit_test(goes_on_after_a_kill),
         cmocka_unit_test(leaves_threads_for_others),
         cmocka_unit_test(ends_with_a_deactivated_authorization),
