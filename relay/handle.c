@@ -69,10 +69,10 @@ answer(struct relay_call *call)
                      call->match.route->pattern);
 }
 
-/* Texts of failures that are no problem of the client's are for the log only. */
-static void
-log_failed(const struct relay_call *call, const struct aw_error *error)
+void
+relay_log_failed(const struct relay_call *call)
 {
+    const struct aw_error *error = aw_error_last();
     const struct aw_log_field fields[] = {
         {"METHOD", relay_method_name(call->request->method)},
         {"URL_PATH", call->request->path},
@@ -92,7 +92,7 @@ respond_problem(struct relay_call *call)
 
     aw_error_save(&error);
     if (call->problem.status == 0) {
-        log_failed(call, &error);
+        relay_log_failed(call);
         relay_problem_map(&error, &call->refusal, &call->problem);
     }
     if (call->problem.type == RELAY_BAD_NONCE && call->jws != NULL && call->jws->verified)

@@ -212,8 +212,11 @@ order_upstream(struct opening *o, struct upstream_talk *talk)
 
     signer_link_set_behalf(talk->link, &behalf);
     aw_result r = issue_open(talk->session, talk->link, &request, &callbacks, &result);
-    if (!aw_ok(r) && call->problem.status == 0)
+    if (!aw_ok(r) && call->problem.status == 0) {
+        if (r.code != AW_CODE_REFUSED)
+            relay_log_failed(call);
         AW_TRY(relay_upstream_problem(talk, r, &call->refusal, &call->problem));
+    }
     signer_link_set_behalf(talk->link, NULL);
     return r;
 }

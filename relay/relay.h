@@ -81,6 +81,9 @@ enum relay_place relay_place_of(const struct relay *relay, const struct relay_re
 AW_MUST_USE aw_result relay_call_signer(
     struct relay_call *call, const char *method, const char *parameters, cJSON **reply);
 
+/** Tells the log this thread's last failure, whose text is not for the client. */
+void relay_log_failed(const struct relay_call *call);
+
 /** Members `evidence` and `seen` of a call with evidence; `validated` NULL: nothing was. */
 void relay_write_evidence(
     struct aw_json_writer *w, const struct relay_call *call, const char *validated);

@@ -100,6 +100,8 @@ explain(struct revoking *r, aw_result failed)
 {
     struct relay_call *call = r->call;
 
+    if (failed.code != AW_CODE_REFUSED)
+        relay_log_failed(call);
     AW_TRY(relay_upstream_problem(&r->talk, failed, &call->refusal, &call->problem));
     if (call->problem.type == RELAY_BAD_PUBLIC_KEY && call->refusal.error != NULL)
         aw_ignore(relay_problem_fail(&call->problem, RELAY_UNAUTHORIZED,
