@@ -27,13 +27,18 @@ READY = "/directory is served"
 
 
 class Relay:
-    """One relay with a store of its own. `settings` go to relay.yaml as they are (JSON is YAML)."""
+    """One relay with a store of its own. `settings` go to relay.yaml as they are (JSON is YAML).
 
-    def __init__(self, world, name="relay", user=None, **settings):
+    `login`: whom the signer takes it for, where that is not its user. `host`: of its URL; the
+    certificate that is made here is for localhost.
+    """
+
+    def __init__(self, world, name="relay", user=None, login=None, host="localhost", **settings):
         self.world = world
         self.name = name
+        self.login = login
         self.port = free_ports(1)[0]
-        self.url = f"https://localhost:{self.port}"
+        self.url = f"https://{host}:{self.port}"
         self.directory = f"{self.url}/directory"
         self.folder = world.path(name)
         self.state = os.path.join(self.folder, "state")
@@ -135,15 +140,19 @@ class RelayWorld(World):
     def write_config(self, *words, **options):
         if not self.relays:
             self.add_relay()
-        lines = "".join(f"  - user: {relay.user or self.user}\n    url: {relay.url}\n"
+        lines = "".join(f"  - user: {relay.login or relay.user or self.user}\n    url: {relay.url}\n"
                         for relay in self.relays)
         # Whole sections come behind the one of the token.
         self.extra_config = f"relays:\n{lines}"
         super().write_config(*words, **{"directory": self.ca_directory, **options})
 
-    def start(self):
+    def start_signing(self):
+        """All but the relays."""
         super().start()
         self.admin("relay-key", "create")
+
+    def start(self):
+        self.start_signing()
         for relay in self.relays:
             relay.start()
 
