@@ -13,9 +13,6 @@
 #include "relay/payload.h"
 #include "relay/upstream.h"
 
-/* RFC 5280 5.3.1. */
-enum { REASON_MAX = 10, REASON_UNUSED = 7 };
-
 /* What is to be revoked, and at which CA. */
 struct revoking {
     struct relay_call *call;
@@ -30,16 +27,28 @@ revoking_free(struct revoking *r)
     relay_account_release(r->call->relay->accounts, &r->owner);
 }
 
+/* RFC 5280 5.3.1, those that the signer takes of a subscriber. */
+static bool
+is_reason(int64_t reason)
+{
+    static const int64_t reasons[] = {0, 1, 3, 4, 5, 9};
+
+    for (size_t i = 0; i < AW_COUNT(reasons); i++)
+        if (reasons[i] == reason)
+            return true;
+    return false;
+}
+
 static aw_result
 check_reason(struct relay_call *call)
 {
     int64_t reason = 0;
 
-    aw_result r = aw_json_optional_integer(call->payload, "reason", 0, REASON_MAX, &reason);
-    if (r.code == AW_CODE_SYNTAX || reason == REASON_UNUSED)
-        return relay_problem_fail(&call->problem, RELAY_BAD_REVOCATION_REASON,
-            "reason: expected a number of RFC 5280 5.3.1, 0 to 10 without 7");
-    return r;
+    aw_result r = aw_json_optional_integer(call->payload, "reason", INT64_MIN, INT64_MAX, &reason);
+    if (aw_ok(r) && is_reason(reason))
+        return AW_OK;
+    return relay_problem_fail(&call->problem, RELAY_BAD_REVOCATION_REASON,
+        "reason: expected 0, 1, 3, 4, 5 or 9 (RFC 5280 5.3.1)");
 }
 
 static aw_result

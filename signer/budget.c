@@ -77,7 +77,7 @@ budget_payer_of(const struct audit_entry *entry)
 {
     /* An honest relay can't foresee these: whoever it serves can cause them. */
     static const char *const of_clients[] = {
-        "evidence.nonce", "evidence.account", "evidence.binding"};
+        "evidence.nonce", "evidence.account", "evidence.binding", "evidence.key"};
     static const budget_payer clients = UINT64_C(1) << 32, application = UINT64_C(1) << 33;
 
     if (entry->evidence == NULL)

@@ -226,6 +226,34 @@ a_count_is_not_forgotten(void **state)
     budget_free(&b);
 }
 
+/* An honest relay hands these over for whoever asks it, so they are not its own: only its own make
+ * it wait. */
+static void
+attack_96b_a_relays_strangers_do_not_hold_it_back(void **state)
+{
+    static const struct {
+        const char *name, *rule, *application;
+        bool own;
+    } rows[] = {
+        {"a nonce", "evidence.nonce", NULL, false},
+        {"an account", "evidence.account", NULL, false},
+        {"an app-eab that was revoked", "evidence.binding.revoked", NULL, false},
+        {"a revocation by a stranger's key", "evidence.key", NULL, false},
+        {"what a client signed", "names.none", "app", false},
+        {"a signature", "evidence.signature", NULL, true},
+        {"another relay's URL", "evidence.url", NULL, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct audit_entry entry = {
+            .uid = 7, .rule = rows[i].rule, .application = rows[i].application, .evidence = "00"};
+
+        if ((budget_payer_of(&entry) == 7) != rows[i].own)
+            fail_msg("%s", rows[i].name);
+    }
+}
+
 int
 main(void)
 {
@@ -238,6 +266,7 @@ main(void)
         cmocka_unit_test(alarms_alone_are_counted_too),
         cmocka_unit_test(attack_96b_many_uids_do_not_grow_the_table),
         cmocka_unit_test(a_count_is_not_forgotten),
+        cmocka_unit_test(attack_96b_a_relays_strangers_do_not_hold_it_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
