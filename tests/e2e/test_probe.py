@@ -103,7 +103,7 @@ class Probe(unittest.TestCase):
         self.assertEqual(found["left_behind"], "")
         self.assertEqual({row["key"] for row in found["rows"]},
                          {"account key (EC P-256)", "account key (RSA 2048)", "EAB key (HS256)",
-                          "key unwrapped into the token"})
+                          "key unwrapped into the token", "relay key (HS256)"})
         for row in found["rows"]:
             self.assertEqual(set(row), {"key", "attempt", "answer", "verdict", "required", "follows"})
             if row["required"]:
