@@ -279,7 +279,8 @@ relay_validation_run(
         return AW_OK;
     *again = true;
     AW_TRY(key_authorization(relay, order.account, a->token, &text));
-    struct validation v = {relay->config, &a->name, a->token, text, &problem, false};
+    struct validation v = {
+        relay->config, &a->name, a->token, text, &problem, false, VALIDATION_SECONDS};
     aw_result r = validate(a->type, &v);
     if (aw_ok(r) || (problem.status != 0 && (v.final || tries + 1 >= VALIDATION_TRIES)))
         *again = false;

@@ -20,7 +20,7 @@ struct relay;
 enum {
     VALIDATION_TRIES = 4,       /**< of one challenge (RFC 8555 8.2) */
     VALIDATION_AGAIN_MS = 3000, /**< between two */
-    VALIDATION_SECONDS = 10,    /**< for one connection */
+    VALIDATION_SECONDS = 10,    /**< for the connections of one attempt */
     VALIDATION_ADDRESSES_MAX = 16,
 };
 
@@ -31,7 +31,8 @@ struct validation {
     const char *token;
     const char *key_authorization; /**< RFC 8555 8.1 */
     struct relay_problem *problem;
-    bool final; /**< set: it is not better the next time */
+    bool final;  /**< set: it is not better the next time */
+    int seconds; /**< for all connections of it together */
 };
 
 /** Ways. */

@@ -7,8 +7,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
 
 #include "client/challenge.h"
 #include "common/io.h"
@@ -41,7 +46,7 @@ prover_open(struct prover *p)
     p->config.validation.http_port = challenge_standalone_port(p->http);
     p->config.validation.tls_port = challenge_tls_alpn_port(p->tls);
     p->config.validation.networks = (struct aw_yaml_strings){loopback, 1};
-    p->v = (struct validation){&p->config, &p->name, TOKEN, AUTHORIZATION, &p->problem, false};
+    p->v = (struct validation){&p->config, &p->name, TOKEN, AUTHORIZATION, &p->problem, false, 10};
 }
 
 static void
@@ -166,6 +171,47 @@ knows_networks(void **state)
     }
 }
 
+/* Begins a handshake and never ends it: an octet now and then, until the other one goes. */
+static void *
+drip(void *context)
+{
+    static const char head[] = {0x16, 0x03, 0x03, 0x40, 0x00};
+    int client = accept(*(int *)context, NULL, NULL);
+    bool on = client >= 0 && send(client, head, sizeof(head), MSG_NOSIGNAL) == sizeof(head);
+
+    for (int i = 0; on && i < 200; i++) {
+        poll(NULL, 0, 50);
+        on = send(client, "\x02", 1, MSG_NOSIGNAL) == 1;
+    }
+    close(client);
+    return NULL;
+}
+
+/* The threads that validate are those that orders of all applications wait for. */
+static void
+slow_handshakes_hold_no_thread(void **state)
+{
+    AW_CLEANUP(prover_close) struct prover p;
+    AW_CLEANUP(aw_close) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(at);
+    int64_t begun;
+    pthread_t thread;
+
+    (void)state;
+    prover_open(&p);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+    assert_int_equal(pthread_create(&thread, NULL, drip, &fd), 0);
+    p.config.validation.tls_port = ntohs(at.sin_port);
+    p.v.seconds = 1;
+    begun = aw_now_ms();
+    expect(&p, validation_tls_alpn(&p.v), RELAY_TLS, "no end of the handshake in 1 seconds");
+    assert_true(aw_now_ms() - begun < 5000);
+    pthread_join(thread, NULL);
+}
+
 int
 main(void)
 {
@@ -173,6 +219,7 @@ main(void)
         cmocka_unit_test(proves_by_http),
         cmocka_unit_test(proves_by_tls),
         cmocka_unit_test(connects_within_its_networks_only),
+        cmocka_unit_test(slow_handshakes_hold_no_thread),
         cmocka_unit_test(tells_what_nobody_listens_at),
         cmocka_unit_test(knows_networks),
     };
