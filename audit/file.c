@@ -238,11 +238,11 @@ create_torn_file(const char *path, char **name, int *fd)
     return aw_fail_errno(AW_CODE_IO, "cannot make %s for the torn tail of the log", *name);
 }
 
+/* The copy's path goes to `name`, once there is a file. */
 static aw_result
-keep_torn(const struct audit_file *file, int64_t whole, size_t torn)
+keep_torn(const struct audit_file *file, int64_t whole, size_t torn, char **name)
 {
     AW_CLEANUP(aw_close) int fd = -1;
-    AW_CLEANUP(aw_free) char *name = NULL;
     AW_CLEANUP(aw_free) char *bytes = malloc(torn);
 
     if (bytes == NULL)
@@ -250,17 +250,20 @@ keep_torn(const struct audit_file *file, int64_t whole, size_t torn)
     ssize_t got = pread(file->fd, bytes, torn, whole);
     if (got < 0 || (size_t)got != torn)
         return aw_fail_errno(AW_CODE_IO, "cannot read the torn tail of %s", file->path);
-    AW_TRY(create_torn_file(file->path, &name, &fd));
-    AW_TRY(aw_context(aw_fd_write(fd, bytes, torn), "%s", name));
+    aw_result r = create_torn_file(file->path, name, &fd);
+    if (!aw_ok(r)) {
+        aw_free(name);
+        return r;
+    }
+    AW_TRY(aw_context(aw_fd_write(fd, bytes, torn), "%s", *name));
     if (fsync(fd) != 0)
-        return aw_fail_errno(AW_CODE_IO, "cannot make %s durable", name);
-    return aw_folder_sync_of(name);
+        return aw_fail_errno(AW_CODE_IO, "cannot make %s durable", *name);
+    return aw_folder_sync_of(*name);
 }
 
-aw_result
-audit_file_cut(const struct audit_file *file, int64_t whole, size_t torn)
+static aw_result
+cut(const struct audit_file *file, int64_t whole, size_t torn)
 {
-    AW_TRY(keep_torn(file, whole, torn));
     if (ftruncate(file->fd, whole) != 0)
         return aw_hint(aw_fail_errno(AW_CODE_IO, "cannot cut the torn tail (%zu octets) of %s",
                            torn, file->path),
@@ -269,6 +272,24 @@ audit_file_cut(const struct audit_file *file, int64_t whole, size_t torn)
     if (fsync(file->fd) != 0)
         return aw_fail_errno(AW_CODE_IO, "cannot make %s durable", file->path);
     return AW_OK;
+}
+
+/* As long as the tail is in the log a copy is of no use, and each start would leave one more. */
+aw_result
+audit_file_cut(const struct audit_file *file, int64_t whole, size_t torn)
+{
+    static const char hint[] = "make space or mend the disk, then start the signer anew";
+    AW_CLEANUP(aw_free) char *name = NULL;
+    struct stat st;
+
+    aw_result r = keep_torn(file, whole, torn, &name);
+    if (aw_ok(r))
+        r = cut(file, whole, torn);
+    if (aw_ok(r))
+        return AW_OK;
+    if (name != NULL && fstat(file->fd, &st) == 0 && st.st_size == whole + (int64_t)torn)
+        unlink(name);
+    return aw_error_last()->hint[0] == '\0' ? aw_hint(r, hint) : r;
 }
 
 aw_result

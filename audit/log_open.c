@@ -92,7 +92,9 @@ mend_mark(const struct audit_walk *walk, const struct audit_mark *made, void *co
     if (!aw_ok(r) && r.code != AW_CODE_NOT_FOUND && r.code != AW_CODE_CORRUPT)
         return r;
     AW_TRY(audit_segment_seal(walk->segments.paths[made->segment - 1]));
-    AW_TRY(audit_mark_store(walk->source->folder, made));
+    AW_TRY(aw_hint(audit_mark_store(walk->source->folder, made),
+        "make space or mend the disk, then start the signer anew: it makes the mark from the "
+        "records"));
     opening->mended++;
     return AW_OK;
 }

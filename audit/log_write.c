@@ -211,19 +211,29 @@ sync_turn(audit_log *log)
 }
 
 static aw_result
+hint_of(aw_result r)
+{
+    if (aw_ok(r) || aw_error_last()->hint[0] != '\0')
+        return r;
+    return aw_hint(r, "make space or mend the disk: the log goes on in the segment that it has, "
+                      "and closes it later");
+}
+
+static aw_result
 close_segment(audit_log *log)
 {
     AW_CLEANUP(audit_file_close) struct audit_file next = {.fd = -1}, closed = {.fd = -1};
 
     if (log->end.tree.size < log->end.first)
         return aw_fail(AW_CODE_NOT_FOUND, "the segment has no records yet");
-    AW_TRY(audit_rotation_prepare(log->folder, &log->file, log->end.segment, &next));
-    AW_TRY(turn(log, &closed, &next));
+    AW_TRY(hint_of(audit_rotation_prepare(log->folder, &log->file, log->end.segment, &next)));
+    AW_TRY(hint_of(turn(log, &closed, &next)));
     AW_TRY(sync_turn(log));
     /* What is left undone here, the next start does. */
     aw_result r = audit_rotation_finish(log->folder, &closed, &log->end);
     begin_segment(log);
-    return r;
+    return aw_hint(r, "the segment is closed and nothing of it is lost: make space or mend the "
+                      "disk, and the next start of the signer makes what it lacks");
 }
 
 /* One that failed is tried again when the segment has grown by an eighth, or when asked. */

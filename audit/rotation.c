@@ -7,12 +7,13 @@
 #include "audit/segments.h"
 #include "common/io.h"
 
-/* Of step 1, and of step 2 where it was done. What cannot be taken away, the next start does. */
+/* Of step 1, and of step 2 where it was done. What cannot be taken away, the next start does. A
+ * file system may say that a rename failed which it did: then the second name is the only one. */
 static void
 undo(const struct audit_file *file, const char *kept, struct audit_file *next)
 {
     audit_file_drop_next(file);
-    if (kept != NULL)
+    if (kept != NULL && aw_ok(audit_file_check(file, 0, INT64_MAX)))
         unlink(kept);
     audit_file_close(next);
 }

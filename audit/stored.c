@@ -249,6 +249,7 @@ audit_stored_append(const char *folder, const char *note, struct audit_stored *s
         return aw_hint(aw_fail_errno(AW_CODE_IO, "cannot open %s", path),
             "if it was removed, restore it from the exported checkpoints and restart the signer");
     AW_TRY(check_size(fd, path, stored));
-    AW_TRY(write_note(fd, path, text, stored));
+    AW_TRY(aw_hint(write_note(fd, path, text, stored),
+        "make space or mend the disk: the next checkpoint takes this one's place"));
     return create != 0 ? aw_folder_sync_of(path) : AW_OK;
 }

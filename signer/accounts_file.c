@@ -192,7 +192,8 @@ store(const char *state, const char *folder, const char *name, struct aw_json_wr
     AW_TRY(aw_folder_make(path, 0750));
     aw_free(&path);
     AW_TRY(state_path(state, folder, name, &path));
-    return aw_file_replace(path, text, strlen(text), STATE_MODE);
+    return aw_hint(aw_file_replace(path, text, strlen(text), STATE_MODE),
+        "make space or mend the disk, then try again");
 }
 
 aw_result

@@ -34,7 +34,8 @@ struct checkpoints {
     bool closing;
     struct audit_key key; /* none: not made yet */
     struct audit_stored stored;
-    char *note; /* the last one; NULL: none */
+    char *note;      /* the last one; NULL: none */
+    bool unexported; /* it is yet to be */
     struct audit_checkpoint last;
     int64_t next_ms; /* not before then, by time alone */
     int64_t at;
@@ -149,6 +150,15 @@ export_file(const checkpoints *maker, const char *note)
         "signer.yaml); the checkpoint is stored beside the log");
 }
 
+static aw_result
+export_last(checkpoints *maker)
+{
+    if (maker->unexported)
+        AW_TRY(export_file(maker, maker->note));
+    maker->unexported = false;
+    return AW_OK;
+}
+
 /* Signing. Everything here is under the lock. */
 
 static aw_result
@@ -179,8 +189,9 @@ make_new(checkpoints *maker, const struct audit_head *head)
     maker->note = AW_MOVE(note);
     maker->last = checkpoint;
     maker->at = core_now();
+    maker->unexported = true;
     AW_TRY(export_line(maker, maker->note));
-    return export_file(maker, maker->note);
+    return export_last(maker);
 }
 
 static aw_result
@@ -192,7 +203,7 @@ make(checkpoints *maker)
         return no_key(maker);
     AW_TRY(audit_log_head(maker->core->audit, &head));
     if (maker->note != NULL && head.size == maker->last.head.size)
-        return AW_OK;
+        return export_last(maker);
     return make_new(maker, &head);
 }
 
@@ -295,7 +306,7 @@ is_due(const checkpoints *maker)
 
     audit_log_position(maker->core->audit, &appended, &durable);
     audit_log_segments(maker->core->audit, &segments);
-    if (maker->key.key == NULL || durable <= maker->last.head.size)
+    if (maker->key.key == NULL || (durable <= maker->last.head.size && !maker->unexported))
         return false;
     if (aw_now_ms() >= maker->next_ms)
         return true;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/io.h"
+#include "common/log.h"
 #include "signer/budget.h"
 #include "signer/ledger_apply.h"
 #include "signer/ledger_claims.h"
@@ -108,8 +109,10 @@ ledger_close(ledger **self)
 {
     if (*self == NULL)
         return;
-    if ((*self)->db != NULL && !(*self)->broken)
-        aw_ignore(finish(*self), "the log still holds what is not committed");
+    /* The log still holds what is not committed. */
+    if ((*self)->db != NULL && !(*self)->broken && !aw_ok(finish(*self)))
+        aw_log_failure(
+            AW_LOG_WARNING, "the ledger was not closed in order: the next start checks all of it");
     ledger_db_close(&(*self)->db);
     budget_free(&(*self)->budget);
     pthread_mutex_destroy(&(*self)->mutex);

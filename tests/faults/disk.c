@@ -2,13 +2,14 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PATH_ROOM = 512, RANDOM = 7 /* ".XXXXXX" of mkostemp */ };
+enum { PATH_ROOM = 512 };
 
 static const char *_Atomic failing_call;
 static const char *failing_suffix;
@@ -32,24 +33,16 @@ disk_fail_end(void)
 }
 
 static bool
-ends_in(const char *path, size_t length, const char *suffix)
-{
-    size_t size = strlen(suffix);
-
-    return length >= size && memcmp(path + length - size, suffix, size) == 0;
-}
-
-static bool
 fails(const char *call, const char *path)
 {
     const char *now = failing_call;
-    size_t length = strlen(path);
+    char ending[PATH_ROOM], temporary[PATH_ROOM];
 
     if (now == NULL || strcmp(now, call) != 0)
         return false;
-    bool temporary = length > RANDOM && path[length - RANDOM] == '.';
-    if (!ends_in(path, length, failing_suffix) &&
-        !(temporary && ends_in(path, length - RANDOM, failing_suffix)))
+    snprintf(ending, sizeof(ending), "*%s", failing_suffix);
+    snprintf(temporary, sizeof(temporary), "*%s.??????", failing_suffix);
+    if (fnmatch(ending, path, 0) != 0 && fnmatch(temporary, path, 0) != 0)
         return false;
     failed++;
     errno = failing_error;
@@ -139,5 +132,8 @@ int
 rename(const char *from, const char *to)
 {
     REAL("rename", renamer)
-    return fails("rename", to) ? -1 : real(from, to);
+    if (fails("rename", to))
+        return -1;
+    int result = real(from, to);
+    return fails("rename done", to) ? -1 : result;
 }

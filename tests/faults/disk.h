@@ -9,8 +9,9 @@
 #define AW_TEST_DISK_H
 
 /** From now on that call fails with that errno on every file whose path ends in `suffix`, or in
- * that and the ".XXXXXX" of a temporary file. Of rename it is the new path. "pwrite" and
- * "ftruncate" are SQLite's too. One rule at a time; the strings are kept. */
+ * that and the ".XXXXXX" of a temporary file; it may hold wildcards (fnmatch). Of rename it is the
+ * new path; "rename done" fails after the deed. "pwrite" and "ftruncate" are SQLite's too. One rule
+ * at a time; the strings are kept. */
 void disk_fail(const char *call, const char *suffix, int error);
 
 /** Ends it; how often a call failed since. */
