@@ -19,6 +19,7 @@ add_library(aw_client_protocol STATIC
     ${CMAKE_CURRENT_LIST_DIR}/ssh.c
     ${CMAKE_CURRENT_LIST_DIR}/ssh_arguments.c
     ${CMAKE_CURRENT_LIST_DIR}/ssh_master.c
+    ${CMAKE_CURRENT_LIST_DIR}/ssh_turn.c
     ${CMAKE_CURRENT_LIST_DIR}/ssh_url.c
     ${CMAKE_CURRENT_LIST_DIR}/text.c)
 target_link_libraries(aw_client_protocol PUBLIC aw_common PkgConfig::CURL PkgConfig::CRYPTO)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "client/ssh.h"
+#include "client/ssh_turn.h"
 #include "client/ssh_url.h"
 #include "client/text.h"
 #include "common/io.h"
@@ -49,6 +50,13 @@ connect_signer(signer_link *link)
     return ssh_process_start(&place, &link->ssh, &link->stream);
 }
 
+/* A relay has many links; a client has one, whose ssh logs in while the CA is asked. */
+static bool
+logs_in_by_turns(const signer_link *link)
+{
+    return link->relay && ssh_url_is(link->path);
+}
+
 static aw_result
 copy(const char *text, char **out)
 {
@@ -74,7 +82,8 @@ signer_link_open(const struct signer_place *place, signer_link **out)
         return aw_fail_memory();
     link->refusal.retry_after = -1;
     AW_TRY(copy_place(place, link));
-    AW_TRY(connect_signer(link));
+    if (!logs_in_by_turns(link)) /* else with the first call */
+        AW_TRY(connect_signer(link));
     *out = AW_MOVE(link);
     return AW_OK;
 }
@@ -289,7 +298,7 @@ trace(const struct signer_exchange *call, aw_result r, const struct aw_varlink_a
 
 /* After any failure the stream is of no more use. */
 static aw_result
-invoke(
+invoke_once(
     signer_link *link, const char *method, const char *parameters, struct aw_varlink_answer *answer)
 {
     if (link->stream == NULL)
@@ -303,6 +312,21 @@ invoke(
         link->proved = true;
     else
         aw_varlink_stream_free(&link->stream);
+    return r;
+}
+
+/* That ssh has logged in is seen from the first answer alone. */
+static aw_result
+invoke(
+    signer_link *link, const char *method, const char *parameters, struct aw_varlink_answer *answer)
+{
+    bool login = logs_in_by_turns(link) && link->stream == NULL;
+
+    if (login)
+        ssh_turn_take();
+    aw_result r = invoke_once(link, method, parameters, answer);
+    if (login)
+        ssh_turn_give();
     return r;
 }
 

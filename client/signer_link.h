@@ -37,7 +37,8 @@ struct signer_place {
 
 /**
  * Connects; all calls go through one connection, or one ssh. What ssh finds out about the other
- * host is seen by the first call. Release: signer_link_close.
+ * host is seen by the first call. A relay's ssh is started by that call, in turn with those of its
+ * other links (client/ssh_turn.h). Release: signer_link_close.
  */
 AW_MUST_USE aw_result signer_link_open(const struct signer_place *place, signer_link **out);
 

@@ -299,6 +299,9 @@ static const struct advice {
         "IdentitiesOnly in the ssh configuration"},
     {"Could not resolve hostname", "check the host's name in the signer's URL"},
     {"onnection timed out", "is the host up, and is a firewall in between?"},
+    {"kex_exchange_identification", "that host ended the connection before a login: do many log in "
+                                    "there at once (MaxStartups in "
+                                    "sshd_config), or does something else listen on that port?"},
     {"onnection refused", "is sshd running on that host, on that port?"},
     {"This account is currently not available",
         "the login account needs a shell that can run the forced command, such as /bin/sh"},

@@ -41,9 +41,10 @@ def make_key(path, kind="ed25519"):
 
 
 class Sshd:
-    def __init__(self, folder, accounts):
+    def __init__(self, folder, accounts, more=""):
         self.folder = folder
         self.accounts = accounts
+        self.more = more        # lines of sshd_config
         self.port = free_ports(1)[0]
         self.process = None
         self.known_hosts = os.path.join(folder, "known_hosts")
@@ -94,7 +95,7 @@ UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 LogLevel INFO
-""")
+{self.more}""")
         self.start()
         return self
 

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import ssl
+import threading
 import unittest
 import unittest.mock
 
@@ -137,7 +138,7 @@ class Hosts(unittest.TestCase):
         line = world.admin("app", "connect-line", "relay", cls.public).out.rstrip("\n")
         installed = line[line.index("command=\"") + len("command=\""):line.index(FORCED)]
         line = line.replace(f"{installed}/acmeward connect", f"{CLIENT} connect --config {remote}")
-        cls.sshd = cls.enterClassContext(Sshd(world.path("sshd"), {LOGIN: [line]}))
+        cls.sshd = cls.enterClassContext(Sshd(world.path("sshd"), {LOGIN: [line]}, "MaxStartups 5\n"))
         there.settings["signer"] = f"ssh://{LOGIN}@127.0.0.1:{cls.sshd.port}"
         there.settings["ssh_config"] = client_configuration(
             os.path.join(there.folder, "ssh_config"), cls.sshd.known_hosts,
@@ -181,7 +182,7 @@ class Hosts(unittest.TestCase):
         users = {record["user"] for record in self.world.records("--application", "app")
                  if record["kind"] == "decision"}
         self.assertEqual(users, {LOGIN})
-        for step in ("new-order", "finalize", "certificate"):
+        for step in ("new-order", "finalize"):
             with self.subTest(f"cut at {step}"):
                 before, accepted = self.logins(), self.proxy.accepted["new-order"]
                 self.proxy.fault(step, self.cut_once)
@@ -203,6 +204,25 @@ class Hosts(unittest.TestCase):
         _, csr = certificate_request(APP)
         self.assertEqual(client.finalize(order, csr).json["status"], "valid")
 
+    @unittest.skipIf(NO_SSHD, NO_SSHD)
+    def test_3_many_log_in_at_once(self):
+        """sshd turns logins away above MaxStartups, which is 10 where nobody changes it."""
+        first = self.client("app", self.there)
+        clients = [AcmeClient(self.there.directory, self.there.ca_file, key=first.key)
+                   for _ in range(8)]
+        for client in clients:
+            self.addCleanup(client.close)
+            client.kid = first.kid
+        self.sshd.cut()
+        answers = []
+        threads = [threading.Thread(target=lambda c=client: answers.append(
+            c.register(onlyReturnExisting=True, status=None))) for client in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([answer.status for answer in answers], [200] * 8, self.there.log()[-3000:])
+
     # The relay's own certificate.
 
     def served(self, ca_file):
@@ -215,7 +235,7 @@ class Hosts(unittest.TestCase):
         except ssl.SSLCertVerificationError:
             return None
 
-    def test_3_its_certificate_comes_through_itself(self):
+    def test_4_its_certificate_comes_through_itself(self):
         """Got, and renewed, with an order of another client's open on a connection that is kept."""
         root = self.world.ca.issuing_root
         other = self.client("app")
@@ -245,7 +265,7 @@ class Hosts(unittest.TestCase):
         last = self.world.records("--application", application)[-1]
         self.assertEqual((last["verdict"], last["rule"]), ("refuse", rule), last)
 
-    def test_4_networks(self):
+    def test_5_networks(self):
         name = "near.dept.example.edu"
         client = self.client("near")
         self.issues(client, name)
@@ -263,7 +283,7 @@ class Hosts(unittest.TestCase):
         self.world.admin("reload")
         self.assertEqual(client.finalize(order, csr).json["status"], "valid")
 
-    def test_5_client_certificates(self):
+    def test_6_client_certificates(self):
         name, rule = "card.dept.example.edu", "relay.client_certificates"
         client = self.client("card", card="good")
         self.issues(client, name)
