@@ -122,11 +122,12 @@ struct ledger_request {
     size_t name_count;
     const struct sign_claim *claims;
     size_t claim_count;
-    int64_t account_id;   /**< through a relay: the account that asks; 0: the application itself */
-    const char *jwk;      /**< inner-account, inner-key-change: the account's (new) key */
-    const char *evidence; /**< SHA-256 of what the account signed, hex; NULL: nothing was to be */
-    bool again;           /**< new-order, revoke: the same evidence once more */
-    const char *kid;      /**< inner-account: the app-eab that it was bound with */
+    int64_t account_id;    /**< through a relay: the account that asks; 0: the application itself */
+    const char *jwk;       /**< inner-account, inner-key-change: the account's (new) key */
+    const char *evidence;  /**< SHA-256 of what the account signed, hex; NULL: nothing was to be */
+    const char *signed_by; /**< the account's key that the evidence was verified with; NULL: none */
+    bool again;            /**< new-order, revoke: the same evidence once more */
+    const char *kid;       /**< inner-account: the app-eab that it was bound with */
 };
 
 /** What the ledger says. */

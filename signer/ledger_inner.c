@@ -132,11 +132,15 @@ ledger_inner_active(struct ledger_check *check)
     if (id == 0)
         return AW_OK;
     AW_TRY(load(check->db, LEDGER_SQL_INNER_ACCOUNT, LEDGER_VALUES(LEDGER_INTEGER(id)), &account));
-    if (account.id == id && account.active &&
-        strcmp(account.application, check->request->application) == 0)
+    if (account.id != id || !account.active ||
+        strcmp(account.application, check->request->application) != 0)
+        return ledger_refuse(check, LEDGER_INNER_ACCOUNT,
+            "account %lld does not exist, or was deactivated: register anew", (long long)id);
+    /* Verified before the lock was held: what the key signed counts as long as it is the key. */
+    if (check->request->signed_by == NULL || strcmp(account.jwk, check->request->signed_by) == 0)
         return AW_OK;
     return ledger_refuse(check, LEDGER_INNER_ACCOUNT,
-        "account %lld does not exist, or was deactivated: register anew", (long long)id);
+        "the key of account %lld was changed meanwhile: sign with the new one", (long long)id);
 }
 
 aw_result

@@ -426,6 +426,7 @@ ledger_request_of(
         .jwk = entry->jwk,
         .kid = entry->kid,
         .evidence = entry->evidence,
+        .signed_by = entry->evidence != NULL ? work->proof.account.jwk : NULL,
         .again = request->relayed.repeated || request->relayed.again != 0,
     };
 

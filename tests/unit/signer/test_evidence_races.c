@@ -141,6 +141,51 @@ attack_88_a_credential_for_one_account_by_many(void **state)
     }
 }
 
+/* keyChange from the client's key to a fresh one. */
+static void
+change_key(struct world *w, struct racer *r, const struct relayed_client *client)
+{
+    struct relayed_client fresh;
+    struct signing_jws jws = {0};
+    AW_CLEANUP(aw_free) char *header = NULL;
+    AW_CLEANUP(aw_free) char *payload = NULL;
+
+    relayed_client_new(JOSE_EC_P256, &fresh);
+    assert_ok(aw_format(&header,
+        "{\"alg\":\"ES256\",\"jwk\":%s,\"url\":\"" RELAY_URL "/acme/key-change\"}", fresh.key.jwk));
+    assert_ok(aw_format(&payload, "{\"account\":\"" RELAY_URL "/acme/account/%lld\",\"oldKey\":%s}",
+        (long long)client->account, client->key.jwk));
+    signing_sign(&fresh.key, JOSE_ES256, header, payload, &jws);
+    AW_CLEANUP(aw_free) char *text = signing_text(&jws);
+    world_set(w, "INNER", "%s", text);
+    relayed_sign(w, "E",
+        &(struct relayed_request){
+            .client = client, .path = "/acme/key-change", .payload = "$INNER"});
+    prepare(w, r, "ChangeKey", "{\"evidence\":$E," SEEN "}");
+    signing_free(&jws);
+    relayed_client_free(&fresh);
+}
+
+/* Of those who have a key, one moves the account away from it: nobody takes it back with the old
+ * key a moment later. */
+static void
+attack_88_one_key_changed_by_many(void **state)
+{
+    struct world *w = *state;
+    struct racer racers[RACERS];
+
+    for (int round = 0; round < ROUNDS; round++) {
+        struct relayed_client client;
+
+        relayed_client_new(JOSE_EC_P256, &client);
+        relayed_account(w, &client, "app-a");
+        for (size_t i = 0; i < RACERS; i++)
+            change_key(w, &racers[i], &client);
+        assert_int_equal(run(racers, "evidence."), 1);
+        relayed_client_free(&client);
+    }
+}
+
 static int
 make(void **state)
 {
@@ -160,6 +205,8 @@ main(void)
             attack_89_one_evidence_by_many_connections, relayed_begin, relayed_end),
         cmocka_unit_test_setup_teardown(
             attack_88_a_credential_for_one_account_by_many, relayed_begin, relayed_end),
+        cmocka_unit_test_setup_teardown(
+            attack_88_one_key_changed_by_many, relayed_begin, relayed_end),
     };
 
     return cmocka_run_group_tests(tests, make, world_teardown);
