@@ -339,7 +339,7 @@ test_examination(void **state)
     assert_string_equal(e->info.label, "test");
     assert_string_equal(e->pin_source, h.pin_path);
     assert_string_equal(e->pin_faults, "");
-    assert_int_equal(e->mechanism_count, 8);
+    assert_int_equal(e->mechanism_count, 9);
     for (size_t i = 0; i < e->mechanism_count; i++)
         if (!e->mechanisms[i].present)
             fail_msg("SoftHSM has %s", e->mechanisms[i].name);

@@ -136,13 +136,15 @@ decides_as_the_reference_does(void **state)
         policy_release(&snapshot);
     }
     assert_int_equal(failed, 0);
-    /* The cases must reach every rule that speaks of a chosen application. */
+    /* The cases must reach every rule that speaks of a chosen application; policy_decide_relay,
+     * which has rules of its own, is not asked here. */
     for (int rule = 0; rule < POLICY_RULE_WARN_UNTIL; rule++) {
         bool of_choice = rule == POLICY_RULE_APPLICATION_NONE ||
                          rule == POLICY_RULE_APPLICATION_UNKNOWN ||
                          rule == POLICY_RULE_APPLICATION_AMBIGUOUS;
+        bool of_relay = rule >= POLICY_RULE_RELAY && rule <= POLICY_RULE_RELAY_VALIDATION;
 
-        if (!of_choice && seen[rule] < 10)
+        if (!of_choice && !of_relay && seen[rule] < 10)
             fail_msg(
                 "%s decided only %zu cases", policy_rule_tag((enum policy_rule)rule), seen[rule]);
     }
