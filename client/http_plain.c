@@ -133,8 +133,8 @@ judge(const struct get *get, const char *url, CURLcode code, const char *words)
             AW_CODE_LIMIT, "%s: the answer is longer than %d octets", url, HTTP_PLAIN_BODY_MAX);
     if (get->refused)
         return aw_fail(AW_CODE_PERMISSION,
-            "%s leads to an address outside the networks that may "
-            "be validated",
+            "%s leads to an address outside the networks that may be validated, or to a port "
+            "that is no web server's",
             url);
     return aw_fail_cause(code == CURLE_OPERATION_TIMEDOUT ? AW_CODE_TIMEOUT : AW_CODE_IO,
         AW_CAUSE_CURL, (unsigned long)code, "%s: %s", url,

@@ -112,12 +112,24 @@ validation_addresses(struct validation *v, struct sockaddr_storage *out, size_t 
 
 /* http-01 (RFC 8555 8.3). */
 
+static long
+port_of(const struct sockaddr *address)
+{
+    const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)address;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)address;
+
+    return ntohs(address->sa_family == AF_INET ? four->sin_port : six->sin6_port);
+}
+
+/* A redirect leads where another web server would be, not to whatever else listens there. */
 static bool
 may_connect(void *context, const struct sockaddr *address)
 {
     const struct validation *v = context;
+    long port = port_of(address);
 
-    return relay_networks_hold(&v->config->validation.networks, address);
+    return (port == v->config->validation.http_port || port == 80 || port == 443) &&
+           relay_networks_hold(&v->config->validation.networks, address);
 }
 
 /* White space after the key authorization is borne (8.3). */

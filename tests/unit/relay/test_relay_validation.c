@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -212,6 +213,64 @@ slow_handshakes_hold_no_thread(void **state)
     pthread_join(thread, NULL);
 }
 
+static int
+listen_somewhere(unsigned *port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(at);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+struct redirecting {
+    int fd;
+    unsigned to;
+};
+
+static void *
+redirect(void *context)
+{
+    const struct redirecting *r = context;
+    char text[256];
+    int client = accept(r->fd, NULL, NULL);
+
+    snprintf(text, sizeof(text),
+        "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%u/stop\r\nContent-Length: 0\r\n"
+        "Connection: close\r\n\r\n",
+        r->to);
+    if (client >= 0 && recv(client, (char[1024]){0}, 1024, 0) > 0)
+        send(client, text, strlen(text), MSG_NOSIGNAL);
+    close(client);
+    return NULL;
+}
+
+/* Whoever orders a name can't have the relay ask other services within its networks either. */
+static void
+follows_redirects_to_web_servers_only(void **state)
+{
+    AW_CLEANUP(prover_close) struct prover p;
+    struct redirecting r;
+    unsigned port;
+    pthread_t thread;
+
+    (void)state;
+    prover_open(&p);
+    r.fd = listen_somewhere(&port);
+    int other = listen_somewhere(&r.to);
+    p.config.validation.http_port = port;
+    assert_int_equal(pthread_create(&thread, NULL, redirect, &r), 0);
+    expect(&p, validation_http(&p.v), RELAY_CONNECTION, "a port that is no web server's");
+    pthread_join(thread, NULL);
+    assert_int_equal(poll(&(struct pollfd){.fd = other, .events = POLLIN}, 1, 0), 0);
+    close(other);
+    close(r.fd);
+}
+
 int
 main(void)
 {
@@ -219,6 +278,7 @@ main(void)
         cmocka_unit_test(proves_by_http),
         cmocka_unit_test(proves_by_tls),
         cmocka_unit_test(connects_within_its_networks_only),
+        cmocka_unit_test(follows_redirects_to_web_servers_only),
         cmocka_unit_test(slow_handshakes_hold_no_thread),
         cmocka_unit_test(tells_what_nobody_listens_at),
         cmocka_unit_test(knows_networks),
