@@ -80,7 +80,8 @@ audit_verifier_free(audit_verifier **verifier)
 static aw_result
 not_a_key(const char *why)
 {
-    ERR_clear_error(); /* of OpenSSL's many reasons none helps */
+    if (aw_openssl_lacked_memory()) /* else none of OpenSSL's many reasons helps */
+        return aw_fail_memory();
     return aw_hint(aw_fail(AW_CODE_SYNTAX, "this is no public key of an audit log: %s", why),
         "give the PEM text or the line that \"acmeward-admin audit key show\" prints");
 }

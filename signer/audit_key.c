@@ -36,7 +36,11 @@ take(const struct audit_key_of *of, const char *label, token_key **key, struct a
                            label, token_key_type_name(token_key_kind(*key))),
             "name another key under audit in signer.yaml");
     token_key_spki(*key, &der, &size);
-    AW_TRY(audit_verifier_of_spki(of->origin, der, size, &out->verifier));
+    aw_result r = audit_verifier_of_spki(of->origin, der, size, &out->verifier);
+    if (r.code == AW_CODE_SYNTAX) /* not of what the caller gave */
+        return aw_fail(
+            AW_CODE_CRYPTO, "the public half of the key \"%s\" could not be read", label);
+    AW_TRY(r);
     out->key = AW_MOVE(*key);
     return AW_OK;
 }
@@ -53,14 +57,20 @@ find_at(const struct audit_key_of *of, unsigned place, struct audit_key *out)
     return take(of, label, &key, out);
 }
 
-static bool
-signed_note(const struct audit_key *key, const char *note)
+/* Without memory nobody knows, and a guess would sign with a rest. */
+static aw_result
+signed_note(const struct audit_key *key, const char *note, bool *out)
 {
     const audit_verifier *const items[] = {key->verifier};
     const struct audit_keys keys = {items, 1};
     struct audit_checkpoint checkpoint;
 
-    return note != NULL && aw_ok(audit_checkpoint_verify(note, strlen(note), &keys, &checkpoint));
+    *out = false;
+    if (note == NULL)
+        return AW_OK;
+    aw_result r = audit_checkpoint_verify(note, strlen(note), &keys, &checkpoint);
+    *out = aw_ok(r);
+    return r.code == AW_CODE_MEMORY ? r : AW_OK;
 }
 
 /* What is at each place. */
@@ -86,7 +96,10 @@ audit_key_find(const struct audit_key_of *of, const char *note, struct audit_key
         if (!aw_ok(r[i]) && r[i].code != AW_CODE_TOKEN_KEY_MISSING)
             return r[i];
     }
-    unsigned used = !aw_ok(r[0]) || (aw_ok(r[1]) && signed_note(&found.at[1], note)) ? 1 : 0;
+    bool by_second = !aw_ok(r[0]);
+    if (!by_second && aw_ok(r[1]))
+        AW_TRY(signed_note(&found.at[1], note, &by_second));
+    unsigned used = by_second ? 1 : 0;
     if (!aw_ok(r[used]))
         return r[used];
     *out = found.at[used];

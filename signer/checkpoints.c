@@ -83,12 +83,29 @@ no_key(const checkpoints *maker)
         "an officer makes it: acmeward-admin audit key create");
 }
 
+/* One that was made when memory ran out, before anybody was told: it is used from here on. */
+static aw_result
+take_unknown(checkpoints *maker)
+{
+    const struct audit_key_of of = key_of(maker);
+    aw_result r = audit_key_find(&of, maker->note, &maker->key);
+
+    if (r.code == AW_CODE_TOKEN_KEY_MISSING)
+        return AW_OK;
+    AW_TRY(r);
+    maker->next_ms = 0;
+    pthread_cond_signal(&maker->wake);
+    return AW_OK;
+}
+
 aw_result
 checkpoints_create_key(checkpoints *maker, struct token_key_report *report)
 {
     const struct audit_key_of of = key_of(maker);
 
     HOLD(maker);
+    if (maker->key.key == NULL)
+        AW_TRY(take_unknown(maker));
     if (maker->key.key != NULL)
         return aw_hint(aw_fail(AW_CODE_EXISTS, "the audit key \"%s\" is there", maker->key_name),
             "to make another one in its place: acmeward-admin audit key rotate");
