@@ -176,9 +176,10 @@ struct authorization_place {
     size_t number;
 };
 
-/** Pending authorizations whose challenge is being validated, for those that go on after a start.*/
-AW_MUST_USE aw_result relay_store_validating(
-    struct relay_store *store, struct authorization_place *places, size_t *count);
+/** Pending authorizations whose challenge is being validated, for those that go on after a start:
+ * the next ones behind `after`, in order. */
+AW_MUST_USE aw_result relay_store_validating(struct relay_store *store,
+    const struct authorization_place *after, struct authorization_place *places, size_t *count);
 
 /** What was issued. */
 struct stored_certificate {

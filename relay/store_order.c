@@ -305,11 +305,13 @@ relay_store_orders_in(struct relay_store *store, enum order_state state, int64_t
 }
 
 aw_result
-relay_store_validating(struct relay_store *store, struct authorization_place *places, size_t *count)
+relay_store_validating(struct relay_store *store, const struct authorization_place *after,
+    struct authorization_place *places, size_t *count)
 {
     return list(store, STORE_SQL_AUTHORIZATIONS_IN,
         STORE_VALUES(STORE_INTEGER(CHALLENGE_PROCESSING), STORE_INTEGER(AUTHORIZATION_PENDING),
-            STORE_INTEGER((int64_t)*count)),
+            STORE_INTEGER((int64_t)*count), STORE_INTEGER(after->ticket),
+            STORE_INTEGER((int64_t)after->number)),
         places, count);
 }
 

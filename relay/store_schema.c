@@ -61,7 +61,8 @@ const char *const store_statements[STORE_STATEMENT_COUNT] = {
         "UPDATE authorizations SET state = ?3, challenge = ?4, validated = ?5, problem = ?6"
         " WHERE ticket = ?1 AND number = ?2 AND state = ?7 AND challenge = ?8",
     [STORE_SQL_AUTHORIZATIONS_IN] =
-        "SELECT ticket, number FROM authorizations WHERE challenge = ?1 AND state = ?2 LIMIT ?3",
+        "SELECT ticket, number FROM authorizations WHERE challenge = ?1 AND state = ?2"
+        " AND (ticket, number) > (?4, ?5) ORDER BY ticket, number LIMIT ?3",
     [STORE_SQL_CHAIN_ADD] = "INSERT OR REPLACE INTO chains(ticket, number, pem)"
                             " VALUES(?1, ?2, ?3)",
     [STORE_SQL_CHAIN] = "SELECT pem FROM chains WHERE ticket = ?1 AND number = ?2",

@@ -222,12 +222,16 @@ take_up_orders(struct relay_work *work)
 static aw_result
 take_up_validations(struct relay_work *work)
 {
-    struct authorization_place places[WORK_PAGE];
+    struct authorization_place places[WORK_PAGE], after = {0};
     size_t count = WORK_PAGE;
 
-    AW_TRY(relay_store_validating(work->relay->store, places, &count));
-    for (size_t i = 0; i < count; i++)
-        AW_TRY(add(work, places[i].ticket, places[i].number));
+    while (count == WORK_PAGE) {
+        AW_TRY(relay_store_validating(work->relay->store, &after, places, &count));
+        for (size_t i = 0; i < count; i++)
+            AW_TRY(add(work, places[i].ticket, places[i].number));
+        if (count > 0)
+            after = places[count - 1];
+    }
     return AW_OK;
 }
 

@@ -271,6 +271,49 @@ lists_by_account_and_state(void **state)
     assert_int_equal(count, 1);
 }
 
+static void
+begin_validation(struct place *p, int64_t ticket, size_t number)
+{
+    const struct authorization_step s = {.ticket = ticket,
+        .number = number,
+        .from = AUTHORIZATION_PENDING,
+        .to = AUTHORIZATION_PENDING,
+        .challenge_from = CHALLENGE_PENDING,
+        .challenge_to = CHALLENGE_PROCESSING};
+    bool moved = false;
+
+    assert_true(aw_ok(relay_store_authorization_move(p->store, &s, &moved)));
+    assert_true(moved);
+}
+
+/* Page by page, none is left out: after a start all of them go on. */
+static void
+lists_what_is_validated(void **state)
+{
+    static const struct authorization_place begun[] = {{2, 1}, {2, 2}, {9, 2}};
+    AW_CLEANUP(place_close) struct place p;
+    struct authorization_place after = {0}, found[2];
+    size_t seen = 0;
+
+    (void)state;
+    place_open(&p);
+    add_order(&p, 9, ORDER_PENDING, NOW + 10);
+    add_order(&p, 2, ORDER_PENDING, NOW + 10);
+    for (size_t i = 0; i < AW_COUNT(begun); i++)
+        begin_validation(&p, begun[i].ticket, begun[i].number);
+    place_again(&p);
+    for (size_t count = AW_COUNT(found); count == AW_COUNT(found);) {
+        assert_true(aw_ok(relay_store_validating(p.store, &after, found, &count)));
+        for (size_t i = 0; i < count; i++, seen++) {
+            assert_true(seen < AW_COUNT(begun));
+            assert_int_equal(found[i].ticket, begun[seen].ticket);
+            assert_int_equal(found[i].number, begun[seen].number);
+            after = found[i];
+        }
+    }
+    assert_int_equal(seen, AW_COUNT(begun));
+}
+
 /* What is under way at the CA does not expire here; the rest does, and is forgotten later. */
 static void
 expires_what_was_not_finalized(void **state)
@@ -388,6 +431,7 @@ main(void)
         cmocka_unit_test(follows_its_authorizations),
         cmocka_unit_test(is_invalid_with_an_authorization),
         cmocka_unit_test(lists_by_account_and_state),
+        cmocka_unit_test(lists_what_is_validated),
         cmocka_unit_test(expires_what_was_not_finalized),
         cmocka_unit_test(keeps_contacts),
         cmocka_unit_test(refuses_what_is_no_store),
