@@ -74,25 +74,43 @@ put_root(const char *pem, const struct row *row)
     return good;
 }
 
+/* Where the CA is, for a child that was there before it. */
+struct place {
+    char url[256];
+    char ca_file[256];
+};
+
 static int
-ask_in_child(const struct scripted_ca *ca, const struct row *row)
+ask_in_child(int from, const struct row *row)
 {
     AW_CLEANUP(aw_free) char *pem = NULL;
     AW_CLEANUP(http_close) http *h = NULL;
     AW_CLEANUP(http_response_free) struct http_response response = {0};
-    char url[256];
+    struct place ca;
     size_t size;
 
-    snprintf(url, sizeof(url), "%s/x", ca->base);
-    if (!aw_ok(aw_file_read(ca->ca_file, 65536, &pem, &size)) || !hide_roots())
+    if (read(from, &ca, sizeof(ca)) != (ssize_t)sizeof(ca)) /* of a pipe: whole (PIPE_BUF) */
+        return EXIT_OTHER;
+    if (!aw_ok(aw_file_read(ca.ca_file, 65536, &pem, &size)) || !hide_roots())
         return EXIT_SKIP;
     if (!put_root(pem, row) || !aw_ok(http_open(&(struct http_options){.ca_file = NULL}, &h)))
         return EXIT_OTHER;
-    if (aw_ok(http_request(h, HTTP_GET, url, NULL, &response)))
+    if (aw_ok(http_request(h, HTTP_GET, ca.url, NULL, &response)))
         return response.status == 200 ? EXIT_GOT : EXIT_OTHER;
     return strstr(aw_error_last()->hint, "--ca-file") != NULL ? EXIT_REFUSED : EXIT_OTHER;
 }
 
+static void
+tell_child(int to, const struct scripted_ca *ca)
+{
+    struct place place = {0};
+
+    snprintf(place.url, sizeof(place.url), "%s/x", ca->base);
+    snprintf(place.ca_file, sizeof(place.ca_file), "%s", ca->ca_file);
+    assert_int_equal(write(to, &place, sizeof(place)), sizeof(place));
+}
+
+/* The child is made before the CA's thread: a fork copies locks that another thread holds. */
 static void
 trusts_the_systems_roots_wherever_they_are(void **state)
 {
@@ -103,14 +121,20 @@ trusts_the_systems_roots_wherever_they_are(void **state)
     (void)state;
     for (size_t i = 0; i < AW_COUNT(rows); i++) {
         AW_CLEANUP(scripted_ca_stop) struct scripted_ca ca;
-        int status = 0;
+        int status = 0, ends[2];
 
-        scripted_ca_start(&ca, &plain);
-        scripted_ca_load(&ca, &answer, rows[i].exit == EXIT_GOT ? 1 : 0);
+        assert_int_equal(pipe(ends), 0);
         pid_t child = fork();
         assert_true(child >= 0);
-        if (child == 0)
-            _exit(ask_in_child(&ca, &rows[i]));
+        if (child == 0) {
+            close(ends[1]);
+            _exit(ask_in_child(ends[0], &rows[i]));
+        }
+        close(ends[0]);
+        scripted_ca_start(&ca, &plain);
+        scripted_ca_load(&ca, &answer, rows[i].exit == EXIT_GOT ? 1 : 0);
+        tell_child(ends[1], &ca);
+        close(ends[1]);
         assert_int_equal(waitpid(child, &status, 0), child);
         if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIP)
             skip(); /* no user namespaces here */
