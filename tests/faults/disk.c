@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,42 +12,69 @@
 
 enum { PATH_ROOM = 512 };
 
-static const char *_Atomic failing_call;
-static const char *failing_suffix;
-static int failing_error;
-static atomic_uint failed;
+/* What fails; threads of the program under test write while a test changes it. */
+static struct {
+    const char *call; /* NULL: nothing */
+    const char *suffix;
+    int error;
+    unsigned failed;
+} failing;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool is_failing; /* so that others need no lock */
 
 void
 disk_fail(const char *call, const char *suffix, int error)
 {
-    failing_suffix = suffix;
-    failing_error = error;
-    failed = 0;
-    failing_call = call;
+    pthread_mutex_lock(&lock);
+    failing.call = call;
+    failing.suffix = suffix;
+    failing.error = error;
+    failing.failed = 0;
+    is_failing = true;
+    pthread_mutex_unlock(&lock);
 }
 
 unsigned
 disk_fail_end(void)
 {
-    failing_call = NULL;
+    pthread_mutex_lock(&lock);
+    failing.call = NULL;
+    is_failing = false;
+    unsigned failed = failing.failed;
+    pthread_mutex_unlock(&lock);
     return failed;
+}
+
+/* Under the lock. */
+static bool
+matches(const char *call, const char *path)
+{
+    char ending[PATH_ROOM], temporary[PATH_ROOM];
+
+    if (failing.call == NULL || strcmp(failing.call, call) != 0)
+        return false;
+    snprintf(ending, sizeof(ending), "*%s", failing.suffix);
+    snprintf(temporary, sizeof(temporary), "*%s.??????", failing.suffix);
+    return fnmatch(ending, path, 0) == 0 || fnmatch(temporary, path, 0) == 0;
 }
 
 static bool
 fails(const char *call, const char *path)
 {
-    const char *now = failing_call;
-    char ending[PATH_ROOM], temporary[PATH_ROOM];
+    int error = 0;
 
-    if (now == NULL || strcmp(now, call) != 0)
+    if (!is_failing)
         return false;
-    snprintf(ending, sizeof(ending), "*%s", failing_suffix);
-    snprintf(temporary, sizeof(temporary), "*%s.??????", failing_suffix);
-    if (fnmatch(ending, path, 0) != 0 && fnmatch(temporary, path, 0) != 0)
-        return false;
-    failed++;
-    errno = failing_error;
-    return true;
+    pthread_mutex_lock(&lock);
+    bool does = matches(call, path);
+    if (does) {
+        failing.failed++;
+        error = failing.error;
+    }
+    pthread_mutex_unlock(&lock);
+    if (does)
+        errno = error;
+    return does;
 }
 
 static bool
@@ -54,7 +82,7 @@ fails_on(const char *call, int fd)
 {
     char link[64], path[PATH_ROOM];
 
-    if (failing_call == NULL)
+    if (!is_failing)
         return false;
     snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, sizeof(path) - 1);
