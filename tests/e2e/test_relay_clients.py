@@ -242,7 +242,7 @@ CURL_OPTS="--cacert {self.ca_file}"
                 raise AssertionError(
                     f"{e}\n{file.read()[-6000:]}\n{self.world.relay.log()[-2000:]}") from None
         serial = self.served(port, client)
-        self.assertEqual(self.inventory(client)[-1], serial)
+        self.assertIn(serial, self.inventory(client))
         return serial
 
     @needs("caddy")
@@ -320,7 +320,9 @@ SSLEngine on
             end()   # what is staged is taken at the next start
             self.serve(log, *command)
             serial = self.wait_served(port, "apache", log, other=first)
-            self.issued("apache", chain, count)
+            self.assertEqual(self.serial(chain, "apache"), serial)
+            # Once all is due at once, it may have the next one already.
+            self.assertGreaterEqual(len(self.inventory("apache")), count)
             first = serial
             self.doCleanups()
             # Due at once from now on, however long it is still good.
