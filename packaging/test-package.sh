@@ -177,7 +177,7 @@ configure() {
     sed -e "s|^  module:.*|  module: $TOKEN_MODULE|" -e "s|^  uri:.*|  uri: \"$TOKEN_URI\"|" \
         -e "s|^  pin_source:.*|  pin_source: $TOKEN_PIN_FILE|" \
         -e "s|^  # paths:.*|  paths: [$SOFTHSM2_CONF, $TOKEN_FOLDER]|" \
-        -e "s|^    directory:.*|    directory: $(ca_says directory)\n    ca_file: $(ca_says ca_file)|" \
+        -e "s|^    preset:.*|    directory: $(ca_says directory)\n    ca_file: $(ca_says ca_file)|" \
         "$root/usr/share/doc/acmeward-signer/examples/signer.yaml" >"$root/etc/acmeward/signer.yaml"
     cp "$root/usr/share/doc/acmeward-signer/examples/policy.d/dept_myapp1.yaml" \
         "$root/etc/acmeward/policy.d/"
