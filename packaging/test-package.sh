@@ -245,8 +245,8 @@ purge() {
     expect "a purge destroys neither record nor configuration" cmp "$work/before" "$work/after"
     inside rm -r /etc/acmeward /var/lib/acmeward
     install_release 2
-    expect "a purge of what was never used" inside apt-get purge -q -y acmeward-signer
-    gone /etc/acmeward /var/lib/acmeward
+    expect "a purge of what was never used" inside apt-get purge -q -y acmeward-signer acmeward-relay
+    gone /etc/acmeward /var/lib/acmeward /var/lib/acmeward-relay
     says "the user stays" acmeward inside getent passwd acmeward
 }
 
