@@ -11,7 +11,7 @@
 static void
 side_close(struct store_side *side)
 {
-    store_db_close(&side->db);
+    aw_db_close(&side->db);
     pthread_mutex_destroy(&side->lock);
 }
 
@@ -59,7 +59,7 @@ store_leave(struct store_side **side)
 }
 
 aw_result
-store_write(struct relay_store *store, aw_result (*work)(struct store_db *db, const void *context),
+store_write(struct relay_store *store, aw_result (*work)(aw_db *db, const void *context),
     const void *context)
 {
     AW_CLEANUP(store_leave) struct store_side *side = store_enter(&store->writer);
@@ -74,22 +74,22 @@ relay_store_account_put(struct relay_store *store, int64_t id, const char *conta
 {
     AW_CLEANUP(store_leave) struct store_side *side = store_enter(&store->writer);
 
-    return store_db_run(side->db, STORE_SQL_ACCOUNT_PUT,
-        STORE_VALUES(STORE_INTEGER(id), STORE_TEXT(contact), STORE_INTEGER(created)), NULL);
+    return aw_db_run(side->db, STORE_SQL_ACCOUNT_PUT,
+        AW_DB_VALUES(AW_DB_INTEGER(id), AW_DB_TEXT(contact), AW_DB_INTEGER(created)), NULL);
 }
 
 aw_result
 relay_store_account(struct relay_store *store, int64_t id, struct stored_account *out)
 {
     AW_CLEANUP(store_leave) struct store_side *side = store_enter(&store->reader);
-    AW_CLEANUP(store_row_end) store_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
     memset(out, 0, sizeof(*out));
-    AW_TRY(store_db_find(side->db, STORE_SQL_ACCOUNT, STORE_VALUES(STORE_INTEGER(id)), &row));
+    AW_TRY(aw_db_find(side->db, STORE_SQL_ACCOUNT, AW_DB_VALUES(AW_DB_INTEGER(id)), &row));
     if (row == NULL)
         return aw_fail(AW_CODE_NOT_FOUND, "no contact of account %lld", (long long)id);
-    out->created = store_row_integer(row, 1);
-    return store_row_text(row, 0, &out->contact);
+    out->created = aw_db_integer(row, 1);
+    return aw_db_text(row, 0, &out->contact);
 }
 
 void
@@ -102,20 +102,20 @@ stored_account_free(struct stored_account *account)
 /* Time. */
 
 static aw_result
-expire(struct store_db *db, const void *context)
+expire(aw_db *db, const void *context)
 {
     static const char problem[] =
         "{\"type\":\"urn:ietf:params:acme:error:malformed\",\"status\":404,\"detail\":\"the order "
         "expired before it was finalized: make a new one\"}";
     const int64_t *now = context;
 
-    AW_TRY(store_db_run(db, STORE_SQL_EXPIRE,
-        STORE_VALUES(STORE_INTEGER(ORDER_INVALID), STORE_TEXT(problem), STORE_INTEGER(*now),
-            STORE_INTEGER(ORDER_PENDING), STORE_INTEGER(ORDER_READY)),
+    AW_TRY(aw_db_run(db, STORE_SQL_EXPIRE,
+        AW_DB_VALUES(AW_DB_INTEGER(ORDER_INVALID), AW_DB_TEXT(problem), AW_DB_INTEGER(*now),
+            AW_DB_INTEGER(ORDER_PENDING), AW_DB_INTEGER(ORDER_READY)),
         NULL));
-    return store_db_run(db, STORE_SQL_FORGET,
-        STORE_VALUES(STORE_INTEGER(*now - STORE_KEPT_SECONDS), STORE_INTEGER(ORDER_VALID),
-            STORE_INTEGER(ORDER_INVALID)),
+    return aw_db_run(db, STORE_SQL_FORGET,
+        AW_DB_VALUES(AW_DB_INTEGER(*now - STORE_KEPT_SECONDS), AW_DB_INTEGER(ORDER_VALID),
+            AW_DB_INTEGER(ORDER_INVALID)),
         NULL);
 }
 

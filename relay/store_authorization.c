@@ -9,23 +9,23 @@ struct work {
 };
 
 static aw_result
-count_valid(struct store_db *db, int64_t ticket, bool *all)
+count_valid(aw_db *db, int64_t ticket, bool *all)
 {
-    AW_CLEANUP(store_row_end) store_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
     *all = true;
-    AW_TRY(store_db_find(db, STORE_SQL_AUTHORIZATIONS, STORE_VALUES(STORE_INTEGER(ticket)), &row));
+    AW_TRY(aw_db_find(db, STORE_SQL_AUTHORIZATIONS, AW_DB_VALUES(AW_DB_INTEGER(ticket)), &row));
     while (row != NULL) {
-        if (store_row_integer(row, 1) != AUTHORIZATION_VALID)
+        if (aw_db_integer(row, 1) != AUTHORIZATION_VALID)
             *all = false;
-        AW_TRY(store_db_next(db, &row));
+        AW_TRY(aw_db_next(db, &row));
     }
     return AW_OK;
 }
 
 /* RFC 8555 7.1.6: all are valid, the order is ready; one is not any more, it is invalid. */
 static aw_result
-move_order(struct store_db *db, const struct authorization_step *step)
+move_order(aw_db *db, const struct authorization_step *step)
 {
     static const enum order_state open[] = {ORDER_PENDING, ORDER_READY};
     struct order_step next = {.ticket = step->ticket, .problem = step->order_problem};
@@ -44,16 +44,16 @@ move_order(struct store_db *db, const struct authorization_step *step)
 }
 
 static aw_result
-move(struct store_db *db, const void *context)
+move(aw_db *db, const void *context)
 {
     const struct work *work = context;
     const struct authorization_step *s = work->step;
     int64_t changes = 0;
 
-    AW_TRY(store_db_run(db, STORE_SQL_AUTHORIZATION_SET,
-        STORE_VALUES(STORE_INTEGER(s->ticket), STORE_INTEGER((int64_t)s->number),
-            STORE_INTEGER(s->to), STORE_INTEGER(s->challenge_to), STORE_INTEGER(s->validated),
-            STORE_TEXT(s->problem), STORE_INTEGER(s->from), STORE_INTEGER(s->challenge_from)),
+    AW_TRY(aw_db_run(db, STORE_SQL_AUTHORIZATION_SET,
+        AW_DB_VALUES(AW_DB_INTEGER(s->ticket), AW_DB_INTEGER((int64_t)s->number),
+            AW_DB_INTEGER(s->to), AW_DB_INTEGER(s->challenge_to), AW_DB_INTEGER(s->validated),
+            AW_DB_TEXT(s->problem), AW_DB_INTEGER(s->from), AW_DB_INTEGER(s->challenge_from)),
         &changes));
     *work->moved = changes > 0;
     return changes > 0 && s->to != s->from ? move_order(db, s) : AW_OK;

@@ -12,7 +12,7 @@
 
 /** A connection and its lock. */
 struct store_side {
-    struct store_db *db;
+    aw_db *db;
     pthread_mutex_t lock;
 };
 
@@ -28,9 +28,9 @@ void store_leave(struct store_side **side);
 
 /** Runs a transaction of the writer. */
 AW_MUST_USE aw_result store_write(struct relay_store *store,
-    aw_result (*work)(struct store_db *db, const void *context), const void *context);
+    aw_result (*work)(aw_db *db, const void *context), const void *context);
 
 /** Moves an order within a transaction; *moved false: it is in another state. */
-AW_MUST_USE aw_result store_move(struct store_db *db, const struct order_step *step, bool *moved);
+AW_MUST_USE aw_result store_move(aw_db *db, const struct order_step *step, bool *moved);
 
 #endif

@@ -87,28 +87,28 @@ stored_order_free(struct stored_order *order)
 /* Adding. */
 
 static aw_result
-add_authorization(struct store_db *db, const struct stored_order *order, size_t index)
+add_authorization(aw_db *db, const struct stored_order *order, size_t index)
 {
     const struct stored_authorization *a = &order->authorizations[index];
 
-    return store_db_run(db, STORE_SQL_AUTHORIZATION_ADD,
-        STORE_VALUES(STORE_INTEGER(order->ticket), STORE_INTEGER((int64_t)index + 1),
-            STORE_TEXT(a->name.text), STORE_INTEGER(a->state), STORE_TEXT(a->type),
-            STORE_TEXT(a->token), STORE_INTEGER(a->challenge), STORE_INTEGER(a->validated)),
+    return aw_db_run(db, STORE_SQL_AUTHORIZATION_ADD,
+        AW_DB_VALUES(AW_DB_INTEGER(order->ticket), AW_DB_INTEGER((int64_t)index + 1),
+            AW_DB_TEXT(a->name.text), AW_DB_INTEGER(a->state), AW_DB_TEXT(a->type),
+            AW_DB_TEXT(a->token), AW_DB_INTEGER(a->challenge), AW_DB_INTEGER(a->validated)),
         NULL);
 }
 
 static aw_result
-add(struct store_db *db, const void *context)
+add(aw_db *db, const void *context)
 {
     const struct stored_order *o = context;
 
-    AW_TRY(store_db_run(db, STORE_SQL_ORDER_ADD,
-        STORE_VALUES(STORE_INTEGER(o->ticket), STORE_INTEGER(o->account),
-            STORE_TEXT(o->application), STORE_INTEGER(o->state), STORE_TEXT(o->identifiers),
-            STORE_TEXT(o->not_before), STORE_TEXT(o->not_after), STORE_TEXT(o->profile),
-            STORE_TEXT(o->replaces), STORE_TEXT(o->url), STORE_TEXT(o->new_order),
-            STORE_TEXT(o->document), STORE_INTEGER(o->opened), STORE_INTEGER(o->expires)),
+    AW_TRY(aw_db_run(db, STORE_SQL_ORDER_ADD,
+        AW_DB_VALUES(AW_DB_INTEGER(o->ticket), AW_DB_INTEGER(o->account),
+            AW_DB_TEXT(o->application), AW_DB_INTEGER(o->state), AW_DB_TEXT(o->identifiers),
+            AW_DB_TEXT(o->not_before), AW_DB_TEXT(o->not_after), AW_DB_TEXT(o->profile),
+            AW_DB_TEXT(o->replaces), AW_DB_TEXT(o->url), AW_DB_TEXT(o->new_order),
+            AW_DB_TEXT(o->document), AW_DB_INTEGER(o->opened), AW_DB_INTEGER(o->expires)),
         NULL));
     for (size_t i = 0; i < o->authorization_count; i++)
         AW_TRY(add_authorization(db, o, i));
@@ -143,9 +143,9 @@ static const struct {
 
 /* A database of ours that somebody changed is no reason to read beyond a table. */
 static aw_result
-read_state(store_row *row, int column, int count, int *out)
+read_state(aw_db_row *row, int column, int count, int *out)
 {
-    int64_t state = store_row_integer(row, column);
+    int64_t state = aw_db_integer(row, column);
 
     if (state < 0 || state >= count)
         return aw_fail(AW_CODE_CORRUPT, "the relay's database holds the state %lld, which is none",
@@ -155,26 +155,26 @@ read_state(store_row *row, int column, int count, int *out)
 }
 
 static aw_result
-read_columns(store_row *row, struct stored_order *out)
+read_columns(aw_db_row *row, struct stored_order *out)
 {
     int state = 0;
 
     AW_TRY(read_state(row, 2, ORDER_STATES, &state));
     out->state = (enum order_state)state;
-    out->account = store_row_integer(row, 0);
-    out->opened = store_row_integer(row, 11);
-    out->expires = store_row_integer(row, 12);
+    out->account = aw_db_integer(row, 0);
+    out->opened = aw_db_integer(row, 11);
+    out->expires = aw_db_integer(row, 12);
     for (size_t i = 0; i < AW_COUNT(texts); i++)
-        AW_TRY(store_row_text(row, texts[i].column, (char **)((char *)out + texts[i].offset)));
+        AW_TRY(aw_db_text(row, texts[i].column, (char **)((char *)out + texts[i].offset)));
     return AW_OK;
 }
 
 static aw_result
-read_name(store_row *row, struct aw_name *out)
+read_name(aw_db_row *row, struct aw_name *out)
 {
     AW_CLEANUP(aw_free) char *text = NULL;
 
-    AW_TRY(store_row_text(row, 0, &text));
+    AW_TRY(aw_db_text(row, 0, &text));
     if (text == NULL)
         return aw_fail(AW_CODE_CORRUPT, "the relay's database has an authorization without name");
     aw_result r = aw_name_parse_address(text, strlen(text), out);
@@ -182,7 +182,7 @@ read_name(store_row *row, struct aw_name *out)
 }
 
 static void
-read_short(store_row *row, int column, char *out, size_t size)
+read_short(aw_db_row *row, int column, char *out, size_t size)
 {
     const unsigned char *text = sqlite3_column_text(row, column);
 
@@ -190,7 +190,7 @@ read_short(store_row *row, int column, char *out, size_t size)
 }
 
 static aw_result
-read_authorization(store_row *row, struct stored_authorization *out)
+read_authorization(aw_db_row *row, struct stored_authorization *out)
 {
     int state = 0, challenge = 0;
 
@@ -201,17 +201,17 @@ read_authorization(store_row *row, struct stored_authorization *out)
     out->challenge = (enum challenge_state)challenge;
     read_short(row, 2, out->type, sizeof(out->type));
     read_short(row, 3, out->token, sizeof(out->token));
-    out->validated = store_row_integer(row, 5);
-    return store_row_text(row, 6, &out->problem);
+    out->validated = aw_db_integer(row, 5);
+    return aw_db_text(row, 6, &out->problem);
 }
 
 static aw_result
-read_authorizations(struct store_db *db, struct stored_order *out)
+read_authorizations(aw_db *db, struct stored_order *out)
 {
-    AW_CLEANUP(store_row_end) store_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(store_db_find(
-        db, STORE_SQL_AUTHORIZATIONS, STORE_VALUES(STORE_INTEGER(out->ticket)), &row));
+    AW_TRY(
+        aw_db_find(db, STORE_SQL_AUTHORIZATIONS, AW_DB_VALUES(AW_DB_INTEGER(out->ticket)), &row));
     while (row != NULL) {
         struct stored_authorization *grown = reallocarray(
             out->authorizations, out->authorization_count + 1, sizeof(*out->authorizations));
@@ -220,17 +220,17 @@ read_authorizations(struct store_db *db, struct stored_order *out)
         out->authorizations = grown;
         memset(&grown[out->authorization_count], 0, sizeof(*grown));
         AW_TRY(read_authorization(row, &grown[out->authorization_count++]));
-        AW_TRY(store_db_next(db, &row));
+        AW_TRY(aw_db_next(db, &row));
     }
     return AW_OK;
 }
 
 static aw_result
-read_order(struct store_db *db, int64_t ticket, struct stored_order *out)
+read_order(aw_db *db, int64_t ticket, struct stored_order *out)
 {
-    AW_CLEANUP(store_row_end) store_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(store_db_find(db, STORE_SQL_ORDER, STORE_VALUES(STORE_INTEGER(ticket)), &row));
+    AW_TRY(aw_db_find(db, STORE_SQL_ORDER, AW_DB_VALUES(AW_DB_INTEGER(ticket)), &row));
     if (row == NULL)
         return aw_fail(AW_CODE_NOT_FOUND, "no order %lld", (long long)ticket);
     out->ticket = ticket;
@@ -252,27 +252,27 @@ relay_store_order(struct relay_store *store, int64_t ticket, struct stored_order
 }
 
 static aw_result
-list(struct relay_store *store, enum store_statement which, struct store_values values,
+list(struct relay_store *store, enum store_statement which, struct aw_db_values values,
     struct authorization_place *places, size_t *count)
 {
     AW_CLEANUP(store_leave) struct store_side *side = store_enter(&store->reader);
-    AW_CLEANUP(store_row_end) store_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
     bool numbered = which == STORE_SQL_AUTHORIZATIONS_IN;
     size_t found = 0, room = *count;
 
     *count = 0;
-    AW_TRY(store_db_find(side->db, which, values, &row));
+    AW_TRY(aw_db_find(side->db, which, values, &row));
     for (; row != NULL && found < room; found++) {
         places[found] = (struct authorization_place){
-            store_row_integer(row, 0), numbered ? (size_t)store_row_integer(row, 1) : 0};
-        AW_TRY(store_db_next(side->db, &row));
+            aw_db_integer(row, 0), numbered ? (size_t)aw_db_integer(row, 1) : 0};
+        AW_TRY(aw_db_next(side->db, &row));
     }
     *count = found;
     return AW_OK;
 }
 
 static aw_result
-list_tickets(struct relay_store *store, enum store_statement which, struct store_values values,
+list_tickets(struct relay_store *store, enum store_statement which, struct aw_db_values values,
     int64_t *tickets, size_t *count)
 {
     AW_CLEANUP(aw_free) struct authorization_place *places = calloc(*count, sizeof(*places));
@@ -290,8 +290,8 @@ relay_store_orders_of(
     struct relay_store *store, int64_t account, int64_t after, int64_t *tickets, size_t *count)
 {
     return list_tickets(store, STORE_SQL_ORDERS_OF,
-        STORE_VALUES(STORE_INTEGER(account), STORE_INTEGER(after), STORE_INTEGER((int64_t)*count),
-            STORE_INTEGER(ORDER_INVALID)),
+        AW_DB_VALUES(AW_DB_INTEGER(account), AW_DB_INTEGER(after), AW_DB_INTEGER((int64_t)*count),
+            AW_DB_INTEGER(ORDER_INVALID)),
         tickets, count);
 }
 
@@ -300,7 +300,7 @@ relay_store_orders_in(struct relay_store *store, enum order_state state, int64_t
     int64_t *tickets, size_t *count)
 {
     return list_tickets(store, STORE_SQL_ORDERS_IN,
-        STORE_VALUES(STORE_INTEGER(state), STORE_INTEGER(after), STORE_INTEGER((int64_t)*count)),
+        AW_DB_VALUES(AW_DB_INTEGER(state), AW_DB_INTEGER(after), AW_DB_INTEGER((int64_t)*count)),
         tickets, count);
 }
 
@@ -309,9 +309,9 @@ relay_store_validating(struct relay_store *store, const struct authorization_pla
     struct authorization_place *places, size_t *count)
 {
     return list(store, STORE_SQL_AUTHORIZATIONS_IN,
-        STORE_VALUES(STORE_INTEGER(CHALLENGE_PROCESSING), STORE_INTEGER(AUTHORIZATION_PENDING),
-            STORE_INTEGER((int64_t)*count), STORE_INTEGER(after->ticket),
-            STORE_INTEGER((int64_t)after->number)),
+        AW_DB_VALUES(AW_DB_INTEGER(CHALLENGE_PROCESSING), AW_DB_INTEGER(AUTHORIZATION_PENDING),
+            AW_DB_INTEGER((int64_t)*count), AW_DB_INTEGER(after->ticket),
+            AW_DB_INTEGER((int64_t)after->number)),
         places, count);
 }
 
@@ -320,24 +320,23 @@ relay_store_chain(
     struct relay_store *store, int64_t ticket, size_t number, char **pem, size_t *count)
 {
     AW_CLEANUP(store_leave) struct store_side *side = store_enter(&store->reader);
-    AW_CLEANUP(store_row_end) store_row *row = NULL;
-    AW_CLEANUP(store_row_end) store_row *counted = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *counted = NULL;
 
     *pem = NULL;
-    AW_TRY(
-        store_db_find(side->db, STORE_SQL_CHAINS, STORE_VALUES(STORE_INTEGER(ticket)), &counted));
-    *count = counted != NULL ? (size_t)store_row_integer(counted, 0) : 0;
-    AW_TRY(store_db_find(side->db, STORE_SQL_CHAIN,
-        STORE_VALUES(STORE_INTEGER(ticket), STORE_INTEGER((int64_t)number)), &row));
+    AW_TRY(aw_db_find(side->db, STORE_SQL_CHAINS, AW_DB_VALUES(AW_DB_INTEGER(ticket)), &counted));
+    *count = counted != NULL ? (size_t)aw_db_integer(counted, 0) : 0;
+    AW_TRY(aw_db_find(side->db, STORE_SQL_CHAIN,
+        AW_DB_VALUES(AW_DB_INTEGER(ticket), AW_DB_INTEGER((int64_t)number)), &row));
     if (row == NULL)
         return aw_fail(AW_CODE_NOT_FOUND, "no chain %zu of order %lld", number, (long long)ticket);
-    return store_row_text(row, 0, pem);
+    return aw_db_text(row, 0, pem);
 }
 
 /* Steps. */
 
 aw_result
-store_move(struct store_db *db, const struct order_step *step, bool *moved)
+store_move(aw_db *db, const struct order_step *step, bool *moved)
 {
     int64_t changes = 0;
 
@@ -345,9 +344,9 @@ store_move(struct store_db *db, const struct order_step *step, bool *moved)
     if (!order_may_move(step->from, step->to))
         return aw_fail(AW_CODE_INTERNAL, "an order does not go from %s to %s",
             order_state_name(step->from), order_state_name(step->to));
-    AW_TRY(store_db_run(db, STORE_SQL_ORDER_MOVE,
-        STORE_VALUES(STORE_INTEGER(step->ticket), STORE_INTEGER(step->from),
-            STORE_INTEGER(step->to), STORE_TEXT(step->problem), STORE_TEXT(step->evidence)),
+    AW_TRY(aw_db_run(db, STORE_SQL_ORDER_MOVE,
+        AW_DB_VALUES(AW_DB_INTEGER(step->ticket), AW_DB_INTEGER(step->from),
+            AW_DB_INTEGER(step->to), AW_DB_TEXT(step->problem), AW_DB_TEXT(step->evidence)),
         &changes));
     *moved = changes > 0;
     return AW_OK;
@@ -367,7 +366,7 @@ struct finish {
 };
 
 static aw_result
-finish(struct store_db *db, const void *context)
+finish(aw_db *db, const void *context)
 {
     const struct finish *f = context;
     const struct stored_certificate *c = f->certificate;
@@ -379,12 +378,12 @@ finish(struct store_db *db, const void *context)
     if (!moved)
         return aw_fail(AW_CODE_MISMATCH, "order %lld is not processing", (long long)f->ticket);
     for (size_t i = 0; i < c->count; i++)
-        AW_TRY(store_db_run(db, STORE_SQL_CHAIN_ADD,
-            STORE_VALUES(
-                STORE_INTEGER(f->ticket), STORE_INTEGER((int64_t)i), STORE_TEXT(c->chains[i])),
+        AW_TRY(aw_db_run(db, STORE_SQL_CHAIN_ADD,
+            AW_DB_VALUES(
+                AW_DB_INTEGER(f->ticket), AW_DB_INTEGER((int64_t)i), AW_DB_TEXT(c->chains[i])),
             NULL));
-    return store_db_run(db, STORE_SQL_ORDER_CERTIFICATE,
-        STORE_VALUES(STORE_INTEGER(f->ticket), STORE_TEXT(c->leaf), STORE_TEXT(c->renewal)), NULL);
+    return aw_db_run(db, STORE_SQL_ORDER_CERTIFICATE,
+        AW_DB_VALUES(AW_DB_INTEGER(f->ticket), AW_DB_TEXT(c->leaf), AW_DB_TEXT(c->renewal)), NULL);
 }
 
 aw_result
@@ -400,12 +399,12 @@ static aw_result
 find_ticket(struct relay_store *store, enum store_statement which, const char *text, int64_t *out)
 {
     AW_CLEANUP(store_leave) struct store_side *side = store_enter(&store->reader);
-    AW_CLEANUP(store_row_end) store_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(store_db_find(side->db, which, STORE_VALUES(STORE_TEXT(text)), &row));
+    AW_TRY(aw_db_find(side->db, which, AW_DB_VALUES(AW_DB_TEXT(text)), &row));
     if (row == NULL)
         return aw_fail(AW_CODE_NOT_FOUND, "no certificate that was issued here");
-    *out = store_row_integer(row, 0);
+    *out = aw_db_integer(row, 0);
     return AW_OK;
 }
 

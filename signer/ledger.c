@@ -18,7 +18,7 @@
 struct ledger {
     pthread_mutex_t mutex; /* guards all below, and the order of records */
     audit_log *log;
-    ledger_db *db;
+    aw_db *db;
     budget *budget;                  /* has a lock of its own */
     struct ledger_position position; /* last record taken in */
     int64_t pending;                 /* records since the last commit */
@@ -113,7 +113,7 @@ ledger_close(ledger **self)
     if ((*self)->db != NULL && !(*self)->broken && !aw_ok(finish(*self)))
         aw_log_failure(
             AW_LOG_WARNING, "the ledger was not closed in order: the next start checks all of it");
-    ledger_db_close(&(*self)->db);
+    aw_db_close(&(*self)->db);
     budget_free(&(*self)->budget);
     pthread_mutex_destroy(&(*self)->mutex);
     free(*self);
@@ -341,7 +341,7 @@ ledger_submit(ledger *self, const struct ledger_request *request, struct audit_e
 }
 
 aw_result
-ledger_read(ledger *self, aw_result (*read)(ledger_db *db, void *context), void *context)
+ledger_read(ledger *self, aw_result (*read)(aw_db *db, void *context), void *context)
 {
     HOLD(self);
     AW_TRY(check_usable(self));
@@ -364,14 +364,14 @@ static aw_result
 find_holder(ledger *self, const char *account, const char *url, enum sign_url_kind *kind,
     char **application)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(ledger_db_find(self->db, LEDGER_SQL_CLAIM_FIRST,
-        LEDGER_VALUES(LEDGER_TEXT(account), LEDGER_TEXT(url)), &row));
+    AW_TRY(aw_db_find(self->db, LEDGER_SQL_CLAIM_FIRST,
+        AW_DB_VALUES(AW_DB_TEXT(account), AW_DB_TEXT(url)), &row));
     if (row == NULL)
         return AW_OK;
-    *kind = (enum sign_url_kind)ledger_row_integer(row, 0);
-    return ledger_row_text(row, 2, application);
+    *kind = (enum sign_url_kind)aw_db_integer(row, 0);
+    return aw_db_text(row, 2, application);
 }
 
 aw_result
@@ -386,10 +386,10 @@ ledger_holder(ledger *self, const char *account, const char *url, enum sign_url_
 static aw_result
 find_key_owner(ledger *self, const char *key, char **application)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(ledger_db_find(self->db, LEDGER_SQL_KEY, LEDGER_VALUES(LEDGER_TEXT(key)), &row));
-    return row == NULL ? AW_OK : ledger_row_text(row, 0, application);
+    AW_TRY(aw_db_find(self->db, LEDGER_SQL_KEY, AW_DB_VALUES(AW_DB_TEXT(key)), &row));
+    return row == NULL ? AW_OK : aw_db_text(row, 0, application);
 }
 
 aw_result
@@ -401,16 +401,15 @@ ledger_key_owner(ledger *self, const char *key, char **application)
 }
 
 static aw_result
-visit_row(ledger_row *row,
-    aw_result (*visit)(void *context, const struct ledger_certificate *found), void *context)
+visit_row(aw_db_row *row, aw_result (*visit)(void *context, const struct ledger_certificate *found),
+    void *context)
 {
     AW_CLEANUP(aw_free) char *application = NULL;
     AW_CLEANUP(aw_free) char *names = NULL;
 
-    AW_TRY(ledger_row_text(row, 0, &application));
-    AW_TRY(ledger_row_text(row, 1, &names));
-    return visit(
-        context, &(struct ledger_certificate){application, names, ledger_row_integer(row, 2)});
+    AW_TRY(aw_db_text(row, 0, &application));
+    AW_TRY(aw_db_text(row, 1, &names));
+    return visit(context, &(struct ledger_certificate){application, names, aw_db_integer(row, 2)});
 }
 
 aw_result
@@ -418,14 +417,14 @@ ledger_visit_certificates(ledger *self, int64_t since,
     aw_result (*visit)(void *context, const struct ledger_certificate *found), void *context)
 {
     HOLD(self);
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
     AW_TRY(check_usable(self));
-    AW_TRY(settle(self, ledger_db_find(self->db, LEDGER_SQL_CERTIFICATES,
-                            LEDGER_VALUES(LEDGER_INTEGER(since)), &row)));
+    AW_TRY(settle(self,
+        aw_db_find(self->db, LEDGER_SQL_CERTIFICATES, AW_DB_VALUES(AW_DB_INTEGER(since)), &row)));
     while (row != NULL) {
         AW_TRY(visit_row(row, visit, context));
-        AW_TRY(settle(self, ledger_db_next(self->db, &row)));
+        AW_TRY(settle(self, aw_db_next(self->db, &row)));
     }
     return AW_OK;
 }

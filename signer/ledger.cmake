@@ -14,4 +14,4 @@ add_library(aw_ledger STATIC
     ledger_rules.c
     ledger_schema.c
     ledger_seal.c)
-target_link_libraries(aw_ledger PUBLIC aw_common aw_audit PkgConfig::SQLITE PkgConfig::CRYPTO Threads::Threads)
+target_link_libraries(aw_ledger PUBLIC aw_common aw_db aw_audit PkgConfig::CRYPTO Threads::Threads)

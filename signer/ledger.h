@@ -163,9 +163,9 @@ AW_MUST_USE aw_result ledger_submit(ledger *ledger, const struct ledger_request 
  * Reads the database under the ledger's lock: for look-ups of other rooms. A failure of `read` is
  * one of the database.
  */
-struct ledger_db;
+struct aw_db;
 AW_MUST_USE aw_result ledger_read(
-    ledger *ledger, aw_result (*read)(struct ledger_db *db, void *context), void *context);
+    ledger *ledger, aw_result (*read)(struct aw_db *db, void *context), void *context);
 
 /** What an application was signed within the last 24 hours. */
 struct ledger_usage {

@@ -17,26 +17,26 @@ ledger_app_eab_free(struct ledger_app_eab *app_eab)
 /* Reading. */
 
 static aw_result
-read_row(ledger_row *row, struct ledger_app_eab *out)
+read_row(aw_db_row *row, struct ledger_app_eab *out)
 {
-    AW_TRY(ledger_row_text(row, 1, &out->kid));
-    AW_TRY(ledger_row_text(row, 2, &out->application));
-    out->seq = ledger_row_integer(row, 0);
-    out->created = ledger_row_integer(row, 3);
-    out->expires = ledger_row_integer(row, 4);
-    out->once = ledger_row_integer(row, 5) != 0;
-    out->revoked = ledger_row_integer(row, 6);
-    out->used = ledger_row_integer(row, 7);
+    AW_TRY(aw_db_text(row, 1, &out->kid));
+    AW_TRY(aw_db_text(row, 2, &out->application));
+    out->seq = aw_db_integer(row, 0);
+    out->created = aw_db_integer(row, 3);
+    out->expires = aw_db_integer(row, 4);
+    out->once = aw_db_integer(row, 5) != 0;
+    out->revoked = aw_db_integer(row, 6);
+    out->used = aw_db_integer(row, 7);
     return AW_OK;
 }
 
 static aw_result
-find(ledger_db *db, const char *kid, struct ledger_app_eab *out)
+find(aw_db *db, const char *kid, struct ledger_app_eab *out)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
     *out = (struct ledger_app_eab){.kid = NULL};
-    AW_TRY(ledger_db_find(db, LEDGER_SQL_APP_EAB, LEDGER_VALUES(LEDGER_TEXT(kid)), &row));
+    AW_TRY(aw_db_find(db, LEDGER_SQL_APP_EAB, AW_DB_VALUES(AW_DB_TEXT(kid)), &row));
     if (row == NULL)
         return AW_OK;
     aw_result r = read_row(row, out);
@@ -51,7 +51,7 @@ struct finding {
 };
 
 static aw_result
-find_in(ledger_db *db, void *context)
+find_in(aw_db *db, void *context)
 {
     const struct finding *finding = context;
 
@@ -72,20 +72,20 @@ struct visiting {
 };
 
 static aw_result
-visit_in(ledger_db *db, void *context)
+visit_in(aw_db *db, void *context)
 {
     const struct visiting *v = context;
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
     bool on = true;
 
-    AW_TRY(ledger_db_find(db, LEDGER_SQL_APP_EABS,
-        LEDGER_VALUES(LEDGER_INTEGER(v->after), LEDGER_TEXT(v->application)), &row));
+    AW_TRY(aw_db_find(db, LEDGER_SQL_APP_EABS,
+        AW_DB_VALUES(AW_DB_INTEGER(v->after), AW_DB_TEXT(v->application)), &row));
     while (row != NULL && on) {
         AW_CLEANUP(ledger_app_eab_free) struct ledger_app_eab found = {.kid = NULL};
 
         AW_TRY(read_row(row, &found));
         on = v->visit(v->context, &found);
-        AW_TRY(ledger_db_next(db, &row));
+        AW_TRY(aw_db_next(db, &row));
     }
     return AW_OK;
 }
@@ -104,13 +104,12 @@ struct gathering {
 };
 
 static aw_result
-gather_in(ledger_db *db, void *context)
+gather_in(aw_db *db, void *context)
 {
     struct gathering *g = context;
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(
-        ledger_db_find(db, LEDGER_SQL_APP_EAB_ACCOUNTS, LEDGER_VALUES(LEDGER_TEXT(g->kid)), &row));
+    AW_TRY(aw_db_find(db, LEDGER_SQL_APP_EAB_ACCOUNTS, AW_DB_VALUES(AW_DB_TEXT(g->kid)), &row));
     while (row != NULL) {
         if (g->count == g->room) {
             size_t room = g->room == 0 ? 16 : 2 * g->room;
@@ -121,8 +120,8 @@ gather_in(ledger_db *db, void *context)
             g->ids = ids;
             g->room = room;
         }
-        g->ids[g->count++] = ledger_row_integer(row, 0);
-        AW_TRY(ledger_db_next(db, &row));
+        g->ids[g->count++] = aw_db_integer(row, 0);
+        AW_TRY(aw_db_next(db, &row));
     }
     return AW_OK;
 }
@@ -180,11 +179,11 @@ ledger_app_eab_usable(struct ledger_check *check)
 /* Effects. */
 
 aw_result
-ledger_app_eab_take_use(ledger_db *db, const char *kid)
+ledger_app_eab_take_use(aw_db *db, const char *kid)
 {
     int64_t changes;
 
-    AW_TRY(ledger_db_run(db, LEDGER_SQL_APP_EAB_USE, LEDGER_VALUES(LEDGER_TEXT(kid)), &changes));
+    AW_TRY(aw_db_run(db, LEDGER_SQL_APP_EAB_USE, AW_DB_VALUES(AW_DB_TEXT(kid)), &changes));
     if (changes != 1)
         return aw_fail(AW_CODE_CORRUPT,
             "an account was made with the app-eab %.64s, which no record made", kid);
@@ -192,54 +191,51 @@ ledger_app_eab_take_use(ledger_db *db, const char *kid)
 }
 
 static aw_result
-take_create(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
+take_create(aw_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
 {
     if (entry->kid == NULL || entry->application == NULL)
         return aw_fail(
             AW_CODE_CORRUPT, "record %lld makes an app-eab and does not say which", (long long)seq);
-    return ledger_db_run(db, LEDGER_SQL_APP_EAB_ADD,
-        LEDGER_VALUES(LEDGER_INTEGER(seq), LEDGER_TEXT(entry->kid), LEDGER_TEXT(entry->application),
-            LEDGER_INTEGER(time), LEDGER_INTEGER(entry->not_after),
-            LEDGER_INTEGER(entry->count == 1)),
+    return aw_db_run(db, LEDGER_SQL_APP_EAB_ADD,
+        AW_DB_VALUES(AW_DB_INTEGER(seq), AW_DB_TEXT(entry->kid), AW_DB_TEXT(entry->application),
+            AW_DB_INTEGER(time), AW_DB_INTEGER(entry->not_after), AW_DB_INTEGER(entry->count == 1)),
         NULL);
 }
 
 /* Once more, or of one that is not there, it changes nothing: what is revoked stays so. */
 static aw_result
-take_revoke(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
+take_revoke(aw_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
 {
     (void)seq;
-    return ledger_db_run(db, LEDGER_SQL_APP_EAB_REVOKE,
-        LEDGER_VALUES(LEDGER_TEXT(entry->kid), LEDGER_INTEGER(time)), NULL);
+    return aw_db_run(db, LEDGER_SQL_APP_EAB_REVOKE,
+        AW_DB_VALUES(AW_DB_TEXT(entry->kid), AW_DB_INTEGER(time)), NULL);
 }
 
 /* An account that has ended meanwhile, by its client, stays so. */
 static aw_result
-take_end(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
+take_end(aw_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
 {
     (void)seq;
     (void)time;
-    return ledger_db_run(
-        db, LEDGER_SQL_INNER_END, LEDGER_VALUES(LEDGER_INTEGER(entry->account_id)), NULL);
+    return aw_db_run(
+        db, LEDGER_SQL_INNER_END, AW_DB_VALUES(AW_DB_INTEGER(entry->account_id)), NULL);
 }
 
 /* With the relay key all that was derived of it is gone. */
 static aw_result
-take_destroy(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
+take_destroy(aw_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
 {
     (void)seq;
     (void)entry;
-    return ledger_db_run(
-        db, LEDGER_SQL_APP_EAB_REVOKE_ALL, LEDGER_VALUES(LEDGER_INTEGER(time)), NULL);
+    return aw_db_run(db, LEDGER_SQL_APP_EAB_REVOKE_ALL, AW_DB_VALUES(AW_DB_INTEGER(time)), NULL);
 }
 
 aw_result
-ledger_app_eab_take(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
+ledger_app_eab_take(aw_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
 {
     static const struct {
         const char *operation;
-        aw_result (*take)(
-            ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry);
+        aw_result (*take)(aw_db *db, int64_t seq, int64_t time, const struct audit_entry *entry);
     } effects[] = {
         {"app-eab-create", take_create},
         {"app-eab-revoke", take_revoke},

@@ -59,10 +59,10 @@ AW_MUST_USE aw_result ledger_app_eab_accounts(
 AW_MUST_USE aw_result ledger_app_eab_usable(struct ledger_check *check);
 
 /** Takes in that an account was made with it. */
-AW_MUST_USE aw_result ledger_app_eab_take_use(ledger_db *db, const char *kid);
+AW_MUST_USE aw_result ledger_app_eab_take_use(aw_db *db, const char *kid);
 
 /** Takes in an administrator's record; one that is of something else changes nothing. */
 AW_MUST_USE aw_result ledger_app_eab_take(
-    ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry);
+    aw_db *db, int64_t seq, int64_t time, const struct audit_entry *entry);
 
 #endif

@@ -10,18 +10,18 @@
 #include "signer/ledger_names.h"
 
 struct taking {
-    ledger_db *db;
+    aw_db *db;
     int64_t seq, time;
     const struct audit_entry *entry;
 };
 
 /* Changes exactly one row. */
 static aw_result
-change(const struct taking *t, enum ledger_statement statement, struct ledger_values values)
+change(const struct taking *t, enum ledger_statement statement, struct aw_db_values values)
 {
     int64_t changes;
 
-    AW_TRY(ledger_db_run(t->db, statement, values, &changes));
+    AW_TRY(aw_db_run(t->db, statement, values, &changes));
     if (changes != 1)
         return aw_fail(AW_CODE_CORRUPT, "record %lld is of order %lld, which no record opened",
             (long long)t->seq, (long long)t->entry->order);
@@ -37,14 +37,13 @@ take_order(const struct taking *t)
     if (entry->order > 0) /* signed again: no further order */
         return ledger_inner_take_again(t->db, t->seq, entry);
     AW_TRY(ledger_names_text(entry->names, entry->name_count, &names));
-    AW_TRY(ledger_db_run(t->db, LEDGER_SQL_ORDER_ADD,
-        LEDGER_VALUES(LEDGER_INTEGER(t->seq), LEDGER_TEXT(entry->application),
-            LEDGER_TEXT(entry->account), LEDGER_INTEGER(t->time),
-            LEDGER_INTEGER((int64_t)entry->name_count), LEDGER_TEXT(names)),
+    AW_TRY(aw_db_run(t->db, LEDGER_SQL_ORDER_ADD,
+        AW_DB_VALUES(AW_DB_INTEGER(t->seq), AW_DB_TEXT(entry->application),
+            AW_DB_TEXT(entry->account), AW_DB_INTEGER(t->time),
+            AW_DB_INTEGER((int64_t)entry->name_count), AW_DB_TEXT(names)),
         NULL));
     AW_TRY(ledger_inner_take_order(t->db, t->seq, entry));
-    return ledger_db_run(
-        t->db, LEDGER_SQL_PROGRESS_ADD, LEDGER_VALUES(LEDGER_INTEGER(t->seq)), NULL);
+    return aw_db_run(t->db, LEDGER_SQL_PROGRESS_ADD, AW_DB_VALUES(AW_DB_INTEGER(t->seq)), NULL);
 }
 
 static aw_result
@@ -53,11 +52,11 @@ take_finalize(const struct taking *t)
     const struct audit_entry *entry = t->entry;
 
     AW_TRY(change(t, LEDGER_SQL_PROGRESS_FINALIZE,
-        LEDGER_VALUES(LEDGER_INTEGER(entry->order), LEDGER_TEXT(entry->url),
-            LEDGER_TEXT(entry->csr), LEDGER_TEXT(entry->key))));
+        AW_DB_VALUES(AW_DB_INTEGER(entry->order), AW_DB_TEXT(entry->url), AW_DB_TEXT(entry->csr),
+            AW_DB_TEXT(entry->key))));
     AW_TRY(ledger_inner_take_finalize(t->db, entry));
-    return ledger_db_run(t->db, LEDGER_SQL_KEY_ADD,
-        LEDGER_VALUES(LEDGER_TEXT(entry->key), LEDGER_TEXT(entry->application)), NULL);
+    return aw_db_run(t->db, LEDGER_SQL_KEY_ADD,
+        AW_DB_VALUES(AW_DB_TEXT(entry->key), AW_DB_TEXT(entry->application)), NULL);
 }
 
 static aw_result
@@ -69,37 +68,37 @@ take_revocation(const struct taking *t)
     AW_TRY(ledger_inner_take_revocation(t->db, t->entry, &again));
     if (again)
         return AW_OK;
-    return ledger_db_run(t->db, LEDGER_SQL_REVOCATION_ADD,
-        LEDGER_VALUES(
-            LEDGER_INTEGER(t->seq), LEDGER_TEXT(t->entry->application), LEDGER_INTEGER(t->time)),
+    return aw_db_run(t->db, LEDGER_SQL_REVOCATION_ADD,
+        AW_DB_VALUES(
+            AW_DB_INTEGER(t->seq), AW_DB_TEXT(t->entry->application), AW_DB_INTEGER(t->time)),
         NULL);
 }
 
 static aw_result
 take_poll(const struct taking *t)
 {
-    return change(t, LEDGER_SQL_PROGRESS_POLL, LEDGER_VALUES(LEDGER_INTEGER(t->entry->order)));
+    return change(t, LEDGER_SQL_PROGRESS_POLL, AW_DB_VALUES(AW_DB_INTEGER(t->entry->order)));
 }
 
 static aw_result
 take_claim(const struct taking *t)
 {
     const struct audit_entry *entry = t->entry;
-    struct ledger_value order = LEDGER_INTEGER(entry->order);
+    struct aw_db_value order = AW_DB_INTEGER(entry->order);
     enum sign_url_kind kind;
 
     if (!ledger_kind_parse(entry->url_kind, &kind))
         return aw_fail(AW_CODE_CORRUPT, "record %lld claims a URL of the unknown kind %.50s",
             (long long)t->seq, entry->url_kind);
-    AW_TRY(ledger_db_run(t->db, LEDGER_SQL_CLAIM_ADD,
-        LEDGER_VALUES(
-            LEDGER_TEXT(entry->account), LEDGER_TEXT(entry->url), order, LEDGER_INTEGER(kind)),
+    AW_TRY(aw_db_run(t->db, LEDGER_SQL_CLAIM_ADD,
+        AW_DB_VALUES(
+            AW_DB_TEXT(entry->account), AW_DB_TEXT(entry->url), order, AW_DB_INTEGER(kind)),
         NULL));
-    AW_TRY(ledger_db_run(
-        t->db, LEDGER_SQL_CLAIM_COUNT_ADD, LEDGER_VALUES(order, LEDGER_INTEGER(kind)), NULL));
+    AW_TRY(aw_db_run(
+        t->db, LEDGER_SQL_CLAIM_COUNT_ADD, AW_DB_VALUES(order, AW_DB_INTEGER(kind)), NULL));
     if (kind != SIGN_URL_ORDER)
         return AW_OK;
-    return change(t, LEDGER_SQL_PROGRESS_URL, LEDGER_VALUES(order, LEDGER_TEXT(entry->url)));
+    return change(t, LEDGER_SQL_PROGRESS_URL, AW_DB_VALUES(order, AW_DB_TEXT(entry->url)));
 }
 
 enum ledger_standing
@@ -114,14 +113,14 @@ static aw_result
 take_certificate(const struct taking *t)
 {
     const struct audit_entry *entry = t->entry;
-    struct ledger_value order = LEDGER_INTEGER(entry->order);
+    struct aw_db_value order = AW_DB_INTEGER(entry->order);
 
-    AW_TRY(change(t, LEDGER_SQL_PROGRESS_CERTIFICATE, LEDGER_VALUES(order)));
-    return ledger_db_run(t->db, LEDGER_SQL_CERTIFICATE_ADD,
-        LEDGER_VALUES(LEDGER_INTEGER(t->seq), order, LEDGER_TEXT(entry->application),
-            LEDGER_TEXT(entry->account), LEDGER_TEXT(entry->serial), LEDGER_TEXT(entry->key),
-            LEDGER_INTEGER(entry->not_after), LEDGER_TEXT(entry->issuer),
-            LEDGER_TEXT(entry->certificate), LEDGER_INTEGER(ledger_standing_of(entry))),
+    AW_TRY(change(t, LEDGER_SQL_PROGRESS_CERTIFICATE, AW_DB_VALUES(order)));
+    return aw_db_run(t->db, LEDGER_SQL_CERTIFICATE_ADD,
+        AW_DB_VALUES(AW_DB_INTEGER(t->seq), order, AW_DB_TEXT(entry->application),
+            AW_DB_TEXT(entry->account), AW_DB_TEXT(entry->serial), AW_DB_TEXT(entry->key),
+            AW_DB_INTEGER(entry->not_after), AW_DB_TEXT(entry->issuer),
+            AW_DB_TEXT(entry->certificate), AW_DB_INTEGER(ledger_standing_of(entry))),
         NULL);
 }
 
@@ -214,7 +213,7 @@ ledger_applies(const struct audit_entry *entry)
 }
 
 aw_result
-ledger_apply(ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
+ledger_apply(aw_db *db, int64_t seq, int64_t time, const struct audit_entry *entry)
 {
     const struct taking taking = {db, seq, time, entry};
 

@@ -26,6 +26,6 @@ bool ledger_applies(const struct audit_entry *entry);
  * @return AW_CODE_CORRUPT when the record contradicts those before it or lacks a member
  */
 AW_MUST_USE aw_result ledger_apply(
-    ledger_db *db, int64_t seq, int64_t time, const struct audit_entry *entry);
+    aw_db *db, int64_t seq, int64_t time, const struct audit_entry *entry);
 
 #endif

@@ -56,16 +56,16 @@ kind_is_known(int64_t kind)
 static aw_result
 find_own(struct ledger_check *check, const char *url, bool *found, enum sign_url_kind *kind)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
     *found = false;
-    AW_TRY(ledger_db_find(check->db, LEDGER_SQL_CLAIM,
-        LEDGER_VALUES(LEDGER_TEXT(check->request->account), LEDGER_TEXT(url),
-            LEDGER_INTEGER(check->order.seq)),
+    AW_TRY(aw_db_find(check->db, LEDGER_SQL_CLAIM,
+        AW_DB_VALUES(
+            AW_DB_TEXT(check->request->account), AW_DB_TEXT(url), AW_DB_INTEGER(check->order.seq)),
         &row));
     if (row == NULL)
         return AW_OK;
-    int64_t value = ledger_row_integer(row, 0);
+    int64_t value = aw_db_integer(row, 0);
     if (!kind_is_known(value))
         return aw_fail(AW_CODE_CORRUPT, "the ledger holds a URL of kind %lld", (long long)value);
     *found = true;
@@ -109,18 +109,18 @@ holder_free(struct holder *holder)
 static aw_result
 find_holder(struct ledger_check *check, const char *url, struct holder *out)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(ledger_db_find(check->db, LEDGER_SQL_CLAIM_FIRST,
-        LEDGER_VALUES(LEDGER_TEXT(check->request->account), LEDGER_TEXT(url)), &row));
+    AW_TRY(aw_db_find(check->db, LEDGER_SQL_CLAIM_FIRST,
+        AW_DB_VALUES(AW_DB_TEXT(check->request->account), AW_DB_TEXT(url)), &row));
     if (row == NULL)
         return AW_OK;
-    int64_t kind = ledger_row_integer(row, 0);
+    int64_t kind = aw_db_integer(row, 0);
     if (!kind_is_known(kind))
         return aw_fail(AW_CODE_CORRUPT, "the ledger holds a URL of kind %lld", (long long)kind);
     out->kind = (enum sign_url_kind)kind;
-    out->order = ledger_row_integer(row, 1);
-    return ledger_row_text(row, 2, &out->application);
+    out->order = aw_db_integer(row, 1);
+    return aw_db_text(row, 2, &out->application);
 }
 
 /* Whether this order may hold what another one holds. */
@@ -190,11 +190,11 @@ examine(struct ledger_check *check, const struct sign_claim *claim, bool *fresh)
 static aw_result
 count_held(struct ledger_check *check, enum sign_url_kind kind, int64_t *out)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(ledger_db_find(check->db, LEDGER_SQL_CLAIM_COUNT,
-        LEDGER_VALUES(LEDGER_INTEGER(check->order.seq), LEDGER_INTEGER(kind)), &row));
-    *out = row == NULL ? 0 : ledger_row_integer(row, 0);
+    AW_TRY(aw_db_find(check->db, LEDGER_SQL_CLAIM_COUNT,
+        AW_DB_VALUES(AW_DB_INTEGER(check->order.seq), AW_DB_INTEGER(kind)), &row));
+    *out = row == NULL ? 0 : aw_db_integer(row, 0);
     return AW_OK;
 }
 

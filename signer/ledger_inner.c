@@ -22,24 +22,24 @@ thumbprint_of(const char *jwk, char out[LEDGER_THUMBPRINT_SIZE])
 /* Look-ups. */
 
 static aw_result
-read_account(ledger_row *row, struct ledger_inner_account *out)
+read_account(aw_db_row *row, struct ledger_inner_account *out)
 {
-    AW_TRY(ledger_row_text(row, 1, &out->application));
-    AW_TRY(ledger_row_text(row, 2, &out->jwk));
-    out->active = ledger_row_integer(row, 3) != 0;
-    out->id = ledger_row_integer(row, 0);
+    AW_TRY(aw_db_text(row, 1, &out->application));
+    AW_TRY(aw_db_text(row, 2, &out->jwk));
+    out->active = aw_db_integer(row, 3) != 0;
+    out->id = aw_db_integer(row, 0);
     return AW_OK;
 }
 
 static aw_result
-load(ledger_db *db, enum ledger_statement statement, struct ledger_values values,
+load(aw_db *db, enum ledger_statement statement, struct aw_db_values values,
     struct ledger_inner_account *out)
 {
     AW_CLEANUP(ledger_inner_account_free) struct ledger_inner_account found = {0};
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
     *out = (struct ledger_inner_account){0};
-    AW_TRY(ledger_db_find(db, statement, values, &row));
+    AW_TRY(aw_db_find(db, statement, values, &row));
     if (row == NULL)
         return AW_OK;
     AW_TRY(read_account(row, &found));
@@ -57,36 +57,35 @@ struct wanted {
 };
 
 static aw_result
-find_by_id(ledger_db *db, void *context)
+find_by_id(aw_db *db, void *context)
 {
     const struct wanted *wanted = context;
 
     return load(
-        db, LEDGER_SQL_INNER_ACCOUNT, LEDGER_VALUES(LEDGER_INTEGER(wanted->id)), wanted->account);
+        db, LEDGER_SQL_INNER_ACCOUNT, AW_DB_VALUES(AW_DB_INTEGER(wanted->id)), wanted->account);
 }
 
 static aw_result
-find_by_key(ledger_db *db, void *context)
+find_by_key(aw_db *db, void *context)
 {
     const struct wanted *wanted = context;
 
-    return load(
-        db, LEDGER_SQL_INNER_KEY, LEDGER_VALUES(LEDGER_TEXT(wanted->text)), wanted->account);
+    return load(db, LEDGER_SQL_INNER_KEY, AW_DB_VALUES(AW_DB_TEXT(wanted->text)), wanted->account);
 }
 
 static aw_result
-find_order(ledger_db *db, void *context)
+find_order(aw_db *db, void *context)
 {
     const struct wanted *wanted = context;
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(ledger_db_find(db, LEDGER_SQL_INNER_ORDER,
-        LEDGER_VALUES(LEDGER_INTEGER(wanted->id), LEDGER_TEXT(wanted->text)), &row));
+    AW_TRY(aw_db_find(db, LEDGER_SQL_INNER_ORDER,
+        AW_DB_VALUES(AW_DB_INTEGER(wanted->id), AW_DB_TEXT(wanted->text)), &row));
     if (row == NULL)
         return AW_OK;
-    *wanted->account_id = ledger_row_integer(row, 0);
+    *wanted->account_id = aw_db_integer(row, 0);
     if (wanted->known != NULL)
-        *wanted->known = ledger_row_integer(row, 1) != 0;
+        *wanted->known = aw_db_integer(row, 1) != 0;
     return AW_OK;
 }
 
@@ -131,7 +130,7 @@ ledger_inner_active(struct ledger_check *check)
 
     if (id == 0)
         return AW_OK;
-    AW_TRY(load(check->db, LEDGER_SQL_INNER_ACCOUNT, LEDGER_VALUES(LEDGER_INTEGER(id)), &account));
+    AW_TRY(load(check->db, LEDGER_SQL_INNER_ACCOUNT, AW_DB_VALUES(AW_DB_INTEGER(id)), &account));
     if (account.id != id || !account.active ||
         strcmp(account.application, check->request->application) != 0)
         return ledger_refuse(check, LEDGER_INNER_ACCOUNT,
@@ -150,7 +149,7 @@ ledger_inner_key_free(struct ledger_check *check)
     char thumbprint[LEDGER_THUMBPRINT_SIZE];
 
     AW_TRY(thumbprint_of(check->request->jwk, thumbprint));
-    AW_TRY(load(check->db, LEDGER_SQL_INNER_KEY, LEDGER_VALUES(LEDGER_TEXT(thumbprint)), &account));
+    AW_TRY(load(check->db, LEDGER_SQL_INNER_KEY, AW_DB_VALUES(AW_DB_TEXT(thumbprint)), &account));
     if (account.id == 0)
         return AW_OK;
     check->verdict->account_id = account.id;
@@ -180,28 +179,28 @@ ledger_inner_order_again(struct ledger_check *check)
 aw_result
 ledger_inner_revoke_again(struct ledger_check *check)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(ledger_db_find(check->db, LEDGER_SQL_INNER_REVOCATION,
-        LEDGER_VALUES(LEDGER_TEXT(check->request->evidence)), &row));
+    AW_TRY(aw_db_find(check->db, LEDGER_SQL_INNER_REVOCATION,
+        AW_DB_VALUES(AW_DB_TEXT(check->request->evidence)), &row));
     if (row == NULL)
         return ledger_refuse(
             check, LEDGER_INNER_EVIDENCE, "that request has revoked nothing before");
-    if (ledger_row_integer(row, 0) < LEDGER_REPEATS_MAX)
+    if (aw_db_integer(row, 0) < LEDGER_REPEATS_MAX)
         return AW_OK;
     return ledger_refuse(check, LEDGER_ORDER_SPENT,
         "that revocation was signed again %lld times, which is the limit",
-        (long long)ledger_row_integer(row, 0));
+        (long long)aw_db_integer(row, 0));
 }
 
 /* Effects. */
 
 static aw_result
-change(ledger_db *db, enum ledger_statement statement, struct ledger_values values, int64_t seq)
+change(aw_db *db, enum ledger_statement statement, struct aw_db_values values, int64_t seq)
 {
     int64_t changes;
 
-    AW_TRY(ledger_db_run(db, statement, values, &changes));
+    AW_TRY(aw_db_run(db, statement, values, &changes));
     if (changes != 1)
         return aw_fail(AW_CODE_CORRUPT,
             "record %lld is of an account or order that no record opened", (long long)seq);
@@ -209,76 +208,76 @@ change(ledger_db *db, enum ledger_statement statement, struct ledger_values valu
 }
 
 aw_result
-ledger_inner_take_account(ledger_db *db, int64_t seq, const struct audit_entry *entry)
+ledger_inner_take_account(aw_db *db, int64_t seq, const struct audit_entry *entry)
 {
     char thumbprint[LEDGER_THUMBPRINT_SIZE];
 
     AW_TRY(thumbprint_of(entry->jwk, thumbprint));
     AW_TRY(change(db, LEDGER_SQL_INNER_ACCOUNT_ADD,
-        LEDGER_VALUES(LEDGER_INTEGER(seq), LEDGER_TEXT(entry->application), LEDGER_TEXT(entry->kid),
-            LEDGER_TEXT(entry->jwk), LEDGER_TEXT(thumbprint)),
+        AW_DB_VALUES(AW_DB_INTEGER(seq), AW_DB_TEXT(entry->application), AW_DB_TEXT(entry->kid),
+            AW_DB_TEXT(entry->jwk), AW_DB_TEXT(thumbprint)),
         seq));
     return ledger_app_eab_take_use(db, entry->kid);
 }
 
 aw_result
-ledger_inner_take_key(ledger_db *db, int64_t seq, const struct audit_entry *entry)
+ledger_inner_take_key(aw_db *db, int64_t seq, const struct audit_entry *entry)
 {
     char thumbprint[LEDGER_THUMBPRINT_SIZE];
 
     AW_TRY(thumbprint_of(entry->jwk, thumbprint));
     return change(db, LEDGER_SQL_INNER_KEY_SET,
-        LEDGER_VALUES(
-            LEDGER_INTEGER(entry->account_id), LEDGER_TEXT(entry->jwk), LEDGER_TEXT(thumbprint)),
+        AW_DB_VALUES(
+            AW_DB_INTEGER(entry->account_id), AW_DB_TEXT(entry->jwk), AW_DB_TEXT(thumbprint)),
         seq);
 }
 
 aw_result
-ledger_inner_take_end(ledger_db *db, int64_t seq, const struct audit_entry *entry)
+ledger_inner_take_end(aw_db *db, int64_t seq, const struct audit_entry *entry)
 {
-    return change(db, LEDGER_SQL_INNER_END, LEDGER_VALUES(LEDGER_INTEGER(entry->account_id)), seq);
+    return change(db, LEDGER_SQL_INNER_END, AW_DB_VALUES(AW_DB_INTEGER(entry->account_id)), seq);
 }
 
 aw_result
-ledger_inner_take_order(ledger_db *db, int64_t seq, const struct audit_entry *entry)
+ledger_inner_take_order(aw_db *db, int64_t seq, const struct audit_entry *entry)
 {
     if (entry->account_id == 0)
         return AW_OK;
     return change(db, LEDGER_SQL_INNER_ORDER_ADD,
-        LEDGER_VALUES(
-            LEDGER_INTEGER(seq), LEDGER_INTEGER(entry->account_id), LEDGER_TEXT(entry->evidence)),
+        AW_DB_VALUES(
+            AW_DB_INTEGER(seq), AW_DB_INTEGER(entry->account_id), AW_DB_TEXT(entry->evidence)),
         seq);
 }
 
 aw_result
-ledger_inner_take_again(ledger_db *db, int64_t seq, const struct audit_entry *entry)
+ledger_inner_take_again(aw_db *db, int64_t seq, const struct audit_entry *entry)
 {
     return change(db, LEDGER_SQL_INNER_ORDER_AGAIN,
-        LEDGER_VALUES(LEDGER_INTEGER(entry->order), LEDGER_INTEGER(entry->account_id)), seq);
+        AW_DB_VALUES(AW_DB_INTEGER(entry->order), AW_DB_INTEGER(entry->account_id)), seq);
 }
 
 aw_result
-ledger_inner_take_finalize(ledger_db *db, const struct audit_entry *entry)
+ledger_inner_take_finalize(aw_db *db, const struct audit_entry *entry)
 {
     if (entry->account_id == 0)
         return AW_OK;
-    return ledger_db_run(db, LEDGER_SQL_INNER_FINALIZE_ADD,
-        LEDGER_VALUES(LEDGER_INTEGER(entry->order), LEDGER_TEXT(entry->evidence)), NULL);
+    return aw_db_run(db, LEDGER_SQL_INNER_FINALIZE_ADD,
+        AW_DB_VALUES(AW_DB_INTEGER(entry->order), AW_DB_TEXT(entry->evidence)), NULL);
 }
 
 aw_result
-ledger_inner_take_revocation(ledger_db *db, const struct audit_entry *entry, bool *again)
+ledger_inner_take_revocation(aw_db *db, const struct audit_entry *entry, bool *again)
 {
     int64_t changes;
 
     *again = false;
     if (entry->evidence == NULL)
         return AW_OK;
-    AW_TRY(ledger_db_run(db, LEDGER_SQL_INNER_REVOCATION_AGAIN,
-        LEDGER_VALUES(LEDGER_TEXT(entry->evidence)), &changes));
+    AW_TRY(aw_db_run(db, LEDGER_SQL_INNER_REVOCATION_AGAIN,
+        AW_DB_VALUES(AW_DB_TEXT(entry->evidence)), &changes));
     *again = changes == 1;
     if (*again)
         return AW_OK;
-    return ledger_db_run(
-        db, LEDGER_SQL_INNER_REVOCATION_ADD, LEDGER_VALUES(LEDGER_TEXT(entry->evidence)), NULL);
+    return aw_db_run(
+        db, LEDGER_SQL_INNER_REVOCATION_ADD, AW_DB_VALUES(AW_DB_TEXT(entry->evidence)), NULL);
 }

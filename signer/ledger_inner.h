@@ -67,25 +67,25 @@ AW_MUST_USE aw_result ledger_inner_revoke_again(struct ledger_check *check);
 
 /** Takes in a new account, its new key, its end. */
 AW_MUST_USE aw_result ledger_inner_take_account(
-    ledger_db *db, int64_t seq, const struct audit_entry *entry);
+    aw_db *db, int64_t seq, const struct audit_entry *entry);
 AW_MUST_USE aw_result ledger_inner_take_key(
-    ledger_db *db, int64_t seq, const struct audit_entry *entry);
+    aw_db *db, int64_t seq, const struct audit_entry *entry);
 AW_MUST_USE aw_result ledger_inner_take_end(
-    ledger_db *db, int64_t seq, const struct audit_entry *entry);
+    aw_db *db, int64_t seq, const struct audit_entry *entry);
 
 /** Takes in whose a new order is. */
 AW_MUST_USE aw_result ledger_inner_take_order(
-    ledger_db *db, int64_t seq, const struct audit_entry *entry);
+    aw_db *db, int64_t seq, const struct audit_entry *entry);
 
 /** Takes in that a new-order was signed again. */
 AW_MUST_USE aw_result ledger_inner_take_again(
-    ledger_db *db, int64_t seq, const struct audit_entry *entry);
+    aw_db *db, int64_t seq, const struct audit_entry *entry);
 
 /** Takes in what finalized an order. */
-AW_MUST_USE aw_result ledger_inner_take_finalize(ledger_db *db, const struct audit_entry *entry);
+AW_MUST_USE aw_result ledger_inner_take_finalize(aw_db *db, const struct audit_entry *entry);
 
 /** Takes in what revoked. @param[out] again it did before: that costs no further quota */
 AW_MUST_USE aw_result ledger_inner_take_revocation(
-    ledger_db *db, const struct audit_entry *entry, bool *again);
+    aw_db *db, const struct audit_entry *entry, bool *again);
 
 #endif

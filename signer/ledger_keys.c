@@ -24,14 +24,14 @@ is_text(const char *text, const char *expected)
 }
 
 static aw_result
-is_own(ledger_db *db, const struct audit_entry *entry, bool *out)
+is_own(aw_db *db, const struct audit_entry *entry, bool *out)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
     AW_CLEANUP(aw_free) char *by = NULL;
 
-    AW_TRY(ledger_db_find(db, LEDGER_SQL_KEY, LEDGER_VALUES(LEDGER_TEXT(entry->key)), &row));
+    AW_TRY(aw_db_find(db, LEDGER_SQL_KEY, AW_DB_VALUES(AW_DB_TEXT(entry->key)), &row));
     if (row != NULL)
-        AW_TRY(ledger_row_text(row, 0, &by));
+        AW_TRY(aw_db_text(row, 0, &by));
     *out = by != NULL && is_text(entry->application, by);
     return AW_OK;
 }
@@ -48,7 +48,7 @@ is_compromised(const struct audit_entry *entry)
 
 /* The rule for which the refusal's key is to be remembered, or NULL. */
 static aw_result
-rule_of(ledger_db *db, const struct audit_entry *entry, const char **out)
+rule_of(aw_db *db, const struct audit_entry *entry, const char **out)
 {
     size_t i = 0;
     bool own = true;
@@ -72,29 +72,28 @@ rule_of(ledger_db *db, const struct audit_entry *entry, const char **out)
 }
 
 aw_result
-ledger_keys_apply(ledger_db *db, int64_t seq, const struct audit_entry *entry)
+ledger_keys_apply(aw_db *db, int64_t seq, const struct audit_entry *entry)
 {
     const char *rule;
 
     AW_TRY(rule_of(db, entry, &rule));
     if (rule == NULL)
         return AW_OK;
-    return ledger_db_run(db, LEDGER_SQL_REFUSED_KEY_ADD,
-        LEDGER_VALUES(LEDGER_TEXT(entry->key), LEDGER_INTEGER(seq), LEDGER_TEXT(rule)), NULL);
+    return aw_db_run(db, LEDGER_SQL_REFUSED_KEY_ADD,
+        AW_DB_VALUES(AW_DB_TEXT(entry->key), AW_DB_INTEGER(seq), AW_DB_TEXT(rule)), NULL);
 }
 
 aw_result
-ledger_keys_learns(ledger_db *db, const struct audit_entry *entry, bool *out)
+ledger_keys_learns(aw_db *db, const struct audit_entry *entry, bool *out)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
     const char *rule;
 
     *out = false;
     AW_TRY(rule_of(db, entry, &rule));
     if (rule == NULL)
         return AW_OK;
-    AW_TRY(
-        ledger_db_find(db, LEDGER_SQL_REFUSED_KEY, LEDGER_VALUES(LEDGER_TEXT(entry->key)), &row));
+    AW_TRY(aw_db_find(db, LEDGER_SQL_REFUSED_KEY, AW_DB_VALUES(AW_DB_TEXT(entry->key)), &row));
     *out = row == NULL;
     return AW_OK;
 }
@@ -102,15 +101,15 @@ ledger_keys_learns(ledger_db *db, const struct audit_entry *entry, bool *out)
 aw_result
 ledger_keys_refused(struct ledger_check *check)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
     AW_CLEANUP(aw_free) char *rule = NULL;
 
-    AW_TRY(ledger_db_find(
-        check->db, LEDGER_SQL_REFUSED_KEY, LEDGER_VALUES(LEDGER_TEXT(check->request->key)), &row));
+    AW_TRY(aw_db_find(
+        check->db, LEDGER_SQL_REFUSED_KEY, AW_DB_VALUES(AW_DB_TEXT(check->request->key)), &row));
     if (row == NULL)
         return AW_OK;
-    AW_TRY(ledger_row_text(row, 1, &rule));
+    AW_TRY(aw_db_text(row, 1, &rule));
     return ledger_refuse(check, LEDGER_KEY_REFUSED,
         "the CSR's key %s was refused for good (rule %s, record %lld): make a new key",
-        check->request->key, rule, (long long)ledger_row_integer(row, 0));
+        check->request->key, rule, (long long)aw_db_integer(row, 0));
 }

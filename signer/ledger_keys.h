@@ -14,11 +14,10 @@
 #include "signer/ledger_rules.h"
 
 /** Takes a refusal in: remembers its key, if the rule that refused is one of those. */
-AW_MUST_USE aw_result ledger_keys_apply(
-    ledger_db *db, int64_t seq, const struct audit_entry *entry);
+AW_MUST_USE aw_result ledger_keys_apply(aw_db *db, int64_t seq, const struct audit_entry *entry);
 
 /** Whether the refusal has a key remembered that was not: it must be recorded, then. */
-AW_MUST_USE aw_result ledger_keys_learns(ledger_db *db, const struct audit_entry *entry, bool *out);
+AW_MUST_USE aw_result ledger_keys_learns(aw_db *db, const struct audit_entry *entry, bool *out);
 
 /** Rule: refuses a key that is remembered. */
 AW_MUST_USE aw_result ledger_keys_refused(struct ledger_check *check);

@@ -26,11 +26,11 @@ struct ledger_order {
 };
 
 /** Loads an order of this application and account; seq is 0 when there is none. */
-AW_MUST_USE aw_result ledger_order_load(ledger_db *db, int64_t seq, const char *application,
-    const char *account, struct ledger_order *out);
+AW_MUST_USE aw_result ledger_order_load(
+    aw_db *db, int64_t seq, const char *application, const char *account, struct ledger_order *out);
 
 /** The order's set of names (ledger_names.h). Allocated. */
-AW_MUST_USE aw_result ledger_order_names(ledger_db *db, int64_t seq, char **out);
+AW_MUST_USE aw_result ledger_order_names(aw_db *db, int64_t seq, char **out);
 
 /** Releases and zeroes. */
 void ledger_order_free(struct ledger_order *order);

@@ -15,26 +15,26 @@ static const struct quota {
 
 /* Number of the application's last row; 0: none. */
 static aw_result
-last_of(ledger_db *db, const struct quota *quota, struct ledger_value application, int64_t *out)
+last_of(aw_db *db, const struct quota *quota, struct aw_db_value application, int64_t *out)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(ledger_db_find(db, quota->last, LEDGER_VALUES(application), &row));
-    *out = row == NULL ? 0 : ledger_row_integer(row, 0);
+    AW_TRY(aw_db_find(db, quota->last, AW_DB_VALUES(application), &row));
+    *out = row == NULL ? 0 : aw_db_integer(row, 0);
     return AW_OK;
 }
 
 static aw_result
-time_of(ledger_db *db, const struct quota *quota, struct ledger_value application, int64_t nth,
-    int64_t *out)
+time_of(
+    aw_db *db, const struct quota *quota, struct aw_db_value application, int64_t nth, int64_t *out)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(ledger_db_find(db, quota->time, LEDGER_VALUES(application, LEDGER_INTEGER(nth)), &row));
+    AW_TRY(aw_db_find(db, quota->time, AW_DB_VALUES(application, AW_DB_INTEGER(nth)), &row));
     if (row == NULL)
         return aw_fail(AW_CODE_CORRUPT, "the ledger lacks number %lld of application %.100s (%s)",
             (long long)nth, application.text, quota->limit);
-    *out = ledger_row_integer(row, 0);
+    *out = aw_db_integer(row, 0);
     return AW_OK;
 }
 
@@ -42,7 +42,7 @@ time_of(ledger_db *db, const struct quota *quota, struct ledger_value applicatio
 static aw_result
 ask(struct ledger_check *check, const struct quota *quota, int64_t limit)
 {
-    struct ledger_value application = LEDGER_TEXT(check->request->application);
+    struct aw_db_value application = AW_DB_TEXT(check->request->application);
     int64_t last = 0, time = 0;
 
     if (limit <= 0)
@@ -75,9 +75,9 @@ ledger_quota_revocations(struct ledger_check *check)
 /* Times grow with the numbers, so the first within the window is found by halving. */
 aw_result
 ledger_quota_count(
-    ledger_db *db, enum ledger_quota quota, const char *application, int64_t since, int64_t *out)
+    aw_db *db, enum ledger_quota quota, const char *application, int64_t since, int64_t *out)
 {
-    struct ledger_value name = LEDGER_TEXT(application);
+    struct aw_db_value name = AW_DB_TEXT(application);
     int64_t total = 0;
     int64_t before = 0; /* numbers up to this are older */
 

@@ -21,6 +21,6 @@ AW_MUST_USE aw_result ledger_quota_revocations(struct ledger_check *check);
 
 /** How many the application was signed after `since`. */
 AW_MUST_USE aw_result ledger_quota_count(
-    ledger_db *db, enum ledger_quota quota, const char *application, int64_t since, int64_t *out);
+    aw_db *db, enum ledger_quota quota, const char *application, int64_t since, int64_t *out);
 
 #endif

@@ -11,7 +11,7 @@
 #include "signer/ledger_apply.h"
 
 struct replay {
-    ledger_db *db;
+    aw_db *db;
     struct ledger_position *position;
     bool joined;      /* the record at the ledger's position was found in the log */
     int64_t replayed; /* records taken in */
@@ -71,10 +71,10 @@ take_in(const struct ledger_source *source, struct replay *replay)
 }
 
 static aw_result
-attempt(const struct ledger_source *source, ledger_db **out, struct ledger_position *position,
+attempt(const struct ledger_source *source, aw_db **out, struct ledger_position *position,
     struct ledger_recovery *recovery, bool *fresh)
 {
-    AW_CLEANUP(ledger_db_close) ledger_db *db = NULL;
+    AW_CLEANUP(aw_db_close) aw_db *db = NULL;
     struct replay replay = {.position = position};
 
     AW_TRY(ledger_db_open(source->path, &db, fresh));
@@ -130,8 +130,8 @@ set_aside(const char *path)
 }
 
 aw_result
-ledger_recover(const struct ledger_source *source, ledger_db **out,
-    struct ledger_position *position, struct ledger_recovery *recovery)
+ledger_recover(const struct ledger_source *source, aw_db **out, struct ledger_position *position,
+    struct ledger_recovery *recovery)
 {
     bool fresh = false;
 

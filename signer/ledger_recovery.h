@@ -23,7 +23,7 @@ struct ledger_source {
  * Opens the database and takes in what the log has beyond it. One that is damaged, of another log,
  * or knows more than the log (which was cut or restored from a backup), is set aside and made anew.
  */
-AW_MUST_USE aw_result ledger_recover(const struct ledger_source *source, ledger_db **out,
+AW_MUST_USE aw_result ledger_recover(const struct ledger_source *source, aw_db **out,
     struct ledger_position *position, struct ledger_recovery *recovery);
 
 #endif

@@ -74,18 +74,18 @@ ledger_alarm(struct ledger_check *check, const char *format, ...)
 static aw_result
 replaces_own(struct ledger_check *check)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
     AW_CLEANUP(aw_free) char *by = NULL;
     const struct ledger_request *request = check->request;
 
     if (request->replaces == NULL)
         return AW_OK;
-    AW_TRY(ledger_db_find(check->db, LEDGER_SQL_CERTIFICATE_FIRST,
-        LEDGER_VALUES(LEDGER_TEXT(request->account), LEDGER_TEXT(request->replaces),
-            LEDGER_INTEGER(request->pinned ? LEDGER_VERIFIED : LEDGER_UNCHECKED)),
+    AW_TRY(aw_db_find(check->db, LEDGER_SQL_CERTIFICATE_FIRST,
+        AW_DB_VALUES(AW_DB_TEXT(request->account), AW_DB_TEXT(request->replaces),
+            AW_DB_INTEGER(request->pinned ? LEDGER_VERIFIED : LEDGER_UNCHECKED)),
         &row));
     if (row != NULL)
-        AW_TRY(ledger_row_text(row, 0, &by));
+        AW_TRY(aw_db_text(row, 0, &by));
     if (by != NULL && strcmp(by, request->application) == 0)
         return AW_OK;
     return ledger_refuse(check, LEDGER_ORDER_REPLACES,
@@ -187,13 +187,13 @@ polls_left(struct ledger_check *check)
 static aw_result
 find_key(struct ledger_check *check, bool *own, char **by)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(ledger_db_find(
-        check->db, LEDGER_SQL_KEY, LEDGER_VALUES(LEDGER_TEXT(check->request->key)), &row));
+    AW_TRY(
+        aw_db_find(check->db, LEDGER_SQL_KEY, AW_DB_VALUES(AW_DB_TEXT(check->request->key)), &row));
     *by = NULL;
     if (row != NULL)
-        AW_TRY(ledger_row_text(row, 0, by));
+        AW_TRY(aw_db_text(row, 0, by));
     *own = *by != NULL && strcmp(*by, check->request->application) == 0;
     return AW_OK;
 }
@@ -235,18 +235,18 @@ key_own(struct ledger_check *check)
 static aw_result
 serial_own(struct ledger_check *check)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
     AW_CLEANUP(aw_free) char *by = NULL;
     const struct ledger_request *request = check->request;
 
     if (check->entry->serial == NULL)
         return AW_OK;
-    AW_TRY(ledger_db_find(check->db, LEDGER_SQL_CERTIFICATE_FIRST,
-        LEDGER_VALUES(LEDGER_TEXT(request->account), LEDGER_TEXT(check->entry->serial),
-            LEDGER_INTEGER(LEDGER_VERIFIED)),
+    AW_TRY(aw_db_find(check->db, LEDGER_SQL_CERTIFICATE_FIRST,
+        AW_DB_VALUES(AW_DB_TEXT(request->account), AW_DB_TEXT(check->entry->serial),
+            AW_DB_INTEGER(LEDGER_VERIFIED)),
         &row));
     if (row != NULL)
-        AW_TRY(ledger_row_text(row, 0, &by));
+        AW_TRY(aw_db_text(row, 0, &by));
     if (by == NULL || strcmp(by, request->application) == 0)
         return AW_OK;
     return ledger_refuse(check, LEDGER_SERIAL_FOREIGN,
@@ -302,11 +302,11 @@ certificate_key(struct ledger_check *check)
 static aw_result
 certificate_known(struct ledger_check *check)
 {
-    AW_CLEANUP(ledger_row_end) ledger_row *row = NULL;
+    AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
-    AW_TRY(ledger_db_find(check->db, LEDGER_SQL_CERTIFICATE_KNOWN,
-        LEDGER_VALUES(LEDGER_INTEGER(check->order.seq), LEDGER_TEXT(check->request->certificate),
-            LEDGER_INTEGER(ledger_standing_of(check->entry))),
+    AW_TRY(aw_db_find(check->db, LEDGER_SQL_CERTIFICATE_KNOWN,
+        AW_DB_VALUES(AW_DB_INTEGER(check->order.seq), AW_DB_TEXT(check->request->certificate),
+            AW_DB_INTEGER(ledger_standing_of(check->entry))),
         &row));
     check->repeated = row != NULL;
     return AW_OK;

@@ -19,7 +19,7 @@ const char *ledger_operation_name(enum sign_operation operation);
 
 /** A request under examination. */
 struct ledger_check {
-    ledger_db *db;
+    aw_db *db;
     const struct ledger_request *request;
     int64_t time; /**< the later of the caller's and the last record's: what the rules go by */
     const struct audit_entry *entry; /**< the record to be */

@@ -31,7 +31,7 @@ LIBRARIES = (
     (r"yaml\.h", ("common",)),
     (r"idn2\.h", ("common",)),
     (r"libpsl\.h", ("policy",)),
-    (r"sqlite3\.h", ("signer", "relay")),
+    (r"sqlite3\.h", ("common",)),
     (r"seccomp\.h", ("common",)),
     (r"event2?/.*|event\.h", ("client", "relay")),
 )

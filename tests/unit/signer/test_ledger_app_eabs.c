@@ -44,7 +44,7 @@ must(const struct act *act, int64_t at)
 }
 
 static aw_result
-take_use(ledger_db *db, void *context)
+take_use(aw_db *db, void *context)
 {
     return ledger_app_eab_take_use(db, context);
 }
