@@ -7,6 +7,7 @@
 
 #include "client/chain.h"
 #include "client/challenge.h"
+#include "client/config_parts.h"
 #include "client/ssh_url.h"
 #include "common/io.h"
 #include "common/nss.h"
@@ -54,28 +55,10 @@ client_config_replace(char **slot, const char *value)
     return AW_OK;
 }
 
-/* The default user need not exist, where the signer runs as root or the socket is forwarded. */
-static aw_result
-resolve_user(const struct raw_config *raw, struct client_config *config, struct aw_faults *faults)
-{
-    bool found = false;
-
-    AW_TRY(aw_nss_user(config->signer_user, &found, &config->signer_uid));
-    if (!found && raw->signer_user_place.line != 0)
-        aw_yaml_fault(raw->signer_user_place, faults,
-            "signer_user: there is no user \"%.64s\" here, expected the one that the signer runs "
-            "as",
-            config->signer_user);
-    return AW_OK;
-}
-
 static void
 check_paths(const struct client_config *config, aw_yaml_node root, struct aw_faults *faults)
 {
-    const struct {
-        const char *field;
-        const char *path;
-    } paths[] = {
+    const struct config_path paths[] = {
         {"signer", ssh_url_is(config->signer) ? NULL : config->signer},
         {"ssh_config", config->ssh_config},
         {"certificates", config->certificates},
@@ -85,45 +68,15 @@ check_paths(const struct client_config *config, aw_yaml_node root, struct aw_fau
         {"key_pin_file", config->key_pin_file},
     };
 
-    for (size_t i = 0; i < AW_COUNT(paths); i++)
-        if (paths[i].path != NULL && paths[i].path[0] != '/')
-            aw_yaml_fault(root, faults, "%s: found \"%.200s\", expected an absolute path",
-                paths[i].field, paths[i].path);
-}
-
-static void
-check_signer(const struct client_config *config, aw_yaml_node root, struct aw_faults *faults)
-{
-    AW_CLEANUP(ssh_url_free) struct ssh_url url = {0};
-
-    if (ssh_url_is(config->signer) && !aw_ok(ssh_url_parse(config->signer, &url)))
-        aw_yaml_fault(root, faults, "signer: %s", aw_error_last()->message);
-}
-
-static aw_result
-set_default(char **slot, const char *value)
-{
-    return *slot == NULL ? client_config_replace(slot, value) : AW_OK;
+    config_check_paths(paths, AW_COUNT(paths), root, faults);
 }
 
 static aw_result
 set_defaults(struct client_config *config)
 {
-    AW_TRY(set_default(&config->signer, "/run/acmeward/signer.sock"));
-    AW_TRY(set_default(&config->signer_user, "acmeward"));
-    return set_default(&config->certificates, "/etc/acmeward");
-}
-
-/* Who may change this file chooses the proxy, the CA's roots and the server taken for the signer.
- */
-static aw_result
-check_owner(const char *path, struct aw_faults *faults)
-{
-    aw_result r = aw_path_check(path, geteuid(), 0022);
-
-    if (r.code == AW_CODE_PERMISSION)
-        aw_faults_add(faults, path, 0, 0, "%s", aw_error_last()->message);
-    return aw_ok(r) || r.code == AW_CODE_PERMISSION || r.code == AW_CODE_NOT_FOUND ? AW_OK : r;
+    AW_TRY(config_default(&config->signer, "/run/acmeward/signer.sock"));
+    AW_TRY(config_default(&config->signer_user, "acmeward"));
+    return config_default(&config->certificates, "/etc/acmeward");
 }
 
 static aw_result
@@ -131,7 +84,7 @@ read_file(const char *path, struct aw_faults *faults, struct raw_config *raw)
 {
     AW_CLEANUP(aw_yaml_free) aw_yaml *yaml = NULL;
 
-    AW_TRY(check_owner(path, faults));
+    AW_TRY(config_check_owner(path, faults));
     AW_TRY(aw_yaml_load(path, faults, &yaml));
     /* A file of comments alone is a file of defaults. */
     if (aw_yaml_shape(aw_yaml_root(yaml)) != AW_YAML_IS_NOTHING)
@@ -139,9 +92,10 @@ read_file(const char *path, struct aw_faults *faults, struct raw_config *raw)
     struct client_config *config = &raw->config;
     AW_TRY(client_config_replace(&config->file, path));
     AW_TRY(set_defaults(config));
-    AW_TRY(resolve_user(raw, config, faults));
+    AW_TRY(config_signer_user(
+        config->signer_user, raw->signer_user_place, faults, &config->signer_uid));
     check_paths(config, aw_yaml_root(yaml), faults);
-    check_signer(config, aw_yaml_root(yaml), faults);
+    config_check_signer(config->signer, aw_yaml_root(yaml), faults);
     return aw_faults_result(faults);
 }
 

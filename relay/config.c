@@ -2,12 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "client/config.h"
+#include "client/config_parts.h"
 #include "client/ssh_url.h"
 #include "common/io.h"
-#include "common/nss.h"
 #include "relay/address.h"
 #include "relay/networks.h"
 
@@ -112,41 +111,17 @@ static const struct relay_config defaults = {
 };
 
 static aw_result
-set_default(char **slot, const char *value)
-{
-    return *slot == NULL ? client_config_replace(slot, value) : AW_OK;
-}
-
-static aw_result
 set_defaults(struct relay_config *config)
 {
-    AW_TRY(set_default(&config->signer, "/run/acmeward/signer.sock"));
-    AW_TRY(set_default(&config->signer_user, "acmeward"));
-    return set_default(&config->state, "/var/lib/acmeward-relay");
-}
-
-/* The default user need not exist, where the signer is on another host. */
-static aw_result
-resolve_user(const struct raw_config *raw, struct relay_config *config, struct aw_faults *faults)
-{
-    bool found = false;
-
-    AW_TRY(aw_nss_user(config->signer_user, &found, &config->signer_uid));
-    if (!found && raw->signer_user_place.line != 0)
-        aw_yaml_fault(raw->signer_user_place, faults,
-            "signer_user: there is no user \"%.64s\" here, expected the one that the signer runs "
-            "as",
-            config->signer_user);
-    return AW_OK;
+    AW_TRY(config_default(&config->signer, "/run/acmeward/signer.sock"));
+    AW_TRY(config_default(&config->signer_user, "acmeward"));
+    return config_default(&config->state, "/var/lib/acmeward-relay");
 }
 
 static void
 check_paths(const struct relay_config *config, aw_yaml_node root, struct aw_faults *faults)
 {
-    const struct {
-        const char *field;
-        const char *path;
-    } paths[] = {
+    const struct config_path paths[] = {
         {"signer", ssh_url_is(config->signer) ? NULL : config->signer},
         {"ssh_config", config->ssh_config},
         {"tls.certificate", config->tls.certificate},
@@ -157,10 +132,7 @@ check_paths(const struct relay_config *config, aw_yaml_node root, struct aw_faul
         {"dns.rfc2136_credentials", config->dns.rfc2136_credentials},
     };
 
-    for (size_t i = 0; i < AW_COUNT(paths); i++)
-        if (paths[i].path != NULL && paths[i].path[0] != '/')
-            aw_yaml_fault(root, faults, "%s: found \"%.200s\", expected an absolute path",
-                paths[i].field, paths[i].path);
+    config_check_paths(paths, AW_COUNT(paths), root, faults);
 }
 
 static void
@@ -185,15 +157,6 @@ check_networks(const struct relay_config *config, struct aw_faults *faults)
                 "validation.networks: found \"%.100s\", expected ADDRESS/PREFIX with no bits set "
                 "behind the prefix: 192.0.2.0/24 or 2001:db8::/32",
                 networks->items[i].text);
-}
-
-static void
-check_signer(const struct relay_config *config, aw_yaml_node root, struct aw_faults *faults)
-{
-    AW_CLEANUP(ssh_url_free) struct ssh_url url = {0};
-
-    if (ssh_url_is(config->signer) && !aw_ok(ssh_url_parse(config->signer, &url)))
-        aw_yaml_fault(root, faults, "signer: %s", aw_error_last()->message);
 }
 
 /* Clients sign the URL as it is here, so there must be one spelling: RFC 8555 6.4 compares octets.
@@ -262,32 +225,22 @@ check_profiles(const struct relay_config *config, struct aw_faults *faults)
                 config->profiles.items[i].text);
 }
 
-/* Who may change this file chooses our name, our key and the server taken for the signer. */
-static aw_result
-check_owner(const char *path, struct aw_faults *faults)
-{
-    aw_result r = aw_path_check(path, geteuid(), 0022);
-
-    if (r.code == AW_CODE_PERMISSION)
-        aw_faults_add(faults, path, 0, 0, "%s", aw_error_last()->message);
-    return aw_ok(r) || r.code == AW_CODE_PERMISSION || r.code == AW_CODE_NOT_FOUND ? AW_OK : r;
-}
-
 static aw_result
 read_file(const char *path, struct aw_faults *faults, struct raw_config *raw)
 {
     AW_CLEANUP(aw_yaml_free) aw_yaml *yaml = NULL;
     struct relay_config *config = &raw->config;
 
-    AW_TRY(check_owner(path, faults));
+    AW_TRY(config_check_owner(path, faults));
     AW_TRY(aw_yaml_load(path, faults, &yaml));
     aw_yaml_node root = aw_yaml_root(yaml);
     aw_yaml_read_mapping(root, fields, raw, faults);
     AW_TRY(client_config_replace(&config->file, path));
     AW_TRY(set_defaults(config));
-    AW_TRY(resolve_user(raw, config, faults));
+    AW_TRY(config_signer_user(
+        config->signer_user, raw->signer_user_place, faults, &config->signer_uid));
     check_paths(config, root, faults);
-    check_signer(config, root, faults);
+    config_check_signer(config->signer, root, faults);
     check_dns(config, root, faults);
     check_networks(config, faults);
     check_url(raw, config, faults);
