@@ -29,22 +29,6 @@ report_clients_free(struct report_clients *clients)
 }
 
 static aw_result
-make_room(void *items, size_t count, size_t *room, size_t size)
-{
-    void **array = items;
-    size_t wanted = *room == 0 ? 64 : 2 * *room;
-
-    if (count < *room)
-        return AW_OK;
-    void *bigger = reallocarray(*array, wanted, size);
-    if (bigger == NULL)
-        return aw_fail_memory();
-    *array = bigger;
-    *room = wanted;
-    return AW_OK;
-}
-
-static aw_result
 keep(const char *text, char **out)
 {
     *out = strdup(text == NULL ? "" : text);
@@ -73,7 +57,7 @@ take_create(struct report_clients *clients, const struct audit_record *record)
 {
     const struct audit_entry *entry = &record->entry;
 
-    AW_TRY(make_room(&clients->app_eabs, clients->app_eab_count, &clients->app_eab_room,
+    AW_TRY(aw_array_grow(&clients->app_eabs, clients->app_eab_count, &clients->app_eab_room,
         sizeof(*clients->app_eabs)));
     struct report_app_eab *added = &clients->app_eabs[clients->app_eab_count++];
     *added = (struct report_app_eab){
@@ -138,7 +122,7 @@ take_account(struct report_clients *clients, const struct audit_record *record)
     const struct audit_entry *entry = &record->entry;
     struct report_app_eab *app_eab = find_app_eab(clients, entry->kid);
 
-    AW_TRY(make_room(&clients->clients, clients->client_count, &clients->client_room,
+    AW_TRY(aw_array_grow(&clients->clients, clients->client_count, &clients->client_room,
         sizeof(*clients->clients)));
     struct report_client *added = &clients->clients[clients->client_count++];
     *added = (struct report_client){.id = record->seq, .created = entry->time};

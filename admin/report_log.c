@@ -45,22 +45,6 @@ report_log_free(struct report_log *log)
 }
 
 static aw_result
-make_room(void *items, size_t count, size_t *room, size_t size)
-{
-    void **array = items;
-    size_t wanted = *room == 0 ? 64 : 2 * *room;
-
-    if (count < *room)
-        return AW_OK;
-    void *bigger = reallocarray(*array, wanted, size);
-    if (bigger == NULL)
-        return aw_fail_memory();
-    *array = bigger;
-    *room = wanted;
-    return AW_OK;
-}
-
-static aw_result
 keep(const char *text, char **out)
 {
     if (text == NULL)
@@ -115,7 +99,7 @@ take_certificate(struct report_log *log, const struct audit_entry *entry)
         report_grants_hold(log->grants, entry->application, entry->names[i]);
     if (entry->not_after < log->period->since || entry->certificate == NULL)
         return AW_OK;
-    AW_TRY(make_room(&log->certificates, log->certificate_count, &log->certificate_room,
+    AW_TRY(aw_array_grow(&log->certificates, log->certificate_count, &log->certificate_room,
         sizeof(*log->certificates)));
     struct report_certificate *added = &log->certificates[log->certificate_count++];
     *added = (struct report_certificate){.not_after = entry->not_after,
@@ -133,7 +117,8 @@ take_revocation(struct report_log *log, const struct audit_entry *entry)
 {
     if (entry->certificate == NULL)
         return AW_OK;
-    AW_TRY(make_room(&log->revoked, log->revoked_count, &log->revoked_room, sizeof(*log->revoked)));
+    AW_TRY(aw_array_grow(
+        &log->revoked, log->revoked_count, &log->revoked_room, sizeof(*log->revoked)));
     AW_TRY(keep(entry->certificate, &log->revoked[log->revoked_count]));
     log->revoked_count++;
     return AW_OK;
@@ -254,8 +239,8 @@ keep_kind(struct report_refusal *refusal, const struct kind *kind)
 static aw_result
 add_refusal(struct report_log *log, const struct kind *wanted)
 {
-    AW_TRY(
-        make_room(&log->refusals, log->refusal_count, &log->refusal_room, sizeof(*log->refusals)));
+    AW_TRY(aw_array_grow(
+        &log->refusals, log->refusal_count, &log->refusal_room, sizeof(*log->refusals)));
     struct report_refusal *refusal = &log->refusals[log->refusal_count++];
     *refusal = (struct report_refusal){.count = 0};
     AW_TRY(keep_kind(refusal, wanted));

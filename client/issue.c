@@ -462,48 +462,57 @@ finalize(struct issue *issue)
     return issue->order.status == ACME_VALID ? AW_OK : order_failed(issue, "finalizing");
 }
 
+/* Until the order is there, or until its certificate is. */
+static aw_result
+run(struct issue *issue, bool to_the_end)
+{
+    const struct issue_request *request = issue->request;
+
+    acme_session_limit(issue->session, request->seconds > 0 ? request->seconds : ISSUE_SECONDS);
+    AW_TRY(request->resume != NULL ? resume_order(issue) : open_order(issue));
+    if (!to_the_end)
+        return AW_OK;
+    AW_TRY(make_ready(issue));
+    AW_TRY(finalize(issue));
+    AW_TRY(issue_download(issue));
+    issue_tell(issue, ISSUE_DONE, NULL, NULL);
+    return AW_OK;
+}
+
+static aw_result
+start(struct issue issue, bool to_the_end, struct issue_result *out)
+{
+    AW_CLEANUP(issue_free) struct issue running = issue;
+    size_t before = acme_session_requests(running.session);
+
+    memset(out, 0, sizeof(*out));
+    AW_TRY(run(&running, to_the_end));
+    running.result.requests = acme_session_requests(running.session) - before;
+    *out = running.result;
+    memset(&running.result, 0, sizeof(running.result));
+    return AW_OK;
+}
+
 aw_result
 issue_certificate(acme_session *session, signer_link *link, const struct issue_request *request,
     const struct issue_callbacks *callbacks, struct issue_result *out)
 {
-    AW_CLEANUP(issue_free)
-    struct issue issue = {.session = session,
-        .link = link,
-        .request = request,
-        .callbacks = callbacks,
-        .retry_after = -1};
-    size_t before = acme_session_requests(session);
-
-    memset(out, 0, sizeof(*out));
-    acme_session_limit(session, request->seconds > 0 ? request->seconds : ISSUE_SECONDS);
-    AW_TRY(request->resume != NULL ? resume_order(&issue) : open_order(&issue));
-    AW_TRY(make_ready(&issue));
-    AW_TRY(finalize(&issue));
-    AW_TRY(issue_download(&issue));
-    issue.result.requests = acme_session_requests(session) - before;
-    issue_tell(&issue, ISSUE_DONE, NULL, NULL);
-    *out = issue.result;
-    memset(&issue.result, 0, sizeof(issue.result));
-    return AW_OK;
+    return start((struct issue){.session = session,
+                     .link = link,
+                     .request = request,
+                     .callbacks = callbacks,
+                     .retry_after = -1},
+        true, out);
 }
 
 aw_result
 issue_open(acme_session *session, signer_link *link, const struct issue_request *request,
     const struct issue_callbacks *callbacks, struct issue_result *out)
 {
-    AW_CLEANUP(issue_free)
-    struct issue issue = {.session = session,
-        .link = link,
-        .request = request,
-        .callbacks = callbacks,
-        .retry_after = -1};
-    size_t before = acme_session_requests(session);
-
-    memset(out, 0, sizeof(*out));
-    acme_session_limit(session, request->seconds > 0 ? request->seconds : ISSUE_SECONDS);
-    AW_TRY(open_order(&issue));
-    issue.result.requests = acme_session_requests(session) - before;
-    *out = issue.result;
-    memset(&issue.result, 0, sizeof(issue.result));
-    return AW_OK;
+    return start((struct issue){.session = session,
+                     .link = link,
+                     .request = request,
+                     .callbacks = callbacks,
+                     .retry_after = -1},
+        false, out);
 }

@@ -408,3 +408,20 @@ aw_time_parse(const char *text, int64_t *out)
     return aw_fail(
         AW_CODE_SYNTAX, "\"%.40s\" is not a time, expected the form 2026-11-24T02:34:25Z", text);
 }
+
+aw_result
+aw_array_grow(void *items, size_t count, size_t *room, size_t size)
+{
+    size_t wanted = *room == 0 ? 64 : 2 * *room;
+    void *array;
+
+    if (count < *room)
+        return AW_OK;
+    memcpy(&array, items, sizeof(array));
+    void *bigger = reallocarray(array, wanted, size);
+    if (bigger == NULL)
+        return aw_fail_memory();
+    memcpy(items, &bigger, sizeof(bigger));
+    *room = wanted;
+    return AW_OK;
+}

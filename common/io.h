@@ -88,4 +88,13 @@ void aw_time_text(int64_t unix_seconds, char out[32]);
 /** Parses the form of aw_time_text strictly. */
 AW_MUST_USE aw_result aw_time_parse(const char *text, int64_t *out);
 
+/**
+ * Room for one more item in a growing array, which may be NULL at first.
+ * @param items address of the array's pointer
+ * @param count items in use
+ * @param room items that there is room for
+ * @param size octets of one
+ */
+AW_MUST_USE aw_result aw_array_grow(void *items, size_t count, size_t *room, size_t size);
+
 #endif
