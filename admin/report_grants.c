@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/io.h"
+
 const char *
 report_grant_list(enum report_list_kind list)
 {
@@ -24,28 +26,11 @@ report_grants_free(struct report_grants *grants)
     *grants = (struct report_grants){.items = NULL};
 }
 
-/* Room for one more. */
-static void *
-grown(void *items, size_t count, size_t *room, size_t size)
-{
-    size_t wanted = *room == 0 ? 64 : 2 * *room;
-
-    if (count < *room)
-        return items;
-    void *bigger = reallocarray(items, wanted, size);
-    if (bigger != NULL)
-        *room = wanted;
-    return bigger;
-}
-
 static bool
 add_grant(struct report_grants *grants, const struct report_grant *grant)
 {
-    void *items = grown(grants->items, grants->count, &grants->room, sizeof(*grants->items));
-
-    if (items == NULL)
+    if (!aw_ok(aw_array_grow(&grants->items, grants->count, &grants->room, sizeof(*grant))))
         return false;
-    grants->items = items;
     grants->items[grants->count++] = *grant;
     return true;
 }
@@ -63,13 +48,11 @@ add_application(const struct policy_application *a, void *context)
         [REPORT_GRANT_WILDCARDS] = {a->wildcards_of, a->wildcards_count},
         [REPORT_GRANT_ADDRESSES] = {a->addresses, a->addresses_count},
     };
-    void *users =
-        grown(grants->users, grants->user_count, &grants->user_room, sizeof(*grants->users));
 
-    grants->failed |= users == NULL;
-    if (users == NULL)
+    grants->failed |= !aw_ok(aw_array_grow(
+        &grants->users, grants->user_count, &grants->user_room, sizeof(*grants->users)));
+    if (grants->failed)
         return false;
-    grants->users = users;
     grants->users[grants->user_count++] = (struct report_user){.application = a};
     for (size_t list = 0; list < AW_COUNT(lists); list++)
         for (size_t i = 0; i < lists[list].count && !grants->failed; i++)
