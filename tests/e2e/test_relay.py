@@ -6,7 +6,7 @@ import json
 import os
 import unittest
 
-from acme_client import AcmeClient, Key, b64, certificate_request
+from acme_client import AcmeClient, Key, b64, certificate_request, renewal_id
 from relay_world import RelayWorld
 from world import run, wait_until
 
@@ -24,6 +24,7 @@ class Course(unittest.TestCase):
         world = cls.world
         for application in ("app1", "app2"):
             world.application(application, exact=[f"{application}.dept.example.edu"],
+                              profiles=["tlsserver"],
                               wildcards_of=[f"{application}.dept.example.edu"],
                               operations=["order", "revoke"], relay={})
         world.application("app3", exact=["app3.dept.example.edu"], limits={"orders_per_day": 1},
@@ -174,6 +175,20 @@ class Course(unittest.TestCase):
                          "deactivated")
         self.expect(client.order(NAME, status=None), 403, "unauthorized")
         self.expect(client.register(status=None), 403, "unauthorized")
+
+    def test_14_members_of_an_order(self):
+        """What a client may ask for besides names goes by its application's policy and records."""
+        foreign = renewal_id(self.other.issue("app2.dept.example.edu")[0].text)
+        for members, status, problem in (
+                ({"profile": "another"}, 400, "invalidProfile"),
+                ({"notBefore": "2030-01-01T00:00:00Z"}, 403, "unauthorized"),
+                ({"replaces": foreign}, 400, "malformed")):
+            with self.subTest(members):
+                self.expect(self.client.order(NAME, status=None, **members), status, problem)
+        mine = renewal_id(self.chain)
+        order = self.client.order(NAME, replaces=mine, profile="tlsserver").json
+        self.assertEqual((order["status"], order["replaces"], order["profile"]),
+                         ("ready", mine, "tlsserver"))
 
     # Revocation, renewal.
 
