@@ -147,10 +147,12 @@ class Course(unittest.TestCase):
 
 
 class Keys(unittest.TestCase):
-    """Each type of key revokes its own certificate; a CA that rejects most nonces."""
+    """Each type of key revokes its own certificate; a CA that rejects nonces of its own."""
 
     def test_every_type(self):
-        with World(pebble={"nonce_reject": 40}) as world:
+        # Some of about 25 requests meet it. At 40 percent one of 250 finalizes was refused six times
+        # in a row, as often as the client asks; storms are unit.acme_session's.
+        with World(pebble={"nonce_reject": 15}) as world:
             world.application("app1", subdomains_of=["app1.dept.example.edu"],
                               keys=["ec-p256", "ec-p384", "rsa-2048"])
             world.start()
