@@ -111,8 +111,10 @@ read_certificate(FILE *file, X509 **out)
     return AW_OK;
 }
 
+/* Gives each certificate of a file, of which there must be one, to `use`: false, it can't be used.
+ */
 static aw_result
-use_chain(SSL_CTX *context, const char *path)
+use_each(SSL_CTX *context, const char *path, bool (*use)(SSL_CTX *context, X509 *, int number))
 {
     AW_CLEANUP(close_file) FILE *file = NULL;
     int count = 0;
@@ -124,11 +126,26 @@ use_chain(SSL_CTX *context, const char *path)
         AW_TRY(aw_context(read_certificate(file, &certificate), "%s", path));
         if (certificate == NULL)
             break;
-        if ((count == 0 ? SSL_CTX_use_certificate(context, certificate)
-                        : SSL_CTX_add1_chain_cert(context, certificate)) != 1)
+        if (!use(context, certificate, count))
             return aw_fail_openssl("%s: certificate %d can't be used", path, count + 1);
     }
     return count > 0 ? AW_OK : aw_fail(AW_CODE_SYNTAX, "%s holds no PEM certificate", path);
+}
+
+/* The leaf comes first. */
+static bool
+show(SSL_CTX *context, X509 *certificate, int number)
+{
+    return (number == 0 ? SSL_CTX_use_certificate(context, certificate)
+                        : SSL_CTX_add1_chain_cert(context, certificate)) == 1;
+}
+
+static bool
+trust(SSL_CTX *context, X509 *certificate, int number)
+{
+    (void)number;
+    return X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate) == 1 &&
+           SSL_CTX_add_client_CA(context, certificate) == 1;
 }
 
 static aw_result
@@ -154,22 +171,8 @@ use_key(SSL_CTX *context, const struct relay_config *config)
 static aw_result
 ask_for_certificates(SSL_CTX *context, const char *path)
 {
-    AW_CLEANUP(close_file) FILE *file = NULL;
-    int count = 0;
-
-    AW_TRY(open_checked(path, 0022, &file));
-    for (;; count++) {
-        AW_CLEANUP(free_certificate) X509 *certificate = NULL;
-
-        AW_TRY(aw_context(read_certificate(file, &certificate), "%s", path));
-        if (certificate == NULL)
-            break;
-        if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), certificate) != 1 ||
-            SSL_CTX_add_client_CA(context, certificate) != 1)
-            return aw_fail_openssl("%s: certificate %d can't be used", path, count + 1);
-    }
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    return count > 0 ? AW_OK : aw_fail(AW_CODE_SYNTAX, "%s holds no PEM certificate", path);
+    return use_each(context, path, trust);
 }
 
 /* The context. */
@@ -222,7 +225,7 @@ make_context(const struct relay_config *config, SSL_CTX **out)
     if (context == NULL)
         return aw_fail_openssl("can't set up TLS");
     AW_TRY(set_up(context));
-    AW_TRY(use_chain(context, config->tls.certificate));
+    AW_TRY(use_each(context, config->tls.certificate, show));
     AW_TRY(use_key(context, config));
     if (config->tls.client_ca != NULL)
         AW_TRY(ask_for_certificates(context, config->tls.client_ca));
