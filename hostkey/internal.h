@@ -14,6 +14,7 @@ struct host_key {
     P11KitUri *uri;             /* checked */
     char *text;                 /* as host_key_uri_check writes it */
     char *module_path;          /* NULL: p11-kit's configuration */
+    char *provider_path;        /* the token's module, for the provider; NULL: it is not known */
     CK_FUNCTION_LIST **modules; /* NULL: not loaded */
     CK_FUNCTION_LIST *module;   /* the token's */
     CK_SLOT_ID slot;

@@ -78,10 +78,12 @@ host_key_configure(host_key *k)
     k->libctx = OSSL_LIB_CTX_new();
     AW_CLEANUP(free_conf) CONF *conf = k->libctx == NULL ? NULL : NCONF_new_ex(k->libctx, NULL);
 
-    AW_TRY(check_path(k->module_path));
+    /* The very module that has the token: left to itself the provider takes p11-kit's proxy, which
+     * is in a package of its own (p11-kit-modules). */
+    AW_TRY(check_path(k->provider_path));
     AW_TRY(aw_format(&text, "%s%s%s\n", settings,
-        k->module_path == NULL ? "" : "pkcs11-module-path = ",
-        k->module_path == NULL ? "" : k->module_path));
+        k->provider_path == NULL ? "" : "pkcs11-module-path = ",
+        k->provider_path == NULL ? "" : k->provider_path));
     AW_CLEANUP(free_bio) BIO *bio = BIO_new_mem_buf(text, -1);
     OPENSSL_load_builtin_modules();
     if (conf == NULL || bio == NULL || NCONF_load_bio(conf, bio, NULL) != 1)

@@ -207,6 +207,15 @@ login(host_key *k, const struct host_key_place *place)
 }
 
 static aw_result
+name_module(host_key *k)
+{
+    if (k->module_path != NULL)
+        return aw_format(&k->provider_path, "%s", k->module_path);
+    k->provider_path = p11_kit_module_get_filename(k->module);
+    return AW_OK;
+}
+
+static aw_result
 open_into(host_key *k, const struct host_key_place *place)
 {
     AW_TRY(host_key_uri_check(place->uri, &k->text));
@@ -214,8 +223,9 @@ open_into(host_key *k, const struct host_key_place *place)
     if (place->module != NULL)
         AW_TRY(aw_format(&k->module_path, "%s", place->module));
     AW_TRY(load(k));
-    AW_TRY(host_key_configure(k));
     AW_TRY(find_token(k));
+    AW_TRY(name_module(k));
+    AW_TRY(host_key_configure(k));
     CK_RV rv = k->module->C_OpenSession(k->slot, CKF_SERIAL_SESSION, NULL, NULL, &k->session);
     if (rv != CKR_OK)
         return host_key_fail(AW_CODE_TOKEN, rv, "opening a session with the token");
@@ -315,6 +325,7 @@ host_key_close(host_key **slot)
     p11_kit_uri_free(k->uri);
     free(k->text);
     free(k->module_path);
+    free(k->provider_path);
     free(k);
     *slot = NULL;
 }
