@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -265,9 +266,14 @@ class Starting(unittest.TestCase):
     def test_sockets_of_the_service_manager(self):
         relay = RelayServer()
         self.addCleanup(relay.close)
-        command = ["systemd-socket-activate", "--fdname=relay", "-l", f"127.0.0.1:{relay.port}",
-                   RELAY, "--config", relay.path("relay.yaml")]
-        with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL) as process:
+        # As sd_listen_fds(3) has it; LISTEN_PID is the relay's own, so a shell sets it and becomes it.
+        listening = socket.create_server(("127.0.0.1", relay.port))
+        self.addCleanup(listening.close)
+        script = 'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=relay exec "$@"'
+        command = ["sh", "-c", script, "sh", RELAY, "--config", relay.path("relay.yaml")]
+        with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL,
+                              close_fds=False, preexec_fn=lambda: os.dup2(
+                                  listening.fileno(), 3, inheritable=True)) as process:
             try:
                 wait_until("an answer", lambda: self.answers(relay), pause=0.05)
                 process.send_signal(signal.SIGTERM)
