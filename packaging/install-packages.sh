@@ -36,7 +36,7 @@ group_packages() {
         echo libcmocka-dev softhsm2 pebble opensc openssl python3 python3-varlink \
             python3-asn1crypto python3-cryptography python3-prometheus-client sqlite3 \
             certbot lego uacme dehydrated bind9 bind9-dnsutils openssh-client openssh-server \
-            apache2-bin pkcs11-provider
+            apache2-bin bsdextrautils pkcs11-provider
         # What HAProxy, Postfix and Dovecot of Debian 12 need, which are unpacked.
         [ "$(codename)" != bookworm ] || echo liblua5.3-0 libopentracing-c-wrapper0 libdb5.3 libicu72 \
             libnsl2 libsasl2-2 libsodium23 libunwind8 libwrap0
