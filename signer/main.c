@@ -1,7 +1,6 @@
 /* acmeward-signer: forks the processes that do what the core must not, opens the core, has the
  * gates opened, waits for signals, closes in order. */
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -9,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +18,7 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/program.h"
 #include "signer/admin.h"
 #include "signer/application.h"
 #include "signer/confine.h"
@@ -56,44 +55,21 @@ struct options {
     bool verbose;
 };
 
+/* -1: go on. */
 static int
 parse_options(int argc, char **argv, struct options *out)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-        {"check-config", no_argument, NULL, 'k'}, {"probe-token", no_argument, NULL, 'p'},
-        {"json", no_argument, NULL, 'j'}, {"verbose", no_argument, NULL, 'v'},
-        {"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-    int option;
+    const struct aw_program_flag flags[] = {{"check-config", &out->check},
+        {"probe-token", &out->probe}, {"json", &out->json}, {"verbose", &out->verbose}};
+    int status = aw_program_options(
+        &(struct aw_program){"acmeward-signer", usage, &out->config, flags, AW_COUNT(flags)}, argc,
+        argv);
 
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option == 'c') {
-            out->config = optarg;
-        } else if (option == 'k') {
-            out->check = true;
-        } else if (option == 'p') {
-            out->probe = true;
-        } else if (option == 'j') {
-            out->json = true;
-        } else if (option == 'v') {
-            out->verbose = true;
-        } else if (option == 'V') {
-            puts("acmeward-signer " ACMEWARD_VERSION);
-            return 0;
-        } else {
-            fputs(usage, option == 'h' ? stdout : stderr);
-            return option == 'h' ? 0 : aw_code_exit(AW_CODE_USAGE);
-        }
-    }
-    if (out->probe ? out->check : out->json) {
-        fprintf(stderr,
-            "acmeward-signer: --json goes with --probe-token, --check-config does not\n%s", usage);
-        return aw_code_exit(AW_CODE_USAGE);
-    }
-    if (optind < argc) {
-        fprintf(stderr, "acmeward-signer: \"%s\" is not expected here\n%s", argv[optind], usage);
-        return aw_code_exit(AW_CODE_USAGE);
-    }
-    return -1;
+    if (status != -1 || (out->probe ? !out->check : !out->json))
+        return status;
+    fprintf(stderr, "acmeward-signer: --json goes with --probe-token, --check-config does not\n%s",
+        usage);
+    return aw_code_exit(AW_CODE_USAGE);
 }
 
 static int
@@ -161,19 +137,6 @@ harden_process(void)
     if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
         return aw_fail_openssl("can't initialise OpenSSL");
     return AW_OK;
-}
-
-/* With the usual 1024, connections could use up what the log and the token need. False: there may
- * not be as many. Nothing is logged here: children are still to be forked. */
-static bool
-raise_descriptors(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
-        return true;
-    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
-    return setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == DESCRIPTORS;
 }
 
 /* The processes beside the core. */
@@ -477,7 +440,9 @@ prepare(const char *config, struct run *run)
 
     AW_TRY(harden_process());
     AW_TRY(read_sandbox(config, &use));
-    bool enough = raise_descriptors(); /* the gates need as many */
+    /* With the usual 1024, connections could use up what the log and the token need; the gates need
+     * as many. Nothing is logged here: children are still to be forked. */
+    bool enough = aw_program_descriptors(DESCRIPTORS);
     AW_TRY(start_children(&use, &run->children));
     if (!enough)
         aw_log(AW_LOG_WARNING, "there may be fewer than %d descriptors: raise LimitNOFILE",
