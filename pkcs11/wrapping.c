@@ -5,6 +5,7 @@
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 
+#include "common/openssl.h"
 #include "pkcs11/internal.h"
 #include "pkcs11/key.h"
 #include "pkcs11/keytype.h"
@@ -87,17 +88,11 @@ create_pair(struct token_session *s, const struct token_template *templates, voi
 
 /* The trial: what a workstation and this token do with an EAB key, with one that is thrown away. */
 
-static void
-context_free(EVP_PKEY_CTX **context)
-{
-    EVP_PKEY_CTX_free(*context);
-}
-
 static aw_result
 encrypt(const token *t, EVP_PKEY *key, const uint8_t *value, size_t size,
     uint8_t out[TOKEN_WRAPPED_SIZE])
 {
-    AW_CLEANUP(context_free)
+    AW_CLEANUP(aw_pkey_context_free)
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(t->libctx, key, t->properties);
     size_t length = TOKEN_WRAPPED_SIZE;
 

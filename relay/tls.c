@@ -14,6 +14,7 @@
 #include "common/hex.h"
 #include "common/io.h"
 #include "common/log.h"
+#include "common/openssl.h"
 
 enum { PEM_MAX = 1024 * 1024, FILES = 3 };
 
@@ -93,12 +94,6 @@ close_file(FILE **file)
         fclose(*file);
 }
 
-static void
-free_certificate(X509 **certificate)
-{
-    X509_free(*certificate);
-}
-
 static aw_result
 read_certificate(FILE *file, X509 **out)
 {
@@ -121,7 +116,7 @@ use_each(SSL_CTX *context, const char *path, bool (*use)(SSL_CTX *context, X509 
 
     AW_TRY(open_checked(path, 0022, &file));
     for (;; count++) {
-        AW_CLEANUP(free_certificate) X509 *certificate = NULL;
+        AW_CLEANUP(aw_x509_free) X509 *certificate = NULL;
 
         AW_TRY(aw_context(read_certificate(file, &certificate), "%s", path));
         if (certificate == NULL)
