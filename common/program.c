@@ -46,6 +46,16 @@ aw_program_options(const struct aw_program *program, int argc, char **argv)
     return aw_code_exit(AW_CODE_USAGE);
 }
 
+void
+aw_program_failed(const char *name)
+{
+    const struct aw_error *error = aw_error_last();
+
+    fprintf(stderr, "%s: %s\n", name, error->message);
+    if (error->hint[0] != '\0')
+        fprintf(stderr, "%s: %s\n", name, error->hint);
+}
+
 bool
 aw_program_descriptors(rlim_t wanted)
 {

@@ -32,6 +32,9 @@ enum { AW_PROGRAM_FLAGS_MAX = 8 };
  */
 int aw_program_options(const struct aw_program *program, int argc, char **argv);
 
+/** Writes this thread's last failure to standard error, and what to do about it. */
+void aw_program_failed(const char *name);
+
 /** Raises the limit of descriptors, unless it is as high. False: this many are not allowed; what is
  * allowed is set. */
 bool aw_program_descriptors(rlim_t wanted);

@@ -73,7 +73,7 @@ check_config(const char *path)
     if (aw_ok(r))
         printf("%s: the configuration is in order\n", path);
     else
-        fprintf(stderr, "acmeward-relay: %s\n", aw_error_last()->message);
+        aw_program_failed("acmeward-relay");
     return aw_code_exit(r.code);
 }
 

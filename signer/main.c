@@ -85,7 +85,7 @@ check_config(const char *path)
     if (aw_ok(r))
         printf("%s: the configuration and its policies are in order\n", path);
     else if (faults.total == 0)
-        fprintf(stderr, "acmeward-signer: %s\n", aw_error_last()->message);
+        aw_program_failed("acmeward-signer");
     else
         fprintf(
             stderr, "acmeward-signer: %zu fault%s\n", faults.total, faults.total == 1 ? "" : "s");
