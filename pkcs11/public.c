@@ -243,7 +243,9 @@ read_parts(
         return read_ec(s, object, out);
     if (type == CKK_RSA)
         return read_rsa(s, object, out);
-    return aw_fail(AW_CODE_UNSUPPORTED, "the key is neither EC nor RSA (key type 0x%lx)", type);
+    return aw_hint(
+        aw_fail(AW_CODE_UNSUPPORTED, "the key is neither EC nor RSA (key type 0x%lx)", type),
+        "make account keys with \"acmeward-admin account create\"");
 }
 
 aw_result
