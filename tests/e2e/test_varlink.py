@@ -1,15 +1,19 @@
 #!/usr/bin/python3
-"""A conversation with the signer by a Varlink client that is not ours (python3-varlink)."""
+"""A conversation with the signer by Varlink clients that are not ours: python3-varlink, and
+varlinkctl where systemd has it (255 and later)."""
 
 import base64
 import json
 import os
+import shutil
 import socket
 import unittest
 
 import varlink
 
-from world import Failed, World
+from world import Failed, World, run
+
+INTERFACES = {"Signer": "socket", "Relay": "socket", "Admin": "admin_socket"}
 
 
 def decode(text):
@@ -175,6 +179,36 @@ class Conversation(unittest.TestCase):
                 data += stream.recv(65536)
             first, second = data.split(b"\0")[:2]
             self.assertEqual(json.loads(first), json.loads(second))
+
+    def varlinkctl(self, *words, status=0):
+        return run(["varlinkctl", *words], status=status)
+
+    @unittest.skipUnless(shutil.which("varlinkctl"), "there is no varlinkctl (systemd 255 and later)")
+    def test_varlinkctl_reads_the_interfaces(self):
+        """systemd's parser is stricter than Python's: it warns of what it does not understand."""
+        for name, socket_of in INTERFACES.items():
+            path, interface = getattr(self.world, socket_of), "org.acmeward." + name
+            done = self.varlinkctl("info", path)
+            self.assertIn(interface, done.out)
+            done = self.varlinkctl("introspect", path, interface)
+            self.assertIn("interface " + interface, done.out)
+            self.assertEqual(done.err, "")
+
+    @unittest.skipUnless(shutil.which("varlinkctl"), "there is no varlinkctl (systemd 255 and later)")
+    def test_varlinkctl_calls(self):
+        done = self.varlinkctl("call", self.world.socket, "org.acmeward.Signer.WhoAmI", "{}")
+        self.assertIn("app", [a["name"] for a in json.loads(done.out)["applications"]])
+        done = self.varlinkctl("call", self.world.admin_socket, "org.acmeward.Admin.GetStatus", "{}")
+        self.assertFalse(json.loads(done.out)["frozen"])
+        order = {"application": "app", "nonce": "n",
+                 "identifiers": [{"type": "dns", "value": "pay.dept.example.edu"}]}
+        done = self.varlinkctl("call", self.world.socket, "org.acmeward.Signer.NewOrder",
+                               json.dumps(order), status=1)
+        self.assertIn("org.acmeward.Signer.PolicyRefused", done.err)
+        order["identifiers"][0]["value"] = "app.dept.example.edu"
+        done = self.varlinkctl("call", self.world.socket, "org.acmeward.Signer.NewOrder",
+                               json.dumps(order))
+        self.assertEqual(len(decode(json.loads(done.out)["jws"]["signature"])), 64)
 
     def test_a_user_without_policy_is_dropped(self):
         if os.geteuid() != 0:
