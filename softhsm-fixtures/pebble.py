@@ -31,6 +31,9 @@ What Pebble 2.4 (Debian 12) does, from its source; test_pebble.py shows most of 
   web server. It does not make an order ready by itself: the challenge must be POSTed once.
 - PEBBLE_WFE_NONCEREJECT is rolled for every POST (default 5). A rejected nonce is used up. 100 and
   more reject each request (above 100 it means 99).
+- 2.6 has renewal information (RFC 9773): a window of two days about two thirds of a certificate's
+  life, at once for one that was revoked, Retry-After of six hours; `replaces` must name a
+  certificate of the account that has not been replaced, else 409, `malformed`. 2.4 has none.
 - A finalize answers `processing`; poll. It sends no Retry-After. Issuance takes milliseconds.
 - It keeps no state: a restart forgets accounts, and the issuing root is another one.
 - Wildcards get dns-01 only. http-01 goes to http_port whatever the name; the first address of the

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """acmeward renew: what is due is ordered again, once, whatever cut it off; what is live stays good.
 
-Pebble 2.4 has no renewal information (RFC 9773): the proxy before it answers that.
+Pebble 2.4 (Debian 12) has no renewal information (RFC 9773): the proxy before it answers that. 2.6
+(Debian 13) has, and is asked itself too.
 """
 
 import base64
@@ -27,7 +28,7 @@ def decode(octets):
 
 
 class AriHandler(Handler):
-    """Adds renewalInfo to the directory, and notes what orders say that they replace."""
+    """Sets renewalInfo of the directory, and notes what orders say that they replace."""
 
     def answer(self):
         proxy = self.server.proxy
@@ -42,7 +43,8 @@ class AriHandler(Handler):
 
     def forward(self):
         status, headers, body = super().forward()
-        if self.path == "/dir":
+        # No window: whatever the CA itself has.
+        if self.path == "/dir" and self.server.proxy.window is not None:
             directory = json.loads(body)
             directory["renewalInfo"] = f"https://{self.headers['Host']}/ari"
             body = json.dumps(directory).encode()
@@ -140,6 +142,35 @@ class Renewed(unittest.TestCase):
         self.proxy.window = FUTURE
         self.assertEqual(self.report()["not_due"], 1)
         self.assertEqual(self.proxy.asked[1] == self.proxy.asked[0], False, "of the new one")
+
+    def test_the_cas_own_renewal_information(self):
+        """Its window is waited for; what it revoked is due at once; it knows what was replaced."""
+        ca = self.world.ca
+        if "renewalInfo" not in json.loads(ca.get(ca.directory)):
+            self.skipTest("this Pebble has no renewal information (RFC 9773); 2.6 and later have")
+        self.proxy.window = None
+        self.issue("a")
+        self.assertEqual(self.report()["not_due"], 1)
+        state = self.state("a")
+        self.assertTrue(state["window_start"] <= state["chosen"] <= state["window_end"])
+        self.assertEqual(state["window_end"] - state["window_start"], 2 * 86400)
+        self.assertAlmostEqual(state["ask"], time.time() + 6 * 3600, delta=60)
+        self.assertEqual(self.proxy.accepted["new-order"], 0)
+
+        self.issue("b")
+        self.world.admin("revoke", "--certificate", f"{self.root}/live/b/cert.pem", "--yes")
+        self.assertEqual([c["name"] for c in self.report()["renewed"]], ["b"])
+        self.assertEqual(self.version("b"), 2)
+        replaced, = self.proxy.replaced
+        self.assertRegex(ca.log(), r'ARI: order "\S+" is a replacement of')
+        # Somebody puts the replaced one back: a CA takes no second order for it.
+        for name in ("cert", "chain", "fullchain", "privkey"):
+            link = f"{self.root}/live/b/{name}.pem"
+            target = os.readlink(link).replace("2.pem", "1.pem")
+            os.unlink(link)
+            os.symlink(target, link)
+        self.renew("--cert-name", "b", "--force-renewal")
+        self.assertEqual(self.proxy.replaced[1:], [replaced, None])
 
     def test_replaces_of_a_certificate_that_the_signer_does_not_know(self):
         """Somebody else's run handed it back: order.replaces; the order goes without."""
