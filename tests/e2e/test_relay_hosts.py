@@ -49,6 +49,15 @@ class Authority:
             self.name, subject, public, x509.random_serial_number(),
             now - datetime.timedelta(hours=1), now + datetime.timedelta(days=1))
         builder = builder.add_extension(x509.BasicConstraints(ca, None), critical=True)
+        # RFC 5280 4.2.1.1 to 4.2.1.3; Python 3.13 trusts none without.
+        issuer = self.key.public_key()
+        for extension in (x509.SubjectKeyIdentifier.from_public_key(public),
+                          x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer)):
+            builder = builder.add_extension(extension, critical=False)
+        uses = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment",
+                              "key_agreement", "crl_sign", "encipher_only", "decipher_only"), False)
+        builder = builder.add_extension(
+            x509.KeyUsage(digital_signature=not ca, key_cert_sign=ca, **uses), critical=True)
         if names:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
