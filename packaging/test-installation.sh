@@ -14,8 +14,7 @@ alone "$0" "$@"
 work=$(mktemp -d)
 chmod 0755 "$work"
 root=$work/debian
-# Mounts first: no removal may run into /dev.
-trap 'umount -R -l "$root/dev" "$root/proc" 2>/dev/null || true; rm -rf --one-file-system "$work"' EXIT
+trap 'leave_root "$root"; rm -rf --one-file-system "$work"' EXIT
 
 quietly() { # COMMAND...
     "$@" >"$work/out" 2>&1 || { cat "$work/out" >&2; die "failed: $*"; }

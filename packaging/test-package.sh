@@ -1,24 +1,29 @@
 #!/bin/sh
-# Makes the Debian packages and tries them in a clean Debian 12 root: install, what is there and whose,
-# a certificate from a loopback CA, upgrade, remove, install again over what was kept, purge.
+# Makes the Debian packages and tries them in a clean root of the same release of Debian: install, what
+# is there and whose, how exposed the units are, a certificate from a loopback CA, upgrade, remove,
+# install again over what was kept, purge.
 #
-#   sh packaging/test-package.sh [FOLDER]     FOLDER: packages that are made already (release 1 and 2)
+#   sh packaging/test-package.sh [--suite SUITE] [FOLDER]
+#       SUITE: bookworm (default), trixie; made in a root of it, where this machine is another
+#       FOLDER: packages that are made already (release 1 and 2)
 #
-# Run as root, on Debian 12. Needs the Debian archive; some minutes.
+# Run as root. Needs the Debian archive; some minutes.
 set -eu
 
 # shellcheck source=packaging/root.sh
 . "$(dirname -- "$0")/root.sh"
 
-# shellcheck source=/dev/null
-[ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = bookworm ] ||
-    die "packages are for the release that they are made on: run it on Debian 12"
 alone "$0" "$@"
+suite=bookworm
+if [ "${1:-}" = --suite ]; then
+    [ $# -gt 1 ] || die "--suite wants a name: bookworm or trixie"
+    suite=$2
+    shift 2
+fi
 work=$(mktemp -d)
 chmod 0755 "$work"
 root=$work/debian
-# Mounts first: no removal may run into /dev.
-trap 'umount -R -l "$root/dev" "$root/proc" 2>/dev/null || true; rm -rf --one-file-system "$work"' EXIT
+trap 'leave_root "$work/debian"; leave_root "$work/build"; rm -rf --one-file-system "$work"' EXIT
 
 checks=0
 ok() {
@@ -143,6 +148,11 @@ installed_state() {
     ok "nothing is enabled"
     expect "units are in order" inside systemd-analyze verify --man=no acmeward-signer.service \
         acmeward-signer-application.socket acmeward-signer-admin.socket
+    # In tenths; tests/e2e/test_units.py has the same limit.
+    for unit in acmeward-signer.service acmeward-relay.service; do
+        expect "systemd takes the exposure of $unit for 1.5 at most" \
+            inside systemd-analyze security --offline=true --no-pager --threshold=15 $unit
+    done
     ends_with 2 "without configuration the signer ends" inside acmeward-signer --check-config
     # libp11-kit comes in through libcurl's GnuTLS; libp11, which loads modules, does not.
     says "the client does not link libp11" libcrypto \
@@ -205,6 +215,25 @@ ceremony() {
     says "the record is whole" records inside acmeward-admin audit verify
 }
 
+# systemd 255 and later (Debian 13).
+varlinkctl() { # WORD...
+    inside runuser -u "$caller" -- varlinkctl "$@"
+}
+
+by_varlinkctl() {
+    [ -x "$root/usr/bin/varlinkctl" ] || return 0
+    caller=myapp1
+    says "varlinkctl reads the applications' interface" "method NewOrder" \
+        varlinkctl introspect /run/acmeward/signer.sock org.acmeward.Signer
+    says "varlinkctl asks who an application is" '"user":"myapp1"' \
+        varlinkctl call /run/acmeward/signer.sock org.acmeward.Signer.WhoAmI '{}'
+    ends_with 1 "varlinkctl gets no administrator's call through" \
+        varlinkctl call /run/acmeward/signer.sock org.acmeward.Admin.GetStatus '{}'
+    caller=root
+    says "varlinkctl asks for the status" '"frozen":false' \
+        varlinkctl call /run/acmeward/admin.sock org.acmeward.Admin.GetStatus '{}'
+}
+
 sum() {
     inside sh -c 'cd / && sha256sum etc/acmeward/signer.yaml etc/acmeward/policy.d/* \
         etc/acmeward/client.yaml var/lib/acmeward/audit/audit.jsonl var/lib/acmeward/*/*.json'
@@ -256,13 +285,30 @@ scripts_twice() {
         "$version-1"
 }
 
+# Packages are for the release of Debian that they are made on.
+make_packages() { # FOLDER
+    # shellcheck source=/dev/null
+    if [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = "$suite" ]; then
+        expect "packages are made" sh "$project/packaging/make-packages.sh" "$1" 1
+        expect "packages of a newer release are made" sh "$project/packaging/make-packages.sh" "$1" 2
+        return
+    fi
+    make_root "$suite" "$work/build" ca-certificates
+    enter_root "$work/build"
+    copy_project "$root/acmeward"
+    expect "packages are made in that root" inside sh /acmeward/packaging/make-packages.sh /debs 1
+    expect "packages of a newer release are made" inside sh /acmeward/packaging/make-packages.sh /debs 2
+    leave_root "$root"
+    mv "$root/debs" "$1"
+    rm -rf --one-file-system "$root"
+}
+
 if [ $# -gt 0 ]; then
     debs=$1
 else
     debs=$work/debs
     echo "== packages"
-    expect "packages are made" sh "$project/packaging/make-packages.sh" "$debs" 1
-    expect "packages of a newer release are made" sh "$project/packaging/make-packages.sh" "$debs" 2
+    make_packages "$debs"
 fi
 [ -x "$project/build/dev/softhsm-fixtures/softhsm-token" ] || {
     sh "$project/packaging/install-packages.sh" build test
@@ -271,8 +317,8 @@ fi
 }
 version=$(sed -n 's/^project(acmeward VERSION \([0-9.]*\).*/\1/p' "$project/CMakeLists.txt")
 
-make_root bookworm "$root" ca-certificates
-enter_root "$root"
+make_root "$suite" "$work/debian" ca-certificates
+enter_root "$work/debian"
 expect "apt-get update" inside apt-get update -q
 mkdir "$root/packages"
 cp "$debs"/*.deb "$root/packages/"
@@ -287,6 +333,7 @@ make_token_and_ca
 configure
 start_signer
 ceremony
+by_varlinkctl
 stop_signer
 echo "== upgrade"
 upgrade
