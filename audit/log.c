@@ -114,36 +114,58 @@ audit_log_append(audit_log *log, const struct audit_entry *entry, int64_t *seq)
     return AW_OK;
 }
 
-/* *mine: nobody else makes it durable, so the caller has taken the batch and has to. */
+/* What one who waits has to do. */
+enum next { NEXT_NOTHING, NEXT_WAIT, NEXT_WRITE };
+
+/* NEXT_WRITE: nobody else makes the record durable, so the caller has taken the batch and has to.
+ * NEXT_WAIT: for a count of *event other than *count. */
 static aw_result
-wait_or_take(audit_log *log, int64_t seq, bool *mine)
+look(audit_log *log, int64_t seq, enum next *next, struct aw_eventcount **event, uint32_t *count)
 {
-    *mine = false;
+    *next = NEXT_NOTHING;
     AUDIT_LOG_HOLD(log);
     if (seq > log->appended)
         return aw_fail(AW_CODE_INTERNAL, "waiting for audit record %lld, the last one is %lld",
             (long long)seq, (long long)log->appended);
-    while (!log->broken && log->durable < seq) {
-        if (audit_log_may_take(log)) {
-            audit_log_take(log);
-            *mine = true;
-            return AW_OK;
-        }
-        unsigned batch = (seq <= log->taken ? log->turn : log->turn + 1) % 2;
-
-        log->waiting[batch]++;
-        pthread_cond_wait(&log->done[batch], &log->lock);
+    if (log->broken || log->durable >= seq)
+        return audit_log_settle(log, AW_OK);
+    if (audit_log_may_take(log)) {
+        audit_log_take(log);
+        *next = NEXT_WRITE;
+        return AW_OK;
     }
-    return audit_log_settle(log, AW_OK);
+    unsigned batch = (seq <= log->taken ? log->turn : log->turn + 1) % 2;
+
+    *next = NEXT_WAIT;
+    *event = &log->done[batch];
+    *count = aw_eventcount_get(*event);
+    log->waiting[batch]++;
+    return AW_OK;
+}
+
+/* Without the lock, which all that a batch wakes would want at once. */
+static bool
+is_durable(audit_log *log, int64_t seq)
+{
+    return log->durable >= seq && !log->broken;
 }
 
 aw_result
 audit_log_wait(audit_log *log, int64_t seq)
 {
-    bool mine;
-    aw_result r = wait_or_take(log, seq, &mine);
+    struct aw_eventcount *event = NULL;
+    uint32_t count = 0;
+    enum next next;
 
-    return mine ? audit_log_write(log) : r;
+    while (!is_durable(log, seq)) {
+        AW_TRY(look(log, seq, &next, &event, &count));
+        if (next == NEXT_WRITE)
+            return audit_log_write(log);
+        if (next == NEXT_NOTHING)
+            return AW_OK;
+        aw_eventcount_wait(event, count);
+    }
+    return AW_OK;
 }
 
 void

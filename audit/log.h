@@ -7,12 +7,14 @@
 #define AW_AUDIT_LOG_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "audit/audit.h"
 #include "audit/file.h"
 #include "audit/hasher.h"
 #include "audit/mark.h"
 #include "audit/tree.h"
+#include "common/eventcount.h"
 
 /** Lines, one behind the other. */
 struct audit_batch {
@@ -34,14 +36,13 @@ struct audit_log {
     char *folder;
     int64_t segment_size;
     pthread_t writer;
-    pthread_mutex_t lock; /* guards all below */
-    pthread_cond_t work;  /* for the writer's thread: there is something, or the end */
-    pthread_cond_t
-        done[2];         /* for those who wait: their batch is durable, nobody writes it, or the
-                            log is broken; by turns, so that a batch wakes its own waiters only */
-    unsigned waiting[2]; /* how many, at most; 0 again when their batch is durable */
-    bool writing;        /* somebody writes a batch or closes a segment: `file` and `batch` are
-                            his, without the lock, until he has done so */
+    pthread_mutex_t lock;         /* guards all below */
+    pthread_cond_t work;          /* for the writer's thread: there is something, or the end */
+    struct aw_eventcount done[2]; /* for those who wait: their batch is durable, nobody writes it,
+                            or the log is broken; by turns, so that a batch wakes its own waiters */
+    unsigned waiting[2];          /* how many, at most; 0 again when their batch is durable */
+    bool writing; /* somebody writes a batch or closes a segment: `file` and `batch` are
+                     his, without the lock, until he has done so */
     struct audit_file file;
     struct audit_batch batch; /* what is written, or was last */
     unsigned turn;            /* batches that were taken: the one in flight is done[turn % 2] */
@@ -55,7 +56,8 @@ struct audit_log {
     int64_t time;                  /* time */
     char head[AUDIT_HEX_SIZE];     /* and digest of the last record appended */
     struct audit_tree tree;        /* over all records appended */
-    int64_t durable;               /* sequence number of the last durable record */
+    _Atomic int64_t durable;       /* sequence number of the last durable record; it may be read
+                                      without the lock, as `broken` may */
     int64_t size;                  /* octets of the file that are durable */
     size_t in_flight;              /* octets that may or may not have been written yet */
     struct audit_file_space space; /* as of the last batch */
@@ -70,7 +72,7 @@ struct audit_log {
     struct aw_error rotation;    /* how the last one went */
     struct audit_segment closed; /* what it closed */
     bool closing;
-    bool broken;
+    atomic_bool broken;
     struct aw_error cause; /* first failure of a broken log */
 };
 

@@ -26,8 +26,6 @@ release(audit_log **log)
     free((*log)->folder);
     aw_close(&(*log)->index);
     pthread_cond_destroy(&(*log)->rotated);
-    pthread_cond_destroy(&(*log)->done[0]);
-    pthread_cond_destroy(&(*log)->done[1]);
     pthread_cond_destroy(&(*log)->work);
     pthread_mutex_destroy(&(*log)->lock);
     free(*log);
@@ -46,8 +44,6 @@ prepare(const struct audit_log_how *how, audit_log *log)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&log->work, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    pthread_cond_init(&log->done[0], NULL);
-    pthread_cond_init(&log->done[1], NULL);
     pthread_cond_init(&log->rotated, NULL);
     log->segment_size = how->segment_size == 0 ? AUDIT_SEGMENT_SIZE : how->segment_size;
     log->rotate_at = log->segment_size;

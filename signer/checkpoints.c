@@ -8,7 +8,6 @@
 
 #include "audit/stored.h"
 #include "common/io.h"
-#include "common/lock.h"
 #include "common/log.h"
 #include "signer/audit_key.h"
 #include "signer/core.h"
@@ -42,6 +41,16 @@ struct checkpoints {
     int64_t at;
     char failure[AW_ERROR_MESSAGE_SIZE];
 };
+
+static void
+unlock(pthread_mutex_t **lock)
+{
+    pthread_mutex_unlock(*lock);
+}
+
+#define HOLD(maker)                                             \
+    AW_CLEANUP(unlock) pthread_mutex_t *held_ = &(maker)->lock; \
+    pthread_mutex_lock(held_)
 
 /* The key. */
 
@@ -94,7 +103,7 @@ checkpoints_create_key(checkpoints *maker, struct token_key_report *report)
 {
     const struct audit_key_of of = key_of(maker);
 
-    AW_HOLD(&maker->lock);
+    HOLD(maker);
     if (maker->key.key == NULL)
         AW_TRY(take_unknown(maker));
     if (maker->key.key != NULL)
@@ -109,7 +118,7 @@ checkpoints_create_key(checkpoints *maker, struct token_key_report *report)
 aw_result
 checkpoints_key_text(checkpoints *maker, char **line, char **pem)
 {
-    AW_HOLD(&maker->lock);
+    HOLD(maker);
     if (maker->key.key == NULL)
         return no_key(maker);
     AW_TRY(audit_verifier_line(maker->key.verifier, line));
@@ -232,7 +241,7 @@ aw_result
 checkpoints_make(checkpoints *maker, char **note, int64_t *size)
 {
     *note = NULL;
-    AW_HOLD(&maker->lock);
+    HOLD(maker);
     AW_TRY(make_and_note(maker));
     *note = strdup(maker->note);
     *size = maker->last.head.size;
@@ -242,7 +251,7 @@ checkpoints_make(checkpoints *maker, char **note, int64_t *size)
 void
 checkpoints_state(checkpoints *maker, struct checkpoints_state *out)
 {
-    AW_HOLD(&maker->lock);
+    HOLD(maker);
     out->size = maker->last.head.size;
     out->at = maker->at;
     memcpy(out->message, maker->failure, sizeof(out->message));
@@ -291,7 +300,7 @@ checkpoints_rotate_key(checkpoints *maker, const struct peer *by, struct token_k
     AW_CLEANUP(audit_key_free) struct audit_key old = {.key = NULL};
     const struct audit_key_of of = key_of(maker);
 
-    AW_HOLD(&maker->lock);
+    HOLD(maker);
     if (maker->key.key == NULL)
         return no_key(maker);
     AW_TRY(audit_key_make(&of, 1 - maker->key.place, true, report, &next));
@@ -336,7 +345,7 @@ thread_main(void *context)
 {
     checkpoints *maker = context;
 
-    AW_HOLD(&maker->lock);
+    HOLD(maker);
     while (!maker->closing) {
         struct timespec until;
 
