@@ -23,15 +23,6 @@ struct view {
 };
 
 static bool
-has_name(const struct audit_entry *entry, const char *name)
-{
-    for (size_t i = 0; i < entry->name_count; i++)
-        if (strcmp(entry->names[i], name) == 0)
-            return true;
-    return false;
-}
-
-static bool
 same_or_any(const char *wanted, const char *found)
 {
     return wanted == NULL || (found != NULL && strcmp(wanted, found) == 0);
@@ -43,7 +34,8 @@ matches(const struct view *view, const struct audit_entry *entry)
     return same_or_any(view->application, entry->application) &&
            same_or_any(view->verdict, entry->verdict) &&
            same_or_any(view->kind, audit_kind_name(entry->kind)) && entry->time >= view->since &&
-           entry->time <= view->until && (view->name == NULL || has_name(entry, view->name));
+           entry->time <= view->until &&
+           (view->name == NULL || audit_entry_has_name(entry, view->name));
 }
 
 static void

@@ -20,15 +20,6 @@ struct inventory {
 };
 
 static bool
-has_name(const struct audit_entry *entry, const char *name)
-{
-    for (size_t i = 0; i < entry->name_count; i++)
-        if (strcmp(entry->names[i], name) == 0)
-            return true;
-    return false;
-}
-
-static bool
 is_refused(const struct audit_entry *entry)
 {
     return entry->verdict == NULL || strcmp(entry->verdict, "refuse") == 0;
@@ -40,7 +31,7 @@ is_wanted(const struct inventory *inventory, const struct audit_entry *entry)
     return (inventory->application == NULL ||
                (entry->application != NULL &&
                    strcmp(entry->application, inventory->application) == 0)) &&
-           (inventory->name == NULL || has_name(entry, inventory->name)) &&
+           (inventory->name == NULL || audit_entry_has_name(entry, inventory->name)) &&
            entry->not_after >= inventory->from && entry->not_after <= inventory->until;
 }
 

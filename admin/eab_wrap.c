@@ -15,6 +15,7 @@
 #include "admin/eab_key.h"
 #include "common/hex.h"
 #include "common/io.h"
+#include "common/openssl.h"
 #include "common/wrapped.h"
 
 enum { PEM_MAX = 16 * 1024, FILE_MODE = 0600 };
@@ -73,18 +74,6 @@ struct wrap_options {
 };
 
 static void
-pkey_free(EVP_PKEY **key)
-{
-    EVP_PKEY_free(*key);
-}
-
-static void
-bio_free(BIO **bio)
-{
-    BIO_free_all(*bio);
-}
-
-static void
 octets_free(unsigned char **octets)
 {
     OPENSSL_free(*octets);
@@ -94,8 +83,8 @@ static aw_result
 read_public_key(const char *path, unsigned char **spki, size_t *size)
 {
     AW_CLEANUP(aw_free) char *text = NULL;
-    AW_CLEANUP(bio_free) BIO *bio = NULL;
-    AW_CLEANUP(pkey_free) EVP_PKEY *key = NULL;
+    AW_CLEANUP(aw_bio_free) BIO *bio = NULL;
+    AW_CLEANUP(aw_pkey_free) EVP_PKEY *key = NULL;
     size_t length = 0;
 
     AW_TRY(aw_file_read(path, PEM_MAX, &text, &length));

@@ -17,33 +17,10 @@
 #include "common/b64url.h"
 #include "common/io.h"
 #include "common/json.h"
+#include "common/openssl.h"
 #include "common/secret.h"
 
 enum { FILE_MAX = 32 * 1024, NUMBER_MAX = 2048 };
-
-static void
-bio_free(BIO **bio)
-{
-    BIO_free_all(*bio);
-}
-
-static void
-builder_free(OSSL_PARAM_BLD **builder)
-{
-    OSSL_PARAM_BLD_free(*builder);
-}
-
-static void
-params_free(OSSL_PARAM **params)
-{
-    OSSL_PARAM_free(*params);
-}
-
-static void
-context_free(EVP_PKEY_CTX **context)
-{
-    EVP_PKEY_CTX_free(*context);
-}
 
 static aw_result
 read_file(const char *path, struct admin_foreign_file *file, aw_secret **out)
@@ -149,8 +126,8 @@ push_ec(
 static aw_result
 build(const char *type, OSSL_PARAM_BLD *builder, EVP_PKEY **out)
 {
-    AW_CLEANUP(params_free) OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(builder);
-    AW_CLEANUP(context_free)
+    AW_CLEANUP(aw_params_free) OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(builder);
+    AW_CLEANUP(aw_pkey_context_free)
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
 
     if (params == NULL || context == NULL || EVP_PKEY_fromdata_init(context) != 1 ||
@@ -163,7 +140,7 @@ static aw_result
 read_jwk(const aw_secret *text, EVP_PKEY **out)
 {
     AW_CLEANUP(aw_json_free) cJSON *jwk = NULL;
-    AW_CLEANUP(builder_free) OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    AW_CLEANUP(aw_param_builder_free) OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
     AW_CLEANUP(numbers_free) struct numbers numbers = {.count = 0};
     uint8_t point[2 * 66 + 1];
     const char *type = NULL;
@@ -184,23 +161,12 @@ read_jwk(const aw_secret *text, EVP_PKEY **out)
 
 /* PEM. */
 
-/* OpenSSL would ask on the terminal. */
-static int
-no_passphrase(char *buffer, int size, int writing, void *context)
-{
-    (void)buffer;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
-}
-
 static aw_result
 read_pem(const aw_secret *text, EVP_PKEY **out)
 {
-    AW_CLEANUP(bio_free) BIO *bio = BIO_new_mem_buf(text->data, (int)text->size);
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new_mem_buf(text->data, (int)text->size);
 
-    *out = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+    *out = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, aw_no_passphrase, NULL);
     if (*out == NULL)
         return aw_hint(aw_fail_openssl("it holds no private key in PEM form"),
             "an encrypted one: openssl pkey -in FILE -out PLAIN, on a memory file system");

@@ -97,6 +97,9 @@ struct audit_entry {
     const char *message; /**< for a person */
 };
 
+/** Whether it is among the record's names. */
+bool audit_entry_has_name(const struct audit_entry *entry, const char *name);
+
 /** A record as read back. Strings point into `json` or are NULL. */
 struct audit_record {
     cJSON *json;

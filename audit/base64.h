@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "audit/audit.h"
+#include "common/json.h"
 #include "common/result.h"
 
 /** Encodes into a new string; release with free(). */

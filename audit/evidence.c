@@ -66,29 +66,14 @@ copy_string(const cJSON *json, const char *name, size_t max, char **out)
 }
 
 static aw_result
-read_hash(const cJSON *item, struct audit_hash *out)
-{
-    AW_CLEANUP(aw_free) uint8_t *bytes = NULL;
-    const char *text = cJSON_GetStringValue(item);
-    size_t size = 0;
-
-    aw_result r = text == NULL ? AW_OK : audit_base64_decode(text, strlen(text), &bytes, &size);
-    if (r.code == AW_CODE_MEMORY)
-        return r;
-    if (!aw_ok(r) || size != sizeof(out->bytes))
-        return aw_fail(AW_CODE_SYNTAX, "proof: expected base64 of 32 octets in each element");
-    memcpy(out->bytes, bytes, sizeof(out->bytes));
-    return AW_OK;
-}
-
-static aw_result
 read_proof(const cJSON *json, struct audit_proof *out)
 {
     const cJSON *array = NULL;
     const cJSON *item = NULL;
 
     AW_TRY(aw_json_array(json, "proof", 0, AUDIT_PROOF_MAX, &array));
-    cJSON_ArrayForEach(item, array) AW_TRY(read_hash(item, &out->hashes[out->count++]));
+    cJSON_ArrayForEach(item, array)
+        AW_TRY(audit_hash_read(item, "proof", &out->hashes[out->count++]));
     return AW_OK;
 }
 

@@ -74,22 +74,6 @@ audit_mark_store(const char *folder, const struct audit_mark *mark)
 /* Reading. */
 
 static aw_result
-read_hash(const cJSON *item, struct audit_hash *out)
-{
-    AW_CLEANUP(aw_free) uint8_t *bytes = NULL;
-    const char *text = cJSON_GetStringValue(item);
-    size_t size = 0;
-
-    aw_result r = text == NULL ? AW_OK : audit_base64_decode(text, strlen(text), &bytes, &size);
-    if (r.code == AW_CODE_MEMORY)
-        return r;
-    if (!aw_ok(r) || size != sizeof(out->bytes))
-        return aw_fail(AW_CODE_SYNTAX, "tree: expected base64 of 32 octets in each element");
-    memcpy(out->bytes, bytes, sizeof(out->bytes));
-    return AW_OK;
-}
-
-static aw_result
 read_tree(const cJSON *json, struct audit_tree *tree)
 {
     size_t count = (size_t)__builtin_popcountll((unsigned long long)tree->size);
@@ -100,7 +84,7 @@ read_tree(const cJSON *json, struct audit_tree *tree)
     for (int level = AUDIT_TREE_LEVELS - 1; level >= 0; level--) {
         if ((tree->size >> level & 1) == 0)
             continue;
-        AW_TRY(read_hash(item, &tree->peaks[level]));
+        AW_TRY(audit_hash_read(item, "tree", &tree->peaks[level]));
         item = item->next;
     }
     return AW_OK;

@@ -418,3 +418,12 @@ audit_record_free(struct audit_record *record)
     free(record->names_storage);
     *record = (struct audit_record){0};
 }
+
+bool
+audit_entry_has_name(const struct audit_entry *entry, const char *name)
+{
+    for (size_t i = 0; i < entry->name_count; i++)
+        if (strcmp(entry->names[i], name) == 0)
+            return true;
+    return false;
+}

@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#include "audit/base64.h"
+#include "common/io.h"
+#include "common/json.h"
+
 bool
 audit_hash_equal(const struct audit_hash *a, const struct audit_hash *b)
 {
@@ -71,5 +75,21 @@ audit_tree_root(const struct audit_tree *tree, audit_hasher *hasher, struct audi
             *out = tree->peaks[level];
         begun = true;
     }
+    return AW_OK;
+}
+
+aw_result
+audit_hash_read(const cJSON *item, const char *name, struct audit_hash *out)
+{
+    AW_CLEANUP(aw_free) uint8_t *bytes = NULL;
+    const char *text = cJSON_GetStringValue(item);
+    size_t size = 0;
+
+    aw_result r = text == NULL ? AW_OK : audit_base64_decode(text, strlen(text), &bytes, &size);
+    if (r.code == AW_CODE_MEMORY)
+        return r;
+    if (!aw_ok(r) || size != sizeof(out->bytes))
+        return aw_fail(AW_CODE_SYNTAX, "%s: expected base64 of 32 octets in each element", name);
+    memcpy(out->bytes, bytes, sizeof(out->bytes));
     return AW_OK;
 }

@@ -10,6 +10,7 @@
 #define AW_AUDIT_TREE_H
 
 #include "audit/hasher.h"
+#include "common/json.h"
 
 /** Levels of a tree: sizes are below 2^63. */
 enum { AUDIT_TREE_LEVELS = 63 };
@@ -51,5 +52,8 @@ AW_MUST_USE aw_result audit_tree_add(
 /** The root; of the empty tree the SHA-256 of nothing. */
 AW_MUST_USE aw_result audit_tree_root(
     const struct audit_tree *tree, audit_hasher *hasher, struct audit_hash *out);
+
+/** The hash that is an element of a document's array `name`, in base64; AW_CODE_SYNTAX. */
+AW_MUST_USE aw_result audit_hash_read(const cJSON *item, const char *name, struct audit_hash *out);
 
 #endif

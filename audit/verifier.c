@@ -13,6 +13,7 @@
 #include "audit/base64.h"
 #include "common/hex.h"
 #include "common/io.h"
+#include "common/openssl.h"
 
 /* C2SP signed-note: ECDSA. */
 enum { TYPE_ECDSA = 0x02, ID_DIGITS = 2 * AUDIT_KEY_ID_SIZE };
@@ -29,30 +30,6 @@ static void
 openssl_free(void *slot)
 {
     OPENSSL_free(*(void **)slot);
-}
-
-static void
-bio_free(BIO **bio)
-{
-    BIO_free(*bio);
-}
-
-static void
-pkey_free(EVP_PKEY **key)
-{
-    EVP_PKEY_free(*key);
-}
-
-static void
-digest_context_free(EVP_MD_CTX **context)
-{
-    EVP_MD_CTX_free(*context);
-}
-
-static void
-signature_free(ECDSA_SIG **signature)
-{
-    ECDSA_SIG_free(*signature);
 }
 
 bool
@@ -117,7 +94,7 @@ audit_verifier_of_spki(const char *name, const uint8_t *der, size_t size, audit_
 {
     AW_CLEANUP(audit_verifier_free) audit_verifier *v = NULL;
     const unsigned char *at = der;
-    AW_CLEANUP(pkey_free) EVP_PKEY *key = d2i_PUBKEY(NULL, &at, (long)size);
+    AW_CLEANUP(aw_pkey_free) EVP_PKEY *key = d2i_PUBKEY(NULL, &at, (long)size);
 
     *out = NULL;
     if (key == NULL || at != der + size)
@@ -129,26 +106,15 @@ audit_verifier_of_spki(const char *name, const uint8_t *der, size_t size, audit_
     return AW_OK;
 }
 
-/* Nobody is asked for a password here. */
-static int
-no_password(char *buffer, int size, int writing, void *context)
-{
-    (void)buffer;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
-}
-
 static aw_result
 parse_pem(const char *text, size_t length, audit_verifier **out)
 {
-    AW_CLEANUP(bio_free) BIO *bio = BIO_new_mem_buf(text, (int)length);
-    AW_CLEANUP(pkey_free) EVP_PKEY *key = NULL;
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new_mem_buf(text, (int)length);
+    AW_CLEANUP(aw_pkey_free) EVP_PKEY *key = NULL;
 
     if (bio == NULL)
         return aw_fail_memory();
-    key = PEM_read_bio_PUBKEY(bio, NULL, no_password, NULL);
+    key = PEM_read_bio_PUBKEY(bio, NULL, aw_no_passphrase, NULL);
     if (key == NULL)
         return not_a_key("the PEM text holds no PUBLIC KEY");
     return take_key(&key, NULL, out);
@@ -242,7 +208,7 @@ audit_verifier_line(const audit_verifier *verifier, char **out)
 aw_result
 audit_verifier_pem(const audit_verifier *verifier, char **out)
 {
-    AW_CLEANUP(bio_free) BIO *bio = BIO_new(BIO_s_mem());
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new(BIO_s_mem());
     char *text = NULL;
 
     *out = NULL;
@@ -257,7 +223,7 @@ aw_result
 audit_signature_der(const uint8_t raw[AUDIT_RAW_SIGNATURE_SIZE], uint8_t **out, size_t *size)
 {
     enum { HALF = AUDIT_RAW_SIGNATURE_SIZE / 2 };
-    AW_CLEANUP(signature_free) ECDSA_SIG *signature = ECDSA_SIG_new();
+    AW_CLEANUP(aw_ecdsa_pair_free) ECDSA_SIG *signature = ECDSA_SIG_new();
     AW_CLEANUP(openssl_free) unsigned char *der = NULL;
     BIGNUM *r = BN_bin2bn(raw, HALF, NULL);
     BIGNUM *s = BN_bin2bn(raw + HALF, HALF, NULL);
@@ -283,7 +249,7 @@ aw_result
 audit_verifier_check(const audit_verifier *verifier, const char *text, size_t length,
     const uint8_t *signature, size_t size)
 {
-    AW_CLEANUP(digest_context_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
+    AW_CLEANUP(aw_digest_context_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
 
     if (context == NULL ||
         EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, verifier->key) != 1)

@@ -19,6 +19,7 @@
 
 #include "common/io.h"
 #include "common/log.h"
+#include "common/openssl.h"
 
 static const char begin_mark[] = "-----BEGIN CERTIFICATE-----";
 static const char end_mark[] = "-----END CERTIFICATE-----";
@@ -102,12 +103,6 @@ scan(const char *pem, size_t size)
 }
 
 static void
-free_bio(BIO **bio)
-{
-    BIO_free(*bio);
-}
-
-static void
 free_openssl(void *pointer_to_pointer)
 {
     OPENSSL_free(*(void **)pointer_to_pointer);
@@ -169,7 +164,7 @@ chain_read(const char *pem, size_t size, struct chain *out)
         return aw_fail(
             AW_CODE_LIMIT, "the chain has %zu octets, at most %d expected", size, CHAIN_PEM_MAX);
     AW_TRY(scan(pem, size));
-    AW_CLEANUP(free_bio) BIO *bio = BIO_new_mem_buf(pem, (int)size);
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new_mem_buf(pem, (int)size);
     if (bio == NULL)
         return aw_fail_memory();
     AW_TRY(read_blocks(bio, &chain));
@@ -181,7 +176,7 @@ chain_read(const char *pem, size_t size, struct chain *out)
 static void
 subject_text(const X509 *certificate, char *out, size_t capacity)
 {
-    AW_CLEANUP(free_bio) BIO *bio = BIO_new(BIO_s_mem());
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new(BIO_s_mem());
     char *text = NULL;
 
     out[0] = '\0';
@@ -304,7 +299,7 @@ chain_check(const char *pem, size_t size, EVP_PKEY *key, const struct aw_name *n
 aw_result
 chain_pem(const struct chain *chain, size_t first, size_t count, char **out)
 {
-    AW_CLEANUP(free_bio) BIO *bio = BIO_new(BIO_s_mem());
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new(BIO_s_mem());
     char *text = NULL;
 
     if (bio == NULL)

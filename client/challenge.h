@@ -10,7 +10,6 @@
 #ifndef AW_CLIENT_CHALLENGE_H
 #define AW_CLIENT_CHALLENGE_H
 
-#include <pthread.h>
 #include <stdint.h>
 
 #include "common/names.h"
@@ -58,10 +57,6 @@ AW_MUST_USE aw_result challenge_listen(
  * @return AW_CODE_BUSY after CHALLENGE_TURN_SECONDS, AW_CODE_INTERRUPTED
  */
 AW_MUST_USE aw_result challenge_port_turn(const char *root, unsigned port, int *out);
-
-/** Starts a server's thread, which no signal interrupts: they are for the main thread. */
-AW_MUST_USE aw_result challenge_thread_start(
-    pthread_t *thread, void *(*serve)(void *context), void *context);
 
 /** The port that a socket listens at. */
 AW_MUST_USE aw_result challenge_listen_port(int fd, unsigned *out);

@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 
 #include "client/chain.h"
+#include "common/openssl.h"
 
 enum {
     DAYS_BEFORE = 1, /* for clocks that go wrong */
@@ -52,27 +53,9 @@ free_names(GENERAL_NAMES **names)
 }
 
 static void
-free_octets(ASN1_OCTET_STRING **octets)
-{
-    ASN1_OCTET_STRING_free(*octets);
-}
-
-static void
 free_extension(X509_EXTENSION **extension)
 {
     X509_EXTENSION_free(*extension);
-}
-
-static void
-free_certificate(X509 **certificate)
-{
-    X509_free(*certificate);
-}
-
-static void
-free_key(EVP_PKEY **key)
-{
-    EVP_PKEY_free(*key);
 }
 
 static aw_result
@@ -113,7 +96,7 @@ add_digest(X509 *certificate, const char *key_authorization)
 {
     /* OCTET STRING, its length, the digest. */
     uint8_t der[2 + CHALLENGE_DIGEST_SIZE] = {V_ASN1_OCTET_STRING, CHALLENGE_DIGEST_SIZE};
-    AW_CLEANUP(free_octets) ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+    AW_CLEANUP(aw_asn1_octets_free) ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
     AW_CLEANUP(free_object) ASN1_OBJECT *identifier = OBJ_txt2obj("1.3.6.1.5.5.7.1.31", 1);
     AW_CLEANUP(free_extension) X509_EXTENSION *extension = NULL;
 
@@ -147,8 +130,8 @@ aw_result
 challenge_certificate(
     const struct aw_name *name, const char *key_authorization, X509 **certificate, EVP_PKEY **key)
 {
-    AW_CLEANUP(free_certificate) X509 *made = X509_new();
-    AW_CLEANUP(free_key) EVP_PKEY *made_key = NULL;
+    AW_CLEANUP(aw_x509_free) X509 *made = X509_new();
+    AW_CLEANUP(aw_pkey_free) EVP_PKEY *made_key = NULL;
 
     if (made == NULL)
         return aw_fail_memory();

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -122,17 +121,4 @@ challenge_port_turn(const char *root, unsigned port, int *out)
     *out = fd;
     fd = -1;
     return AW_OK;
-}
-
-aw_result
-challenge_thread_start(pthread_t *thread, void *(*serve)(void *context), void *context)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(thread, NULL, serve, context);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = error;
-    return error == 0 ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't start a thread");
 }

@@ -5,18 +5,16 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
-#include <event2/event.h>
 #include <event2/http.h>
 
 #include "client/challenge.h"
+#include "client/challenge_loop.h"
 #include "common/io.h"
 
 struct served {
@@ -25,13 +23,9 @@ struct served {
 };
 
 struct challenge_standalone {
-    struct event_base *base;
+    struct challenge_loop loop;
     struct evhttp *server;
-    struct event *stop;
-    int stop_fd;
     unsigned port;
-    pthread_t thread;
-    bool running;
     pthread_mutex_t lock; /* of the table */
     struct served served[CHALLENGE_DEPLOYED_MAX];
 };
@@ -80,35 +74,12 @@ answer(struct evhttp_request *request, void *context)
     evhttp_send_reply(request, HTTP_OK, NULL, NULL);
 }
 
-static void
-end_loop(evutil_socket_t fd, short what, void *context)
-{
-    challenge_standalone *s = context;
-
-    (void)fd;
-    (void)what;
-    event_base_loopbreak(s->base);
-}
-
-static void *
-serve(void *context)
-{
-    challenge_standalone *s = context;
-
-    event_base_dispatch(s->base);
-    return NULL;
-}
-
 static aw_result
 make_server(challenge_standalone *s, int *fd)
 {
-    s->base = event_base_new();
-    s->server = s->base == NULL ? NULL : evhttp_new(s->base);
-    s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (s->server == NULL || s->stop_fd < 0)
-        return aw_fail_memory();
-    s->stop = event_new(s->base, s->stop_fd, EV_READ, end_loop, s);
-    if (s->stop == NULL || event_add(s->stop, NULL) != 0)
+    AW_TRY(challenge_loop_open(&s->loop));
+    s->server = evhttp_new(s->loop.base);
+    if (s->server == NULL)
         return aw_fail_memory();
     evhttp_set_allowed_methods(s->server, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
     evhttp_set_max_headers_size(s->server, CHALLENGE_REQUEST_MAX);
@@ -130,12 +101,11 @@ challenge_standalone_start(const char *address, unsigned port, challenge_standal
     AW_CLEANUP(challenge_standalone_stop) challenge_standalone *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return aw_fail_memory();
-    s->stop_fd = -1;
+    s->loop = CHALLENGE_LOOP_CLOSED;
     pthread_mutex_init(&s->lock, NULL);
     AW_TRY(challenge_listen_port(fd, &s->port));
     AW_TRY(make_server(s, &fd));
-    AW_TRY(challenge_thread_start(&s->thread, serve, s));
-    s->running = true;
+    AW_TRY(challenge_loop_start(&s->loop));
     *out = AW_MOVE(s);
     return AW_OK;
 }
@@ -147,17 +117,10 @@ challenge_standalone_stop(challenge_standalone **slot)
         return;
     challenge_standalone *s = *slot;
 
-    if (s->running) {
-        eventfd_write(s->stop_fd, 1);
-        pthread_join(s->thread, NULL);
-    }
+    challenge_loop_stop(&s->loop);
     if (s->server != NULL)
         evhttp_free(s->server);
-    if (s->stop != NULL)
-        event_free(s->stop);
-    if (s->base != NULL)
-        event_base_free(s->base);
-    aw_close(&s->stop_fd);
+    challenge_loop_close(&s->loop);
     pthread_mutex_destroy(&s->lock);
     free(s);
     *slot = NULL;

@@ -5,16 +5,13 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/eventfd.h>
 
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
-#include <event2/event.h>
 #include <event2/listener.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -23,6 +20,7 @@
 
 #include "client/challenge.h"
 #include "client/challenge_certificate.h"
+#include "client/challenge_loop.h"
 #include "common/io.h"
 
 /* The protocol's name as ALPN has it: its length before it (RFC 7301 3.1). */
@@ -37,15 +35,11 @@ struct shown {
 };
 
 struct challenge_tls_alpn {
-    struct event_base *base;
+    struct challenge_loop loop;
     struct evconnlistener *listener;
-    struct event *stop;
     SSL_CTX *tls;
-    int stop_fd;
     unsigned port;
-    unsigned handshakes; /* under way; the thread's own */
-    pthread_t thread;
-    bool running;
+    unsigned handshakes;  /* under way; the thread's own */
     pthread_mutex_t lock; /* of the table */
     struct shown shown[CHALLENGE_DEPLOYED_MAX];
 };
@@ -150,7 +144,7 @@ take_connection(struct evconnlistener *listener, evutil_socket_t fd, struct sock
     SSL *ssl = s->handshakes < CHALLENGE_HANDSHAKES_MAX ? SSL_new(s->tls) : NULL;
     if (ssl != NULL)
         connection = bufferevent_openssl_socket_new(
-            s->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+            s->loop.base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
     if (connection == NULL) {
         SSL_free(ssl);
         evutil_closesocket(fd);
@@ -160,25 +154,6 @@ take_connection(struct evconnlistener *listener, evutil_socket_t fd, struct sock
     bufferevent_setcb(connection, NULL, NULL, end_connection, s);
     bufferevent_set_timeouts(connection, &limit, &limit);
     bufferevent_enable(connection, EV_READ | EV_WRITE);
-}
-
-static void
-end_loop(evutil_socket_t fd, short what, void *context)
-{
-    challenge_tls_alpn *s = context;
-
-    (void)fd;
-    (void)what;
-    event_base_loopbreak(s->base);
-}
-
-static void *
-serve(void *context)
-{
-    challenge_tls_alpn *s = context;
-
-    event_base_dispatch(s->base);
-    return NULL;
 }
 
 /* Starting and stopping. */
@@ -201,15 +176,9 @@ static aw_result
 make_server(challenge_tls_alpn *s, int *fd)
 {
     AW_TRY(make_tls(s));
-    s->base = event_base_new();
-    s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (s->base == NULL || s->stop_fd < 0)
-        return aw_fail_memory();
-    s->stop = event_new(s->base, s->stop_fd, EV_READ, end_loop, s);
-    if (s->stop == NULL || event_add(s->stop, NULL) != 0)
-        return aw_fail_memory();
+    AW_TRY(challenge_loop_open(&s->loop));
     s->listener = evconnlistener_new(
-        s->base, take_connection, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, *fd);
+        s->loop.base, take_connection, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, *fd);
     if (s->listener == NULL)
         return aw_fail_memory();
     *fd = -1; /* the listener's now */
@@ -225,12 +194,11 @@ challenge_tls_alpn_start(const char *address, unsigned port, challenge_tls_alpn 
     AW_CLEANUP(challenge_tls_alpn_stop) challenge_tls_alpn *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return aw_fail_memory();
-    s->stop_fd = -1;
+    s->loop = CHALLENGE_LOOP_CLOSED;
     pthread_mutex_init(&s->lock, NULL);
     AW_TRY(challenge_listen_port(fd, &s->port));
     AW_TRY(make_server(s, &fd));
-    AW_TRY(challenge_thread_start(&s->thread, serve, s));
-    s->running = true;
+    AW_TRY(challenge_loop_start(&s->loop));
     *out = AW_MOVE(s);
     return AW_OK;
 }
@@ -242,20 +210,13 @@ challenge_tls_alpn_stop(challenge_tls_alpn **slot)
         return;
     challenge_tls_alpn *s = *slot;
 
-    if (s->running) {
-        eventfd_write(s->stop_fd, 1);
-        pthread_join(s->thread, NULL);
-    }
+    challenge_loop_stop(&s->loop);
     if (s->listener != NULL)
         evconnlistener_free(s->listener);
-    if (s->stop != NULL)
-        event_free(s->stop);
-    if (s->base != NULL)
-        event_base_free(s->base);
+    challenge_loop_close(&s->loop);
     SSL_CTX_free(s->tls);
     for (size_t i = 0; i < CHALLENGE_DEPLOYED_MAX; i++)
         clear(&s->shown[i]);
-    aw_close(&s->stop_fd);
     pthread_mutex_destroy(&s->lock);
     free(s);
     *slot = NULL;

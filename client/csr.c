@@ -7,12 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include "client/chain.h"
-
-static void
-free_request(X509_REQ **request)
-{
-    X509_REQ_free(*request);
-}
+#include "common/openssl.h"
 
 static void
 free_names(GENERAL_NAMES **names)
@@ -98,7 +93,7 @@ aw_result
 chain_csr_key(const uint8_t *der, size_t size, EVP_PKEY **key)
 {
     const unsigned char *bytes = der;
-    AW_CLEANUP(free_request) X509_REQ *request = d2i_X509_REQ(NULL, &bytes, (long)size);
+    AW_CLEANUP(aw_x509_request_free) X509_REQ *request = d2i_X509_REQ(NULL, &bytes, (long)size);
 
     *key = request == NULL ? NULL : X509_REQ_get_pubkey(request);
     return *key == NULL ? aw_fail_openssl("can't read the key of the CSR") : AW_OK;
@@ -108,7 +103,7 @@ aw_result
 chain_csr(OSSL_LIB_CTX *libctx, EVP_PKEY *key, const struct chain_request *asked, uint8_t **der,
     size_t *size)
 {
-    AW_CLEANUP(free_request) X509_REQ *request = X509_REQ_new_ex(libctx, NULL);
+    AW_CLEANUP(aw_x509_request_free) X509_REQ *request = X509_REQ_new_ex(libctx, NULL);
     bool p384 = strcmp(chain_key_type(key), "ec-p384") == 0;
 
     if (request == NULL || X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 ||

@@ -10,6 +10,7 @@
 
 #include "client/chain.h"
 #include "common/io.h"
+#include "common/openssl.h"
 
 /* Octets of a private key's file; RSA-4096 takes 3,300. */
 enum { KEY_FILE_MAX = 32 * 1024 };
@@ -85,18 +86,12 @@ chain_key_free(EVP_PKEY **key)
     *key = NULL;
 }
 
-static void
-free_bio(BIO **bio)
-{
-    BIO_free(*bio);
-}
-
 aw_result
 chain_key_pem(EVP_PKEY *key, aw_secret **out)
 {
     AW_CLEANUP(aw_secret_free) aw_secret *secret = NULL;
     /* A memory BIO wipes its buffer when it grows and when it is released. */
-    AW_CLEANUP(free_bio) BIO *bio = BIO_new(BIO_s_secmem());
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new(BIO_s_secmem());
     char *text = NULL;
 
     if (bio == NULL || PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) != 1)
@@ -108,17 +103,6 @@ chain_key_pem(EVP_PKEY *key, aw_secret **out)
     AW_TRY(aw_secret_append(secret, text, (size_t)size));
     *out = AW_MOVE(secret);
     return AW_OK;
-}
-
-/* An encrypted key is a fault, not a question on the terminal. */
-static int
-no_password(char *out, int size, int writing, void *context)
-{
-    (void)out;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1;
 }
 
 /* The label of such a file (hostkey/reference.c). */
@@ -140,7 +124,7 @@ chain_key_read(const char *path, const char *name, EVP_PKEY **out)
     AW_TRY(aw_fd_read_secret(fd, secret));
     if (memmem(secret->data, secret->size, reference, strlen(reference)) != NULL)
         return aw_fail(AW_CODE_UNSUPPORTED, "%s stands for a key that is in a token", name);
-    AW_CLEANUP(free_bio) BIO *bio = BIO_new_mem_buf(secret->data, (int)secret->size);
-    *out = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new_mem_buf(secret->data, (int)secret->size);
+    *out = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, aw_no_passphrase, NULL);
     return *out == NULL ? aw_fail_openssl("%s holds no readable key", name) : AW_OK;
 }

@@ -14,6 +14,7 @@
 #include "common/b64url.h"
 #include "common/io.h"
 #include "common/jws.h"
+#include "common/openssl.h"
 
 /* Octets of the largest signature or number, RSA-16384. */
 enum { NUMBER_MAX = 2048 };
@@ -43,29 +44,11 @@ form_of(const EVP_PKEY *key)
     return NULL;
 }
 
-static void
-free_number(BIGNUM **number)
-{
-    BN_free(*number);
-}
-
-static void
-free_context(EVP_MD_CTX **context)
-{
-    EVP_MD_CTX_free(*context);
-}
-
-static void
-free_pair(ECDSA_SIG **pair)
-{
-    ECDSA_SIG_free(*pair);
-}
-
 /* A public number of the key as base64url, of `width` octets (0: without leading zeros). */
 static aw_result
 number_text(const EVP_PKEY *key, const char *name, size_t width, char **out)
 {
-    AW_CLEANUP(free_number) BIGNUM *number = NULL;
+    AW_CLEANUP(aw_bn_free) BIGNUM *number = NULL;
     uint8_t octets[NUMBER_MAX];
 
     if (EVP_PKEY_get_bn_param(key, name, &number) != 1)
@@ -99,7 +82,7 @@ static aw_result
 make_raw(uint8_t *signature, size_t *size, size_t width)
 {
     const unsigned char *at = signature;
-    AW_CLEANUP(free_pair) ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &at, (long)*size);
+    AW_CLEANUP(aw_ecdsa_pair_free) ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &at, (long)*size);
 
     if (pair == NULL || BN_bn2binpad(ECDSA_SIG_get0_r(pair), signature, (int)width) < 0 ||
         BN_bn2binpad(ECDSA_SIG_get0_s(pair), signature + width, (int)width) < 0)
@@ -111,7 +94,7 @@ make_raw(uint8_t *signature, size_t *size, size_t width)
 static aw_result
 sign(EVP_PKEY *key, const struct form *form, const struct aw_jws *jws, char **out)
 {
-    AW_CLEANUP(free_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
+    AW_CLEANUP(aw_digest_context_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
     uint8_t signature[NUMBER_MAX];
     size_t size = sizeof(signature);
 

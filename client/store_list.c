@@ -13,13 +13,8 @@
 #include "client/listing.h"
 #include "client/store_steps.h"
 #include "common/io.h"
+#include "common/openssl.h"
 #include "hostkey/host_key.h"
-
-static void
-free_bio(BIO **bio)
-{
-    BIO_free(*bio);
-}
 
 /* The failure just met becomes the entry's fault; the first one stays. */
 /* The first fault is told; want of memory is none of the certificate's. */
@@ -66,7 +61,7 @@ take_names(const struct chain_leaf *leaf, struct store_entry *entry)
 static aw_result
 take_issuer(const X509 *certificate, struct store_entry *entry)
 {
-    AW_CLEANUP(free_bio) BIO *bio = BIO_new(BIO_s_mem());
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new(BIO_s_mem());
     char *text = NULL;
 
     if (bio == NULL ||

@@ -13,6 +13,8 @@ target_compile_options(aw_flags INTERFACE
     -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
     -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wswitch-enum -Wnull-dereference
     $<$<C_COMPILER_ID:Clang>:-Wno-unused-command-line-argument> -fno-common -fno-strict-aliasing)
+# A library that is named for a static one of ours, but not called, is not loaded at each start.
+target_link_options(aw_flags INTERFACE -Wl,--as-needed)
 if(ACMEWARD_WERROR)
     target_compile_options(aw_flags INTERFACE -Werror)
 endif()

@@ -19,21 +19,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/netlink.h>
 #include <seccomp.h>
 
 /* Memory, threads, time, descriptors that are open. */
 static const char *const basic[] = {"brk", "clock_getres", "clock_gettime", "clock_nanosleep",
     "close", "dup", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd2", "exit",
-    "exit_group", "fcntl", "futex", "get_robust_list", "getegid", "geteuid", "getgid", "getpid",
-    "getppid", "getrandom", "getresgid", "getresuid", "getrusage", "getsockname", "getsockopt",
-    "gettid", "gettimeofday", "getuid", "lseek", "madvise", "membarrier", "mlock", "mlock2",
-    "mremap", "munlock", "munmap", "nanosleep", "poll", "ppoll", "pread64", "pwrite64", "read",
-    "readv", "recvfrom", "recvmsg", "restart_syscall", "rseq", "rt_sigaction", "rt_sigprocmask",
-    "rt_sigreturn", "sched_getaffinity", "sched_yield", "sendmsg", "sendto", "set_robust_list",
-    "setsockopt", "shutdown", "sigaltstack", "time", "write", "writev"};
+    "exit_group", "futex", "get_robust_list", "getegid", "geteuid", "getgid", "getpid", "getppid",
+    "getrandom", "getresgid", "getresuid", "getrusage", "getsockname", "getsockopt", "gettid",
+    "gettimeofday", "getuid", "lseek", "madvise", "membarrier", "mlock", "mlock2", "mremap",
+    "munlock", "munmap", "nanosleep", "poll", "ppoll", "pread64", "pwrite64", "read", "readv",
+    "recvfrom", "restart_syscall", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
+    "sched_getaffinity", "sched_yield", "sendmsg", "sendto", "set_robust_list", "shutdown",
+    "sigaltstack", "time", "write", "writev"};
 
-/* A gate has a pair of sockets for each connection that it accepts; neither can be connected. */
-static const char *const accepting[] = {"accept", "accept4", "fstat", "socketpair"};
+static const char *const accepting[] = {"accept", "accept4", "fstat"};
+
+/* Not of a gate: descriptors come to it by accept alone. One that was taken over could else be
+ * handed the connection of somebody who has connected elsewhere, by a user it is in league with. */
+static const char *const receiving[] = {"recvmsg", "setsockopt"};
 
 /* Files, for Landlock to limit. */
 static const char *const reading[] = {"access", "faccessat", "faccessat2", "fadvise64", "flock",
@@ -57,7 +61,7 @@ static const char *const keeping[] = {"access", "arch_prctl", "capget", "capset"
     "dup2", "dup3", "execve", "execveat", "faccessat", "faccessat2", "fstat", "getdents64", "kill",
     "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "newfstatat", "open",
     "openat", "prctl", "prlimit64", "readlink", "readlinkat", "seccomp", "set_tid_address",
-    "setrlimit", "signalfd4", "socketpair", "statfs", "tgkill", "uname", "wait4", "waitid"};
+    "setrlimit", "signalfd4", "statfs", "tgkill", "uname", "wait4", "waitid"};
 
 #ifndef ACMEWARD_INSTRUMENTED
 static const char *const opening[] = {
@@ -82,7 +86,7 @@ static const char *const hostile[] = {"acct", "add_key", "bpf", "chroot", "delet
 static const char *const instrumented[] = {"clone", "getdents", "getdents64", "mmap", "mprotect",
     "open", "openat", "personality", "prctl", "prlimit64", "ptrace", "readlink", "readlinkat",
     "sched_setaffinity", "stat", "fstat", "newfstatat", "sysinfo", "tgkill", "uname", "unlink",
-    "wait4", "mkdir", "ftruncate", "ioctl", "dup2", "mlock", "pipe2", "getcwd", "socketpair"};
+    "wait4", "mkdir", "ftruncate", "ioctl", "dup2", "mlock", "pipe2", "getcwd"};
 #endif
 
 struct list {
@@ -101,6 +105,7 @@ struct list {
 static const struct list lists[] = {
     LIST(basic, ALL),
     LIST(accepting, OF(GATE) | OF(KEEPER) | OF(RELAY)),
+    LIST(receiving, ALL & ~OF(GATE)),
     LIST(reading, OF(CORE) | OF(USERS) | OF(RELAY)),
     LIST(writing, OF(CORE) | OF(RELAY)),
     LIST(core_own, OF(CORE)),
@@ -211,6 +216,36 @@ add_threads(scmp_filter_ctx filter, const struct sandbox *sandbox)
     return error;
 }
 
+/* Not: who is sent a signal, and which, when a descriptor becomes ready (F_SETOWN, F_SETSIG,
+ * O_ASYNC), by which a process ends others of its user without a call of kill(2); leases and
+ * notices. */
+static int
+add_descriptors(scmp_filter_ctx filter)
+{
+    static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_GETLK,
+        F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_ADD_SEALS, F_GET_SEALS};
+    int error = RULE(
+        filter, fcntl, 2, SCMP_A1(SCMP_CMP_EQ, F_SETFL), SCMP_A2(SCMP_CMP_MASKED_EQ, O_ASYNC, 0));
+
+    for (size_t i = 0; i < AW_COUNT(commands) && error == 0; i++)
+        error = RULE(filter, fcntl, 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]));
+    return error;
+}
+
+/* A gate has a pair of sockets for each connection that it accepts, the keeper one for each gate;
+ * neither can be connected. Of other families (TIPC) they could. */
+static int
+add_pairs(scmp_filter_ctx filter, const struct sandbox *sandbox)
+{
+#ifndef ACMEWARD_INSTRUMENTED /* whose runtime makes them too */
+    if (sandbox->kind != SANDBOX_GATE && sandbox->kind != SANDBOX_KEEPER &&
+        sandbox->kind != SANDBOX_RELAY)
+        return 0;
+#endif
+    (void)sandbox;
+    return RULE(filter, socketpair, 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+}
+
 /* To itself only, as abort(3) does; limits are read and not set; a thread takes a name. */
 static int
 add_own(scmp_filter_ctx filter)
@@ -229,9 +264,13 @@ add_own(scmp_filter_ctx filter)
     return error;
 }
 
+/* Of netlink's families, the one that resolvers ask for addresses. */
 static int
 add_socket(scmp_filter_ctx filter, int family)
 {
+    if (family == AF_NETLINK)
+        return RULE(filter, socket, 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+            SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE));
     return RULE(filter, socket, 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
 }
 
@@ -271,6 +310,10 @@ fill(scmp_filter_ctx filter, const struct sandbox *sandbox)
     if (error == 0)
         error = add_own(filter);
     if (error == 0)
+        error = add_descriptors(filter);
+    if (error == 0)
+        error = add_pairs(filter, sandbox);
+    if (error == 0)
         error = add_network(filter, sandbox);
     if (error == 0 && sandbox->reconnects)
         error = RULE(filter, connect, 0);
@@ -290,6 +333,10 @@ load(scmp_filter_ctx filter, const struct sandbox *sandbox)
 {
     int error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 
+    /* Calls by the numbers of another architecture (32 bits): not just the thread that makes them.
+     */
+    if (error == 0)
+        error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (error == 0)
         error = fill(filter, sandbox);
     if (error == 0)

@@ -1,5 +1,3 @@
-#define SD_JOURNAL_SUPPRESS_LOCATION /* file and line of this file would say nothing */
-
 #include "common/log.h"
 
 #include <errno.h>
@@ -9,63 +7,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include <systemd/sd-journal.h>
-
-#include "common/io.h"
+#include "common/log_internal.h"
 #include "common/utf8.h"
 
 enum {
     LINE_SIZE = PIPE_BUF, /* what one write(2) puts on a pipe in one piece */
-    MESSAGE_SIZE = 1536,  /* of an escaped message; leaves room for the fields */
     VALUE_SIZE = 512,     /* of an escaped value on stderr */
-    MAX_FIELDS = 24,      /* of a line; the header says so */
-    OWN_FIELDS = 3,       /* MESSAGE, PRIORITY, SYSLOG_IDENTIFIER */
 };
 
-static const struct {
-    const char *name;
-    int priority; /* syslog's */
-} levels[] = {
-    [AW_LOG_ERROR] = {"error", 3},
-    [AW_LOG_WARNING] = {"warning", 4},
-    [AW_LOG_NOTICE] = {"notice", 5},
-    [AW_LOG_INFO] = {"info", 6},
-    [AW_LOG_DEBUG] = {"debug", 7},
+static const char *const levels[] = {
+    [AW_LOG_ERROR] = "error",
+    [AW_LOG_WARNING] = "warning",
+    [AW_LOG_NOTICE] = "notice",
+    [AW_LOG_INFO] = "info",
+    [AW_LOG_DEBUG] = "debug",
 };
 
-/* Set once, before threads start. */
-static struct {
-    const char *program;
-    enum aw_log_level level;
-    bool journal;
-} settings = {"acmeward", AW_LOG_INFO, false};
-
-/* systemd.exec(5), JOURNAL_STREAM: device and inode of the stream that stderr was connected to. */
-static bool
-stderr_is_journal(void)
-{
-    const char *stream = getenv("JOURNAL_STREAM");
-    char own[64];
-    struct stat st;
-
-    if (stream == NULL || fstat(STDERR_FILENO, &st) != 0)
-        return false;
-    snprintf(own, sizeof(own), "%llu:%llu", (unsigned long long)st.st_dev,
-        (unsigned long long)st.st_ino);
-    return strcmp(stream, own) == 0;
-}
-
-void
-aw_log_open(const char *program, enum aw_log_level level)
-{
-    settings.program = program;
-    settings.level = level;
-    settings.journal = stderr_is_journal();
-}
+struct log_settings log_settings = {"acmeward", AW_LOG_INFO, NULL};
 
 static bool
 is_shown(uint32_t c)
@@ -147,9 +107,9 @@ write_stderr(
 {
     struct line line = {.used = 0};
 
-    append(&line, settings.program);
+    append(&line, log_settings.program);
     append(&line, ": ");
-    append(&line, levels[level].name);
+    append(&line, levels[level]);
     append(&line, ": ");
     append(&line, message);
     for (size_t i = 0; i < count; i++) {
@@ -164,63 +124,23 @@ write_stderr(
         ;
 }
 
-/* "KEY=value", escaped, allocated; NULL without memory. */
-static char *
-make_entry(const struct aw_log_field *field)
-{
-    const char *value = field->value != NULL ? field->value : "";
-    size_t key_size = strlen(field->key);
-    size_t capacity = key_size + 1 + 4 * strlen(value) + 1;
-    char *entry = malloc(capacity);
-
-    if (entry == NULL)
-        return NULL;
-    memcpy(entry, field->key, key_size);
-    entry[key_size] = '=';
-    aw_log_escape(value, strlen(value), entry + key_size + 1, capacity - key_size - 1);
-    return entry;
-}
-
-/* False when the journal did not take it. `message` is escaped already. */
-static bool
-write_journal(
-    enum aw_log_level level, const struct aw_log_field *fields, size_t count, const char *message)
-{
-    struct iovec entries[OWN_FIELDS + MAX_FIELDS] = {{NULL, 0}};
-    char text[MESSAGE_SIZE + 16], priority[16], identifier[64];
-    size_t made = 0;
-
-    snprintf(text, sizeof(text), "MESSAGE=%s", message);
-    snprintf(priority, sizeof(priority), "PRIORITY=%d", levels[level].priority);
-    snprintf(identifier, sizeof(identifier), "SYSLOG_IDENTIFIER=%s", settings.program);
-    entries[0] = (struct iovec){text, strlen(text)};
-    entries[1] = (struct iovec){priority, strlen(priority)};
-    entries[2] = (struct iovec){identifier, strlen(identifier)};
-    for (char *entry; made < count && (entry = make_entry(&fields[made])) != NULL; made++)
-        entries[OWN_FIELDS + made] = (struct iovec){entry, strlen(entry)};
-    bool taken = made == count && sd_journal_sendv(entries, (int)(OWN_FIELDS + made)) == 0;
-    while (made > 0)
-        free(entries[OWN_FIELDS + --made].iov_base);
-    return taken;
-}
-
 void
 aw_log_fields(enum aw_log_level level, const struct aw_log_field *fields, size_t count,
     const char *format, ...)
 {
-    char raw[MESSAGE_SIZE], message[MESSAGE_SIZE];
+    char raw[LOG_MESSAGE_SIZE], message[LOG_MESSAGE_SIZE];
     int saved = errno;
     va_list ap;
 
-    if (level > settings.level)
+    if (level > log_settings.level)
         return;
     va_start(ap, format);
     vsnprintf(raw, sizeof(raw), format, ap);
     va_end(ap);
-    if (count > MAX_FIELDS)
-        count = MAX_FIELDS;
+    if (count > LOG_MAX_FIELDS)
+        count = LOG_MAX_FIELDS;
     aw_log_escape(raw, strlen(raw), message, sizeof(message));
-    if (!settings.journal || !write_journal(level, fields, count, message))
+    if (log_settings.journal == NULL || !log_settings.journal(level, fields, count, message))
         write_stderr(level, fields, count, message);
     errno = saved;
 }

@@ -12,6 +12,7 @@
 #include "common/hex.h"
 #include "common/io.h"
 #include "common/json.h"
+#include "common/openssl.h"
 
 #define FORM "acmeward wrapped EAB key"
 
@@ -69,18 +70,6 @@ aw_wrapped_check_text(const struct aw_wrapped_terms *terms, uint8_t **out, size_
 
 /* Making. */
 
-static void
-pkey_free(EVP_PKEY **key)
-{
-    EVP_PKEY_free(*key);
-}
-
-static void
-context_free(EVP_PKEY_CTX **context)
-{
-    EVP_PKEY_CTX_free(*context);
-}
-
 static aw_result
 read_public(const uint8_t *spki, size_t size, EVP_PKEY **out)
 {
@@ -133,7 +122,7 @@ to_block(const struct algorithm *algorithm, const aw_secret *key, aw_secret **ou
 static aw_result
 encrypt(EVP_PKEY *key, const aw_secret *block, uint8_t out[RSA_OCTETS])
 {
-    AW_CLEANUP(context_free) EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
+    AW_CLEANUP(aw_pkey_context_free) EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
     size_t size = RSA_OCTETS;
 
     if (context == NULL || EVP_PKEY_encrypt_init(context) != 1 ||
@@ -194,7 +183,7 @@ aw_result
 aw_wrapped_make(const struct aw_wrapped_terms *terms, const aw_secret *key, const uint8_t *spki,
     size_t spki_size, bool force, char **file)
 {
-    AW_CLEANUP(pkey_free) EVP_PKEY *public = NULL;
+    AW_CLEANUP(aw_pkey_free) EVP_PKEY *public = NULL;
     AW_CLEANUP(aw_secret_free) aw_secret *block = NULL;
     const struct algorithm *algorithm = NULL;
     uint8_t digest[32], wrapped[RSA_OCTETS], check[MAC_MAX];

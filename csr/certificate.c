@@ -16,6 +16,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/hex.h"
+#include "common/openssl.h"
 #include "csr/csr.h"
 
 /* Limits. */
@@ -63,12 +64,6 @@ static AW_MUST_USE
     snprintf(rule_out, CSR_RULE_SIZE, "%s", tags[rule]);
     return aw_hint(aw_fail(AW_CODE_SYNTAX, "certificate: %s", message),
         "send the certificate as the CA issued it, DER-encoded");
-}
-
-static void
-release_x509(X509 **x509)
-{
-    X509_free(*x509);
 }
 
 static void
@@ -305,7 +300,7 @@ static aw_result
 parse(const uint8_t *der, size_t size, char rule[CSR_RULE_SIZE], struct certificate **out)
 {
     AW_CLEANUP(certificate_free) struct certificate *certificate = calloc(1, sizeof(*certificate));
-    AW_CLEANUP(release_x509) X509 *x509 = NULL;
+    AW_CLEANUP(aw_x509_free) X509 *x509 = NULL;
 
     rule[0] = '\0';
     if (certificate == NULL)

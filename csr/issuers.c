@@ -14,6 +14,7 @@
 
 #include "common/hex.h"
 #include "common/io.h"
+#include "common/openssl.h"
 #include "csr/csr.h"
 
 struct issuer {
@@ -45,22 +46,10 @@ release_block(struct block *block)
     OPENSSL_clear_free(block->data, block->size > 0 ? (size_t)block->size : 0);
 }
 
-static void
-release_bio(BIO **bio)
-{
-    BIO_free(*bio);
-}
-
-static void
-release_x509(X509 **x509)
-{
-    X509_free(*x509);
-}
-
 static aw_result
 take_subject(const X509 *x509, struct issuer *out)
 {
-    AW_CLEANUP(release_bio) BIO *text = BIO_new(BIO_s_mem());
+    AW_CLEANUP(aw_bio_free) BIO *text = BIO_new(BIO_s_mem());
 
     if (text == NULL ||
         X509_NAME_print_ex(text, X509_get_subject_name(x509), 0, XN_FLAG_RFC2253) < 0)
@@ -96,7 +85,7 @@ static aw_result
 read_certificate(const struct block *block, struct issuer *out)
 {
     const unsigned char *at = block->data;
-    AW_CLEANUP(release_x509) X509 *x509 = d2i_X509(NULL, &at, block->size);
+    AW_CLEANUP(aw_x509_free) X509 *x509 = d2i_X509(NULL, &at, block->size);
     uint8_t digest[CSR_DIGEST_SIZE];
 
     if (x509 == NULL || at != block->data + block->size) {
@@ -146,7 +135,7 @@ next_block(BIO *bio, struct block *out)
 static aw_result
 read_blocks(const char *text, size_t size, issuers *list)
 {
-    AW_CLEANUP(release_bio) BIO *bio = BIO_new_mem_buf(text, (int)size);
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new_mem_buf(text, (int)size);
 
     if (bio == NULL)
         return aw_fail_memory();

@@ -7,17 +7,12 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include "common/openssl.h"
 #include "csr/issuers.h"
 
 /* OpenSSL's level 2: 112 bits, so no SHA-1 and no RSA below 2048 (SSL_CTX_set_security_level(3)).
  */
 enum { STRENGTH = 2 };
-
-static void
-release_x509(X509 **x509)
-{
-    X509_free(*x509);
-}
 
 static void
 release_stack(STACK_OF(X509) * *stack)
@@ -77,7 +72,7 @@ struct parts {
 static void
 release_parts(struct parts *parts)
 {
-    release_x509(&parts->leaf);
+    aw_x509_free(&parts->leaf);
     release_stack(&parts->trusted);
     release_stack(&parts->untrusted);
 }

@@ -8,6 +8,7 @@
 #include <openssl/objects.h>
 #include <openssl/param_build.h>
 
+#include "common/openssl.h"
 #include "csr/fields.h"
 
 /* The one exponent. */
@@ -166,30 +167,6 @@ csr_key_write(const struct csr_fields *f, struct der_writer *w)
     der_wrap(w, DER_SEQUENCE, end);
 }
 
-static void
-release_builder(OSSL_PARAM_BLD **builder)
-{
-    OSSL_PARAM_BLD_free(*builder);
-}
-
-static void
-release_context(EVP_PKEY_CTX **context)
-{
-    EVP_PKEY_CTX_free(*context);
-}
-
-static void
-release_digest_context(EVP_MD_CTX **context)
-{
-    EVP_MD_CTX_free(*context);
-}
-
-static void
-release_key(EVP_PKEY **key)
-{
-    EVP_PKEY_free(*key);
-}
-
 static bool
 has_digest(OSSL_LIB_CTX *libctx, const char *name, const char *properties)
 {
@@ -270,7 +247,7 @@ csr_key_identifier_check(struct csr_fields *f, OSSL_LIB_CTX *libctx, const char 
 static OSSL_PARAM *
 make_parameters(const struct csr_fields *f)
 {
-    AW_CLEANUP(release_builder) OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    AW_CLEANUP(aw_param_builder_free) OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
     OSSL_PARAM *parameters = NULL;
 
     if (builder == NULL)
@@ -298,7 +275,7 @@ static aw_result
 load_key(struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties, EVP_PKEY **out)
 {
     bool ec = keys[f->key].group != NULL;
-    AW_CLEANUP(release_context)
+    AW_CLEANUP(aw_pkey_context_free)
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(libctx, ec ? "EC" : "RSA", properties);
 
     if (context == NULL || EVP_PKEY_fromdata_init(context) != 1)
@@ -319,7 +296,7 @@ load_key(struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties, EVP
 static aw_result
 verify(struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties, EVP_PKEY *key)
 {
-    AW_CLEANUP(release_digest_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
+    AW_CLEANUP(aw_digest_context_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
 
     if (context == NULL || EVP_DigestVerifyInit_ex(context, NULL, f->algorithm->digest, libctx,
                                properties, key, NULL) != 1)
@@ -334,7 +311,7 @@ verify(struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties, EVP_P
 static aw_result
 load_and_verify(struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties)
 {
-    AW_CLEANUP(release_key) EVP_PKEY *key = NULL;
+    AW_CLEANUP(aw_pkey_free) EVP_PKEY *key = NULL;
 
     AW_TRY(load_key(f, libctx, properties, &key));
     return verify(f, libctx, properties, key);

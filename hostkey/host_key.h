@@ -57,6 +57,7 @@ struct host_key_place {
     const char *uri;
     const char *module; /**< path of a PKCS#11 module; NULL: those that p11-kit is configured for */
     const char *pin_file; /**< where the URI has no pin-source; NULL: none */
+    const char *settings; /**< file that messages name for these; NULL: client.yaml */
     const char *lock;     /**< file that makes processes take turns; NULL: none */
     bool unattended; /**< nobody watches: a PIN that failed before is not tried a second time */
 };

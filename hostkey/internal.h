@@ -12,6 +12,7 @@
 struct host_key {
     int turn;                   /* descriptor of the lock; -1: none */
     P11KitUri *uri;             /* checked */
+    const char *settings;       /* file that the user mends */
     char *text;                 /* as host_key_uri_check writes it */
     char *module_path;          /* NULL: p11-kit's configuration */
     char *provider_path;        /* the token's module, for the provider; NULL: it is not known */

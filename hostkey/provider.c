@@ -11,6 +11,7 @@
 #include <openssl/x509.h>
 
 #include "common/io.h"
+#include "common/openssl.h"
 #include "hostkey/internal.h"
 
 /*
@@ -30,12 +31,6 @@ static const char settings[] = "openssl_conf = start\n"
                                "pkcs11-module-quirks = no-deinit\n"
                                "pkcs11-module-cache-keys = false\n"
                                "pkcs11-module-load-behavior = early\n";
-
-static void
-free_bio(BIO **bio)
-{
-    BIO_free(*bio);
-}
 
 static void
 free_conf(CONF **conf)
@@ -84,7 +79,7 @@ host_key_configure(host_key *k)
     AW_TRY(aw_format(&text, "%s%s%s\n", settings,
         k->provider_path == NULL ? "" : "pkcs11-module-path = ",
         k->provider_path == NULL ? "" : k->provider_path));
-    AW_CLEANUP(free_bio) BIO *bio = BIO_new_mem_buf(text, -1);
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new_mem_buf(text, -1);
     OPENSSL_load_builtin_modules();
     if (conf == NULL || bio == NULL || NCONF_load_bio(conf, bio, NULL) != 1)
         return aw_fail_openssl("can't configure OpenSSL's provider for tokens");

@@ -10,6 +10,7 @@
 #include <openssl/pem.h>
 
 #include "common/io.h"
+#include "common/openssl.h"
 #include "hostkey/host_key.h"
 
 #define LABEL "PKCS#11 PROVIDER URI"
@@ -21,12 +22,6 @@ static void
 free_parts(ASN1_SEQUENCE_ANY **parts)
 {
     sk_ASN1_TYPE_pop_free(*parts, ASN1_TYPE_free);
-}
-
-static void
-free_bio(BIO **bio)
-{
-    BIO_free(*bio);
 }
 
 static void
@@ -61,7 +56,7 @@ aw_result
 host_key_reference_write(const char *uri, char **pem)
 {
     AW_CLEANUP(free_parts) ASN1_SEQUENCE_ANY *parts = sk_ASN1_TYPE_new_null();
-    AW_CLEANUP(free_bio) BIO *bio = BIO_new(BIO_s_mem());
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new(BIO_s_mem());
     AW_CLEANUP(free_octets) unsigned char *der = NULL;
     char *text = NULL;
 
@@ -96,7 +91,7 @@ host_key_reference_read(const char *pem, size_t size, char **uri)
 {
     if (memmem(pem, size, "BEGIN " LABEL, strlen("BEGIN " LABEL)) == NULL)
         return aw_fail(AW_CODE_NOT_FOUND, "the file names no key in a token");
-    AW_CLEANUP(free_bio) BIO *bio = BIO_new_mem_buf(pem, (int)size);
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new_mem_buf(pem, (int)size);
     if (bio == NULL)
         return aw_fail_memory();
     AW_CLEANUP(free_parts) ASN1_SEQUENCE_ANY *parts = read_parts(bio);

@@ -36,7 +36,7 @@ load_one(host_key *k)
     if (module == NULL)
         return aw_hint(aw_fail(AW_CODE_TOKEN_ABSENT, "can't load the PKCS#11 module %s: %s",
                            k->module_path, p11_kit_message()),
-            "pkcs11_module in client.yaml names the library of the token's maker");
+            "pkcs11_module in %s names the library of the token's maker", k->settings);
     CK_RV rv = p11_kit_module_initialize(module);
     if (rv != CKR_OK) {
         p11_kit_module_release(module);
@@ -56,7 +56,7 @@ load(host_key *k)
     return k->modules != NULL
                ? AW_OK
                : aw_hint(aw_fail(AW_CODE_TOKEN_ABSENT, "no PKCS#11 module: %s", p11_kit_message()),
-                     "name one by pkcs11_module in client.yaml");
+                     "name one by pkcs11_module in %s", k->settings);
 }
 
 /* The token. */
@@ -122,8 +122,9 @@ find_token(host_key *k)
                       : aw_hint(aw_fail(AW_CODE_TOKEN_ABSENT,
                                     "the token of the key's URI is not there; there %s%s",
                                     list[0] == '\0' ? "is none" : "are: ", list),
-                            "pkcs11_module in client.yaml, or p11-kit's configuration, names the "
-                            "module; is this user allowed to use the token?");
+                            "pkcs11_module in %s, or p11-kit's configuration, names the "
+                            "module; is this user allowed to use the token?",
+                            k->settings);
 }
 
 /* The login. */
@@ -159,7 +160,7 @@ take_pin(host_key *k, const struct host_key_place *place)
         source = place->pin_file;
     if (source == NULL)
         return aw_hint(aw_fail(AW_CODE_TOKEN_PIN, "there is no source for the token's PIN"),
-            "add ?pin-source=file:/PATH to the key's URI, or key_pin_file to client.yaml");
+            "add ?pin-source=file:/PATH to the key's URI, or key_pin_file to %s", k->settings);
     if (strncmp(source, "file:", strlen("file:")) == 0)
         source += strlen("file:");
     return aw_context(read_pin(source, &k->pin), "the token's PIN");
@@ -179,7 +180,9 @@ check_flags(const CK_TOKEN_INFO *info, bool unattended)
     if (unattended && (info->flags & CKF_USER_PIN_COUNT_LOW) != 0)
         return aw_hint(aw_fail(AW_CODE_TOKEN_PIN,
                            "the last login to the token failed: none is tried unattended"),
-            "acmeward certonly, run by you, tries the PIN again");
+            "mend the PIN's file, then log in once: acmeward certonly, run by you, does, and so "
+            "does "
+            "pkcs11-tool --login --test");
     return AW_OK;
 }
 
@@ -218,6 +221,7 @@ name_module(host_key *k)
 static aw_result
 open_into(host_key *k, const struct host_key_place *place)
 {
+    k->settings = place->settings != NULL ? place->settings : "client.yaml";
     AW_TRY(host_key_uri_check(place->uri, &k->text));
     AW_TRY(host_key_uri_parse(k->text, &k->uri));
     if (place->module != NULL)

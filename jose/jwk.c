@@ -14,6 +14,7 @@
 #include "common/b64url.h"
 #include "common/io.h"
 #include "common/json.h"
+#include "common/openssl.h"
 
 enum {
     NUMBER_MAX = JOSE_RSA_BITS_MAX / 8, /* octets of the longest member */
@@ -47,30 +48,6 @@ struct members {
     enum jose_key type;
     struct number first, second; /* x and y, or n and e; x alone */
 };
-
-static void
-release_builder(OSSL_PARAM_BLD **builder)
-{
-    OSSL_PARAM_BLD_free(*builder);
-}
-
-static void
-release_context(EVP_PKEY_CTX **context)
-{
-    EVP_PKEY_CTX_free(*context);
-}
-
-static void
-release_parameters(OSSL_PARAM **parameters)
-{
-    OSSL_PARAM_free(*parameters);
-}
-
-static void
-release_number(BIGNUM **number)
-{
-    BN_free(*number);
-}
 
 static aw_result
 take_number(const cJSON *json, const char *name, struct number *out)
@@ -192,9 +169,9 @@ write_text(const struct members *m, char **out)
 static OSSL_PARAM *
 make_rsa(const struct members *m, OSSL_PARAM_BLD *builder)
 {
-    AW_CLEANUP(release_number)
+    AW_CLEANUP(aw_bn_free)
     BIGNUM *n = BN_bin2bn(m->first.bytes, (int)m->first.size, NULL);
-    AW_CLEANUP(release_number) BIGNUM *e = BN_bin2bn(m->second.bytes, (int)m->second.size, NULL);
+    AW_CLEANUP(aw_bn_free) BIGNUM *e = BN_bin2bn(m->second.bytes, (int)m->second.size, NULL);
 
     if (n == NULL || e == NULL || OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) != 1 ||
         OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) != 1)
@@ -205,7 +182,7 @@ make_rsa(const struct members *m, OSSL_PARAM_BLD *builder)
 static OSSL_PARAM *
 make_parameters(const struct members *m)
 {
-    AW_CLEANUP(release_builder) OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    AW_CLEANUP(aw_param_builder_free) OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
     uint8_t point[1 + 2 * NUMBER_MAX] = {0x04};
     const uint8_t *key = m->first.bytes;
     size_t size = m->first.size;
@@ -230,13 +207,13 @@ make_parameters(const struct members *m)
 static aw_result
 load_key(const struct members *m, const struct jose_openssl *openssl, EVP_PKEY **out)
 {
-    AW_CLEANUP(release_context)
+    AW_CLEANUP(aw_pkey_context_free)
     EVP_PKEY_CTX *context =
         EVP_PKEY_CTX_new_from_name(openssl->libctx, kinds[m->type].openssl, openssl->properties);
 
     if (context == NULL || EVP_PKEY_fromdata_init(context) != 1)
         return aw_fail_openssl("preparing to load a public key");
-    AW_CLEANUP(release_parameters) OSSL_PARAM *parameters = make_parameters(m);
+    AW_CLEANUP(aw_params_free) OSSL_PARAM *parameters = make_parameters(m);
     if (parameters == NULL)
         return aw_fail_memory();
     if (EVP_PKEY_fromdata(context, out, EVP_PKEY_PUBLIC_KEY, parameters) == 1)

@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "common/openssl.h"
 #include "jose/jws.h"
 
 enum { DER_SIGNATURE_MAX = 160 }; /* SEQUENCE of two INTEGERs of 66 octets */
@@ -34,18 +35,6 @@ is_mac(enum jose_algorithm algorithm)
     return algorithm >= JOSE_HS256;
 }
 
-static void
-release_context(EVP_MD_CTX **context)
-{
-    EVP_MD_CTX_free(*context);
-}
-
-static void
-release_signature(ECDSA_SIG **signature)
-{
-    ECDSA_SIG_free(*signature);
-}
-
 static aw_result
 refuse_signature(enum jose_fault *fault)
 {
@@ -57,7 +46,7 @@ refuse_signature(enum jose_fault *fault)
 static aw_result
 write_der(const struct jose_jws *jws, uint8_t out[DER_SIGNATURE_MAX], size_t *size)
 {
-    AW_CLEANUP(release_signature) ECDSA_SIG *signature = ECDSA_SIG_new();
+    AW_CLEANUP(aw_ecdsa_pair_free) ECDSA_SIG *signature = ECDSA_SIG_new();
     int half = (int)jws->signature_size / 2;
     BIGNUM *r = BN_bin2bn(jws->signature, half, NULL);
     BIGNUM *s = BN_bin2bn(jws->signature + half, half, NULL);
@@ -92,7 +81,7 @@ static aw_result
 verify(const struct jose_jws *jws, const struct jose_jwk *key, const struct jose_openssl *openssl,
     enum jose_fault *fault)
 {
-    AW_CLEANUP(release_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
+    AW_CLEANUP(aw_digest_context_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
     uint8_t der[DER_SIGNATURE_MAX];
     const uint8_t *octets;
     size_t size;

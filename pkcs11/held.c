@@ -9,6 +9,7 @@
 #include <openssl/x509.h>
 
 #include "common/io.h"
+#include "common/openssl.h"
 #include "pkcs11/internal.h"
 #include "pkcs11/login.h"
 #include "pkcs11/public.h"
@@ -18,12 +19,6 @@ enum {
     OBJECTS_MAX = 65536,         /* objects of one class */
     CERTIFICATE_MAX = 64 * 1024, /* octets of a certificate in the token */
 };
-
-static void
-x509_free(X509 **x509)
-{
-    X509_free(*x509);
-}
 
 static void
 octets_free(unsigned char **octets)
@@ -37,7 +32,7 @@ digest_value(
     const token *t, const uint8_t *der, size_t size, uint8_t out[TOKEN_DIGEST_SIZE], bool *known)
 {
     const unsigned char *at = der;
-    AW_CLEANUP(x509_free) X509 *x509 = d2i_X509(NULL, &at, (long)size);
+    AW_CLEANUP(aw_x509_free) X509 *x509 = d2i_X509(NULL, &at, (long)size);
     AW_CLEANUP(octets_free) unsigned char *spki = NULL;
 
     int length = x509 == NULL ? 0 : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x509), &spki);

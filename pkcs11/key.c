@@ -20,11 +20,17 @@ token_label_check(const char *label)
     return AW_OK;
 }
 
+static struct token_object_name
+private_name(const char *label)
+{
+    return (struct token_object_name){
+        .class = CKO_PRIVATE_KEY, .label = label, .what = "private key"};
+}
+
 static aw_result
 find_private(struct token_session *s, const char *label, CK_OBJECT_HANDLE *out)
 {
-    const struct token_object_name name = {
-        .class = CKO_PRIVATE_KEY, .label = label, .what = "private key"};
+    const struct token_object_name name = private_name(label);
 
     return token_object_find_one(s, &name, out);
 }
@@ -119,19 +125,20 @@ destroy_run(struct token_session *s, void *context)
 {
     token_key *key = context;
     CK_OBJECT_HANDLE object;
-    const struct token_object_name name = {.class = CKO_PUBLIC_KEY,
+    const struct token_object_name private = private_name(key->label);
+    const struct token_object_name public = {.class = CKO_PUBLIC_KEY,
         .label = key->label,
         .id = key->id,
         .id_size = key->id_size,
         .what = "public key"};
 
-    AW_TRY(find_private(s, key->label, &object));
-    AW_TRY(TOKEN_CALL_ALONE(s, C_DestroyObject, s->handle, object));
-    aw_result r = token_object_find_one(s, &name, &object);
+    AW_TRY(token_object_find_one(s, &private, &object));
+    AW_TRY(token_object_destroy(s, &private, object));
+    aw_result r = token_object_find_one(s, &public, &object);
     if (r.code == AW_CODE_TOKEN_KEY_MISSING)
         return AW_OK;
     AW_TRY(r);
-    return TOKEN_CALL_ALONE(s, C_DestroyObject, s->handle, object);
+    return token_object_destroy(s, &public, object);
 }
 
 aw_result

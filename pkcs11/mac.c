@@ -115,19 +115,27 @@ token_mac_try(struct token_session *s, CK_OBJECT_HANDLE object, enum token_mac_a
     return AW_OK;
 }
 
+static struct token_object_name
+secret_name(const char *label)
+{
+    return (struct token_object_name){
+        .class = CKO_SECRET_KEY, .label = label, .what = "secret key"};
+}
+
 aw_result
 token_mac_search(struct token_session *s, const char *label, CK_OBJECT_HANDLE *out)
 {
-    const struct token_object_name name = {
-        .class = CKO_SECRET_KEY, .label = label, .what = "secret key"};
+    const struct token_object_name name = secret_name(label);
     CK_KEY_TYPE type = CKK_VENDOR_DEFINED;
     CK_ATTRIBUTE attribute = {CKA_KEY_TYPE, &type, sizeof(type)};
 
     AW_TRY(token_object_find_one(s, &name, out));
     AW_TRY(token_attribute_read(s, *out, &attribute));
     if (type != CKK_GENERIC_SECRET)
-        return aw_fail(AW_CODE_MISMATCH,
-            "the token's secret key \"%s\" is no generic secret (key type 0x%lx)", label, type);
+        return aw_hint(
+            aw_fail(AW_CODE_MISMATCH,
+                "the token's secret key \"%s\" is no generic secret (key type 0x%lx)", label, type),
+            "another program made it, or the token tells wrongly: destroy it and import it anew");
     return AW_OK;
 }
 
@@ -326,10 +334,11 @@ static aw_result
 destroy_run(struct token_session *s, void *context)
 {
     token_mac *mac = context;
+    const struct token_object_name name = secret_name(mac->label);
     CK_OBJECT_HANDLE object;
 
     AW_TRY(token_mac_search(s, mac->label, &object));
-    return TOKEN_CALL_ALONE(s, C_DestroyObject, s->handle, object);
+    return token_object_destroy(s, &name, object);
 }
 
 aw_result

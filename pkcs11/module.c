@@ -34,7 +34,8 @@ load_library(struct token_module *module, const char *path)
     if (rv != CKR_OK)
         return aw_context(token_ckr_fail(rv, "C_GetFunctionList"), "%s", path);
     if (module->functions == NULL)
-        return aw_fail(AW_CODE_TOKEN_ABSENT, "%s gives no list of PKCS#11 functions", path);
+        return aw_hint(aw_fail(AW_CODE_TOKEN_ABSENT, "%s gives no list of PKCS#11 functions", path),
+            "\"module\" must be the path of the token's PKCS#11 library");
     return AW_OK;
 }
 

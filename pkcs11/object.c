@@ -57,11 +57,12 @@ run_search(struct token_session *s, CK_ATTRIBUTE *template, CK_ULONG count, CK_O
     size_t *found)
 {
     CK_ULONG max = *found;
-    CK_ULONG got = 0;
+    CK_ULONG got;
 
     *found = 0;
     AW_TRY(TOKEN_CALL(s, C_FindObjectsInit, s->handle, template, count));
-    do { /* a token may give fewer at a time than there are */
+    do { /* a token may give fewer at a time than there are, and not say how many */
+        got = 0;
         AW_TRY(TOKEN_CALL(s, C_FindObjects, s->handle, out + *found, max - *found, &got));
         if (got > max - *found)
             return fail_of_room("objects", got, max - *found);
@@ -156,6 +157,22 @@ token_object_absent(struct token_session *s, const struct token_object_name *nam
     return aw_hint(
         aw_fail(AW_CODE_EXISTS, "the token has a %s \"%s\" already", name->what, name->label),
         "choose another label, or destroy that key first");
+}
+
+aw_result
+token_object_destroy(
+    struct token_session *s, const struct token_object_name *name, CK_OBJECT_HANDLE object)
+{
+    AW_TRY(TOKEN_CALL_ALONE(s, C_DestroyObject, s->handle, object));
+    aw_result r = token_object_find_one(s, name, &object);
+    if (r.code == AW_CODE_TOKEN_KEY_MISSING)
+        return AW_OK;
+    if (!aw_ok(r) && r.code != AW_CODE_MISMATCH)
+        return r;
+    return aw_hint(aw_fail(AW_CODE_TOKEN,
+                       "the token said that it destroyed the %s, and still has it", name->what),
+        "try again; if it stays (\"acmeward-admin token doctor\" shows it), destroy it with your "
+        "token's tools");
 }
 
 void

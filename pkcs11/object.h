@@ -58,6 +58,13 @@ AW_MUST_USE aw_result token_object_absent(
     struct token_session *s, const struct token_object_name *name);
 
 /**
+ * Destroys an object that has that name, alone of all, and looks whether it is gone.
+ * @return AW_CODE_TOKEN when the token says that it did, and still has it
+ */
+AW_MUST_USE aw_result token_object_destroy(
+    struct token_session *s, const struct token_object_name *name, CK_OBJECT_HANDLE object);
+
+/**
  * Destroys the objects of a new CKA_ID, as far as it goes, on the way out of a failed creation: a
  * token may have made half of a pair. This thread's last failure is kept.
  */

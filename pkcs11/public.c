@@ -10,6 +10,7 @@
 
 #include "common/b64url.h"
 #include "common/io.h"
+#include "common/openssl.h"
 #include "pkcs11/internal.h"
 #include "pkcs11/keytype.h"
 
@@ -28,30 +29,6 @@ struct parts {
     struct value first;  /* EC: the point, uncompressed; RSA: the modulus */
     struct value second; /* RSA: the exponent */
 };
-
-static void
-builder_free(OSSL_PARAM_BLD **builder)
-{
-    OSSL_PARAM_BLD_free(*builder);
-}
-
-static void
-params_free(OSSL_PARAM **params)
-{
-    OSSL_PARAM_free(*params);
-}
-
-static void
-context_free(EVP_PKEY_CTX **context)
-{
-    EVP_PKEY_CTX_free(*context);
-}
-
-static void
-bn_free(BIGNUM **number)
-{
-    BN_free(*number);
-}
 
 static aw_result
 read_value(
@@ -142,8 +119,8 @@ push_ec(OSSL_PARAM_BLD *builder, const struct parts *parts)
 static aw_result
 import_key(const token *t, OSSL_PARAM_BLD *builder, const char *type, EVP_PKEY **out)
 {
-    AW_CLEANUP(params_free) OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(builder);
-    AW_CLEANUP(context_free)
+    AW_CLEANUP(aw_params_free) OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(builder);
+    AW_CLEANUP(aw_pkey_context_free)
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(t->libctx, type, t->properties);
 
     if (params == NULL || context == NULL || EVP_PKEY_fromdata_init(context) != 1 ||
@@ -155,7 +132,7 @@ import_key(const token *t, OSSL_PARAM_BLD *builder, const char *type, EVP_PKEY *
 static aw_result
 make_ec(const token *t, const struct parts *parts, EVP_PKEY **out)
 {
-    AW_CLEANUP(builder_free) OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    AW_CLEANUP(aw_param_builder_free) OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
 
     if (builder == NULL || !push_ec(builder, parts))
         return aw_fail_openssl("can't describe the token's public key");
@@ -165,9 +142,10 @@ make_ec(const token *t, const struct parts *parts, EVP_PKEY **out)
 static aw_result
 make_rsa(const token *t, const struct parts *parts, EVP_PKEY **out)
 {
-    AW_CLEANUP(builder_free) OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
-    AW_CLEANUP(bn_free) BIGNUM *n = BN_bin2bn(parts->first.bytes, (int)parts->first.size, NULL);
-    AW_CLEANUP(bn_free) BIGNUM *e = BN_bin2bn(parts->second.bytes, (int)parts->second.size, NULL);
+    AW_CLEANUP(aw_param_builder_free) OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    AW_CLEANUP(aw_bn_free) BIGNUM *n = BN_bin2bn(parts->first.bytes, (int)parts->first.size, NULL);
+    AW_CLEANUP(aw_bn_free)
+    BIGNUM *e = BN_bin2bn(parts->second.bytes, (int)parts->second.size, NULL);
 
     if (builder == NULL || n == NULL || e == NULL ||
         OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) != 1 ||
@@ -179,7 +157,7 @@ make_rsa(const token *t, const struct parts *parts, EVP_PKEY **out)
 static aw_result
 check_key(const token *t, EVP_PKEY *key)
 {
-    AW_CLEANUP(context_free)
+    AW_CLEANUP(aw_pkey_context_free)
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(t->libctx, key, t->properties);
 
     if (context == NULL || EVP_PKEY_public_check(context) != 1)
@@ -265,7 +243,9 @@ read_parts(
         return read_ec(s, object, out);
     if (type == CKK_RSA)
         return read_rsa(s, object, out);
-    return aw_fail(AW_CODE_UNSUPPORTED, "the key is neither EC nor RSA (key type 0x%lx)", type);
+    return aw_hint(
+        aw_fail(AW_CODE_UNSUPPORTED, "the key is neither EC nor RSA (key type 0x%lx)", type),
+        "make account keys with \"acmeward-admin account create\"");
 }
 
 aw_result

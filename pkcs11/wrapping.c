@@ -5,6 +5,7 @@
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 
+#include "common/openssl.h"
 #include "pkcs11/internal.h"
 #include "pkcs11/key.h"
 #include "pkcs11/keytype.h"
@@ -87,17 +88,11 @@ create_pair(struct token_session *s, const struct token_template *templates, voi
 
 /* The trial: what a workstation and this token do with an EAB key, with one that is thrown away. */
 
-static void
-context_free(EVP_PKEY_CTX **context)
-{
-    EVP_PKEY_CTX_free(*context);
-}
-
 static aw_result
 encrypt(const token *t, EVP_PKEY *key, const uint8_t *value, size_t size,
     uint8_t out[TOKEN_WRAPPED_SIZE])
 {
-    AW_CLEANUP(context_free)
+    AW_CLEANUP(aw_pkey_context_free)
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(t->libctx, key, t->properties);
     size_t length = TOKEN_WRAPPED_SIZE;
 
@@ -194,11 +189,17 @@ struct reading {
     struct token_wrapping *out;
 };
 
+static struct token_object_name
+private_name(const char *label)
+{
+    return (struct token_object_name){
+        .class = CKO_PRIVATE_KEY, .label = label, .what = "wrapping key"};
+}
+
 static aw_result
 find_pair(struct token_session *s, const char *label, CK_OBJECT_HANDLE *object, CK_ATTRIBUTE *id)
 {
-    const struct token_object_name name = {
-        .class = CKO_PRIVATE_KEY, .label = label, .what = "wrapping key"};
+    const struct token_object_name name = private_name(label);
 
     AW_TRY(token_object_find_one(s, &name, object));
     return token_attribute_read(s, *object, id);
@@ -256,18 +257,19 @@ destroy_run(struct token_session *s, void *context)
 {
     uint8_t octets[TOKEN_ID_MAX];
     CK_ATTRIBUTE id = {CKA_ID, octets, sizeof(octets)};
+    const struct token_object_name private = private_name(context);
     CK_OBJECT_HANDLE object;
 
     AW_TRY(find_pair(s, context, &object, &id));
     const struct token_object_name name = {
         .class = CKO_PUBLIC_KEY, .id = octets, .id_size = id.ulValueLen, .what = "public key"};
-    AW_TRY(TOKEN_CALL_ALONE(s, C_DestroyObject, s->handle, object));
+    AW_TRY(token_object_destroy(s, &private, object));
     aw_result r = id.ulValueLen == 0 ? aw_fail(AW_CODE_TOKEN_KEY_MISSING, "no ID")
                                      : token_object_find_one(s, &name, &object);
     if (r.code == AW_CODE_TOKEN_KEY_MISSING)
         return AW_OK;
     AW_TRY(r);
-    return TOKEN_CALL_ALONE(s, C_DestroyObject, s->handle, object);
+    return token_object_destroy(s, &name, object);
 }
 
 aw_result

@@ -5,13 +5,8 @@
 #include <openssl/evp.h>
 
 #include "common/hex.h"
+#include "common/openssl.h"
 #include "policy/draft.h"
-
-static void
-free_context(EVP_MD_CTX **context)
-{
-    EVP_MD_CTX_free(*context);
-}
 
 /* Values hold no NUL, so each is ended by one. */
 static bool
@@ -71,7 +66,7 @@ aw_result
 policy_digest_application(const policy_snapshot *snapshot, const struct application *application,
     const char *principals, uint8_t out[DIGEST_SIZE])
 {
-    AW_CLEANUP(free_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
+    AW_CLEANUP(aw_digest_context_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
 
     if (context == NULL || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1 ||
         !put_application(context, &application->shown) || !put(context, principals) ||
@@ -106,7 +101,7 @@ put_applications(EVP_MD_CTX *context, const struct draft *draft)
 aw_result
 policy_digest_all(struct draft *draft)
 {
-    AW_CLEANUP(free_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
+    AW_CLEANUP(aw_digest_context_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
     policy_snapshot *snapshot = draft->snapshot;
     uint8_t digest[DIGEST_SIZE];
 

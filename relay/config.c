@@ -7,6 +7,7 @@
 #include "client/config_parts.h"
 #include "client/ssh_url.h"
 #include "common/io.h"
+#include "hostkey/host_key.h"
 #include "relay/address.h"
 #include "relay/networks.h"
 
@@ -25,6 +26,9 @@ struct raw_config {
 static const struct aw_yaml_field tls_fields[] = {
     {ROW("certificate", AW_YAML_STRING, tls.certificate), .required = true},
     {ROW("key", AW_YAML_STRING, tls.key), .required = true},
+    {ROW("pkcs11_module", AW_YAML_STRING, tls.pkcs11_module)},
+    {ROW("key_pin_file", AW_YAML_STRING, tls.key_pin_file)},
+    {ROW("key_paths", AW_YAML_STRINGS, tls.key_paths), .max = 32},
     {ROW("client_ca", AW_YAML_STRING, tls.client_ca)},
     {.name = NULL},
 };
@@ -118,6 +122,12 @@ set_defaults(struct relay_config *config)
     return config_default(&config->state, "/var/lib/acmeward-relay");
 }
 
+static bool
+key_is_uri(const struct relay_config *config)
+{
+    return config->tls.key != NULL && host_key_is_uri(config->tls.key);
+}
+
 static void
 check_paths(const struct relay_config *config, aw_yaml_node root, struct aw_faults *faults)
 {
@@ -125,7 +135,9 @@ check_paths(const struct relay_config *config, aw_yaml_node root, struct aw_faul
         {"signer", ssh_url_is(config->signer) ? NULL : config->signer},
         {"ssh_config", config->ssh_config},
         {"tls.certificate", config->tls.certificate},
-        {"tls.key", config->tls.key},
+        {"tls.key", key_is_uri(config) ? NULL : config->tls.key},
+        {"tls.pkcs11_module", config->tls.pkcs11_module},
+        {"tls.key_pin_file", config->tls.key_pin_file},
         {"tls.client_ca", config->tls.client_ca},
         {"state", config->state},
         {"ca_file", config->ca_file},
@@ -133,6 +145,20 @@ check_paths(const struct relay_config *config, aw_yaml_node root, struct aw_faul
     };
 
     config_check_paths(paths, AW_COUNT(paths), root, faults);
+}
+
+static void
+check_key(const struct relay_config *config, aw_yaml_node root, struct aw_faults *faults)
+{
+    const struct aw_yaml_strings *paths = &config->tls.key_paths;
+    AW_CLEANUP(aw_free) char *uri = NULL;
+
+    if (key_is_uri(config) && !aw_ok(host_key_uri_check(config->tls.key, &uri)))
+        aw_yaml_fault(root, faults, "tls.key: %s", aw_error_last()->message);
+    for (size_t i = 0; i < paths->count; i++)
+        if (paths->items[i].text[0] != '/')
+            aw_yaml_fault(paths->items[i].node, faults,
+                "tls.key_paths: found \"%.200s\", expected an absolute path", paths->items[i].text);
 }
 
 static void
@@ -241,6 +267,7 @@ read_file(const char *path, struct aw_faults *faults, struct raw_config *raw)
         config->signer_user, raw->signer_user_place, faults, &config->signer_uid));
     check_paths(config, root, faults);
     config_check_signer(config->signer, root, faults);
+    check_key(config, root, faults);
     check_dns(config, root, faults);
     check_networks(config, faults);
     check_url(raw, config, faults);

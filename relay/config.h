@@ -31,10 +31,13 @@ struct relay_config {
     const char *base_path; /**< what `url` has after its authority: "" or "/prefix"; into it */
     struct aw_yaml_strings listen; /**< "[address]:port", "address:port" */
     struct {
-        char *certificate; /**< PEM, the whole chain */
-        char *key;         /**< PEM */
-        char *client_ca;   /**< PEM of what client certificates must chain to; NULL: none asked for
-                            */
+        char *certificate;   /**< PEM, the whole chain */
+        char *key;           /**< PEM, or the URI of a key in a token */
+        char *pkcs11_module; /**< of the token; NULL: those that p11-kit is configured for */
+        char *key_pin_file;  /**< of the token, where the URI has no pin-source; NULL: none */
+        struct aw_yaml_strings key_paths; /**< files and folders that the module reads and writes */
+        char *client_ca; /**< PEM of what client certificates must chain to; NULL: none asked for
+                          */
     } tls;
     char *state;                     /**< folder of the store; default /var/lib/acmeward-relay */
     char *terms_of_service;          /**< URL for the directory; NULL: none */

@@ -6,6 +6,7 @@
 #include "common/io.h"
 #include "common/sandbox.h"
 #include "common/sandbox_paths.h"
+#include "hostkey/host_key.h"
 
 /* Certificates are replaced in their folders, and links to them (live/NAME) are too. */
 static aw_result
@@ -15,6 +16,16 @@ add_file(struct sandbox_paths *paths, const char *path)
 
     AW_TRY(sandbox_paths_add_folder_of(paths, path, SANDBOX_READ));
     return sandbox_paths_add_folder_of(paths, real, SANDBOX_READ);
+}
+
+/* Module, its configuration and the PIN were read before; what the module uses afterwards is told
+ * by key_paths. */
+static aw_result
+add_key(struct sandbox_paths *paths, const struct relay_config *config)
+{
+    if (!host_key_is_uri(config->tls.key))
+        AW_TRY(add_file(paths, config->tls.key));
+    return sandbox_paths_add_strings(paths, &config->tls.key_paths, SANDBOX_WRITE);
 }
 
 /* ssh finds its keys and the hosts it knows in the state folder, the home of the relay's user, or
@@ -43,7 +54,7 @@ add_paths(const struct relay_config *config, bool programs, struct sandbox_paths
     AW_TRY(sandbox_paths_add_network(paths));
     AW_TRY(add_file(paths, config->file));
     AW_TRY(add_file(paths, config->tls.certificate));
-    AW_TRY(add_file(paths, config->tls.key));
+    AW_TRY(add_key(paths, config));
     AW_TRY(add_file(paths, config->tls.client_ca));
     AW_TRY(add_file(paths, config->ca_file));
     AW_TRY(add_file(paths, config->ssh_config));

@@ -15,6 +15,7 @@
 #include "common/hex.h"
 #include "common/io.h"
 #include "common/log.h"
+#include "common/openssl.h"
 #include "relay/evidence.h"
 #include "relay/payload.h"
 #include "relay/upstream.h"
@@ -175,19 +176,14 @@ issue(struct run *run)
 
 /* The certificate. */
 
-static void
-request_free(X509_REQ **request)
-{
-    X509_REQ_free(*request);
-}
-
 /* What the CA sent is of the key and the names that the client asked for, or it is not passed on.
  */
 static aw_result
 check_chain(struct run *run, const char *pem, struct chain *out)
 {
     const uint8_t *der = run->evidence.csr;
-    AW_CLEANUP(request_free) X509_REQ *csr = d2i_X509_REQ(NULL, &der, (long)run->evidence.csr_size);
+    AW_CLEANUP(aw_x509_request_free)
+    X509_REQ *csr = d2i_X509_REQ(NULL, &der, (long)run->evidence.csr_size);
     AW_CLEANUP(chain_key_free) EVP_PKEY *key = csr != NULL ? X509_REQ_get_pubkey(csr) : NULL;
 
     if (key == NULL)

@@ -1,13 +1,11 @@
 /* acmeward-relay: reads its configuration, listens, gives up what it does not need, serves, ends in
  * order. */
 #include <errno.h>
-#include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +13,7 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "common/notify.h"
+#include "common/program.h"
 #include "common/sandbox.h"
 #include "relay/config.h"
 #include "relay/confine.h"
@@ -43,31 +42,12 @@ struct options {
 static int
 parse_options(int argc, char **argv, struct options *out)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-        {"check-config", no_argument, NULL, 'k'}, {"verbose", no_argument, NULL, 'v'},
-        {"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-    int option;
+    const struct aw_program_flag flags[] = {
+        {"check-config", &out->check}, {"verbose", &out->verbose}};
 
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option == 'c') {
-            out->config = optarg;
-        } else if (option == 'k') {
-            out->check = true;
-        } else if (option == 'v') {
-            out->verbose = true;
-        } else if (option == 'V') {
-            puts("acmeward-relay " ACMEWARD_VERSION);
-            return 0;
-        } else {
-            fputs(usage, option == 'h' ? stdout : stderr);
-            return option == 'h' ? 0 : aw_code_exit(AW_CODE_USAGE);
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "acmeward-relay: \"%s\" is not expected here\n%s", argv[optind], usage);
-        return aw_code_exit(AW_CODE_USAGE);
-    }
-    return -1;
+    return aw_program_options(
+        &(struct aw_program){"acmeward-relay", usage, &out->config, flags, AW_COUNT(flags)}, argc,
+        argv);
 }
 
 /* Every fault is shown; what is no fault of the file is this thread's last error. */
@@ -93,7 +73,7 @@ check_config(const char *path)
     if (aw_ok(r))
         printf("%s: the configuration is in order\n", path);
     else
-        fprintf(stderr, "acmeward-relay: %s\n", aw_error_last()->message);
+        aw_program_failed("acmeward-relay");
     return aw_code_exit(r.code);
 }
 
@@ -104,15 +84,12 @@ raise_descriptors(const struct relay_config *config)
     enum { OF_A_WORKER = 8, OTHERS = 256 };
     rlim_t wanted = (rlim_t)config->limits.connections +
                     (rlim_t)(config->limits.workers + config->limits.orders) * OF_A_WORKER + OTHERS;
-    struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return;
-    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+    if (!aw_program_descriptors(wanted))
         aw_log(AW_LOG_WARNING,
-            "%llu descriptors are too few for limits.connections: raise LimitNOFILE",
-            (unsigned long long)limit.rlim_cur);
+            "limits.connections wants %llu descriptors, and there may not be as many: raise "
+            "LimitNOFILE",
+            (unsigned long long)wanted);
 }
 
 static aw_result

@@ -41,6 +41,7 @@ struct relay_server {
     bool signer_away; /* so that it is told once; the refill's */
     size_t exchanges; /* requests that are being answered */
     bool ending;
+    bool failed;     /* the key's token */
     int64_t end_ms;  /* when requests in progress are no longer waited for */
     int64_t look_ms; /* when the certificate's files are looked at next */
 };
@@ -312,6 +313,11 @@ keep_house(evutil_socket_t fd, short what, void *context)
         return;
     server->look_ms = now_ms + RELAY_TLS_LOOK_MS;
     relay_tls_look(server->of.tls);
+    if (!server->ending && !aw_ok(relay_tls_try(server->of.tls))) {
+        server->failed = true;
+        aw_log_failure(AW_LOG_ERROR, "ending, so that a new start opens the token");
+        begin_end(server);
+    }
 }
 
 /* Making it. */
@@ -392,7 +398,8 @@ relay_server_run(struct relay_server *server)
         return aw_fail(AW_CODE_INTERNAL, "the event loop failed");
     if (server->exchanges > 0)
         aw_log(AW_LOG_WARNING, "%zu requests were given up", server->exchanges);
-    return AW_OK;
+    return server->failed ? aw_fail(AW_CODE_TOKEN, "the token does not sign with the relay's key")
+                          : AW_OK;
 }
 
 static void

@@ -14,6 +14,8 @@
 #include "common/hex.h"
 #include "common/io.h"
 #include "common/log.h"
+#include "common/openssl.h"
+#include "relay/tls_key.h"
 
 enum { PEM_MAX = 1024 * 1024, FILES = 3 };
 
@@ -27,6 +29,9 @@ struct stamp {
 
 struct relay_tls {
     const struct relay_config *config;
+    struct relay_tls_key key;
+    int64_t trial_ms; /* when a token's key is tried next */
+    bool failed;      /* at the last trial */
     SSL_CTX *context;
     struct stamp in_force[FILES]; /* of the files as they were loaded, or refused */
     struct stamp seen[FILES];     /* as they were at the last look */
@@ -68,37 +73,6 @@ same(const struct stamp a[FILES], const struct stamp b[FILES])
     return true;
 }
 
-/* Links are followed (live/NAME), then what was found is checked. */
-static aw_result
-open_checked(const char *path, mode_t forbidden, FILE **out)
-{
-    AW_CLEANUP(aw_free) char *real = realpath(path, NULL);
-    int fd = -1;
-
-    *out = NULL;
-    if (real == NULL)
-        return aw_fail_errno(AW_CODE_IO, "%s", path);
-    AW_TRY(aw_file_open_checked(real, geteuid(), forbidden, &fd));
-    *out = fdopen(fd, "r");
-    if (*out != NULL)
-        return AW_OK;
-    aw_close(&fd);
-    return aw_fail_memory();
-}
-
-static void
-close_file(FILE **file)
-{
-    if (*file != NULL)
-        fclose(*file);
-}
-
-static void
-free_certificate(X509 **certificate)
-{
-    X509_free(*certificate);
-}
-
 static aw_result
 read_certificate(FILE *file, X509 **out)
 {
@@ -116,12 +90,12 @@ read_certificate(FILE *file, X509 **out)
 static aw_result
 use_each(SSL_CTX *context, const char *path, bool (*use)(SSL_CTX *context, X509 *, int number))
 {
-    AW_CLEANUP(close_file) FILE *file = NULL;
+    AW_CLEANUP(relay_tls_file_close) FILE *file = NULL;
     int count = 0;
 
-    AW_TRY(open_checked(path, 0022, &file));
+    AW_TRY(relay_tls_file_open(path, 0022, &file));
     for (;; count++) {
-        AW_CLEANUP(free_certificate) X509 *certificate = NULL;
+        AW_CLEANUP(aw_x509_free) X509 *certificate = NULL;
 
         AW_TRY(aw_context(read_certificate(file, &certificate), "%s", path));
         if (certificate == NULL)
@@ -149,21 +123,12 @@ trust(SSL_CTX *context, X509 *certificate, int number)
 }
 
 static aw_result
-use_key(SSL_CTX *context, const struct relay_config *config)
+use_key(SSL_CTX *context, const struct relay_config *config, const struct relay_tls_key *key)
 {
-    AW_CLEANUP(close_file) FILE *file = NULL;
-    const char *path = config->tls.key;
-
-    AW_TRY(open_checked(path, 0027, &file));
-    EVP_PKEY *key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
-    if (key == NULL)
-        return aw_fail_openssl("%s holds no PEM private key without a passphrase", path);
-    bool used = SSL_CTX_use_PrivateKey(context, key) == 1;
-    EVP_PKEY_free(key);
-    if (used && SSL_CTX_check_private_key(context) == 1)
+    if (SSL_CTX_use_PrivateKey(context, key->key) == 1 && SSL_CTX_check_private_key(context) == 1)
         return AW_OK;
-    return aw_hint(aw_fail_openssl(
-                       "%s is not the key of the certificate in %s", path, config->tls.certificate),
+    return aw_hint(aw_fail_openssl("%s is not the key of the certificate in %s",
+                       key->libctx == NULL ? config->tls.key : key->uri, config->tls.certificate),
         "are both of one renewal?");
 }
 
@@ -218,15 +183,16 @@ free_context(SSL_CTX **context)
 }
 
 static aw_result
-make_context(const struct relay_config *config, SSL_CTX **out)
+make_context(const struct relay_config *config, const struct relay_tls_key *key, SSL_CTX **out)
 {
-    AW_CLEANUP(free_context) SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    AW_CLEANUP(free_context)
+    SSL_CTX *context = SSL_CTX_new_ex(key->libctx, NULL, TLS_server_method());
 
     if (context == NULL)
         return aw_fail_openssl("can't set up TLS");
     AW_TRY(set_up(context));
     AW_TRY(use_each(context, config->tls.certificate, show));
-    AW_TRY(use_key(context, config));
+    AW_TRY(use_key(context, config, key));
     if (config->tls.client_ca != NULL)
         AW_TRY(ask_for_certificates(context, config->tls.client_ca));
     *out = AW_MOVE(context);
@@ -236,11 +202,12 @@ make_context(const struct relay_config *config, SSL_CTX **out)
 aw_result
 relay_tls_reload(struct relay_tls *tls)
 {
-    SSL_CTX *fresh;
+    SSL_CTX *fresh = NULL;
 
     look(tls->config, tls->in_force); /* before: what changes meanwhile is seen next time */
     memcpy(tls->seen, tls->in_force, sizeof(tls->seen));
-    AW_TRY(make_context(tls->config, &fresh));
+    AW_TRY(relay_tls_key_read(&tls->key, tls->config));
+    AW_TRY(make_context(tls->config, &tls->key, &fresh));
     SSL_CTX_free(tls->context);
     tls->context = fresh;
     return AW_OK;
@@ -265,6 +232,7 @@ relay_tls_free(struct relay_tls **slot)
     if (slot == NULL || *slot == NULL)
         return;
     SSL_CTX_free((*slot)->context);
+    relay_tls_key_close(&(*slot)->key);
     free(*slot);
     *slot = NULL;
 }
@@ -286,6 +254,23 @@ relay_tls_look(struct relay_tls *tls)
             AW_LOG_NOTICE, "the certificate was loaded anew from %s", tls->config->tls.certificate);
     else
         aw_log_failure(AW_LOG_ERROR, "the certificate in force stays");
+}
+
+aw_result
+relay_tls_try(struct relay_tls *tls)
+{
+    int64_t now_ms = aw_now_ms();
+
+    if (now_ms < tls->trial_ms)
+        return AW_OK;
+    aw_result r = relay_tls_key_try(&tls->key);
+    bool again = tls->failed;
+    tls->failed = !aw_ok(r);
+    tls->trial_ms = now_ms + (tls->failed ? RELAY_TLS_AGAIN_MS : RELAY_TLS_TRIAL_MS);
+    if (aw_ok(r) || again)
+        return r;
+    aw_log_failure(AW_LOG_ERROR, "no client can connect");
+    return AW_OK;
 }
 
 SSL *

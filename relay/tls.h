@@ -15,8 +15,8 @@
 #include "relay/config.h"
 #include "relay/message.h"
 
-/** Files are looked at this often. */
-enum { RELAY_TLS_LOOK_MS = 1000 };
+/** How often files are looked at, and a token's key is tried; the second time after it failed. */
+enum { RELAY_TLS_LOOK_MS = 1000, RELAY_TLS_TRIAL_MS = 5000, RELAY_TLS_AGAIN_MS = 1500 };
 
 /** The context in force and what it was made from. For the loop's thread. */
 struct relay_tls;
@@ -37,6 +37,10 @@ AW_MUST_USE aw_result relay_tls_reload(struct relay_tls *tls);
 /** Now and then: reloads when the files were changed and have been left alone since; says so in the
  * log, either way. */
 void relay_tls_look(struct relay_tls *tls);
+
+/** Now and then: a key in a token is tried (RELAY_TLS_TRIAL_MS). When it fails twice on end there
+ * is no use in going on: a new start opens the token anew. */
+AW_MUST_USE aw_result relay_tls_try(struct relay_tls *tls);
 
 /** SHA-256 of the DER of the verified certificate that the client showed, hex; "": none. */
 void relay_tls_client(const SSL *ssl, char out[RELAY_DIGEST_SIZE]);

@@ -13,6 +13,7 @@
 
 #include "client/challenge_certificate.h"
 #include "common/io.h"
+#include "common/openssl.h"
 #include "relay/validation.h"
 
 static const unsigned char protocol[] = "\x0a"
@@ -28,12 +29,6 @@ static void
 free_ssl(SSL **ssl)
 {
     SSL_free(*ssl);
-}
-
-static void
-free_certificate(X509 **certificate)
-{
-    X509_free(*certificate);
 }
 
 static void
@@ -132,7 +127,7 @@ has_digest(const X509 *certificate, const char *key_authorization, bool *has)
 static aw_result
 check_certificate(struct validation *v, const SSL *ssl)
 {
-    AW_CLEANUP(free_certificate) X509 *certificate = SSL_get1_peer_certificate(ssl);
+    AW_CLEANUP(aw_x509_free) X509 *certificate = SSL_get1_peer_certificate(ssl);
     const unsigned char *chosen = NULL;
     unsigned length = 0;
     bool has = false;

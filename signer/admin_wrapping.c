@@ -8,30 +8,19 @@
 
 #include "common/hex.h"
 #include "common/io.h"
+#include "common/openssl.h"
 #include "common/wrapped.h"
 #include "signer/admin.h"
 #include "signer/held_keys.h"
 
 enum { PEM_MAX = 4096 };
 
-static void
-bio_free(BIO **bio)
-{
-    BIO_free_all(*bio);
-}
-
-static void
-pkey_free(EVP_PKEY **key)
-{
-    EVP_PKEY_free(*key);
-}
-
 static aw_result
 pem_of(const struct token_wrapping *wrapping, char out[PEM_MAX])
 {
     const unsigned char *at = wrapping->spki;
-    AW_CLEANUP(pkey_free) EVP_PKEY *key = d2i_PUBKEY(NULL, &at, (long)wrapping->spki_size);
-    AW_CLEANUP(bio_free) BIO *bio = BIO_new(BIO_s_mem());
+    AW_CLEANUP(aw_pkey_free) EVP_PKEY *key = d2i_PUBKEY(NULL, &at, (long)wrapping->spki_size);
+    AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new(BIO_s_mem());
     int size = 0;
 
     if (key == NULL || bio == NULL || PEM_write_bio_PUBKEY(bio, key) != 1 ||

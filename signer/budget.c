@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/io.h"
+#include "common/lock.h"
 
 enum { MINUTE_MS = 60 * 1000, KINDS = BUDGET_ALARM + 1, SLOTS = 2 * BUDGET_UIDS_MAX };
 
@@ -49,17 +50,6 @@ struct budget {
     struct account slots[SLOTS];
     int64_t counted; /* since the start */
 };
-
-static void
-unlock(pthread_mutex_t **lock)
-{
-    pthread_mutex_unlock(*lock);
-}
-
-/* Holds the lock to the end of the scope. */
-#define HOLD(self)                                             \
-    AW_CLEANUP(unlock) pthread_mutex_t *held_ = &(self)->lock; \
-    pthread_mutex_lock(held_)
 
 /* FNV-1a: equal ones would share a budget. */
 static uint32_t
@@ -193,14 +183,14 @@ account_of(budget *self, budget_payer payer, int64_t now)
 bool
 budget_left(budget *self, budget_payer payer, enum budget_kind kind, int64_t now)
 {
-    HOLD(self);
+    AW_HOLD(&self->lock);
     return account_of(self, payer, now)->owed[kind] < limits[kind].burst * MINUTE_MS;
 }
 
 void
 budget_spend(budget *self, budget_payer payer, enum budget_kind kind, size_t octets, int64_t now)
 {
-    HOLD(self);
+    AW_HOLD(&self->lock);
     account_of(self, payer, now)->owed[kind] += (int64_t)octets * MINUTE_MS;
 }
 
@@ -230,7 +220,7 @@ count_application(struct count *count, const char *application)
 void
 budget_count(budget *self, const struct audit_entry *entry, enum budget_kind kind, int64_t now)
 {
-    HOLD(self);
+    AW_HOLD(&self->lock);
     struct account *account = account_of(self, budget_payer_of(entry), now);
 
     self->counted++;
@@ -256,7 +246,7 @@ budget_count(budget *self, const struct audit_entry *entry, enum budget_kind kin
 int64_t
 budget_counted(budget *self)
 {
-    HOLD(self);
+    AW_HOLD(&self->lock);
     return self->counted;
 }
 
@@ -316,7 +306,7 @@ is_due(const struct account *account, bool all, int64_t now)
 bool
 budget_take(budget *self, bool all, int64_t now, struct budget_sum *out)
 {
-    HOLD(self);
+    AW_HOLD(&self->lock);
     if (self->counting == 0)
         return false;
     struct account *due = is_due(&self->shared, all, now) ? &self->shared : NULL;

@@ -80,6 +80,15 @@ AW_MUST_USE aw_result channel_send(int fd, const struct channel_message *message
  */
 AW_MUST_USE aw_result channel_receive(int fd, int message_ms, struct channel_message *out);
 
+/** A gate's first word to the core: from now on it accepts. AW_CODE_CLOSED: the core is gone. */
+AW_MUST_USE aw_result channel_open(int socket);
+
+/**
+ * Takes it.
+ * @return AW_CODE_CLOSED when the gate is gone; AW_CODE_MISMATCH: something else
+ */
+AW_MUST_USE aw_result channel_take_open(int socket);
+
 /**
  * Passes a connection that was accepted, and the end of its channel from which the core will read.
  * @param socket the gate's socket to the core (SOCK_SEQPACKET). AW_CODE_CLOSED: the core is gone.

@@ -155,14 +155,43 @@ channel_receive(int fd, int message_ms, struct channel_message *out)
 
 /* Arrivals. */
 
+/* What one is called; the first word of a gate has another. */
+enum { OPEN = 'o', CONNECTION = 'c' };
+
+static aw_result
+cant_reach(void)
+{
+    return is_closed(errno) ? closed() : aw_fail_errno(AW_CODE_IO, "can't reach the core");
+}
+
+aw_result
+channel_open(int socket)
+{
+    return passing_send(socket, OPEN, NULL, 0) >= 0 ? AW_OK : cant_reach();
+}
+
+aw_result
+channel_take_open(int socket)
+{
+    char octets[2];
+    struct passing passed;
+    ssize_t size = passing_take(socket, octets, sizeof(octets), &passed);
+
+    if (size == 1 && octets[0] == OPEN && passed.count == 0 && !passed.truncated)
+        return AW_OK;
+    for (size_t i = 0; i < passed.count; i++)
+        aw_close(&passed.fds[i]);
+    if (size == 0 || (size < 0 && is_closed(errno)))
+        return closed();
+    return aw_fail(AW_CODE_MISMATCH, "a gate's first word is not that it accepts");
+}
+
 aw_result
 channel_pass(int socket, int connection, int channel)
 {
     const int fds[PASSED] = {connection, channel};
 
-    if (passing_send(socket, 'c', fds, PASSED) >= 0)
-        return AW_OK;
-    return is_closed(errno) ? closed() : aw_fail_errno(AW_CODE_IO, "can't reach the core");
+    return passing_send(socket, CONNECTION, fds, PASSED) >= 0 ? AW_OK : cant_reach();
 }
 
 aw_result
@@ -175,7 +204,7 @@ channel_take(int socket, int *connection, int *channel)
     int error = errno;
     *connection = passed.fds[0];
     *channel = passed.fds[1];
-    if (size == 1 && octets[0] == 'c' && passed.count == PASSED && !passed.truncated)
+    if (size == 1 && octets[0] == CONNECTION && passed.count == PASSED && !passed.truncated)
         return AW_OK;
     aw_close(connection);
     aw_close(channel);
@@ -184,7 +213,7 @@ channel_take(int socket, int *connection, int *channel)
         return closed();
     if (size < 0)
         return aw_fail_errno(AW_CODE_IO, "can't take a connection from a gate");
-    if (size == 1 && octets[0] == 'c' && passed.count < PASSED && passed.truncated)
+    if (size == 1 && octets[0] == CONNECTION && passed.count < PASSED && passed.truncated)
         return aw_fail(AW_CODE_BUSY, "no descriptors are left for a connection");
     return aw_fail(AW_CODE_MISMATCH, "a gate passed something else than a connection");
 }

@@ -8,6 +8,7 @@
 
 #include "audit/stored.h"
 #include "common/io.h"
+#include "common/lock.h"
 #include "common/log.h"
 #include "signer/audit_key.h"
 #include "signer/core.h"
@@ -41,16 +42,6 @@ struct checkpoints {
     int64_t at;
     char failure[AW_ERROR_MESSAGE_SIZE];
 };
-
-static void
-unlock(pthread_mutex_t **lock)
-{
-    pthread_mutex_unlock(*lock);
-}
-
-#define HOLD(maker)                                             \
-    AW_CLEANUP(unlock) pthread_mutex_t *held_ = &(maker)->lock; \
-    pthread_mutex_lock(held_)
 
 /* The key. */
 
@@ -103,7 +94,7 @@ checkpoints_create_key(checkpoints *maker, struct token_key_report *report)
 {
     const struct audit_key_of of = key_of(maker);
 
-    HOLD(maker);
+    AW_HOLD(&maker->lock);
     if (maker->key.key == NULL)
         AW_TRY(take_unknown(maker));
     if (maker->key.key != NULL)
@@ -118,7 +109,7 @@ checkpoints_create_key(checkpoints *maker, struct token_key_report *report)
 aw_result
 checkpoints_key_text(checkpoints *maker, char **line, char **pem)
 {
-    HOLD(maker);
+    AW_HOLD(&maker->lock);
     if (maker->key.key == NULL)
         return no_key(maker);
     AW_TRY(audit_verifier_line(maker->key.verifier, line));
@@ -241,7 +232,7 @@ aw_result
 checkpoints_make(checkpoints *maker, char **note, int64_t *size)
 {
     *note = NULL;
-    HOLD(maker);
+    AW_HOLD(&maker->lock);
     AW_TRY(make_and_note(maker));
     *note = strdup(maker->note);
     *size = maker->last.head.size;
@@ -251,7 +242,7 @@ checkpoints_make(checkpoints *maker, char **note, int64_t *size)
 void
 checkpoints_state(checkpoints *maker, struct checkpoints_state *out)
 {
-    HOLD(maker);
+    AW_HOLD(&maker->lock);
     out->size = maker->last.head.size;
     out->at = maker->at;
     memcpy(out->message, maker->failure, sizeof(out->message));
@@ -300,7 +291,7 @@ checkpoints_rotate_key(checkpoints *maker, const struct peer *by, struct token_k
     AW_CLEANUP(audit_key_free) struct audit_key old = {.key = NULL};
     const struct audit_key_of of = key_of(maker);
 
-    HOLD(maker);
+    AW_HOLD(&maker->lock);
     if (maker->key.key == NULL)
         return no_key(maker);
     AW_TRY(audit_key_make(&of, 1 - maker->key.place, true, report, &next));
@@ -345,7 +336,7 @@ thread_main(void *context)
 {
     checkpoints *maker = context;
 
-    HOLD(maker);
+    AW_HOLD(&maker->lock);
     while (!maker->closing) {
         struct timespec until;
 

@@ -34,7 +34,8 @@ struct connection {
 struct connections {
     struct connections_of of;
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
-    int stop_fd; /* an eventfd */
+    int stop_fd, open_fd;       /* eventfds: it is the end; a gate has accepted */
+    _Atomic int64_t away_since; /* that no gate accepts; 0: one does */
     pthread_t taker;
     struct slots slots; /* the taker takes them */
     struct connection *items;
@@ -370,12 +371,25 @@ admit(connections *c, int *fd, int *channel)
     return aw_ok(r) ? settle(connection, &stream, channel) : turn_away(c, stream);
 }
 
+/* The gate's first word. */
+static aw_result
+take_open(connections *c, int gate)
+{
+    AW_TRY(channel_take_open(gate));
+    atomic_store(&c->away_since, 0);
+    eventfd_write(c->open_fd, 1);
+    return AW_OK;
+}
+
 /* AW_CODE_CLOSED: the gate is gone. AW_CODE_MISMATCH: it is none. */
 static aw_result
 take_one(connections *c, int gate)
 {
     AW_CLEANUP(aw_close) int fd = -1;
     AW_CLEANUP(aw_close) int channel = -1;
+
+    if (atomic_load(&c->away_since) != 0)
+        return take_open(c, gate);
     aw_result r = channel_take(gate, &fd, &channel);
 
     if (r.code == AW_CODE_CLOSED || r.code == AW_CODE_MISMATCH)
@@ -436,6 +450,7 @@ take_all(void *argument)
         if (!aw_ok(c->of.source.next(c->of.source.context, c->stop_fd, &gate)))
             break;
         ending = take_from(c, gate);
+        atomic_store(&c->away_since, aw_now_ms());
     }
     return NULL;
 }
@@ -444,6 +459,7 @@ static void
 free_all(connections *c)
 {
     aw_close(&c->stop_fd);
+    aw_close(&c->open_fd);
     slots_release(&c->slots);
     free(c->items);
     free(c);
@@ -457,7 +473,8 @@ start_taker(connections *c)
     if (c->items == NULL)
         return aw_fail_memory();
     c->stop_fd = eventfd(0, EFD_CLOEXEC);
-    errno = c->stop_fd < 0 ? errno : pthread_create(&c->taker, NULL, take_all, c);
+    c->open_fd = eventfd(0, EFD_CLOEXEC);
+    errno = c->stop_fd < 0 || c->open_fd < 0 ? errno : pthread_create(&c->taker, NULL, take_all, c);
     if (errno != 0)
         return aw_fail_errno(AW_CODE_IO, "can't serve %s", c->of.service->name);
     return AW_OK;
@@ -473,7 +490,8 @@ connections_start(const struct connections_of *of, connections **out)
     c->of = *of;
     c->of.path = NULL; /* a reload frees the configuration that it was in */
     snprintf(c->path, sizeof(c->path), "%s", of->path);
-    c->stop_fd = -1;
+    c->stop_fd = c->open_fd = -1;
+    c->away_since = aw_now_ms();
     c->closed = c->failed = (struct teller)TELLER_INIT;
     aw_result r = start_taker(c);
     if (!aw_ok(r)) {
@@ -496,6 +514,20 @@ connections_stop(connections **slot)
     slots_join(&c->slots); /* the gate is gone, so open ones end without our help */
     free_all(c);
     *slot = NULL;
+}
+
+int
+connections_open_fd(const connections *c)
+{
+    return c->open_fd;
+}
+
+int64_t
+connections_away_ms(connections *c)
+{
+    int64_t since = atomic_load(&c->away_since);
+
+    return since == 0 ? 0 : aw_now_ms() - since;
 }
 
 size_t

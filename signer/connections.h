@@ -10,6 +10,8 @@
 #ifndef AW_SIGNER_CONNECTIONS_H
 #define AW_SIGNER_CONNECTIONS_H
 
+#include <stdint.h>
+
 #include "common/result.h"
 #include "common/varlink.h"
 #include "signer/core.h"
@@ -66,6 +68,13 @@ AW_MUST_USE aw_result connections_start(const struct connections_of *of, connect
  * closes, nulls; NULL is allowed. The source must start no gate any more.
  */
 void connections_stop(connections **slot);
+
+/** Readable from when a gate has accepted for the first time. The descriptor stays theirs. */
+int connections_open_fd(const connections *c);
+
+/** How long there has been no gate that accepts, in milliseconds; 0: there is one. Who connects
+ * meanwhile waits in the kernel. */
+int64_t connections_away_ms(connections *c);
 
 /** How many there are. */
 size_t connections_count(connections *c);

@@ -12,6 +12,7 @@
 #include "audit/follow.h"
 #include "common/io.h"
 #include "common/json.h"
+#include "common/lock.h"
 #include "common/log.h"
 #include "signer/forward_send.h"
 
@@ -37,16 +38,6 @@ struct forward {
     int64_t forwarded, failures;
     char message[AW_ERROR_MESSAGE_SIZE];
 };
-
-static void
-unlock(pthread_mutex_t **lock)
-{
-    pthread_mutex_unlock(*lock);
-}
-
-#define HOLD(self)                                             \
-    AW_CLEANUP(unlock) pthread_mutex_t *held_ = &(self)->lock; \
-    pthread_mutex_lock(held_)
 
 /* The position. */
 
@@ -111,7 +102,7 @@ keep_position(forward *self, bool at_once)
 static void
 note_sent(forward *self, int64_t seq)
 {
-    HOLD(self);
+    AW_HOLD(&self->lock);
     self->forwarded = seq;
     self->message[0] = '\0';
 }
@@ -150,7 +141,7 @@ note_failure(forward *self, aw_result r)
 {
     const struct aw_error *error = aw_error_last();
 
-    HOLD(self);
+    AW_HOLD(&self->lock);
     self->failures++;
     if (strcmp(self->message, error->message) == 0)
         return;
@@ -166,7 +157,7 @@ pause_for(forward *self, int64_t ms)
 {
     struct timespec until;
 
-    HOLD(self);
+    AW_HOLD(&self->lock);
     if (self->closing)
         return true;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -281,7 +272,7 @@ forward_state(forward *self, struct forward_state *out)
     int64_t appended = 0, durable = 0;
 
     audit_log_position(self->log, &appended, &durable);
-    HOLD(self);
+    AW_HOLD(&self->lock);
     out->to = aw_config_forward_names[self->target.to];
     out->forwarded = self->forwarded;
     out->behind = durable > self->forwarded ? durable - self->forwarded : 0;

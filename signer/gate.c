@@ -207,7 +207,9 @@ serve_all(struct gate *gate)
     gate->connections = calloc(gate->slots.count, sizeof(*gate->connections));
     if (gate->connections == NULL)
         return aw_fail_memory();
-    aw_result r = accept_all(gate);
+    aw_result r = channel_open(gate->core_fd);
+    if (aw_ok(r))
+        r = accept_all(gate);
     end_connections(gate);
     return r;
 }

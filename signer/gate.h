@@ -49,9 +49,9 @@ struct gate_limits {
     }
 
 /**
- * Serves until the core ends the conversation on `core_fd` (its end, or what it no longer writes):
- * then who has connected before is still passed on, calls that have come are, and it returns. One
- * thread per connection.
+ * Says that it accepts, and serves until the core ends the conversation on `core_fd` (its end, or
+ * what it no longer writes): then who has connected before is still passed on, calls that have come
+ * are, and it returns. One thread per connection.
  * @param listen_fd listening, Unix, stream; both descriptors stay the caller's
  */
 AW_MUST_USE aw_result gate_run(int listen_fd, int core_fd, const struct gate_limits *limits);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/io.h"
+#include "common/lock.h"
 #include "common/log.h"
 #include "signer/budget.h"
 #include "signer/ledger_apply.h"
@@ -25,17 +26,6 @@ struct ledger {
     bool broken;                     /* for good: the database may lack a record of the log */
     struct aw_error cause;
 };
-
-static void
-unlock(pthread_mutex_t **mutex)
-{
-    pthread_mutex_unlock(*mutex);
-}
-
-/* Holds the ledger's mutex to the end of the scope. */
-#define HOLD(self)                                              \
-    AW_CLEANUP(unlock) pthread_mutex_t *held_ = &(self)->mutex; \
-    pthread_mutex_lock(held_)
 
 /* The first failure of the database stays: an index that may be behind must not decide. */
 static aw_result
@@ -123,7 +113,7 @@ ledger_close(ledger **self)
 aw_result
 ledger_commit(ledger *self)
 {
-    HOLD(self);
+    AW_HOLD(&self->mutex);
     AW_TRY(check_usable(self));
     return commit(self);
 }
@@ -328,7 +318,7 @@ ledger_submit(ledger *self, const struct ledger_request *request, struct audit_e
 
     *verdict = (struct ledger_verdict){0};
     *seq = 0;
-    HOLD(self);
+    AW_HOLD(&self->mutex);
     AW_TRY(check_usable(self));
     check.db = self->db;
     check.time = now > self->position.time ? now : self->position.time;
@@ -343,7 +333,7 @@ ledger_submit(ledger *self, const struct ledger_request *request, struct audit_e
 aw_result
 ledger_read(ledger *self, aw_result (*read)(aw_db *db, void *context), void *context)
 {
-    HOLD(self);
+    AW_HOLD(&self->mutex);
     AW_TRY(check_usable(self));
     return settle(self, read(self->db, context));
 }
@@ -351,7 +341,7 @@ ledger_read(ledger *self, aw_result (*read)(aw_db *db, void *context), void *con
 aw_result
 ledger_used_today(ledger *self, const char *application, int64_t now, struct ledger_usage *out)
 {
-    HOLD(self);
+    AW_HOLD(&self->mutex);
     AW_TRY(check_usable(self));
     int64_t since = (now > self->position.time ? now : self->position.time) - LEDGER_DAY;
     AW_TRY(settle(
@@ -378,7 +368,7 @@ aw_result
 ledger_holder(ledger *self, const char *account, const char *url, enum sign_url_kind *kind,
     char **application)
 {
-    HOLD(self);
+    AW_HOLD(&self->mutex);
     AW_TRY(check_usable(self));
     return settle(self, find_holder(self, account, url, kind, application));
 }
@@ -395,7 +385,7 @@ find_key_owner(ledger *self, const char *key, char **application)
 aw_result
 ledger_key_owner(ledger *self, const char *key, char **application)
 {
-    HOLD(self);
+    AW_HOLD(&self->mutex);
     AW_TRY(check_usable(self));
     return settle(self, find_key_owner(self, key, application));
 }
@@ -416,7 +406,7 @@ aw_result
 ledger_visit_certificates(ledger *self, int64_t since,
     aw_result (*visit)(void *context, const struct ledger_certificate *found), void *context)
 {
-    HOLD(self);
+    AW_HOLD(&self->mutex);
     AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
     AW_TRY(check_usable(self));
@@ -444,7 +434,7 @@ ledger_is_over(ledger *self, uint32_t uid)
 int64_t
 ledger_time(ledger *self)
 {
-    HOLD(self);
+    AW_HOLD(&self->mutex);
     return self->position.time;
 }
 
@@ -482,7 +472,7 @@ ledger_record_counts(ledger *self, bool all, int64_t now)
     struct budget_sum sum;
     struct audit_room room;
 
-    HOLD(self);
+    AW_HOLD(&self->mutex);
     AW_TRY(check_usable(self));
     for (;;) {
         audit_log_room(self->log, &room);

@@ -10,6 +10,7 @@
 
 #include "common/hex.h"
 #include "common/io.h"
+#include "common/openssl.h"
 
 #define SUFFIX ".seal"
 
@@ -19,12 +20,6 @@ enum {
     CHUNK = 65536,
     SEAL_MODE = 0640
 };
-
-static void
-context_free(EVP_MD_CTX **context)
-{
-    EVP_MD_CTX_free(*context);
-}
 
 static aw_result
 hash_rest(int fd, const char *path, EVP_MD_CTX *context)
@@ -48,7 +43,7 @@ hash_rest(int fd, const char *path, EVP_MD_CTX *context)
 static aw_result
 digest_of(const char *path, char out[SEAL_SIZE + 1])
 {
-    AW_CLEANUP(context_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
+    AW_CLEANUP(aw_digest_context_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
     AW_CLEANUP(aw_close) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     unsigned char digest[DIGEST_SIZE];
 

@@ -1,7 +1,6 @@
 /* acmeward-signer: forks the processes that do what the core must not, opens the core, has the
  * gates opened, waits for signals, closes in order. */
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -9,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,11 +18,10 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "common/notify.h"
-#include "signer/admin.h"
-#include "signer/application.h"
+#include "common/program.h"
 #include "signer/confine.h"
-#include "signer/connections.h"
 #include "signer/core.h"
+#include "signer/doors.h"
 #include "signer/keeper.h"
 #include "signer/probe.h"
 #include "signer/sockets.h"
@@ -56,44 +53,21 @@ struct options {
     bool verbose;
 };
 
+/* -1: go on. */
 static int
 parse_options(int argc, char **argv, struct options *out)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-        {"check-config", no_argument, NULL, 'k'}, {"probe-token", no_argument, NULL, 'p'},
-        {"json", no_argument, NULL, 'j'}, {"verbose", no_argument, NULL, 'v'},
-        {"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-    int option;
+    const struct aw_program_flag flags[] = {{"check-config", &out->check},
+        {"probe-token", &out->probe}, {"json", &out->json}, {"verbose", &out->verbose}};
+    int status = aw_program_options(
+        &(struct aw_program){"acmeward-signer", usage, &out->config, flags, AW_COUNT(flags)}, argc,
+        argv);
 
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        if (option == 'c') {
-            out->config = optarg;
-        } else if (option == 'k') {
-            out->check = true;
-        } else if (option == 'p') {
-            out->probe = true;
-        } else if (option == 'j') {
-            out->json = true;
-        } else if (option == 'v') {
-            out->verbose = true;
-        } else if (option == 'V') {
-            puts("acmeward-signer " ACMEWARD_VERSION);
-            return 0;
-        } else {
-            fputs(usage, option == 'h' ? stdout : stderr);
-            return option == 'h' ? 0 : aw_code_exit(AW_CODE_USAGE);
-        }
-    }
-    if (out->probe ? out->check : out->json) {
-        fprintf(stderr,
-            "acmeward-signer: --json goes with --probe-token, --check-config does not\n%s", usage);
-        return aw_code_exit(AW_CODE_USAGE);
-    }
-    if (optind < argc) {
-        fprintf(stderr, "acmeward-signer: \"%s\" is not expected here\n%s", argv[optind], usage);
-        return aw_code_exit(AW_CODE_USAGE);
-    }
-    return -1;
+    if (status != -1 || (out->probe ? !out->check : !out->json))
+        return status;
+    fprintf(stderr, "acmeward-signer: --json goes with --probe-token, --check-config does not\n%s",
+        usage);
+    return aw_code_exit(AW_CODE_USAGE);
 }
 
 static int
@@ -109,7 +83,7 @@ check_config(const char *path)
     if (aw_ok(r))
         printf("%s: the configuration and its policies are in order\n", path);
     else if (faults.total == 0)
-        fprintf(stderr, "acmeward-signer: %s\n", aw_error_last()->message);
+        aw_program_failed("acmeward-signer");
     else
         fprintf(
             stderr, "acmeward-signer: %zu fault%s\n", faults.total, faults.total == 1 ? "" : "s");
@@ -163,19 +137,6 @@ harden_process(void)
     return AW_OK;
 }
 
-/* With the usual 1024, connections could use up what the log and the token need. False: there may
- * not be as many. Nothing is logged here: children are still to be forked. */
-static bool
-raise_descriptors(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
-        return true;
-    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
-    return setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == DESCRIPTORS;
-}
-
 /* The processes beside the core. */
 struct children {
     users *users;
@@ -207,75 +168,6 @@ check_children(const struct children *children)
     return AW_OK;
 }
 
-/* A gate, as its connections see it. */
-struct door {
-    keeper *keeper;
-    enum keeper_gate gate;
-    connections *connections;
-};
-
-static aw_result
-door_next(void *context, int stop_fd, int *out)
-{
-    const struct door *door = context;
-
-    return keeper_next(door->keeper, door->gate, stop_fd, out);
-}
-
-static void
-door_kill(void *context)
-{
-    const struct door *door = context;
-
-    keeper_kill_gate(door->keeper, door->gate);
-}
-
-/* Nothing reloads before the doors are open, so the configuration can't change here; the paths
- * never do. */
-static aw_result
-open_door(struct core *core, struct door *door, int *listen_fd)
-{
-    bool applications = door->gate == KEEPER_APPLICATIONS;
-    struct connections_of of = {.core = core,
-        .service = applications ? &application_service : &admin_service,
-        .source = {.next = door_next, .kill = door_kill, .context = door},
-        .path = applications ? core->config->paths.application_socket
-                             : core->config->paths.admin_socket};
-
-    AW_TRY(keeper_open_gate(door->keeper, door->gate, listen_fd));
-    return connections_start(&of, &door->connections);
-}
-
-struct doors {
-    struct sockets sockets;
-    struct door items[KEEPER_GATES];
-};
-
-static aw_result
-open_doors(struct core *core, keeper *k, struct doors *doors)
-{
-    AW_TRY(sockets_begin(&doors->sockets));
-    aw_log(AW_LOG_NOTICE, "applications at %s, administrators at %s",
-        core->config->paths.application_socket, core->config->paths.admin_socket);
-    int *const fds[] = {&doors->sockets.application, &doors->sockets.admin};
-    for (int i = 0; i < KEEPER_GATES; i++)
-        doors->items[i] = (struct door){.keeper = k, .gate = (enum keeper_gate)i};
-    for (int i = KEEPER_GATES; i-- > 0;)
-        AW_TRY(open_door(core, &doors->items[i], fds[i]));
-    return AW_OK;
-}
-
-static void
-close_doors(struct doors *doors)
-{
-    sockets_end(&doors->sockets);
-    for (int i = 0; i < KEEPER_GATES; i++) {
-        if (doors->items[i].keeper != NULL)
-            keeper_retire_gate(doors->items[i].keeper, doors->items[i].gate);
-        connections_stop(&doors->items[i].connections);
-    }
-}
-
 static void
 log_faults(const struct aw_faults *faults)
 {
@@ -284,8 +176,9 @@ log_faults(const struct aw_faults *faults)
             faults->items[i].column, faults->items[i].message);
 }
 
+/* The service manager is told once it knows that the signer is ready. */
 static void
-reload(struct core *core)
+reload(struct core *core, bool ready)
 {
     AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
     AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
@@ -295,49 +188,31 @@ reload(struct core *core)
     clock_gettime(CLOCK_MONOTONIC, &now);
     snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
         (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-    notify_send(state);
+    if (ready)
+        notify_send(state);
     if (aw_ok(core_reload(core, NULL, &faults, &warnings)))
         aw_log(AW_LOG_NOTICE, "configuration and policies were loaded anew");
     else
         aw_log_failure(AW_LOG_ERROR, "the configuration and policies in force are unchanged");
     log_faults(&faults);
-    notify_send("READY=1");
+    if (ready)
+        notify_send("READY=1");
 }
 
 /* True when the signer is to end. */
 static bool
-take_signal(struct core *core, int fd)
+take_signal(struct core *core, int fd, bool ready)
 {
     struct signalfd_siginfo info;
 
     if (read(fd, &info, sizeof(info)) != sizeof(info))
         return false;
     if (info.ssi_signo == SIGHUP) {
-        reload(core);
+        reload(core, ready);
         return false;
     }
     aw_log(AW_LOG_NOTICE, "ending on signal %u", info.ssi_signo);
     return true;
-}
-
-static aw_result
-wait_for_end(struct core *core, const struct children *children, int signals)
-{
-    struct pollfd wait = {.fd = signals, .events = POLLIN};
-
-    for (;;) {
-        int ready = poll(&wait, 1, HOUSEKEEPING_MS);
-
-        if (ready < 0 && errno != EINTR)
-            return aw_fail_errno(AW_CODE_INTERNAL, "can't wait for signals");
-        if (ready > 0 && take_signal(core, signals))
-            return AW_OK;
-        if (atomic_load(&core->token_gone))
-            return aw_hint(aw_fail(AW_CODE_TOKEN_GONE, "the token is gone"),
-                "the service manager starts the signer anew; check the device");
-        AW_TRY(check_children(children));
-        AW_TRY(core_housekeep(core));
-    }
 }
 
 /* A call to the token that hangs: a thread of its own, since housekeeping may wait for the token.
@@ -477,7 +352,9 @@ prepare(const char *config, struct run *run)
 
     AW_TRY(harden_process());
     AW_TRY(read_sandbox(config, &use));
-    bool enough = raise_descriptors(); /* the gates need as many */
+    /* With the usual 1024, connections could use up what the log and the token need; the gates need
+     * as many. Nothing is logged here: children are still to be forked. */
+    bool enough = aw_program_descriptors(DESCRIPTORS);
     AW_TRY(start_children(&use, &run->children));
     if (!enough)
         aw_log(AW_LOG_WARNING, "there may be fewer than %d descriptors: raise LimitNOFILE",
@@ -489,13 +366,48 @@ prepare(const char *config, struct run *run)
     AW_TRY(confine(run->core));
     AW_TRY(core_start(run->core));
     AW_TRY(guard_start(run->core, &run->guard));
-    return open_doors(run->core, run->children.keeper, &run->doors);
+    return doors_open(run->core, run->children.keeper, &run->doors);
+}
+
+static aw_result
+look_after(const struct run *run)
+{
+    if (atomic_load(&run->core->token_gone))
+        return aw_hint(aw_fail(AW_CODE_TOKEN_GONE, "the token is gone"),
+            "the service manager starts the signer anew; check the device");
+    AW_TRY(check_children(&run->children));
+    AW_TRY(doors_check(&run->doors));
+    return core_housekeep(run->core);
+}
+
+/* Ready is when both gates accept: who connects then is served. */
+static aw_result
+wait_for_end(struct run *run)
+{
+    struct pollfd waits[1 + KEEPER_GATES] = {{.fd = run->signals, .events = POLLIN}};
+    bool ready = false;
+
+    for (;;) {
+        size_t awaited = ready ? 0 : doors_awaited(&run->doors, &waits[1]);
+
+        if (!ready && awaited == 0) {
+            ready = true;
+            notify_send("READY=1");
+            aw_log(AW_LOG_NOTICE, "ready");
+        }
+        int got = poll(waits, 1 + awaited, HOUSEKEEPING_MS);
+        if (got < 0 && errno != EINTR)
+            return aw_fail_errno(AW_CODE_INTERNAL, "can't wait for signals");
+        if (got > 0 && take_signal(run->core, run->signals, ready))
+            return AW_OK;
+        AW_TRY(look_after(run));
+    }
 }
 
 static void
 end(struct run *run)
 {
-    close_doors(&run->doors);
+    doors_close(&run->doors);
     guard_stop(&run->guard);
     core_close(&run->core);
     aw_close(&run->signals);
@@ -511,9 +423,7 @@ serve(const char *config)
         .guard = {.stop_fd = -1}};
 
     AW_TRY(prepare(config, &run));
-    notify_send("READY=1");
-    aw_log(AW_LOG_NOTICE, "ready");
-    aw_result r = wait_for_end(run.core, &run.children, run.signals);
+    aw_result r = wait_for_end(&run);
     notify_send("STOPPING=1");
     return r;
 }

@@ -11,6 +11,7 @@
 
 #include "common/b64url.h"
 #include "common/config.h"
+#include "common/lock.h"
 
 enum { KEY_SIZE = 32, MAC_SIZE = 17, BODY_SIZE = 16, OCTETS = BODY_SIZE + MAC_SIZE };
 
@@ -35,17 +36,6 @@ struct nonce {
     uint64_t serial;
     int64_t made;
 };
-
-static void
-unlock(pthread_mutex_t **lock)
-{
-    pthread_mutex_unlock(*lock);
-}
-
-/* Holds the lock to the end of the scope. */
-#define HOLD(self)                                             \
-    AW_CLEANUP(unlock) pthread_mutex_t *held_ = &(self)->lock; \
-    pthread_mutex_lock(held_)
 
 aw_result
 relay_nonces_new(size_t window, relay_nonces **out)
@@ -207,7 +197,7 @@ relay_nonces_make(
     struct window *window;
     uint8_t mask;
 
-    HOLD(self);
+    AW_HOLD(&self->lock);
     AW_TRY(open_window(self, base, &window));
     window->asked = now;
     for (size_t i = 0; i < count; i++) {
@@ -229,7 +219,7 @@ relay_nonces_use(
 
     *out = RELAY_NONCE_UNKNOWN;
     AW_TRY(read_nonce(self, base, text, &nonce, &own));
-    HOLD(self);
+    AW_HOLD(&self->lock);
     struct window *window = find(self, base);
     if (!own || window == NULL || nonce.serial >= window->next)
         return AW_OK;
@@ -252,7 +242,7 @@ relay_nonces_give_back(relay_nonces *self, const char *base, const char *text)
 
     if (!aw_ok(read_nonce(self, base, text, &nonce, &own)) || !own)
         return; /* it stays used */
-    HOLD(self);
+    AW_HOLD(&self->lock);
     struct window *window = find(self, base);
     if (window == NULL || nonce.serial >= window->next || window->next - nonce.serial > self->size)
         return;

@@ -99,11 +99,11 @@ class RelayServer:
         with open(self.path("log"), encoding="utf-8", errors="replace") as file:
             return file.read()
 
-    def start(self):
+    def start(self, env=None):
         with open(self.path("log"), "ab") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", RELAY, "--config", self.path("relay.yaml")],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=environment())
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=env or environment())
         wait_until("the relay", lambda: self.process.poll() is not None
                    or "is served\n" in self.log(), pause=0.005)
         if self.process.poll() is not None:

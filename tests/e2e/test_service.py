@@ -2,12 +2,29 @@
 """The signer under a service manager: readiness, sockets that are passed, reload, orderly end."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import unittest
 
 from world import SIGNER, World, environment, listens, wait_until
+
+
+def gates_of(core):
+    """The pids of a signer's gates."""
+    found = []
+    for child in children_of(core):
+        for one in children_of(child):
+            with open(f"/proc/{one}/comm", encoding="ascii") as file:
+                if file.read().strip() == "acmeward-gate":
+                    found.append(one)
+    return found
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
 
 
 class Manager(unittest.TestCase):
@@ -28,7 +45,7 @@ class Manager(unittest.TestCase):
         made.listen(16)
         return made
 
-    def spawn(self, sockets=(), names=""):
+    def spawn(self, sockets=(), names="", program=SIGNER):
         """LISTEN_PID is the daemon's own, so a shell sets it and becomes the daemon."""
         env = environment(SOFTHSM2_CONF=self.world.token["SOFTHSM2_CONF"],
                           NOTIFY_SOCKET=self.world.path("notify"))
@@ -44,7 +61,7 @@ class Manager(unittest.TestCase):
 
         with open(self.world.signer_log, "ab") as log:
             self.world.signer = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "sh", "-c", script, "sh", SIGNER, "--config",
+                ["setpriv", "--pdeathsig", "KILL", "sh", "-c", script, "sh", program, "--config",
                  self.world.config],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
                 close_fds=not sockets, preexec_fn=pass_sockets if sockets else None)
@@ -66,6 +83,47 @@ class Manager(unittest.TestCase):
         self.assertEqual(self.world.signer.wait(20), 0)
         self.world.signer = None
         self.assertFalse(os.path.exists(self.world.socket))
+
+    def whoami(self, connection):
+        connection.sendall(b'{"method":"org.acmeward.Signer.WhoAmI"}\0')
+        data = b""
+        while not data.endswith(b"\0"):
+            more = connection.recv(65536)
+            self.assertTrue(more, "the connection was closed")
+            data += more
+        return data
+
+    def test_ready_is_when_both_gates_accept(self):
+        """Who connects after READY=1, or before, or while a gate is away, is served."""
+        folder = self.world.path("programs")
+        os.mkdir(folder)
+        gate = os.path.join(folder, "acmeward-gate")
+        shutil.copy(SIGNER, folder)
+        shutil.copy("/bin/false", gate)
+        self.spawn(program=os.path.join(folder, os.path.basename(SIGNER)))
+        wait_until("gates that do not accept",
+                   lambda: self.world.log().count("is started anew") >= 4)
+        with socket.socket(socket.AF_UNIX) as early:
+            early.settimeout(30)
+            early.connect(self.world.socket)
+            self.assertNotIn("notice: ready", self.world.log())
+            self.notify.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                self.notify.recv(4096)
+            self.notify.settimeout(30)
+            shutil.copy(os.path.join(os.path.dirname(SIGNER), "acmeward-gate"), gate + ".new")
+            os.rename(gate + ".new", gate)
+            self.assertIn("READY=1", self.told())
+            self.assertIn(b"parameters", self.whoami(early))
+        # The gate is away, for half a second or so: what is connected then waits for the next one.
+        os.rename(gate, gate + ".away")
+        for pid in gates_of(self.world.signer.pid):
+            os.kill(pid, signal.SIGKILL)
+        with socket.socket(socket.AF_UNIX) as late:
+            late.settimeout(30)
+            late.connect(self.world.socket)
+            os.rename(gate + ".away", gate)
+            self.assertIn(b"parameters", self.whoami(late))
 
     def test_not_ready_when_it_cannot_start(self):
         os.unlink(self.world.token["TOKEN_PIN_FILE"])

@@ -8,7 +8,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "durable.h"
 
 enum { PATH_ROOM = 512 };
 
@@ -105,19 +108,46 @@ typedef ssize_t (*place_writer)(int, const void *, size_t, off_t);
 typedef int (*syncer)(int);
 typedef int (*renamer)(const char *, const char *);
 typedef int (*truncater)(int, off_t);
+typedef int (*folder_maker)(const char *, mode_t);
+typedef int (*remover)(const char *);
+
+/* Of calls that change content. */
+static ssize_t
+noted(int fd, ssize_t result)
+{
+    if (result >= 0)
+        durable_note_content(fd);
+    return result;
+}
+
+static int
+noted_name(const char *path, int result)
+{
+    if (result == 0)
+        durable_note_name(path);
+    return result;
+}
+
+static int
+noted_sync(int fd, int result)
+{
+    if (result == 0)
+        durable_note_sync(fd);
+    return result;
+}
 
 ssize_t
 write(int fd, const void *bytes, size_t size)
 {
     REAL("write", writer)
-    return fails_on("write", fd) ? -1 : real(fd, bytes, size);
+    return fails_on("write", fd) ? -1 : noted(fd, real(fd, bytes, size));
 }
 
 ssize_t
 pwrite(int fd, const void *bytes, size_t size, off_t at)
 {
     REAL("pwrite", place_writer)
-    return fails_on("pwrite", fd) ? -1 : real(fd, bytes, size, at);
+    return fails_on("pwrite", fd) ? -1 : noted(fd, real(fd, bytes, size, at));
 }
 
 /* SQLite's names of the same two. */
@@ -125,35 +155,35 @@ ssize_t
 pwrite64(int fd, const void *bytes, size_t size, off_t at)
 {
     REAL("pwrite64", place_writer)
-    return fails_on("pwrite", fd) ? -1 : real(fd, bytes, size, at);
+    return fails_on("pwrite", fd) ? -1 : noted(fd, real(fd, bytes, size, at));
 }
 
 int
 ftruncate64(int fd, off_t size)
 {
     REAL("ftruncate64", truncater)
-    return fails_on("ftruncate", fd) ? -1 : real(fd, size);
+    return fails_on("ftruncate", fd) ? -1 : (int)noted(fd, real(fd, size));
 }
 
 int
 ftruncate(int fd, off_t size)
 {
     REAL("ftruncate", truncater)
-    return fails_on("ftruncate", fd) ? -1 : real(fd, size);
+    return fails_on("ftruncate", fd) ? -1 : (int)noted(fd, real(fd, size));
 }
 
 int
 fsync(int fd)
 {
     REAL("fsync", syncer)
-    return fails_on("fsync", fd) ? -1 : real(fd);
+    return fails_on("fsync", fd) ? -1 : noted_sync(fd, real(fd));
 }
 
 int
 fdatasync(int fd)
 {
     REAL("fdatasync", syncer)
-    return fails_on("fdatasync", fd) ? -1 : real(fd);
+    return fails_on("fdatasync", fd) ? -1 : noted_sync(fd, real(fd));
 }
 
 int
@@ -162,6 +192,29 @@ rename(const char *from, const char *to)
     REAL("rename", renamer)
     if (fails("rename", to))
         return -1;
-    int result = real(from, to);
+    durable_note_naming(from, to);
+    int result = noted_name(to, real(from, to));
     return fails("rename done", to) ? -1 : result;
+}
+
+int
+link(const char *from, const char *to)
+{
+    REAL("link", renamer)
+    durable_note_naming(from, to);
+    return noted_name(to, real(from, to));
+}
+
+int
+unlink(const char *path)
+{
+    REAL("unlink", remover)
+    return noted_name(path, real(path));
+}
+
+int
+mkdir(const char *path, mode_t mode)
+{
+    REAL("mkdir", folder_maker)
+    return noted_name(path, real(path, mode));
 }

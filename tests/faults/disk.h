@@ -3,7 +3,8 @@
  * @brief A disk that fails when a test says so: for our code and for SQLite.
  *
  * A program that links this has its own write, pwrite, fsync, fdatasync, rename and ftruncate,
- * which pass on to the C library's, or fail for the files that a rule names.
+ * which pass on to the C library's, or fail for the files that a rule names. What they change is
+ * noted too (durable.h), with link, unlink and mkdir.
  */
 #ifndef AW_TEST_DISK_H
 #define AW_TEST_DISK_H

@@ -21,8 +21,6 @@
     X(C_InitPIN, (CK_SESSION_HANDLE a, CK_BYTE * b, CK_ULONG c), (a, b, c))                        \
     X(C_SetPIN, (CK_SESSION_HANDLE a, CK_BYTE * b, CK_ULONG c, CK_BYTE * d, CK_ULONG e),           \
         (a, b, c, d, e))                                                                           \
-    X(C_OpenSession, (CK_SLOT_ID a, CK_FLAGS b, void *c, CK_NOTIFY d, CK_SESSION_HANDLE *e),       \
-        (a, b, c, d, e))                                                                           \
     X(C_CloseSession, (CK_SESSION_HANDLE a), (a))                                                  \
     X(C_CloseAllSessions, (CK_SLOT_ID a), (a))                                                     \
     X(C_GetSessionInfo, (CK_SESSION_HANDLE a, CK_SESSION_INFO * b), (a, b))                        \

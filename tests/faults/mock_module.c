@@ -4,6 +4,7 @@
  */
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,7 +36,20 @@ conclude(const struct mock_call *call, CK_RV answer)
 {
     const struct mock_rule *rule = mock_call_find(call, MOCK_AFTER);
 
+    if (mock_call_find(call, MOCK_DIE) != NULL)
+        raise(SIGKILL);
     return rule == NULL ? answer : rule->answer;
+}
+
+/* The same for what gives a handle. */
+static CK_RV
+conclude_with(const struct mock_call *call, CK_RV answer, CK_ULONG *handle)
+{
+    const struct mock_rule *rule = mock_call_find(call, MOCK_HANDLE);
+
+    if (rule != NULL)
+        *handle = rule->type;
+    return conclude(call, answer);
 }
 
 #define DEFINE(name, parameters, arguments)           \
@@ -50,6 +64,19 @@ conclude(const struct mock_call *call, CK_RV answer)
     }
 MOCK_PLAIN_FUNCTIONS(DEFINE)
 #undef DEFINE
+
+static CK_RV
+mock_C_OpenSession(
+    CK_SLOT_ID slot, CK_FLAGS flags, void *context, CK_NOTIFY notify, CK_SESSION_HANDLE *session)
+{
+    struct mock_call call;
+    CK_RV rv;
+
+    if (answered(&call, "C_OpenSession", &rv))
+        return rv;
+    rv = real->C_OpenSession(slot, flags, context, notify, session);
+    return conclude_with(&call, rv, session);
+}
 
 /* Templates. */
 
@@ -93,7 +120,8 @@ mock_C_CreateObject(
 
     if (answered(&call, "C_CreateObject", &rv) || !take_template(&call, template, count, &t, &rv))
         return rv;
-    return conclude(&call, real->C_CreateObject(session, t.attributes, t.count, object));
+    rv = real->C_CreateObject(session, t.attributes, t.count, object);
+    return conclude_with(&call, rv, object);
 }
 
 static CK_RV
@@ -119,7 +147,8 @@ mock_C_GenerateKey(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIB
 
     if (answered(&call, "C_GenerateKey", &rv) || !take_template(&call, template, count, &t, &rv))
         return rv;
-    return conclude(&call, real->C_GenerateKey(session, mechanism, t.attributes, t.count, key));
+    rv = real->C_GenerateKey(session, mechanism, t.attributes, t.count, key);
+    return conclude_with(&call, rv, key);
 }
 
 static CK_RV
@@ -135,8 +164,9 @@ mock_C_GenerateKeyPair(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_AT
         !take_template(&call, public, public_count, &ours, &rv) ||
         !take_template(&call, private, private_count, &secret, &rv))
         return rv;
-    return conclude(&call, real->C_GenerateKeyPair(session, mechanism, ours.attributes, ours.count,
-                               secret.attributes, secret.count, public_key, private_key));
+    rv = real->C_GenerateKeyPair(session, mechanism, ours.attributes, ours.count, secret.attributes,
+        secret.count, public_key, private_key);
+    return conclude_with(&call, rv, private_key);
 }
 
 /* A token that unwraps, and keeps something else. */
@@ -166,7 +196,7 @@ mock_C_UnwrapKey(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_H
     const struct mock_rule *rule = mock_call_find(&call, MOCK_SUBSTITUTE);
     if (rv == CKR_OK && rule != NULL)
         rv = substitute(session, &t, rule->type, key);
-    return conclude(&call, rv);
+    return conclude_with(&call, rv, key);
 }
 
 /* Attributes. */
@@ -287,6 +317,12 @@ mock_C_FindObjects(
     if (answered(&call, "C_FindObjects", &rv))
         return rv;
     rv = real->C_FindObjects(session, objects, max, count);
+    if (rv == CKR_OK && *count > 0 && *count < max && mock_call_find(&call, MOCK_TWICE) != NULL) {
+        objects[*count] = objects[0];
+        ++*count;
+    }
+    if (rv == CKR_OK && *count > 0 && mock_call_find(&call, MOCK_HANDLE) != NULL)
+        objects[0] = mock_call_find(&call, MOCK_HANDLE)->type;
     if (mock_call_find(&call, MOCK_TELL) != NULL)
         *count = mock_call_find(&call, MOCK_TELL)->type;
     return conclude(&call, rv);
@@ -322,6 +358,7 @@ __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST 
 static CK_FUNCTION_LIST mock = {
     .version = {2, 40},
     MOCK_PLAIN_FUNCTIONS(MEMBER).C_GetFunctionList = C_GetFunctionList,
+    .C_OpenSession = mock_C_OpenSession,
     .C_CreateObject = mock_C_CreateObject,
     .C_CopyObject = mock_C_CopyObject,
     .C_GenerateKey = mock_C_GenerateKey,

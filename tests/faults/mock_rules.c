@@ -94,6 +94,9 @@ static const struct {
     {"tell", MOCK_TELL, NUMBER},
     {"serial", MOCK_SERIAL, NOTHING},
     {"substitute", MOCK_SUBSTITUTE, NUMBER},
+    {"die", MOCK_DIE, NOTHING},
+    {"handle", MOCK_HANDLE, NUMBER},
+    {"twice", MOCK_TWICE, NOTHING},
 };
 
 static bool

@@ -14,6 +14,7 @@
  *     delay MS                 first wait so long
  *     wait                     first wait until the rules are replaced
  *     crash                    kill the process
+ *     die                      let the token do it, then kill the process
  *     refuse CKA_X CKR_Y       answer CKR_Y to a template that holds the attribute
  *     ignore CKA_X             leave the attribute out of the template
  *     force CKA_X=true|false   put another value into the template where it has the attribute
@@ -28,6 +29,9 @@
  *     tell N                   tell N as length or count (C_Sign, C_FindObjects,
  *                              C_GetAttributeValue)
  *     substitute N             make a key of N octets of its own instead (C_UnwrapKey)
+ *     handle N                 give that handle, of nothing (C_OpenSession, C_FindObjects and what
+ *                              makes an object)
+ *     twice                    give the first object twice (C_FindObjects)
  *     serial                   tell another serial number (C_GetTokenInfo)
  *     flags +CKF_X | -CKF_X    tell other flags (C_GetTokenInfo)
  *
@@ -69,6 +73,9 @@ enum mock_action {
     MOCK_TELL,
     MOCK_SERIAL,
     MOCK_SUBSTITUTE,
+    MOCK_DIE,
+    MOCK_HANDLE,
+    MOCK_TWICE,
 };
 
 /** One rule. */

@@ -9,14 +9,9 @@
 #include <openssl/x509v3.h>
 
 #include "client/chain.h"
+#include "common/openssl.h"
 #include "csr/csr.h"
 #include "fuzz.h"
-
-static void
-free_x509(X509 **x509)
-{
-    X509_free(*x509);
-}
 
 static void
 check_key(const X509 *x509, const struct certificate *certificate)
@@ -65,7 +60,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     AW_CLEANUP(certificate_free) struct certificate *certificate = NULL;
-    AW_CLEANUP(free_x509) X509 *x509 = NULL;
+    AW_CLEANUP(aw_x509_free) X509 *x509 = NULL;
     const unsigned char *at = data;
     char rule[CSR_RULE_SIZE];
     aw_result r = certificate_parse(data, size, rule, &certificate);

@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "signer": ("policy", "pkcs11", "audit", "csr", "jose", "common"),
     "client": ("csr", "hostkey", "common"),
     "admin": ("client", "policy", "audit", "csr", "common"),
-    "relay": ("client", "jose", "csr", "common"),
+    "relay": ("client", "jose", "csr", "hostkey", "common"),
     "softhsm-fixtures": ("common",),
 }
 

@@ -54,10 +54,12 @@ def client(root, build):
 
 
 def daemons(root, _):
+    shared = set(re.findall(r'\{"([a-z-]+)", (?:no|required)_argument',
+                            tree.read(root, "common/program.c")))
     for main, page in (("signer/main.c", f"{MAN}/acmeward-signer.8"),
                        ("relay/main.c", f"{MAN}/acmeward-relay.8")):
         source = tree.read(root, main)
-        wanted = set(re.findall(r'\{"([a-z-]+)", (?:no|required)_argument', source))
+        wanted = shared | set(re.findall(r'\{"([a-z-]+)", &out->', source))
         start = source.index("usage[]")
         usage = set(OPTION.findall(source[start:source.index('";', start)]))
         yield from compare(f"{main}: usage", "option", wanted, usage)

@@ -16,7 +16,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 
 # A tree without faults.
-HEADER = """#ifndef AW_{0}_H
+HEADER = """/**
+ * @file {1}.h
+ * @brief A number.
+ */
+#ifndef AW_{0}_H
 #define AW_{0}_H
 
 int {1}(int value);
@@ -78,6 +82,11 @@ FAULTS = {
         ("the same", {"common/one.h": "size_t one(void);\n"}, "common/one.h with clang"),
         ("no guard", {"common/one.h": "struct one {\n    int x;\n};\n"}, "redefinition"),
         ("old prototype", {"common/one.h": "int one();\n"}, "common/one.h with"),
+    ],
+    "sizes": [
+        ("long function", {"tests/unit/five.c": LONG_FUNCTION}, "long_one() has 82 lines"),
+        ("long file", {"common/one.c": "int x;\n" * 601}, "601 lines"),
+        ("no brief", {"common/one.h": "int one(int value);\n"}, "@brief"),
     ],
     "banned": [
         ("call", {"common/one.c": body("strcpy(a, b);")}, "common/one.c:6: strcpy"),

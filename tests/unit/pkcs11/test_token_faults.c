@@ -10,9 +10,11 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "mock_world.h"
@@ -260,6 +262,37 @@ attack_96c_a_refused_pin_is_tried_once(void **state)
     }
 }
 
+/* The process is killed where a wrong PIN may have been tried, or may not: the marker stays. */
+static void
+attack_96c_a_login_that_is_cut_off_is_not_repeated(void **state)
+{
+    static const char *const rules[] = {"C_Login:1:crash", "C_Login:1:die"};
+    int status;
+
+    (void)state;
+    assert_ok(mock_world_try_open()); /* from here on both processes count in one file */
+    for (size_t i = 0; i < AW_COUNT(rules) * 2; i++) {
+        softhsm_write_pin(&world.h, i % 2 == 0 ? "not the PIN" : world.h.pin, 0400);
+        mock_forget_calls(&world.h);
+        mock_rules(&world.h, "%s", rules[i / 2]);
+        pid_t child = fork();
+        if (child == 0) {
+            aw_ignore(mock_world_try_open(), "it does not return");
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        mock_rules(&world.h, "%s", "");
+        for (int restart = 0; restart < 3; restart++)
+            assert_fails(mock_world_try_open(), AW_CODE_TOKEN_PIN, "failed or was cut off");
+        if (mock_calls(&world.h, "C_Login") != 1)
+            fail_msg("%s: %u logins", rules[i / 2], mock_calls(&world.h, "C_Login"));
+        assert_int_equal(unlink(world.h.latch), 0);
+        softhsm_write_pin(&world.h, world.h.pin, 0400);
+        assert_ok(mock_world_try_open());
+    }
+}
+
 static const struct {
     const char *flags;
     unsigned logins;
@@ -423,6 +456,7 @@ main(void)
         test_row(test_long_labels_of_others),
         test_row(test_a_mac_key_that_changed_is_refused),
         test_closed(attack_96c_a_refused_pin_is_tried_once),
+        test_closed(attack_96c_a_login_that_is_cut_off_is_not_repeated),
         test_closed(test_flags_are_read_before_a_login),
         test_row(test_flags_are_read_before_a_login_again),
         test_row(test_another_token_gets_no_pin),

@@ -184,89 +184,90 @@ struct path {
 #define INSIDE "    passed: account.ceiling (inside of \"example.edu\")"
 #define WILDCARD ", names.deny, names.wildcard-covers-denied, names.wildcard-covers-other"
 
+static const struct path paths[] = {
+    {"a.example.edu", {0}, 0,
+        "operation order, 1 name\n" PASSED
+        "  a.example.edu: allowed by names.exact \"a.example.edu\": the name itself is "
+        "listed\n" INSIDE ", names.deny, names.held-by-other\n"
+        "verdict: allowed by names.exact: the name itself is listed\n"},
+    {"*.w.example.edu", {0}, 0,
+        "operation order, 1 name\n" PASSED
+        "  *.w.example.edu: allowed by names.wildcards_of \"w.example.edu\": the wildcard "
+        "directly below a listed name\n" INSIDE WILDCARD "\n"
+        "verdict: allowed by names.wildcards_of: the wildcard directly below a listed name\n"},
+    {"192.0.2.1", {0}, 0,
+        "operation order, 1 name\n" PASSED
+        "  192.0.2.1: allowed by names.addresses \"192.0.2.1\": the address is in a listed "
+        "network\n"
+        "    passed: account.ceiling (inside of \"192.0.2.1\"), names.held-by-other\n"
+        "verdict: allowed by names.addresses: the address is in a listed network\n"},
+    {"x.d.s.example.edu", {0}, 0,
+        "operation order, 1 name\n" PASSED "  x.d.s.example.edu: refused by names.deny "
+        "\"d.s.example.edu\": the name is denied, or "
+        "below a denied one\n" INSIDE "\n"
+        "    nearest: subdomains_of \"s.example.edu\", which covers it; names.deny goes before "
+        "it\n"
+        "verdict: refused by names.deny: the name is denied, or below a denied one\n"
+        "ask: one@example.edu\n"},
+    {"*.x.example.edu", {0}, 0,
+        "operation order, 1 name\n" PASSED
+        "  *.x.example.edu: refused by names.none: no rule of the application covers the "
+        "name\n" INSIDE WILDCARD ", names.held-by-other\n"
+        "    nearest: subdomains_of \"s.example.edu\"; a wildcard is allowed by wildcards_of "
+        "\"x.example.edu\" only\n"
+        "verdict: refused by names.none: no rule of the application covers the name\n"
+        "ask: one@example.edu\n"},
+    {"*.example.edu", {0}, 0,
+        "operation order, 1 name\n" PASSED
+        "  *.example.edu: refused by names.wildcard-covers-other \"b.example.edu\" of two: the "
+        "wildcard would stand for a name of an application that is not in shares_with\n" INSIDE
+        ", names.deny, names.wildcard-covers-denied\n"
+        "    nearest: subdomains_of \"s.example.edu\"; a wildcard is allowed by wildcards_of "
+        "\"example.edu\" only\n"
+        "verdict: refused by names.wildcard-covers-other: the wildcard would stand for a name "
+        "of "
+        "an application that is not in shares_with\n"
+        "ask: one@example.edu\n"},
+    {"www.test.edu", {0}, 0,
+        "operation order, 1 name\n" PASSED
+        "  www.test.edu: refused by account.ceiling: the name is outside what the account may "
+        "ever order\n"
+        "verdict: refused by account.ceiling: the name is outside what the account may ever "
+        "order\n"
+        "ask: one@example.edu\n"},
+    {"a.example.edu", {.has_key = true, .key = POLICY_KEY_EC_P384}, 1000,
+        "operation order, 1 name\n"
+        "  passed: application.inert, application.expired, operations, "
+        "limits.names_per_certificate, profiles, validity\n"
+        "  keys: would be refused, let through by warn_until: the key type is not among the "
+        "application's; allowed: ec-p256, rsa-4096\n"
+        "  a.example.edu: allowed by names.exact \"a.example.edu\": the name itself is "
+        "listed\n" INSIDE ", names.deny, names.held-by-other\n"
+        "verdict: let through with a warning by keys: the key type is not among the "
+        "application's\n"
+        "refused from 2026-01-01 on\n"},
+    {"new.example.edu", {0}, 1000,
+        "operation order, 1 name\n" PASSED
+        "  new.example.edu: let through by warn_until, would be refused by names.none: no "
+        "rule of the application covers the name\n" INSIDE ", names.deny, "
+        "names.held-by-other\n"
+        "    nearest: subdomains_of \"s.example.edu\"\n"
+        "verdict: let through with a warning by names.none: no rule of the application covers "
+        "the name\n"
+        "refused from 2026-01-01 on\n"},
+    {NULL, {.operation = POLICY_REVOKE, .profile = "tls"}, 0,
+        "operation revoke, 0 names\n"
+        "  passed: application.inert, application.expired, operations, "
+        "limits.names_per_certificate, validity, keys\n"
+        "  profiles: refused: the ACME profile is not among the application's; allowed: "
+        "classic\n"
+        "verdict: refused by profiles: the ACME profile is not among the application's\n"
+        "ask: one@example.edu\n"},
+};
+
 static void
 explains_the_path_of_allow_and_deny(void **state)
 {
-    static const struct path paths[] = {
-        {"a.example.edu", {0}, 0,
-            "operation order, 1 name\n" PASSED
-            "  a.example.edu: allowed by names.exact \"a.example.edu\": the name itself is "
-            "listed\n" INSIDE ", names.deny, names.held-by-other\n"
-            "verdict: allowed by names.exact: the name itself is listed\n"},
-        {"*.w.example.edu", {0}, 0,
-            "operation order, 1 name\n" PASSED
-            "  *.w.example.edu: allowed by names.wildcards_of \"w.example.edu\": the wildcard "
-            "directly below a listed name\n" INSIDE WILDCARD "\n"
-            "verdict: allowed by names.wildcards_of: the wildcard directly below a listed name\n"},
-        {"192.0.2.1", {0}, 0,
-            "operation order, 1 name\n" PASSED
-            "  192.0.2.1: allowed by names.addresses \"192.0.2.1\": the address is in a listed "
-            "network\n"
-            "    passed: account.ceiling (inside of \"192.0.2.1\"), names.held-by-other\n"
-            "verdict: allowed by names.addresses: the address is in a listed network\n"},
-        {"x.d.s.example.edu", {0}, 0,
-            "operation order, 1 name\n" PASSED "  x.d.s.example.edu: refused by names.deny "
-            "\"d.s.example.edu\": the name is denied, or "
-            "below a denied one\n" INSIDE "\n"
-            "    nearest: subdomains_of \"s.example.edu\", which covers it; names.deny goes before "
-            "it\n"
-            "verdict: refused by names.deny: the name is denied, or below a denied one\n"
-            "ask: one@example.edu\n"},
-        {"*.x.example.edu", {0}, 0,
-            "operation order, 1 name\n" PASSED
-            "  *.x.example.edu: refused by names.none: no rule of the application covers the "
-            "name\n" INSIDE WILDCARD ", names.held-by-other\n"
-            "    nearest: subdomains_of \"s.example.edu\"; a wildcard is allowed by wildcards_of "
-            "\"x.example.edu\" only\n"
-            "verdict: refused by names.none: no rule of the application covers the name\n"
-            "ask: one@example.edu\n"},
-        {"*.example.edu", {0}, 0,
-            "operation order, 1 name\n" PASSED
-            "  *.example.edu: refused by names.wildcard-covers-other \"b.example.edu\" of two: the "
-            "wildcard would stand for a name of an application that is not in shares_with\n" INSIDE
-            ", names.deny, names.wildcard-covers-denied\n"
-            "    nearest: subdomains_of \"s.example.edu\"; a wildcard is allowed by wildcards_of "
-            "\"example.edu\" only\n"
-            "verdict: refused by names.wildcard-covers-other: the wildcard would stand for a name "
-            "of "
-            "an application that is not in shares_with\n"
-            "ask: one@example.edu\n"},
-        {"www.test.edu", {0}, 0,
-            "operation order, 1 name\n" PASSED
-            "  www.test.edu: refused by account.ceiling: the name is outside what the account may "
-            "ever order\n"
-            "verdict: refused by account.ceiling: the name is outside what the account may ever "
-            "order\n"
-            "ask: one@example.edu\n"},
-        {"a.example.edu", {.has_key = true, .key = POLICY_KEY_EC_P384}, 1000,
-            "operation order, 1 name\n"
-            "  passed: application.inert, application.expired, operations, "
-            "limits.names_per_certificate, profiles, validity\n"
-            "  keys: would be refused, let through by warn_until: the key type is not among the "
-            "application's; allowed: ec-p256, rsa-4096\n"
-            "  a.example.edu: allowed by names.exact \"a.example.edu\": the name itself is "
-            "listed\n" INSIDE ", names.deny, names.held-by-other\n"
-            "verdict: let through with a warning by keys: the key type is not among the "
-            "application's\n"
-            "refused from 2026-01-01 on\n"},
-        {"new.example.edu", {0}, 1000,
-            "operation order, 1 name\n" PASSED
-            "  new.example.edu: let through by warn_until, would be refused by names.none: no "
-            "rule of the application covers the name\n" INSIDE ", names.deny, "
-            "names.held-by-other\n"
-            "    nearest: subdomains_of \"s.example.edu\"\n"
-            "verdict: let through with a warning by names.none: no rule of the application covers "
-            "the name\n"
-            "refused from 2026-01-01 on\n"},
-        {NULL, {.operation = POLICY_REVOKE, .profile = "tls"}, 0,
-            "operation revoke, 0 names\n"
-            "  passed: application.inert, application.expired, operations, "
-            "limits.names_per_certificate, validity, keys\n"
-            "  profiles: refused: the ACME profile is not among the application's; allowed: "
-            "classic\n"
-            "verdict: refused by profiles: the ACME profile is not among the application's\n"
-            "ask: one@example.edu\n"},
-    };
     const char *const files[][2] = {{"x.yaml", one}, {"y.yaml", two}, {NULL, NULL}};
     policy_snapshot *snapshot = load_files(files);
     size_t failed = 0;

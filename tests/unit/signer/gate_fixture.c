@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/io.h"
+#include "signer/channel.h"
 #include "signer/sockets.h"
 
 /* A service whose methods are the cases. */
@@ -154,12 +155,15 @@ gate_fixture_start_hostile(struct gate_fixture *f)
     if (!aw_ok(sockets_listen(f->path, 0666, &f->listen_fd)) ||
         !aw_ok(connections_start(&of, &f->gate)))
         fail_msg("%s", aw_error_last()->message);
+    if (!f->silent)
+        assert_true(aw_ok(channel_open(f->ends[1])));
     f->hostile = true;
 }
 
 void
 gate_fixture_start(struct gate_fixture *f)
 {
+    f->silent = true; /* gate_run says it */
     gate_fixture_start_hostile(f);
     f->hostile = false;
     assert_int_equal(pthread_create(&f->thread, NULL, run_gate, f), 0);

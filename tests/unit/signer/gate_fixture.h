@@ -45,6 +45,7 @@ struct gate_fixture {
     int ends[2]; /* of the socket between the two; the core's first, -1 once it is taken */
     pthread_t thread;
     bool hostile; /**< the test is the gate */
+    bool silent;  /**< and says not that it accepts */
 };
 
 int gate_fixture_setup(void **state);

@@ -17,6 +17,7 @@
 #include "common/io.h"
 #include "gate_fixture.h"
 #include "signer/channel.h"
+#include "signer/passing.h"
 #include "signer/sockets.h"
 
 static void
@@ -63,6 +64,40 @@ accepted(const struct gate_fixture *f)
     int fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC);
     assert_true(fd >= 0);
     return fd;
+}
+
+enum { MANY = 253 }; /* SCM_MAX_FD */
+
+static void
+send_descriptors(int socket, const int *fds, size_t count)
+{
+    union {
+        char octets[CMSG_SPACE(MANY * sizeof(int))];
+        struct cmsghdr align;
+    } control = {.octets = {0}};
+    char octet = 'c';
+    struct iovec part = {&octet, 1};
+    struct msghdr what = {.msg_iov = &part,
+        .msg_iovlen = 1,
+        .msg_control = control.octets,
+        .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+    struct cmsghdr *passed = CMSG_FIRSTHDR(&what);
+
+    passed->cmsg_level = SOL_SOCKET;
+    passed->cmsg_type = SCM_RIGHTS;
+    passed->cmsg_len = CMSG_LEN(count * sizeof(int));
+    memcpy(CMSG_DATA(passed), fds, count * sizeof(int));
+    assert_int_equal(sendmsg(socket, &what, 0), 1);
+}
+
+static size_t
+count_descriptors(void)
+{
+    size_t count = 0;
+
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
 }
 
 /* Descriptors that are no connection to its socket. */
@@ -267,6 +302,130 @@ descriptors_of_another_number_end_the_gate(void **state)
     wait_for_kill("no descriptors");
 }
 
+/* The first word of a gate is that it accepts. */
+
+static void
+begin_with_a_connection(const struct gate_fixture *f)
+{
+    int client = gate_dial(f), fd = accepted(f);
+
+    close(introduce(f, fd));
+    close(client);
+    close(fd);
+}
+
+static void
+begin_with_something_else(const struct gate_fixture *f)
+{
+    assert_int_equal(send(f->ends[1], "x", 1, 0), 1);
+}
+
+static void
+begin_with_a_descriptor(const struct gate_fixture *f)
+{
+    assert_int_equal(passing_send(f->ends[1], 'o', &f->listen_fd, 1), 1);
+}
+
+static void
+accept_twice(const struct gate_fixture *f)
+{
+    assert_true(aw_ok(channel_open(f->ends[1])));
+    assert_true(aw_ok(channel_open(f->ends[1])));
+}
+
+static void
+a_gate_that_begins_otherwise_is_ended(void **state)
+{
+    static const struct {
+        const char *name;
+        void (*begin)(const struct gate_fixture *f);
+    } rows[] = {
+        {"a connection", begin_with_a_connection},
+        {"something else", begin_with_something_else},
+        {"with a descriptor", begin_with_a_descriptor},
+        {"twice", accept_twice},
+    };
+    struct gate_fixture *f = *state;
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        gate_killed = 0;
+        f->silent = true;
+        gate_fixture_start_hostile(f);
+        rows[i].begin(f);
+        wait_for_kill(rows[i].name);
+        gate_fixture_end(f);
+    }
+}
+
+/* Descriptors that go with a message beyond the two. */
+static void
+more_descriptors_than_two_end_the_gate(void **state)
+{
+    static const size_t rows[] = {1, 3, 64, MANY};
+    struct gate_fixture *f = *state;
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        int fds[MANY];
+
+        gate_killed = 0;
+        gate_fixture_start_hostile(f);
+        for (size_t j = 0; j < MANY; j++)
+            fds[j] = f->listen_fd;
+        size_t before = count_descriptors();
+        send_descriptors(f->ends[1], fds, rows[i]);
+        wait_for_kill("descriptors");
+        for (int tries = 0; count_descriptors() != before - 1; tries++) { /* the gate's socket */
+            if (tries > PATIENCE_MS)
+                fail_msg("%zu descriptors: some are left", rows[i]);
+            poll(NULL, 0, 1);
+        }
+        gate_fixture_end(f);
+    }
+}
+
+/* One descriptor as both: what a channel brings is then what the peer says. */
+static void
+a_connection_that_is_its_own_channel_gains_nothing(void **state)
+{
+    struct gate_fixture *f = *state;
+
+    gate_fixture_start_hostile(f);
+    int client = gate_dial(f), fd = accepted(f);
+    assert_true(aw_ok(channel_pass(f->ends[1], fd, fd)));
+    gate_say(client, CALL "Good\"}");
+    wait_for_kill("JSON");
+    assert_int_equal(gate_answered, 0);
+    close(client);
+    close(fd);
+}
+
+/* Descriptions are shared: what a gate sets on its copy holds for the core's. */
+static void
+a_connection_that_blocks_holds_only_itself(void **state)
+{
+    struct gate_fixture *f = *state;
+
+    f->service.limits.send_ms = 100;
+    gate_fixture_start_hostile(f);
+    int client = gate_dial(f), fd = accepted(f);
+    int channel = introduce(f, fd);
+    for (int i = 0; i < 8; i++) { /* more than a socket takes */
+        assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
+        ask(channel, "org.example.Test.Large");
+    }
+    int other = gate_dial(f), other_fd = accepted(f);
+    int other_channel = introduce(f, other_fd);
+    ask(other_channel, "org.example.Test.Good");
+    assert_true(gate_hears(other, GOOD));
+    close(other_channel);
+    close(channel);
+    gate_fixture_end(f); /* it ends, though nobody reads the answers */
+    close(other);
+    close(other_fd);
+    close(client);
+    close(fd);
+}
+
 /* Limits are the core's: a gate that passes more connections than there may be has them told so. */
 static void
 a_hostile_gate_gets_no_more_than_the_limits(void **state)
@@ -304,6 +463,10 @@ main(void)
         TEST(a_peer_that_has_said_all_is_answered),
         TEST(a_hostile_gate_is_killed_for_what_no_gate_sends),
         TEST(descriptors_of_another_number_end_the_gate),
+        TEST(a_gate_that_begins_otherwise_is_ended),
+        TEST(more_descriptors_than_two_end_the_gate),
+        TEST(a_connection_that_is_its_own_channel_gains_nothing),
+        TEST(a_connection_that_blocks_holds_only_itself),
         TEST(a_hostile_gate_gets_no_more_than_the_limits),
     };
 

@@ -11,43 +11,21 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <seccomp.h>
 
 #include "relay/confine.h"
+#include "sandbox_tries.h"
 #include "signer/confine.h"
 
-enum { DONE = 0, /* else errno, or: */ KILLED = 1000, REFUSED_START = 250 };
-
-/* A folder with what the core has, and things beside that it has not. */
-static char folder[64];
-
-static const char *
-at(const char *name)
-{
-    static char path[256];
-
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    return path;
-}
+enum { REFUSED_START = 250 };
 
 static struct aw_config
 config_of(void)
@@ -65,7 +43,7 @@ config_of(void)
 
     config.token.module = module;
     for (size_t i = 0; i < AW_COUNT(paths); i++) {
-        snprintf(texts[i], sizeof(texts[i]), "%s", at(paths[i].name));
+        snprintf(texts[i], sizeof(texts[i]), "%s", sandbox_at(paths[i].name));
         *paths[i].slot = texts[i];
     }
     return config;
@@ -74,7 +52,7 @@ config_of(void)
 static void
 put(const char *name)
 {
-    int fd = open(at(name), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(sandbox_at(name), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
     assert_true(fd >= 0);
     assert_int_equal(write(fd, "x", 1), 1);
@@ -89,10 +67,10 @@ setup(void **state)
         "etc/signer.yaml", "etc/pin", "etc/policy.d/a.yaml", "state/ledger.db", "beside/secret"};
 
     (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/aw-sandbox-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    snprintf(sandbox_folder, sizeof(sandbox_folder), "/tmp/aw-sandbox-XXXXXX");
+    assert_non_null(mkdtemp(sandbox_folder));
     for (size_t i = 0; i < AW_COUNT(folders); i++)
-        assert_int_equal(mkdir(at(folders[i]), 0700), 0);
+        assert_int_equal(mkdir(sandbox_at(folders[i]), 0700), 0);
     for (size_t i = 0; i < AW_COUNT(files); i++)
         put(files[i]);
     return 0;
@@ -111,204 +89,7 @@ static int
 teardown(void **state)
 {
     (void)state;
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/* Tries: each gives -1 and errno, or what is no fault. */
-
-static long
-read_the_ledger(void)
-{
-    return open(at("state/ledger.db"), O_RDONLY | O_CLOEXEC);
-}
-
-static long
-read_beside(void)
-{
-    return open(at("beside/secret"), O_RDONLY | O_CLOEXEC);
-}
-
-static long
-read_shadow(void)
-{
-    return open("/etc/shadow", O_RDONLY | O_CLOEXEC);
-}
-
-static long
-list_home(void)
-{
-    return open("/root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-static long
-write_state(void)
-{
-    return open(at("state/new"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-}
-
-static long
-write_beside(void)
-{
-    return open(at("beside/new"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-}
-
-static long
-write_policy(void)
-{
-    return open(at("etc/policy.d/a.yaml"), O_WRONLY | O_CLOEXEC);
-}
-
-static long
-remove_policy(void)
-{
-    return unlink(at("etc/policy.d/a.yaml"));
-}
-
-static long
-socket_inet(void)
-{
-    return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-}
-
-static long
-socket_unix(void)
-{
-    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-}
-
-static long
-socket_packet(void)
-{
-    return socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-}
-
-static long
-execute(void)
-{
-    char program[] = "/bin/true";
-    char *const arguments[] = {program, NULL};
-
-    return execve(program, arguments, arguments + 1);
-}
-
-static long
-fork_process(void)
-{
-    long pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-
-    if (pid == 0)
-        _exit(0);
-    return pid;
-}
-
-static void *
-nothing(void *unused)
-{
-    return unused;
-}
-
-static long
-start_thread(void)
-{
-    pthread_t thread;
-
-    errno = pthread_create(&thread, NULL, nothing, NULL);
-    return errno == 0 ? pthread_join(thread, NULL) : -1;
-}
-
-static long
-trace_parent(void)
-{
-    return ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
-}
-
-static long
-read_parent(void)
-{
-    char octet = 0;
-    struct iovec here = {&octet, 1}, there = {&octet, 1};
-
-    return process_vm_readv(getppid(), &here, 1, &there, 1, 0);
-}
-
-static long
-kill_parent(void)
-{
-    return kill(getppid(), 0);
-}
-
-static long
-ask_io_uring(void)
-{
-    return syscall(SYS_io_uring_setup, 1, NULL);
-}
-
-static long
-mount_something(void)
-{
-    return mount("none", "/mnt", "tmpfs", 0, NULL);
-}
-
-static long
-leave_namespace(void)
-{
-    return unshare(CLONE_NEWUSER);
-}
-
-static long
-load_bpf(void)
-{
-    return syscall(SYS_bpf, 0, NULL, 0);
-}
-
-static long
-become_somebody(void)
-{
-    return syscall(SYS_setuid, 0);
-}
-
-static long
-ask_keys(void)
-{
-    return syscall(SYS_keyctl, 0, -3, 0, 0, 0);
-}
-
-static long
-map_executable(void)
-{
-    void *pages =
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    return pages == MAP_FAILED ? -1 : 0;
-}
-
-static long
-make_executable(void)
-{
-    void *pages = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    return mprotect(pages, 4096, PROT_READ | PROT_EXEC);
-}
-
-static long
-allow_dumps(void)
-{
-    return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-}
-
-static long
-raise_limit(void)
-{
-    const struct rlimit limit = {1, 1};
-
-    return setrlimit(RLIMIT_CORE, &limit);
-}
-
-static long
-control_terminal(void)
-{
-    struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 || errno == ENOTTY ? 0 : -1;
+    return nftw(sandbox_folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 /* Its state is where the core's would be. */
@@ -379,46 +160,6 @@ answer_of(enum sandbox_kind kind, const struct aw_config *config, long (*try)(vo
 #define INSTRUMENTED false
 #endif
 
-static const struct row {
-    const char *name;
-    long (*try)(void);
-    int core, gate, keeper, users, relay, starting; /* the last: a relay that starts programs */
-    bool left;                                      /* to sanitizers */
-} rows[] = {
-    {"start a thread", start_thread, DONE, DONE, DONE, DONE, DONE, DONE, false},
-    {"write in the state folder", write_state, DONE, EACCES, EACCES, EACCES, DONE, DONE, true},
-    {"open the ledger", read_the_ledger, DONE, EACCES, EACCES, EACCES, DONE, DONE, true},
-    {"read a file that is nobody's business", read_beside, EACCES, EACCES, EACCES, EACCES, EACCES,
-        -1, true},
-    {"list root's home", list_home, EACCES, EACCES, EACCES, EACCES, EACCES, -1, true},
-    {"read /etc/shadow", read_shadow, EACCES, EACCES, EACCES, -1, EACCES, -1, true},
-    {"write beside the state folder", write_beside, EACCES, EACCES, EACCES, EACCES, EACCES, -1,
-        true},
-    {"change a policy", write_policy, EACCES, EACCES, EACCES, EACCES, EACCES, -1, true},
-    {"remove a policy", remove_policy, EACCES, KILLED, EPERM, EPERM, EACCES, -1, true},
-    {"make an internet socket", socket_inet, EPERM, KILLED, EPERM, DONE, DONE, DONE, false},
-    {"make a Unix socket", socket_unix, EPERM, KILLED, EPERM, DONE, DONE, DONE, false},
-    {"make a packet socket", socket_packet, EPERM, KILLED, EPERM, EPERM, EPERM, -1, false},
-    {"execute a program", execute, KILLED, KILLED, DONE, KILLED, KILLED, DONE, false},
-    {"fork", fork_process, KILLED, KILLED, DONE, KILLED, KILLED, DONE, true},
-    {"trace another process", trace_parent, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, true},
-    {"read another process", read_parent, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, false},
-    {"signal another process", kill_parent, EPERM, KILLED, -1, EPERM, EPERM, -1, false},
-    {"io_uring", ask_io_uring, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, false},
-    {"mount", mount_something, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, false},
-    {"make a user namespace", leave_namespace, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM,
-        false},
-    {"bpf", load_bpf, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, false},
-    {"become another user", become_somebody, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, false},
-    {"ask for the kernel's keys", ask_keys, KILLED, KILLED, KILLED, KILLED, KILLED, EPERM, false},
-    {"memory to write and execute", map_executable, EPERM, KILLED, EPERM, EPERM, EPERM, -1, true},
-    {"memory that becomes executable", make_executable, EPERM, KILLED, EPERM, EPERM, EPERM, -1,
-        true},
-    {"allow dumps again", allow_dumps, EPERM, KILLED, -1, EPERM, EPERM, -1, true},
-    {"raise a limit", raise_limit, EPERM, KILLED, -1, EPERM, EPERM, -1, true},
-    {"control a device", control_terminal, EPERM, KILLED, EPERM, EPERM, EPERM, -1, true},
-};
-
 static void
 each_process_is_refused_what_it_has_no_business_with(void **state)
 {
@@ -426,23 +167,23 @@ each_process_is_refused_what_it_has_no_business_with(void **state)
     int failed = 0;
 
     (void)state;
-    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+    for (size_t i = 0; i < sandbox_try_count; i++) {
         const int expected[SANDBOX_KINDS] = {
-            [SANDBOX_CORE] = rows[i].core,
-            [SANDBOX_GATE] = rows[i].gate,
-            [SANDBOX_KEEPER] = rows[i].keeper,
-            [SANDBOX_USERS] = rows[i].users,
-            [SANDBOX_RELAY] = rows[i].relay,
-            [SANDBOX_RELAY_PROGRAMS] = rows[i].starting,
+            [SANDBOX_CORE] = sandbox_tries[i].core,
+            [SANDBOX_GATE] = sandbox_tries[i].gate,
+            [SANDBOX_KEEPER] = sandbox_tries[i].keeper,
+            [SANDBOX_USERS] = sandbox_tries[i].users,
+            [SANDBOX_RELAY] = sandbox_tries[i].relay,
+            [SANDBOX_RELAY_PROGRAMS] = sandbox_tries[i].starting,
         };
         for (int kind = 0; kind < SANDBOX_KINDS; kind++) {
-            if (expected[kind] < 0 || (INSTRUMENTED && rows[i].left))
+            if (expected[kind] < 0 || (INSTRUMENTED && sandbox_tries[i].left))
                 continue;
-            int answer = answer_of((enum sandbox_kind)kind, &config, rows[i].try);
+            int answer = answer_of((enum sandbox_kind)kind, &config, sandbox_tries[i].try);
             if (answer == expected[kind])
                 continue;
-            print_error("%s, process %d: answered %d, expected %d\n", rows[i].name, kind, answer,
-                expected[kind]);
+            print_error("%s, process %d: answered %d, expected %d\n", sandbox_tries[i].name, kind,
+                answer, expected[kind]);
             failed++;
         }
     }
@@ -462,19 +203,19 @@ the_core_opens_exactly_what_the_token_needs(void **state)
         long (*try)(void);
         int answer;
     } table[] = {
-        {"a daemon's socket", AW_NETWORK_UNIX, 0, 0, socket_unix, DONE},
-        {"but no internet", AW_NETWORK_UNIX, 0, 0, socket_inet, EPERM},
-        {"the network", AW_NETWORK_INET, 0, 0, socket_inet, DONE},
-        {"but no packets", AW_NETWORK_INET, 0, 0, socket_packet, EPERM},
-        {"its folder, to read", AW_NETWORK_NONE, 1, 0, read_beside, DONE},
-        {"its folder, to write", AW_NETWORK_NONE, 1, 0, write_beside, DONE},
-        {"but no other", AW_NETWORK_NONE, 1, 0, list_home, EACCES},
-        {"a device's controls", AW_NETWORK_NONE, 0, 1, control_terminal, DONE},
-        {"a path is no network", AW_NETWORK_NONE, 1, 1, socket_unix, EPERM},
+        {"a daemon's socket", AW_NETWORK_UNIX, 0, 0, try_socket_unix, DONE},
+        {"but no internet", AW_NETWORK_UNIX, 0, 0, try_socket_inet, EPERM},
+        {"the network", AW_NETWORK_INET, 0, 0, try_socket_inet, DONE},
+        {"but no packets", AW_NETWORK_INET, 0, 0, try_socket_packet, EPERM},
+        {"its folder, to read", AW_NETWORK_NONE, 1, 0, try_read_beside, DONE},
+        {"its folder, to write", AW_NETWORK_NONE, 1, 0, try_write_beside, DONE},
+        {"but no other", AW_NETWORK_NONE, 1, 0, try_list_home, EACCES},
+        {"a device's controls", AW_NETWORK_NONE, 0, 1, try_control_terminal, DONE},
+        {"a path is no network", AW_NETWORK_NONE, 1, 1, try_socket_unix, EPERM},
     };
 
     (void)state;
-    snprintf(beside, sizeof(beside), "%s", at("beside"));
+    snprintf(beside, sizeof(beside), "%s", sandbox_at("beside"));
     for (size_t i = 0; i < AW_COUNT(table); i++) {
         struct aw_config config = config_of();
         config.token.network = (int)table[i].network;
@@ -495,12 +236,12 @@ one_is_switched_off_and_the_other_stays(void **state)
 
     (void)state;
     config.sandbox.landlock = false;
-    assert_int_equal(answer_of(SANDBOX_CORE, &config, read_beside), DONE);
-    assert_int_equal(answer_of(SANDBOX_CORE, &config, socket_inet), EPERM);
+    assert_int_equal(answer_of(SANDBOX_CORE, &config, try_read_beside), DONE);
+    assert_int_equal(answer_of(SANDBOX_CORE, &config, try_socket_inet), EPERM);
     config.sandbox = (struct aw_config_sandbox){.seccomp = false, .landlock = true};
-    assert_int_equal(answer_of(SANDBOX_CORE, &config, read_beside), EACCES);
-    assert_int_equal(answer_of(SANDBOX_CORE, &config, socket_inet), DONE);
-    assert_int_equal(answer_of(SANDBOX_GATE, &config, read_beside), EACCES);
+    assert_int_equal(answer_of(SANDBOX_CORE, &config, try_read_beside), EACCES);
+    assert_int_equal(answer_of(SANDBOX_CORE, &config, try_socket_inet), DONE);
+    assert_int_equal(answer_of(SANDBOX_GATE, &config, try_read_beside), EACCES);
 }
 
 /* A kernel without the call: from here on it is answered ENOSYS. */
