@@ -194,16 +194,19 @@ has_signature(OSSL_LIB_CTX *libctx, const char *name, const char *properties)
     return signature != NULL;
 }
 
-/* Of public keys in certificates; the library context's own properties count too. */
+/* Of public keys in certificates, asked for as libcrypto does when it reads one: OpenSSL 3.2 and
+ * later keep what is found the first time, and for good nothing when memory lacked then. */
 static bool
 has_decoder(OSSL_LIB_CTX *libctx, const char *name, const char *properties)
 {
-    OSSL_DECODER *decoder =
-        OSSL_DECODER_fetch(libctx, name, "input=der,structure=SubjectPublicKeyInfo");
+    EVP_PKEY *key = NULL;
+    OSSL_DECODER_CTX *context = OSSL_DECODER_CTX_new_for_pkey(
+        &key, "DER", "SubjectPublicKeyInfo", name, EVP_PKEY_PUBLIC_KEY, libctx, NULL);
+    bool has = context != NULL && OSSL_DECODER_CTX_get_num_decoders(context) > 0;
 
-    (void)properties;
-    OSSL_DECODER_free(decoder);
-    return decoder != NULL;
+    (void)properties; /* the library context's own count there too */
+    OSSL_DECODER_CTX_free(context);
+    return has;
 }
 
 aw_result
@@ -214,7 +217,8 @@ csr_prepare(OSSL_LIB_CTX *libctx, const char *properties)
         const char *name;
     } needed[] = {{has_digest, "SHA256"}, {has_digest, "SHA384"}, {has_digest, "SHA512"},
         {has_digest, "SHA1"}, {has_key, "EC"}, {has_key, "RSA"}, {has_signature, "ECDSA"},
-        {has_signature, "RSA"}, {has_decoder, "EC"}, {has_decoder, "RSA"}};
+        {has_signature, "RSA"}, {has_decoder, SN_X9_62_id_ecPublicKey},
+        {has_decoder, LN_rsaEncryption}};
 
     for (size_t i = 0; i < AW_COUNT(needed); i++)
         if (!needed[i].has(libctx, needed[i].name, properties))

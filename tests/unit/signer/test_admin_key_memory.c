@@ -121,7 +121,7 @@ static const struct row {
         {"ConfirmKeyChange", CONFIRM}, "not-found", {"ListAccounts", "{}"}, "\"old_thumbprint\":\"",
         false, 0},
     {{{"DestroyWrappingKey", "{}"}}, NULL, {"CreateWrappingKey", "{}"}, "exists",
-        {"GetWrappingKey", "{}"}, "\"pem\"", false, 499},
+        {"GetWrappingKey", "{}"}, "\"pem\"", false, 97},
     {{{"DestroyEab", EAB}}, NULL, {"ImportWrappedEab", IMPORT}, "exists", {"ListEabs", "{}"},
         "\"kid-1\",\"algorithm\":\"HS256\",\"present\":true", false, 0},
     {{{"DestroyRelayKey", "{}"}}, NULL, {"CreateRelayKey", "{}"}, "exists", {"GetRelayKey", "{}"},
