@@ -89,7 +89,7 @@ const struct admin_command admin_commands[] = {
         "FILE]... [--json]",
         "check chain and tree of the audit log, and that it continues its checkpoints and those "
         "given; needs neither token nor signer"},
-    {"audit", "key", admin_audit_key, "create|show",
+    {"audit", "key", admin_audit_key, "create|rotate|show",
         "make the key that signs checkpoints in the token; print its public half"},
     {"audit", "rotate", admin_audit_rotate, "",
         "close the segment of the audit log that is written to, so that it can be archived"},
