@@ -107,7 +107,10 @@ print_recovery(const char *name, const cJSON *state)
     const char *url = admin_text(state, "former_url");
 
     printf(
-        "the account was given up, and a new key made in the token. What is left to do:\n"
+        "the account was given up, and has another key in the token. If only its state was "
+        "restored "
+        "from an\nolder copy, acmeward-admin account register %s --recover finds it again; else "
+        "what is left to do:\n"
         "  1. a new EAB from the CA: acmeward-admin eab import --ca %s --kid KID\n"
         "  2. acmeward-admin account register %s --kid KID --agree-tos --contact ...\n"
         "  3. tell the CA: \"deactivate the account %s (key thumbprint %s), its key is lost; "
@@ -121,7 +124,7 @@ print_recovery(const char *name, const cJSON *state)
         "of "
         "the old account are revoked with their own keys (acmeward revoke --key-path) or by the "
         "CA\n",
-        ca, name, url, admin_text(state, "former_thumbprint"), name);
+        name, ca, name, url, admin_text(state, "former_thumbprint"), name);
 }
 
 aw_result

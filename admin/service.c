@@ -252,6 +252,32 @@ admin_freeze(const struct admin_options *options, int argc, char **argv)
     return AW_OK;
 }
 
+/* Both kinds of freeze are apart: what is still stopped is said, so that nobody takes one for both.
+ */
+static aw_result
+print_unfrozen(const struct admin_options *options, const char *application)
+{
+    AW_CLEANUP(aw_json_free) cJSON *status = NULL;
+    const cJSON *item = NULL;
+
+    AW_TRY(admin_call_plain(options, "GetStatus", &status));
+    if (application != NULL && admin_true(status, "frozen")) {
+        printf("unfrozen, but signing for all is stopped besides: acmeward-admin unfreeze\n");
+        return AW_OK;
+    }
+    printf("unfrozen: signing%s%s goes on\n", application == NULL ? "" : " for ",
+        application == NULL ? "" : application);
+    cJSON_ArrayForEach(item, aw_json_member(status, "frozen_applications"))
+    {
+        const char *name = admin_text(item, "application");
+
+        if (application == NULL)
+            printf("  %s stays frozen by itself: acmeward-admin unfreeze --application %s\n", name,
+                name);
+    }
+    return AW_OK;
+}
+
 aw_result
 admin_unfreeze(const struct admin_options *options, int argc, char **argv)
 {
@@ -268,9 +294,7 @@ admin_unfreeze(const struct admin_options *options, int argc, char **argv)
     AW_TRY(admin_call(options, "Unfreeze", &w, &reply));
     if (options->json)
         return print_freeze(false, application, NULL);
-    printf("unfrozen: signing%s%s goes on\n", application == NULL ? "" : " for ",
-        application == NULL ? "" : application);
-    return AW_OK;
+    return print_unfrozen(options, application);
 }
 
 static bool
@@ -284,9 +308,14 @@ print_objects(const cJSON *objects)
         bool readable = admin_true(object, "value_readable");
         const char *faults = admin_text(object, "faults");
 
-        printf("%s  %s  id %s\n  is      %s\n  secret  %s (%s)\n", admin_text(object, "kind"),
-            admin_text(object, "label"), admin_text(object, "id"), admin_text(object, "attributes"),
-            readable ? "CAN BE READ" : "can't be read", admin_text(object, "value_answer"));
+        const char *answer = admin_text(object, "value_answer");
+
+        printf("%s  %s  id %s\n  is      %s\n", admin_text(object, "kind"),
+            admin_text(object, "label"), admin_text(object, "id"),
+            admin_text(object, "attributes"));
+        /* A public key has no secret, and was not asked for one. */
+        if (readable || answer[0] != '\0')
+            printf("  secret  %s (%s)\n", readable ? "CAN BE READ" : "can't be read", answer);
         if (faults[0] != '\0')
             printf("  FAULT   %s\n", faults);
         well = well && !readable && faults[0] == '\0';

@@ -160,16 +160,41 @@ parse_line(const char *text, size_t length, audit_verifier **out)
     return AW_OK;
 }
 
-aw_result
-audit_verifier_parse(const char *text, size_t length, audit_verifier **out)
+static bool
+is_pem(const char *text, size_t length)
 {
     static const char begin[] = "-----BEGIN ";
 
+    return length >= sizeof(begin) - 1 && memcmp(text, begin, sizeof(begin) - 1) == 0;
+}
+
+/* What "audit key create" prints is taken as it is: the line, then the PEM text. */
+static aw_result
+parse_both(const char *text, size_t line_length, size_t length, audit_verifier **out)
+{
+    AW_CLEANUP(audit_verifier_free) audit_verifier *line = NULL;
+    AW_CLEANUP(audit_verifier_free) audit_verifier *pem = NULL;
+
+    AW_TRY(parse_line(text, line_length, &line));
+    AW_TRY(parse_pem(text + line_length + 1, length - line_length - 1, &pem));
+    if (line->spki_size != pem->spki_size || memcmp(line->spki, pem->spki, line->spki_size) != 0)
+        return not_a_key("its line and its PEM text are of two keys");
+    *out = AW_MOVE(line);
+    return AW_OK;
+}
+
+aw_result
+audit_verifier_parse(const char *text, size_t length, audit_verifier **out)
+{
     *out = NULL;
     if (length > AUDIT_VERIFIER_MAX)
         return not_a_key("it is too long");
-    if (length >= sizeof(begin) - 1 && memcmp(text, begin, sizeof(begin) - 1) == 0)
+    if (is_pem(text, length))
         return parse_pem(text, length, out);
+    const char *end = memchr(text, '\n', length);
+    size_t line_length = end == NULL ? length : (size_t)(end - text);
+    if (end != NULL && is_pem(end + 1, length - line_length - 1))
+        return parse_both(text, line_length, length, out);
     if (length > 0 && text[length - 1] == '\n')
         length--;
     return parse_line(text, length, out);

@@ -37,6 +37,8 @@ endif()
 if(ACMEWARD_HARDEN)
     target_compile_options(aw_flags INTERFACE
         -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection
-        -fcf-protection=full -fPIE)
+        -fcf-protection=full -fPIE
+        # The same binaries wherever they are built.
+        -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
     target_link_options(aw_flags INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs)
 endif()

@@ -25,6 +25,9 @@ folder=$(CDPATH='' cd -- "$1" && pwd)
 
 cd "$project"
 sh packaging/install-packages.sh build package
+# Packages of the same sources are the same to the octet: their files' times are the changelog's.
+SOURCE_DATE_EPOCH=$(dpkg-parsechangelog -l packaging/deb/changelog -S Timestamp)
+export SOURCE_DATE_EPOCH
 cmake --preset package -D "ACMEWARD_RELEASE=$release"
 cmake --build --preset package
 # CPack leaves its staging area where it writes: not among the packages.

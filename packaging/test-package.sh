@@ -291,6 +291,11 @@ make_packages() { # FOLDER
     if [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = "$suite" ]; then
         expect "packages are made" sh "$project/packaging/make-packages.sh" "$1" 1
         expect "packages of a newer release are made" sh "$project/packaging/make-packages.sh" "$1" 2
+        expect "packages are made again" sh "$project/packaging/make-packages.sh" "$work/again" 2
+        for again in "$work"/again/*.deb; do
+            expect "${again##*/} is the same to the octet" cmp "$again" "$1/${again##*/}"
+        done
+        rm -r "$work/again"
         return
     fi
     make_root "$suite" "$work/build" ca-certificates

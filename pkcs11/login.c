@@ -37,7 +37,9 @@ as_pin_failure(aw_result r)
     error.code = AW_CODE_TOKEN_PIN;
     if (error.hint[0] == '\0')
         snprintf(error.hint, sizeof(error.hint),
-            "the PIN's file belongs to root or the signer's user and has mode 0400 or 0600");
+            "make it for the signer's user, who must be able to read it: install -o acmeward -m "
+            "0400 "
+            "/dev/null FILE, and write the PIN into it");
     r = aw_error_restore(&error);
     return aw_context(r, "the token's PIN");
 }

@@ -156,7 +156,7 @@ token_object_absent(struct token_session *s, const struct token_object_name *nam
         return AW_OK;
     return aw_hint(
         aw_fail(AW_CODE_EXISTS, "the token has a %s \"%s\" already", name->what, name->label),
-        "choose another label, or destroy that key first");
+        "destroy that key first, if it is not the one that is wanted");
 }
 
 aw_result

@@ -9,6 +9,9 @@
 #include "common/io.h"
 #include "signer/admin_account.h"
 
+/* Numbers that are looked at for keys that the account's file does not know. */
+enum { LATER_KEYS = 64 };
+
 static aw_result
 sign_to_account(struct admin_call *call, struct account *account, const char *operation,
     const char *nonce, const char *payload)
@@ -167,6 +170,30 @@ give_up(struct account *account, struct account *draft)
     return AW_OK;
 }
 
+/*
+ * Where an older copy of the state was restored, keys of later changes are in the token and not in
+ * the account's file: the last is taken, by which the CA finds the account (register --recover).
+ */
+static aw_result
+take_later_key(struct admin_call *call, struct account *draft)
+{
+    int64_t last = draft->key_number;
+
+    for (int64_t number = last; number < draft->key_number + LATER_KEYS; number++) {
+        AW_CLEANUP(aw_free) char *label = NULL;
+        AW_CLEANUP(token_key_free) token_key *found = NULL;
+
+        AW_TRY(accounts_key_label(draft->name, number, &label));
+        aw_result r = token_key_find(call->core->token, label, &found);
+        if (aw_ok(r))
+            last = number;
+        else if (r.code != AW_CODE_TOKEN_KEY_MISSING)
+            return r;
+    }
+    draft->key_number = last;
+    return AW_OK;
+}
+
 static aw_result
 retire(struct admin_call *call, struct account *account, struct account *draft)
 {
@@ -175,6 +202,7 @@ retire(struct admin_call *call, struct account *account, struct account *draft)
         account->url == NULL ? "never registered" : account->url, account->thumbprint);
     AW_TRY(admin_record(call, "account-give-up", true));
     AW_TRY(give_up(account, draft));
+    AW_TRY(take_later_key(call, draft));
     return admin_commit_account(call, account, draft);
 }
 

@@ -19,6 +19,7 @@
 #include "signer/alarm.h"
 #include "signer/files.h"
 #include "signer/held_keys.h"
+#include "signer/readiness.h"
 
 enum { FREEZE_FILE_MAX = 4096, START_RETRIES = 50 };
 
@@ -37,7 +38,9 @@ core_check_config(const char *config_path, struct aw_faults *faults, struct aw_f
     AW_CLEANUP(files_free) struct files files = {0};
     const struct policy_resolver resolver = users_resolver(NULL);
 
-    return files_load(config_path, &resolver, faults, warnings, &files);
+    AW_TRY(files_load(config_path, &resolver, faults, warnings, &files));
+    readiness_warn(files.config, warnings);
+    return AW_OK;
 }
 
 static void

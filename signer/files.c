@@ -127,7 +127,10 @@ files_check_owners(const struct aw_config *config)
         if (config->cas[i].issuers != NULL)
             AW_TRY(aw_path_check(config->cas[i].issuers, geteuid(), 0022));
     if (export_folder != NULL)
-        AW_TRY(aw_path_check(export_folder, geteuid(), 0022));
+        AW_TRY(aw_hint(aw_path_check(export_folder, geteuid(), 0022),
+            "export under audit names the folder; it belongs to the signer's user: install -d -o "
+            "acmeward -m 0755 %s",
+            export_folder));
     return check_state(config->paths.state);
 }
 

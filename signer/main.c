@@ -77,9 +77,15 @@ check_config(const char *path)
     aw_result r = core_check_config(path, &faults, &warnings);
 
     aw_faults_print(&faults, stdout);
-    for (size_t i = 0; i < warnings.count; i++)
-        printf("%s:%u:%u: warning: %s\n", warnings.items[i].file, warnings.items[i].line,
-            warnings.items[i].column, warnings.items[i].message);
+    for (size_t i = 0; i < warnings.count; i++) {
+        const struct aw_fault *warning = &warnings.items[i];
+
+        if (warning->line == 0)
+            printf("%s: warning: %s\n", warning->file, warning->message);
+        else
+            printf("%s:%u:%u: warning: %s\n", warning->file, warning->line, warning->column,
+                warning->message);
+    }
     if (aw_ok(r))
         printf("%s: the configuration and its policies are in order\n", path);
     else if (faults.total == 0)

@@ -3,7 +3,7 @@
 # the copy. Keys are not in it: the token has a backup of its own.
 #
 #   sh backup.sh STATE NEW-FOLDER [OPTION-OF-AUDIT-VERIFY...]
-#   sh backup.sh /var/lib/acmeward /backup/acmeward-2026-11-28 --public-key audit.pem
+#   sh backup.sh /var/lib/acmeward /backup/acmeward-2026-11-28 --public-key audit.key
 #
 # Run as root or as the signer's user. The ledger is left out: it is made anew from the log.
 set -eu
@@ -32,6 +32,8 @@ copy() {
     find "$state/audit" -mindepth 1 -maxdepth 1 -name 'audit*.jsonl' ! -name audit.jsonl \
         -exec cp -a {} "$target/audit/" \;
     cp -a "$state/audit/audit.jsonl" "$target/audit/"
+    chmod --reference="$state/audit" "$target/audit"
+    [ "$(id -u)" -ne 0 ] || chown --reference="$state/audit" "$target/audit"
     # The last record may have been half written.
     if [ -s "$target/audit/audit.jsonl" ] && [ -n "$(tail -c 1 "$target/audit/audit.jsonl")" ]; then
         sed -i '$d' "$target/audit/audit.jsonl"
@@ -45,4 +47,4 @@ for attempt in 1 2 3; do
     fi
     [ "$attempt" -eq 3 ] || rm -r "$target"
 done
-die "the copy in $target does not verify"
+die "the copy in $target does not verify, and stays there to be looked at; remove it before the next try"

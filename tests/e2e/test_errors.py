@@ -120,6 +120,16 @@ class SignerStart(unittest.TestCase):
         self.assertGreaterEqual(len(places), 4, done.text)
         self.start(USAGE)
 
+    def test_check_config_warns_of_what_the_start_will_not_find(self):
+        self.edit("token:", "metrics:\n  file: /nonexistent/figures/acmeward.prom\ntoken:")
+        self.edit("pin_source: ", "pin_source: /nonexistent")
+        self.edit("  paths: [", '  paths: ["/nonexistent/token", ')
+        done = run([SIGNER, "--config", self.world.config, "--check-config"])
+        for key, path in (("token.pin_source", "/nonexistent/"), ("token.paths", "/nonexistent/token"),
+                          ("metrics.file", "/nonexistent/figures")):
+            self.assertRegex(done.out, f"warning: {key}: .*{path}.*No such file")
+        self.assertNotIn(":0:0:", done.out)
+
     def test_policy_faults_are_told_with_their_place(self):
         path = self.world.application("bad", account="nobodys", subdomains_of=["edu"],
                                       limits={"orders_per_day": -1}, colour="blue")

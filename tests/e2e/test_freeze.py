@@ -57,10 +57,11 @@ class Course(unittest.TestCase):
 
     def test_4_all_and_one_are_apart(self):
         self.world.admin("freeze", "--reason", "all")
-        self.world.admin("unfreeze", "--application", "app1")
+        self.assertIn("all is stopped besides",
+                      self.world.admin("unfreeze", "--application", "app1").out)
         self.order("app1", 5)
         self.world.admin("freeze", "--application", "app1", "--reason", "again")
-        self.world.admin("unfreeze")
+        self.assertIn("app1 stays frozen by itself", self.world.admin("unfreeze").out)
         self.order("app2", 0)
         self.order("app1", 5)
         self.world.admin("unfreeze", "--application", "app1")

@@ -90,7 +90,24 @@ class Rotation(unittest.TestCase):
         self.assertEqual(len(private_keys(self.world)), 1)
         self.world.certonly(NAME, words=["--force-renewal"])
 
+    def older_state(self, kept):
+        """A copy of the state from before both changes: the account is found by the token's key."""
+        self.world.stop_signer()
+        with open(self.file, "wb") as file:
+            file.write(kept)
+        self.world.start_signer()
+        self.assertIn("has no private key", self.world.admin("status").text)
+        done = self.world.admin("account", "recover", ACCOUNT, "--yes")
+        self.assertIn(f"account register {ACCOUNT} --recover finds it again", done.out)
+        self.world.admin("account", "register", ACCOUNT, "--recover")
+        self.assertEqual(account(self.world)["thumbprint"], self.before["thumbprint"])
+        self.assertEqual(account(self.world)["url"], self.before["url"])
+        self.world.certonly(NAME, words=["--force-renewal"])
+
     def test_rotated_twice(self):
+        self.file = os.path.join(self.world.path("state"), "accounts", ACCOUNT + ".json")
+        with open(self.file, "rb") as file:
+            kept = file.read()
         self.world.certonly(NAME)
         self.rotated(self.world.admin("account", "rotate", ACCOUNT))
         self.before = account(self.world)
@@ -100,6 +117,8 @@ class Rotation(unittest.TestCase):
         for operation in ("key-change-start", "key-change", "key-change-confirm", "account-query",
                           "old-key-destroy"):
             self.assertEqual(operations.count(operation), 4 if operation == "account-query" else 2)
+        self.before = account(self.world)
+        self.older_state(kept)
 
     def kill(self):
         self.world.stop_signer(number=signal.SIGKILL, status=-signal.SIGKILL)

@@ -107,6 +107,16 @@ pem_and_line_are_one_key(void **state)
     expect_ok("line", audit_verifier_parse(REKOR_KEY, strlen(REKOR_KEY), &line));
     expect_ok("pem", audit_verifier_pem(line, &text));
     expect_ok("read", audit_verifier_parse(text, strlen(text), &pem));
+    AW_CLEANUP(audit_verifier_free) audit_verifier *both = NULL, *two = NULL;
+    AW_CLEANUP(aw_free) char *printed = NULL, *mixed = NULL;
+    expect_ok("format", aw_format(&printed, "%s\n%s", REKOR_KEY, text));
+    expect_ok(
+        "as audit key create prints it", audit_verifier_parse(printed, strlen(printed), &both));
+    assert_string_equal(audit_verifier_name(both), "rekor.sigstore.dev");
+    expect_ok("format", aw_format(&mixed, "%s\n%s", PIXEL_KEY, text));
+    expect_failure("line and PEM of two keys", audit_verifier_parse(mixed, strlen(mixed), &two),
+        AW_CODE_SYNTAX, "of two keys");
+    assert_null(two);
     assert_null(audit_verifier_name(pem));
     assert_string_equal(audit_verifier_name(line), "rekor.sigstore.dev");
     assert_memory_equal(audit_verifier_id(line), audit_verifier_id(pem), AUDIT_KEY_ID_SIZE);
