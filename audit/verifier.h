@@ -33,8 +33,8 @@ AW_MUST_USE aw_result audit_verifier_of_spki(
     const char *name, const uint8_t *der, size_t size, audit_verifier **out);
 
 /**
- * Reads a key file: PEM ("PUBLIC KEY"), whose key has no name, or a line NAME+ID+BASE64, or the line
- * and then the PEM text of the same key.
+ * Reads a key file: PEM ("PUBLIC KEY"), whose key has no name, or a line NAME+ID+BASE64, or the
+ * line and then the PEM text of the same key.
  * @return AW_CODE_SYNTAX
  */
 AW_MUST_USE aw_result audit_verifier_parse(const char *text, size_t length, audit_verifier **out);
