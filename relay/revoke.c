@@ -3,11 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <openssl/x509.h>
 
 #include "common/b64url.h"
 #include "common/hex.h"
 #include "common/io.h"
+#include "common/openssl.h"
 #include "relay/evidence.h"
 #include "relay/handlers.h"
 #include "relay/payload.h"
@@ -51,20 +55,37 @@ check_reason(struct relay_call *call)
         "reason: expected 0, 1, 3, 4, 5 or 9 (RFC 5280 5.3.1)");
 }
 
+/* RFC 8555 7.6: a key that is not the certificate's is no bad key, but has no say in it. */
 static aw_result
-digest_of(struct relay_call *call, char out[2 * SHA256_DIGEST_LENGTH + 1])
+no_say(struct relay_call *call)
 {
-    AW_CLEANUP(aw_free) uint8_t *der = NULL;
-    uint8_t digest[SHA256_DIGEST_LENGTH];
+    return relay_problem_fail(&call->problem, RELAY_UNAUTHORIZED,
+        "the request is signed neither with the certificate's key nor by an account");
+}
+
+/* The certificate is one that was issued here. The signer compares keys too; this is so that a
+ * stranger with a certificate, which anybody may have, takes neither its time nor a conversation
+ * with the CA. */
+static aw_result
+compare_keys(struct relay_call *call, const uint8_t *der, size_t size)
+{
+    const unsigned char *at = der;
+    AW_CLEANUP(aw_x509_free) X509 *certificate = d2i_X509(NULL, &at, (long)size);
+    bool same =
+        certificate != NULL && EVP_PKEY_eq(X509_get0_pubkey(certificate), call->jws->jwk->key) == 1;
+
+    ERR_clear_error();
+    return same ? AW_OK : no_say(call);
+}
+
+static aw_result
+read_certificate(struct relay_call *call, uint8_t **der, size_t *size)
+{
     const char *text;
-    size_t size = 0;
 
     AW_TRY(relay_payload_check(
         call, aw_json_string(call->payload, "certificate", RELAY_BODY_MAX, &text)));
-    AW_TRY(relay_payload_check(call, aw_b64url_decode_new(text, strlen(text), &der, &size)));
-    SHA256(der, size, digest);
-    aw_hex(digest, sizeof(digest), out);
-    return AW_OK;
+    return relay_payload_check(call, aw_b64url_decode_new(text, strlen(text), der, size));
 }
 
 /* The CA is the one that issued: of the order's account, not of whoever asks. Where it was issued
@@ -74,11 +95,16 @@ find_owner(struct revoking *r)
 {
     struct relay *relay = r->call->relay;
     AW_CLEANUP(stored_order_free) struct stored_order order = {0};
-    char digest[2 * SHA256_DIGEST_LENGTH + 1];
+    AW_CLEANUP(aw_free) uint8_t *der = NULL;
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    char text[2 * SHA256_DIGEST_LENGTH + 1];
+    size_t size = 0;
     int64_t ticket = 0;
 
-    AW_TRY(digest_of(r->call, digest));
-    aw_result found = relay_store_by_leaf(relay->store, digest, &ticket);
+    AW_TRY(read_certificate(r->call, &der, &size));
+    SHA256(der, size, digest);
+    aw_hex(digest, sizeof(digest), text);
+    aw_result found = relay_store_by_leaf(relay->store, text, &ticket);
     if (found.code == AW_CODE_NOT_FOUND && r->call->account != NULL)
         return AW_OK;
     if (found.code == AW_CODE_NOT_FOUND)
@@ -86,6 +112,8 @@ find_owner(struct revoking *r)
             "the certificate was not issued here: revoke it with the account that ordered it, or "
             "at the CA");
     AW_TRY(found);
+    if (r->call->account == NULL)
+        AW_TRY(compare_keys(r->call, der, size));
     AW_TRY(relay_store_order(relay->store, ticket, &order));
     return relay_accounts_get(relay->accounts, relay->signer, order.account, &r->owner);
 }
@@ -103,7 +131,6 @@ sign(void *context, const char *nonce, char **url, char **jws)
     return AW_OK;
 }
 
-/* RFC 8555 7.6: a key that is not the certificate's is no bad key, but has no say in it. */
 static aw_result
 explain(struct revoking *r, aw_result failed)
 {
@@ -113,9 +140,7 @@ explain(struct revoking *r, aw_result failed)
         relay_log_failed(call);
     AW_TRY(relay_upstream_problem(&r->talk, failed, &call->refusal, &call->problem));
     if (call->problem.type == RELAY_BAD_PUBLIC_KEY && call->refusal.error != NULL)
-        aw_ignore(relay_problem_fail(&call->problem, RELAY_UNAUTHORIZED,
-                      "the request is signed neither with the certificate's key nor by an account"),
-            "that is what is wanted");
+        aw_ignore(no_say(call), "that is what is wanted");
     return AW_OK;
 }
 

@@ -9,17 +9,51 @@
 
 #include <cmocka.h>
 
+#include <openssl/sha.h>
+#include <openssl/x509.h>
+
+#include "common/b64url.h"
+#include "common/hex.h"
 #include "common/io.h"
+#include "common/openssl.h"
 #include "relay/store.h"
 #include "relay_stage.h"
 
-/* The certificate "abc", as DER goes. */
-#define DER "YWJj"
-#define SHA256_OF_ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define OTHER_DER "YWJk"
 
+/* A certificate of account 7's key: base64url of its DER, and the SHA-256. */
+struct certificate {
+    char *text;
+    char sha256[2 * SHA256_DIGEST_LENGTH + 1];
+};
+
 static void
-store_certificate(struct stage *s)
+make_certificate(const struct stage *s, struct certificate *out)
+{
+    EVP_PKEY *key = s->world.key.key;
+    AW_CLEANUP(aw_x509_free) X509 *certificate = X509_new();
+    uint8_t *der = NULL, digest[SHA256_DIGEST_LENGTH];
+
+    assert_int_equal(X509_set_pubkey(certificate, key), 1);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
+    int size = i2d_X509(certificate, &der);
+    assert_true(size > 0);
+    assert_true(aw_ok(aw_b64url_encode_new(der, (size_t)size, &out->text)));
+    SHA256(der, (size_t)size, digest);
+    aw_hex(digest, sizeof(digest), out->sha256);
+    OPENSSL_free(der);
+}
+
+static void
+certificate_free(struct certificate *c)
+{
+    free(c->text);
+}
+
+static void
+store_certificate(struct stage *s, const char *sha256)
 {
     struct stored_order order = {.ticket = 3,
         .account = 7,
@@ -32,7 +66,7 @@ store_certificate(struct stage *s)
         .opened = 1,
         .expires = INT64_C(1) << 40};
     char *const chains[] = {(char[]){"pem"}};
-    const struct stored_certificate certificate = {SHA256_OF_ABC, "key.serial", chains, 1};
+    const struct stored_certificate certificate = {sha256, "key.serial", chains, 1};
 
     assert_true(aw_ok(relay_store_order_add(s->world.relay.store, &order)));
     assert_true(aw_ok(relay_store_finish(s->world.relay.store, 3, &certificate)));
@@ -53,36 +87,38 @@ store_certificate(struct stage *s)
 
 static const struct {
     const char *name;
-    bool by_key;
-    const char *payload;
+    enum { ACCOUNT, ITS_KEY, ANOTHER_KEY } by;
+    const char *payload; /* $CERT stands for the certificate */
     struct ca_answer answers[3];
     size_t count;
     int status;
     const char *part;  /* of a problem */
     const char *calls; /* of the signer's Revoke, by what `again` was */
 } rows[] = {
-    {"by the account", false, "{\"certificate\":\"" DER "\",\"reason\":4}", {NONCE, REVOKED}, 2,
+    {"by the account", ACCOUNT, "{\"certificate\":\"$CERT\",\"reason\":4}", {NONCE, REVOKED}, 2,
         200, NULL, "f"},
-    {"by a key of its own", true, "{\"certificate\":\"" DER "\"}", {NONCE, REVOKED}, 2, 200, NULL,
+    {"by a key of its own", ITS_KEY, "{\"certificate\":\"$CERT\"}", {NONCE, REVOKED}, 2, 200, NULL,
         "f"},
-    {"with a nonce that the CA refuses", false, "{\"certificate\":\"" DER "\"}",
+    {"attack 40: by another key", ANOTHER_KEY, "{\"certificate\":\"$CERT\"}", {{NULL}}, 0, 403,
+        "signed neither with the certificate's key nor by an account", ""},
+    {"with a nonce that the CA refuses", ACCOUNT, "{\"certificate\":\"$CERT\"}",
         {NONCE, BAD_NONCE, REVOKED}, 3, 200, NULL, "ft"},
-    {"once more", false, "{\"certificate\":\"" DER "\"}", {NONCE, ALREADY}, 2, 400,
+    {"once more", ACCOUNT, "{\"certificate\":\"$CERT\"}", {NONCE, ALREADY}, 2, 400,
         "alreadyRevoked", "f"},
-    {"of another relay, by the account", false, "{\"certificate\":\"" OTHER_DER "\"}",
+    {"of another relay, by the account", ACCOUNT, "{\"certificate\":\"" OTHER_DER "\"}",
         {NONCE, REVOKED}, 2, 200, NULL, "f"},
-    {"of another relay, by a key", true, "{\"certificate\":\"" OTHER_DER "\"}", {{NULL}}, 0, 403,
+    {"of another relay, by a key", ITS_KEY, "{\"certificate\":\"" OTHER_DER "\"}", {{NULL}}, 0, 403,
         "unauthorized", ""},
-    {"for no reason that there is", false, "{\"certificate\":\"" DER "\",\"reason\":7}", {{NULL}},
+    {"for no reason that there is", ACCOUNT, "{\"certificate\":\"$CERT\",\"reason\":7}", {{NULL}},
         0, 400, "badRevocationReason", ""},
-    {"for a reason that no subscriber has", true, "{\"certificate\":\"" DER "\",\"reason\":2}",
+    {"for a reason that no subscriber has", ITS_KEY, "{\"certificate\":\"$CERT\",\"reason\":2}",
         {{NULL}}, 0, 400, "badRevocationReason", ""},
-    {"for a reason beyond all", false, "{\"certificate\":\"" DER "\",\"reason\":11}", {{NULL}}, 0,
+    {"for a reason beyond all", ACCOUNT, "{\"certificate\":\"$CERT\",\"reason\":11}", {{NULL}}, 0,
         400, "badRevocationReason", ""},
-    {"for a reason that is no number", false, "{\"certificate\":\"" DER "\",\"reason\":\"x\"}",
+    {"for a reason that is no number", ACCOUNT, "{\"certificate\":\"$CERT\",\"reason\":\"x\"}",
         {{NULL}}, 0, 400, "badRevocationReason", ""},
-    {"no certificate", false, "{\"certificate\":\"=\"}", {{NULL}}, 0, 400, "malformed", ""},
-    {"nothing", false, "", {{NULL}}, 0, 400, "malformed", ""},
+    {"no certificate", ACCOUNT, "{\"certificate\":\"=\"}", {{NULL}}, 0, 400, "malformed", ""},
+    {"nothing", ACCOUNT, "", {{NULL}}, 0, 400, "malformed", ""},
 };
 
 /* "f" and "t" by the calls of the log. */
@@ -97,24 +133,42 @@ told_again(const struct scripted_signer *signer, char *out, size_t size)
 }
 
 static void
+put_in(const char *template, const char *certificate, char *out, size_t size)
+{
+    const char *mark = strstr(template, "$CERT");
+
+    if (mark == NULL)
+        snprintf(out, size, "%s", template);
+    else
+        snprintf(out, size, "%.*s%s%s", (int)(mark - template), template, certificate,
+            mark + strlen("$CERT"));
+}
+
+static void
 revokes_at_the_ca(void **state)
 {
     (void)state;
     for (size_t i = 0; i < AW_COUNT(rows); i++) {
         AW_CLEANUP(stage_close) struct stage s;
         AW_CLEANUP(relay_response_free) struct relay_response response = {0};
-        char reply[256], again[8];
+        AW_CLEANUP(certificate_free) struct certificate certificate = {NULL};
+        char reply[256], payload[1024], again[8];
         const struct signer_change changes[] = {
             {.method = "Revoke", .parameters = reply}, {.method = "Revoke", .parameters = reply}};
         const struct relay_world_signed what = {
-            .path = "/acme/revoke-cert", .payload = rows[i].payload, .by_key = rows[i].by_key};
+            .key = rows[i].by == ANOTHER_KEY ? &s.world.other : NULL,
+            .path = "/acme/revoke-cert",
+            .payload = payload,
+            .by_key = rows[i].by != ACCOUNT};
 
         stage_open(&s);
+        make_certificate(&s, &certificate);
+        put_in(rows[i].payload, certificate.text, payload, sizeof(payload));
         snprintf(reply, sizeof(reply),
             "{\"application\":\"web\",\"url\":\"%s/revoke\",\"jws\":{\"protected\":\"bjE\","
             "\"payload\":\"b\",\"signature\":\"c\"}}",
             s.scene.ca.base);
-        store_certificate(&s);
+        store_certificate(&s, certificate.sha256);
         stage_script(&s, rows[i].answers, rows[i].count);
         scripted_signer_load(&s.scene.signer, changes, AW_COUNT(changes));
         stage_post(&s, &what, &response);
@@ -148,7 +202,7 @@ passes_renewal_information_on(void **state)
 
     (void)state;
     stage_open(&s);
-    store_certificate(&s);
+    store_certificate(&s, "00");
     stage_script(&s, answers, AW_COUNT(answers));
     get(&s, "/acme/renewal-info/key.serial", &response);
     assert_int_equal(response.status, 200);
@@ -172,7 +226,7 @@ says_when_the_ca_has_no_renewal_information(void **state)
 
     (void)state;
     stage_open(&s);
-    store_certificate(&s);
+    store_certificate(&s, "00");
     stage_script(&s, answers, AW_COUNT(answers));
     for (size_t i = 0; i < AW_COUNT(answers); i++) {
         get(&s, "/acme/renewal-info/key.serial", &response);
