@@ -74,7 +74,7 @@ begin(struct relay_call *call, struct stored_order *order, struct stored_authori
             &call->problem, RELAY_MALFORMED, "the order expired: make a new one");
     AW_TRY(relay_store_authorization_move(call->relay->store, &step, &moved));
     if (moved)
-        AW_TRY(relay_work_validate(call->relay->work, order->ticket, step.number));
+        AW_TRY(relay_work_validate(call->relay->work, order, step.number));
     a->challenge = CHALLENGE_PROCESSING;
     return AW_OK;
 }

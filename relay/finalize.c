@@ -63,7 +63,7 @@ relay_post_finalize(struct relay_call *call)
     AW_TRY(relay_payload_check(call, aw_json_string(call->payload, "csr", RELAY_BODY_MAX, &csr)));
     AW_TRY(relay_own_order(call, &order));
     AW_TRY(begin(call, &order));
-    AW_TRY(relay_work_finalize(call->relay->work, order.ticket, &call->problem));
+    AW_TRY(relay_work_finalize(call->relay->work, &order, &call->problem));
     if (call->problem.status != 0)
         return aw_fail(AW_CODE_REFUSED, "%s", call->problem.detail);
     stored_order_free(&order);

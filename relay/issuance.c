@@ -18,6 +18,7 @@
 #include "common/openssl.h"
 #include "relay/evidence.h"
 #include "relay/payload.h"
+#include "relay/recording.h"
 #include "relay/upstream.h"
 #include "relay/upstream_challenges.h"
 
@@ -191,26 +192,6 @@ check_chain(struct run *run, const char *pem, struct chain *out)
     return chain_check(pem, strlen(pem), key, run->names, run->order.authorization_count, out);
 }
 
-/* The inventory at the signer; without it the certificate is as good. */
-static void
-record(struct run *run, const struct chain *chain)
-{
-    const struct signer_order ours = {run->order.application, run->order.ticket};
-    uint8_t *der[CHAIN_CERTIFICATES_MAX] = {NULL};
-    size_t sizes[CHAIN_CERTIFICATES_MAX] = {0};
-    aw_result r = AW_OK;
-
-    for (size_t i = 0; i < chain->count && aw_ok(r); i++)
-        r = chain_der(chain, i, &der[i], &sizes[i]);
-    if (aw_ok(r))
-        r = signer_record_certificate(
-            run->talk.link, &ours, (const uint8_t *const *)der, sizes, chain->count);
-    for (size_t i = 0; i < chain->count; i++)
-        free(der[i]);
-    if (!aw_ok(r))
-        aw_log_failure(AW_LOG_WARNING, "the signer's inventory has not got the certificate");
-}
-
 static aw_result
 leaf_digest(const struct chain *chain, char out[2 * SHA256_DIGEST_LENGTH + 1])
 {
@@ -261,8 +242,9 @@ keep_fitting(struct run *run, const char *leaf)
 
 /* The first of the chains is the CA's default; prefer() was told it before the others. */
 static aw_result
-finish(struct run *run)
+finish(struct run *run, enum issuance_end *end)
 {
+    const struct signer_order ours = {run->order.application, run->order.ticket};
     AW_CLEANUP(chain_free) struct chain chain = {0};
     AW_CLEANUP(aw_free) char *renewal = NULL;
     char leaf[2 * SHA256_DIGEST_LENGTH + 1];
@@ -273,11 +255,13 @@ finish(struct run *run)
     AW_TRY(leaf_digest(&chain, leaf));
     keep_fitting(run, leaf);
     aw_ignore(ari_id(chain.certificates[0], &renewal), "there is no ARI for it then");
-    record(run, &chain);
-    const struct stored_certificate certificate = {leaf, renewal, run->chains, run->chain_count};
+    bool recorded = relay_record(run->talk.link, &ours, &chain);
+    const struct stored_certificate certificate = {
+        leaf, renewal, run->chains, run->chain_count, recorded};
     AW_TRY(relay_store_finish(run->relay->store, run->order.ticket, &certificate));
     aw_log(AW_LOG_INFO, "order %lld of %s: issued, serial %s", (long long)run->order.ticket,
         run->order.application, chain.serial);
+    *end = recorded ? ISSUANCE_OVER : ISSUANCE_UNRECORDED;
     return AW_OK;
 }
 
@@ -355,6 +339,6 @@ relay_issuance_run(struct relay *relay, int64_t ticket, bool first, enum issuanc
     if (aw_ok(r))
         r = issue(&run);
     if (aw_ok(r))
-        r = finish(&run);
+        r = finish(&run, end);
     return aw_ok(r) ? AW_OK : failed(&run, r, end, problem);
 }

@@ -18,7 +18,9 @@ enum issuance_end {
     ISSUANCE_OVER,    /**< the order is valid or invalid, or was never to be gone on with */
     ISSUANCE_REFUSED, /**< the signer refused before anything was signed for finalize: the order is
                            ready again */
-    ISSUANCE_LATER,   /**< signer or CA can't be reached, or are in trouble: again later */
+    ISSUANCE_UNRECORDED, /**< the order is valid, but the signer's inventory has not got the
+                              certificate (recording.h) */
+    ISSUANCE_LATER,      /**< signer or CA can't be reached, or are in trouble: again later */
 };
 
 /**

@@ -187,6 +187,7 @@ struct stored_certificate {
     const char *renewal; /**< its identifier (RFC 9773 4.1); NULL: it has none */
     char *const *chains; /**< PEM, the CA's first one first */
     size_t count;
+    bool recorded; /**< the signer's inventory has it, or will not have it */
 };
 
 /** The order becomes valid with its certificate. */
@@ -202,6 +203,13 @@ AW_MUST_USE aw_result relay_store_by_renewal(
 /** One chain, and how many there are; AW_CODE_NOT_FOUND. */
 AW_MUST_USE aw_result relay_store_chain(
     struct relay_store *store, int64_t ticket, size_t number, char **pem, size_t *count);
+
+/** The signer's inventory has the certificate of a valid order, or will not have it. */
+AW_MUST_USE aw_result relay_store_recorded(struct relay_store *store, int64_t ticket);
+
+/** Tickets of those that it has not yet, in order, those after `after`. */
+AW_MUST_USE aw_result relay_store_unrecorded(
+    struct relay_store *store, int64_t after, int64_t *tickets, size_t *count);
 
 /** Ends orders that expired before they were finalized, and forgets those that are kept no longer.
  */

@@ -22,6 +22,8 @@ enum store_statement {
     STORE_SQL_ORDER,
     STORE_SQL_ORDER_MOVE,
     STORE_SQL_ORDER_CERTIFICATE,
+    STORE_SQL_ORDER_RECORDED,
+    STORE_SQL_ORDERS_UNRECORDED,
     STORE_SQL_ORDER_BY_LEAF,
     STORE_SQL_ORDER_BY_RENEWAL,
     STORE_SQL_ORDERS_OF,
@@ -45,7 +47,7 @@ extern const char *const store_statements[STORE_STATEMENT_COUNT];
 extern const char store_schema[];
 
 /** PRAGMA application_id ("awrs") and user_version. */
-enum { STORE_APPLICATION_ID = 0x61777273, STORE_SCHEMA_VERSION = 1 };
+enum { STORE_APPLICATION_ID = 0x61777273, STORE_SCHEMA_VERSION = 2 };
 
 /**
  * Opens the database; a new one is made (0600), one that is there is checked whole.

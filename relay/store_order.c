@@ -305,6 +305,13 @@ relay_store_orders_in(struct relay_store *store, enum order_state state, int64_t
 }
 
 aw_result
+relay_store_unrecorded(struct relay_store *store, int64_t after, int64_t *tickets, size_t *count)
+{
+    return list_tickets(store, STORE_SQL_ORDERS_UNRECORDED,
+        AW_DB_VALUES(AW_DB_INTEGER(after), AW_DB_INTEGER((int64_t)*count)), tickets, count);
+}
+
+aw_result
 relay_store_validating(struct relay_store *store, const struct authorization_place *after,
     struct authorization_place *places, size_t *count)
 {
@@ -383,7 +390,9 @@ finish(aw_db *db, const void *context)
                 AW_DB_INTEGER(f->ticket), AW_DB_INTEGER((int64_t)i), AW_DB_TEXT(c->chains[i])),
             NULL));
     return aw_db_run(db, STORE_SQL_ORDER_CERTIFICATE,
-        AW_DB_VALUES(AW_DB_INTEGER(f->ticket), AW_DB_TEXT(c->leaf), AW_DB_TEXT(c->renewal)), NULL);
+        AW_DB_VALUES(AW_DB_INTEGER(f->ticket), AW_DB_TEXT(c->leaf), AW_DB_TEXT(c->renewal),
+            AW_DB_INTEGER(c->recorded)),
+        NULL);
 }
 
 aw_result
@@ -393,6 +402,14 @@ relay_store_finish(
     const struct finish f = {ticket, certificate};
 
     return store_write(store, finish, &f);
+}
+
+aw_result
+relay_store_recorded(struct relay_store *store, int64_t ticket)
+{
+    AW_CLEANUP(store_leave) struct store_side *side = store_enter(&store->writer);
+
+    return aw_db_run(side->db, STORE_SQL_ORDER_RECORDED, AW_DB_VALUES(AW_DB_INTEGER(ticket)), NULL);
 }
 
 static aw_result

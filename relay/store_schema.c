@@ -1,7 +1,8 @@
 /* Tables and statements of the store. */
 #include "relay/store_db.h"
 
-/* chains: number 0 is the certificate as the CA sent it, the others are its alternates. */
+/* orders.recorded: NULL before there is a certificate. chains: number 0 is the certificate as the
+ * CA sent it, the others are its alternates. */
 const char store_schema[] =
     "CREATE TABLE accounts("
     " id INTEGER PRIMARY KEY, contact TEXT NOT NULL, created INTEGER NOT NULL) STRICT;"
@@ -10,12 +11,13 @@ const char store_schema[] =
     " state INTEGER NOT NULL, identifiers TEXT NOT NULL, not_before TEXT, not_after TEXT,"
     " profile TEXT, replaces TEXT, url TEXT NOT NULL, new_order TEXT NOT NULL,"
     " document TEXT NOT NULL, opened INTEGER NOT NULL, expires INTEGER NOT NULL,"
-    " evidence TEXT, problem TEXT, leaf TEXT, renewal TEXT) STRICT;"
+    " evidence TEXT, problem TEXT, leaf TEXT, renewal TEXT, recorded INTEGER) STRICT;"
     "CREATE INDEX orders_by_account ON orders(account, ticket);"
     "CREATE INDEX orders_by_state ON orders(state, ticket);"
     "CREATE INDEX orders_by_expiry ON orders(expires);"
     "CREATE INDEX orders_by_leaf ON orders(leaf) WHERE leaf IS NOT NULL;"
     "CREATE INDEX orders_by_renewal ON orders(renewal) WHERE renewal IS NOT NULL;"
+    "CREATE INDEX orders_unrecorded ON orders(ticket) WHERE recorded = 0;"
     "CREATE TABLE authorizations("
     " ticket INTEGER NOT NULL REFERENCES orders ON DELETE CASCADE, number INTEGER NOT NULL,"
     " name TEXT NOT NULL, state INTEGER NOT NULL, type TEXT NOT NULL, token TEXT NOT NULL,"
@@ -45,7 +47,11 @@ const char *const store_statements[STORE_STATEMENT_COUNT] = {
     [STORE_SQL_ORDER_MOVE] = "UPDATE orders SET state = ?3, problem = ?4,"
                              " evidence = coalesce(?5, evidence)"
                              " WHERE ticket = ?1 AND state = ?2",
-    [STORE_SQL_ORDER_CERTIFICATE] = "UPDATE orders SET leaf = ?2, renewal = ?3 WHERE ticket = ?1",
+    [STORE_SQL_ORDER_CERTIFICATE] = "UPDATE orders SET leaf = ?2, renewal = ?3, recorded = ?4"
+                                    " WHERE ticket = ?1",
+    [STORE_SQL_ORDER_RECORDED] = "UPDATE orders SET recorded = 1 WHERE ticket = ?1",
+    [STORE_SQL_ORDERS_UNRECORDED] = "SELECT ticket FROM orders WHERE recorded = 0 AND ticket > ?1"
+                                    " ORDER BY ticket LIMIT ?2",
     [STORE_SQL_ORDER_BY_LEAF] = "SELECT ticket FROM orders WHERE leaf = ?1",
     [STORE_SQL_ORDER_BY_RENEWAL] = "SELECT ticket FROM orders WHERE renewal = ?1",
     [STORE_SQL_ORDERS_OF] = "SELECT ticket FROM orders WHERE account = ?1 AND ticket > ?2"

@@ -7,32 +7,21 @@
 #include <time.h>
 
 #include "common/io.h"
+#include "common/lock.h"
 #include "common/log.h"
 #include "relay/issuance.h"
 #include "relay/payload.h"
+#include "relay/recording.h"
 #include "relay/store.h"
 #include "relay/upstream.h"
 #include "relay/validation.h"
-
-/* One thing to do. */
-struct job {
-    struct job *next;
-    int64_t ticket;
-    size_t number; /* of an authorization to validate; 0: the order is to be finalized */
-    int64_t due;   /* as aw_now_ms */
-    int64_t wait;  /* before the last try */
-    unsigned tries;
-    bool fresh; /* its client may wait, and nothing was tried before */
-    bool over;
-    unsigned holders; /* queue, thread and waiter */
-    struct relay_problem problem;
-};
+#include "relay/work_queue.h"
 
 struct relay_work {
     struct relay *relay;
     pthread_mutex_t lock; /* over what follows */
     pthread_cond_t changed;
-    struct job *queue;
+    struct work_queue queue;
     bool stopping;
     size_t waiting, waiters;
     int64_t expired_at;
@@ -42,50 +31,10 @@ struct relay_work {
 
 /* The caller holds the lock. */
 static void
-let_go(struct job *job)
+queue_job(struct relay_work *work, struct work_job *job)
 {
-    if (--job->holders > 0)
-        return;
-    relay_problem_free(&job->problem);
-    free(job);
-}
-
-static aw_result
-make_job(int64_t ticket, size_t number, bool fresh, struct job **out)
-{
-    struct job *job = calloc(1, sizeof(*job));
-
-    if (job == NULL)
-        return aw_fail_memory();
-    *job = (struct job){
-        .ticket = ticket, .number = number, .fresh = fresh, .due = aw_now_ms(), .holders = 1};
-    *out = job;
-    return AW_OK;
-}
-
-static void
-queue_job(struct relay_work *work, struct job *job)
-{
-    job->next = work->queue;
-    work->queue = job;
+    work_queue_put(&work->queue, job);
     pthread_cond_broadcast(&work->changed);
-}
-
-/* The one that is due first, taken out; NULL: none is due yet, *due says when one is. */
-static struct job *
-take_due(struct relay_work *work, int64_t now, int64_t *due)
-{
-    struct job **first = NULL;
-
-    for (struct job **at = &work->queue; *at != NULL; at = &(*at)->next)
-        if (first == NULL || (*at)->due < (*first)->due)
-            first = at;
-    *due = first != NULL ? (*first)->due : now + WORK_EXPIRE_MS;
-    if (first == NULL || (*first)->due > now)
-        return NULL;
-    struct job *job = *first;
-    *first = job->next;
-    return job;
 }
 
 static void
@@ -99,7 +48,7 @@ wait_until(struct relay_work *work, int64_t due)
 /* Running; without the lock. */
 
 static aw_result
-run_order(struct relay_work *work, struct job *job, bool *again)
+run_order(struct relay_work *work, struct work_job *job, bool *again, bool *record)
 {
     AW_CLEANUP(relay_problem_free) struct relay_problem problem = {0};
     enum issuance_end end = ISSUANCE_LATER;
@@ -107,6 +56,7 @@ run_order(struct relay_work *work, struct job *job, bool *again)
 
     aw_result r = relay_issuance_run(work->relay, job->ticket, first, &end, &problem);
     *again = !aw_ok(r) || end == ISSUANCE_LATER;
+    *record = aw_ok(r) && end == ISSUANCE_UNRECORDED;
     if (aw_ok(r) && end == ISSUANCE_REFUSED) {
         job->problem = problem;
         memset(&problem, 0, sizeof(problem));
@@ -114,14 +64,27 @@ run_order(struct relay_work *work, struct job *job, bool *again)
     return r;
 }
 
+static aw_result
+run_kind(struct relay_work *work, struct work_job *job, bool *again, bool *record)
+{
+    switch (job->kind) {
+    case WORK_FINALIZE:
+        return run_order(work, job, again, record);
+    case WORK_VALIDATE:
+        return relay_validation_run(work->relay, job->ticket, job->number, job->tries, again);
+    case WORK_RECORD:
+        return relay_recording_run(work->relay, job->ticket, again);
+    }
+    return AW_OK;
+}
+
+/* Whether it is to be run again; *record: the order's certificate is to be recorded. */
 static bool
-run_job(struct relay_work *work, struct job *job)
+run_job(struct relay_work *work, struct work_job *job, bool *record)
 {
     bool again = true;
 
-    aw_result r = job->number == 0 ? run_order(work, job, &again)
-                                   : relay_validation_run(
-                                         work->relay, job->ticket, job->number, job->tries, &again);
+    aw_result r = run_kind(work, job, &again, record);
     if (!aw_ok(r))
         aw_log_failure(AW_LOG_WARNING, "work on an order");
     job->tries++;
@@ -129,31 +92,56 @@ run_job(struct relay_work *work, struct job *job)
 }
 
 static int64_t
-next_wait(const struct job *job)
+next_wait(const struct work_job *job)
 {
-    if (job->number != 0)
+    if (job->kind == WORK_VALIDATE)
         return VALIDATION_AGAIN_MS;
     if (job->wait == 0)
         return WORK_FIRST_MS;
     return job->wait * 2 < WORK_MOST_MS ? job->wait * 2 : WORK_MOST_MS;
 }
 
+static void
+put_off(struct relay_work *work, struct work_job *job)
+{
+    job->wait = next_wait(job);
+    job->due = aw_now_ms() + job->wait;
+    queue_job(work, job);
+}
+
+/* The order is the client's by now: recording it is another job. */
+static void
+record_later(struct relay_work *work, const struct work_job *job)
+{
+    struct work_job *other;
+
+    if (!aw_ok(work_queue_join(&work->queue, job, &other))) {
+        aw_log_failure(AW_LOG_WARNING, "a certificate is recorded after the next start only");
+        return;
+    }
+    other->kind = WORK_RECORD;
+    put_off(work, other);
+}
+
 /* The lock is held at both ends. */
 static void
-work_on(struct relay_work *work, struct job *job)
+work_on(struct relay_work *work, struct work_job *job)
 {
+    bool record = false;
+
     pthread_mutex_unlock(&work->lock);
-    bool again = run_job(work, job);
+    bool again = run_job(work, job, &record);
     pthread_mutex_lock(&work->lock);
+    work_queue_give_back(&work->queue, job);
+    if (record && !work->stopping)
+        record_later(work, job);
     if (again && !work->stopping) {
-        job->wait = next_wait(job);
-        job->due = aw_now_ms() + job->wait;
-        queue_job(work, job);
+        put_off(work, job);
         return;
     }
     job->over = true;
     pthread_cond_broadcast(&work->changed);
-    let_go(job);
+    work_queue_drop(&work->queue, job);
 }
 
 static void
@@ -174,7 +162,7 @@ serve(void *context)
 
     pthread_mutex_lock(&work->lock);
     while (!work->stopping) {
-        struct job *job = take_due(work, aw_now_ms(), &due);
+        struct work_job *job = work_queue_take(&work->queue, aw_now_ms(), &due);
         if (job != NULL)
             work_on(work, job);
         else if (aw_now_ms() >= work->expired_at + WORK_EXPIRE_MS)
@@ -189,33 +177,57 @@ serve(void *context)
 /* Starting. */
 
 static aw_result
-add(struct relay_work *work, int64_t ticket, size_t number)
+add(struct relay_work *work, const char *application, enum work_kind kind, int64_t ticket,
+    size_t number)
 {
-    struct job *job;
+    struct work_job *job;
 
-    AW_TRY(make_job(ticket, number, false, &job));
-    pthread_mutex_lock(&work->lock);
+    AW_HOLD(&work->lock);
+    AW_TRY(work_queue_job(&work->queue, application, &job));
+    job->kind = kind;
+    job->ticket = ticket;
+    job->number = number;
     queue_job(work, job);
-    pthread_mutex_unlock(&work->lock);
     return AW_OK;
 }
 
+/* One of a page of what the store says is under way. */
 static aw_result
-take_up_orders(struct relay_work *work)
+take_up(struct relay_work *work, enum work_kind kind, const struct authorization_place *place)
+{
+    AW_CLEANUP(stored_order_free) struct stored_order order = {0};
+
+    AW_TRY(relay_store_order(work->relay->store, place->ticket, &order));
+    return add(work, order.application, kind, place->ticket, place->number);
+}
+
+static aw_result
+list(struct relay_work *work, enum work_kind kind, int64_t after, int64_t *tickets, size_t *count)
+{
+    struct relay_store *store = work->relay->store;
+
+    return kind == WORK_RECORD
+               ? relay_store_unrecorded(store, after, tickets, count)
+               : relay_store_orders_in(store, ORDER_PROCESSING, after, tickets, count);
+}
+
+static aw_result
+take_up_orders(struct relay_work *work, enum work_kind kind)
 {
     int64_t tickets[WORK_PAGE], after = 0;
     size_t count = WORK_PAGE, all = 0;
 
     while (count == WORK_PAGE) {
-        AW_TRY(relay_store_orders_in(work->relay->store, ORDER_PROCESSING, after, tickets, &count));
+        AW_TRY(list(work, kind, after, tickets, &count));
         for (size_t i = 0; i < count; i++)
-            AW_TRY(add(work, tickets[i], 0));
+            AW_TRY(take_up(work, kind, &(struct authorization_place){.ticket = tickets[i]}));
         if (count > 0)
             after = tickets[count - 1];
         all += count;
     }
     if (all > 0)
-        aw_log(AW_LOG_NOTICE, "%zu orders under way are gone on with", all);
+        aw_log(AW_LOG_NOTICE, "%zu orders %s are gone on with", all,
+            kind == WORK_RECORD ? "that the signer has not recorded" : "under way");
     return AW_OK;
 }
 
@@ -228,7 +240,7 @@ take_up_validations(struct relay_work *work)
     while (count == WORK_PAGE) {
         AW_TRY(relay_store_validating(work->relay->store, &after, places, &count));
         for (size_t i = 0; i < count; i++)
-            AW_TRY(add(work, places[i].ticket, places[i].number));
+            AW_TRY(take_up(work, WORK_VALIDATE, &places[i]));
         if (count > 0)
             after = places[count - 1];
     }
@@ -236,11 +248,9 @@ take_up_validations(struct relay_work *work)
 }
 
 static aw_result
-start_threads(struct relay_work *work, size_t threads)
+start_threads(struct relay_work *work)
 {
-    if (threads > WORK_THREADS_MAX)
-        threads = WORK_THREADS_MAX;
-    while (work->thread_count < threads) {
+    while (work->thread_count < work->queue.threads) {
         int status = pthread_create(&work->threads[work->thread_count], NULL, serve, work);
         if (status != 0) {
             errno = status;
@@ -262,15 +272,17 @@ relay_work_start(struct relay *relay, size_t threads, size_t waiters, struct rel
         return aw_fail_memory();
     work->relay = relay;
     work->waiters = waiters;
+    work->queue.threads = threads < WORK_THREADS_MAX ? threads : WORK_THREADS_MAX;
     work->expired_at = aw_now_ms() - WORK_EXPIRE_MS;
     pthread_mutex_init(&work->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&work->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    AW_TRY(take_up_orders(work));
+    AW_TRY(take_up_orders(work, WORK_FINALIZE));
+    AW_TRY(take_up_orders(work, WORK_RECORD));
     AW_TRY(take_up_validations(work));
-    AW_TRY(start_threads(work, threads));
+    AW_TRY(start_threads(work));
     *out = AW_MOVE(work);
     return AW_OK;
 }
@@ -288,10 +300,7 @@ relay_work_stop(struct relay_work **slot)
     pthread_mutex_unlock(&work->lock);
     for (size_t i = 0; i < work->thread_count; i++)
         pthread_join(work->threads[i], NULL);
-    for (struct job *job = work->queue, *next; job != NULL; job = next) {
-        next = job->next;
-        let_go(job);
-    }
+    work_queue_empty(&work->queue);
     pthread_cond_destroy(&work->changed);
     pthread_mutex_destroy(&work->lock);
     free(work);
@@ -300,7 +309,7 @@ relay_work_stop(struct relay_work **slot)
 
 /* Whoever waits takes a thread of the server's: no more of them do than leave some for others. */
 static void
-await(struct relay_work *work, const struct job *job)
+await(struct relay_work *work, const struct work_job *job)
 {
     int64_t end = aw_now_ms() + WORK_AWAIT_MS;
 
@@ -313,13 +322,16 @@ await(struct relay_work *work, const struct job *job)
 }
 
 aw_result
-relay_work_finalize(struct relay_work *work, int64_t ticket, struct relay_problem *problem)
+relay_work_finalize(
+    struct relay_work *work, const struct stored_order *order, struct relay_problem *problem)
 {
-    struct job *job;
+    struct work_job *job;
 
     memset(problem, 0, sizeof(*problem));
-    AW_TRY(make_job(ticket, 0, true, &job));
-    pthread_mutex_lock(&work->lock);
+    AW_HOLD(&work->lock);
+    AW_TRY(work_queue_job(&work->queue, order->application, &job));
+    job->ticket = order->ticket;
+    job->fresh = true;
     job->holders++;
     queue_job(work, job);
     await(work, job);
@@ -327,13 +339,12 @@ relay_work_finalize(struct relay_work *work, int64_t ticket, struct relay_proble
         *problem = job->problem;
         memset(&job->problem, 0, sizeof(job->problem));
     }
-    let_go(job);
-    pthread_mutex_unlock(&work->lock);
+    work_queue_drop(&work->queue, job);
     return AW_OK;
 }
 
 aw_result
-relay_work_validate(struct relay_work *work, int64_t ticket, size_t number)
+relay_work_validate(struct relay_work *work, const struct stored_order *order, size_t number)
 {
-    return add(work, ticket, number);
+    return add(work, order->application, WORK_VALIDATE, order->ticket, number);
 }

@@ -1,7 +1,8 @@
 /**
  * @file work.h
  * @brief What goes on while clients poll: orders under way and validations, in threads of their
- * own. Nothing of it is lost by a kill: the store says what is to be gone on with at a start.
+ * own, in turn for each application (work_queue.h). Nothing of it is lost by a kill: the store says
+ * what is to be gone on with at a start.
  */
 #ifndef AW_RELAY_WORK_H
 #define AW_RELAY_WORK_H
@@ -13,6 +14,7 @@
 #include "relay/problem.h"
 
 struct relay;
+struct stored_order;
 
 /** Limits. */
 enum {
@@ -22,6 +24,9 @@ enum {
     WORK_AWAIT_MS = 5 * 1000,    /**< a client that finalizes is answered by then */
     WORK_PAGE = 256,             /**< orders that are read at once at a start */
     WORK_EXPIRE_MS = 600 * 1000, /**< between two looks for what is past its time */
+    WORK_KEPT_OF_APPLICATION =
+        4, /**< a quarter of the threads is for others than one application */
+    WORK_KEPT_OF_VALIDATIONS = 2, /**< half of them is for more than validations */
 };
 
 /** Threads and what waits for them. Locks itself. */
@@ -44,9 +49,10 @@ void relay_work_stop(struct relay_work **slot);
  * relay_problem_free
  */
 AW_MUST_USE aw_result relay_work_finalize(
-    struct relay_work *work, int64_t ticket, struct relay_problem *problem);
+    struct relay_work *work, const struct stored_order *order, struct relay_problem *problem);
 
 /** Validates a challenge that is processing; number: of the authorization, from 1. */
-AW_MUST_USE aw_result relay_work_validate(struct relay_work *work, int64_t ticket, size_t number);
+AW_MUST_USE aw_result relay_work_validate(
+    struct relay_work *work, const struct stored_order *order, size_t number);
 
 #endif

@@ -9,6 +9,13 @@
 #include "tests/unit/client/authority.h"
 #include "tests/unit/client/issue_scene.h"
 
+/** An order of the names that the stage's CSR has, and the certificate of the CA's script. */
+#define NEW_ORDER "{\"identifiers\":[" NAMES "]}"
+#define BAG                                         \
+    {                                               \
+        "POST /cert/1", 200, PEM, "CHAIN", CA_PLAIN \
+    }
+
 /** The stage. */
 struct stage {
     struct scene scene;

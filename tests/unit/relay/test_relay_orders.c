@@ -18,11 +18,6 @@
 #include "relay/work.h"
 #include "relay_stage.h"
 
-#define NEW_ORDER "{\"identifiers\":[" NAMES "]}"
-#define BAG                                         \
-    {                                               \
-        "POST /cert/1", 200, PEM, "CHAIN", CA_PLAIN \
-    }
 #define BAG_WITH_ALTERNATE                                                                    \
     {                                                                                         \
         "POST /cert/1", 200, PEM "Link: <$B/cert/2>;rel=\"alternate\"\r\n", "CHAIN", CA_PLAIN \

@@ -66,7 +66,7 @@ store_certificate(struct stage *s, const char *sha256)
         .opened = 1,
         .expires = INT64_C(1) << 40};
     char *const chains[] = {(char[]){"pem"}};
-    const struct stored_certificate certificate = {sha256, "key.serial", chains, 1};
+    const struct stored_certificate certificate = {sha256, "key.serial", chains, 1, true};
 
     assert_true(aw_ok(relay_store_order_add(s->world.relay.store, &order)));
     assert_true(aw_ok(relay_store_finish(s->world.relay.store, 3, &certificate)));

@@ -178,7 +178,7 @@ is_where_the_last_step_left_it(void **state)
     AW_CLEANUP(stored_order_free) struct stored_order order = {0};
     AW_CLEANUP(aw_free) char *pem = NULL;
     char *const chains[] = {(char[]){"first"}, (char[]){"second"}};
-    const struct stored_certificate certificate = {"abcd", "AKI.serial", chains, 2};
+    const struct stored_certificate certificate = {"abcd", "AKI.serial", chains, 2, false};
     int64_t ticket = 0;
     size_t count = 0;
 
