@@ -100,6 +100,45 @@ def request_seeds():
         "bad-url": call("PostAsGet", dict(REQUESTS["PostAsGet"], url=BASE + "a/../b")),
         "bad-reason": call("Revoke", dict(REQUESTS["Revoke"], reason=2)),
     })
+    relay_request_seeds()
+
+
+SEEN = {"address": "192.0.2.7", "client_certificate": "0a" * 32, "validated": "http-01"}
+JWS = {"protected": B64, "payload": "", "signature": B64}
+SIGNED = {"evidence": JWS, "seen": SEEN}
+RELAY_REQUESTS = {
+    "GetNonces": {"count": 256},
+    "FindAccount": {"thumbprint": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"},
+    "GetAccount": {"account": 7},
+    "NewAccount": SIGNED,
+    "ChangeKey": {"evidence": JWS, "seen": {}},
+    "DeactivateAccount": {"evidence": JWS, "seen": {"address": "2001:db8::1"}},
+    "NewOrder": dict(SIGNED, nonce="n", again=7),
+    "ClaimUrls": REQUESTS["ClaimUrls"],
+    "Finalize": dict(SIGNED, nonce="n", order=7, url=BASE + "order/1/finalize"),
+    "PostAsGet": REQUESTS["PostAsGet"],
+    "AnswerChallenge": REQUESTS["AnswerChallenge"],
+    "Revoke": dict(SIGNED, nonce="n", again=False),
+    "RecordCertificate": REQUESTS["RecordCertificate"],
+}
+
+
+def relay_call(method, parameters):
+    return compact({"method": "org.acmeward.Relay." + method, "parameters": parameters})
+
+
+def relay_request_seeds():
+    """Of what a relay calls; its clients' requests are in relay_seeds()."""
+    for method, parameters in RELAY_REQUESTS.items():
+        put("request", "good-relay-" + method, relay_call(method, parameters))
+    put_all("request", {
+        "bad-relay-seen": relay_call("NewAccount", dict(SIGNED, seen={"user": "root"})),
+        "bad-relay-address": relay_call("NewAccount", dict(SIGNED, seen={"address": "192.0.2"})),
+        "bad-relay-names": relay_call("NewOrder", dict(SIGNED, nonce="n", identifiers=[DNS])),
+        "bad-relay-nonces": relay_call("GetNonces", {"count": 257}),
+        "bad-relay-jws": relay_call("ChangeKey", {"evidence": dict(JWS, header={}), "seen": {}}),
+        "bad-relay-again": relay_call("NewOrder", dict(SIGNED, nonce="n", again=0)),
+    })
 
 
 RELAY = "https://relay.example.edu:14443"

@@ -1,9 +1,11 @@
 /*
- * A Varlink message to struct sign_request. Its parameters are tried as those of every operation;
- * what one accepts is in canonical form, and says the same when it is written anew.
+ * A Varlink message to struct sign_request. Its parameters are tried as those of every operation,
+ * and of every method that a relay may call; what one accepts is in canonical form, and says the
+ * same when it is written anew.
  */
 #include "signer/request.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +15,7 @@
 #include "common/varlink.h"
 #include "csr/csr.h"
 #include "fuzz.h"
+#include "signer/relay_request.h"
 #include "signer/url.h"
 
 static void
@@ -23,6 +26,22 @@ check_empty(const struct sign_request *r)
     FUZZ_CHECK(r->replaces == NULL && r->key == NULL && r->url == NULL && r->claims == NULL);
     FUZZ_CHECK(r->csr.data == NULL && r->certificate.data == NULL && r->chain_count == 0);
     FUZZ_CHECK(r->name_count == 0 && r->claim_count == 0 && r->order == 0 && !r->has_reason);
+    FUZZ_CHECK(!r->relayed.is && r->relayed.evidence.header == NULL && r->relayed.address == NULL);
+    FUZZ_CHECK(r->relayed.thumbprint == NULL && r->relayed.account == 0 && r->relayed.again == 0);
+}
+
+/* What rests on the relay's word is of the forms that a policy compares with. */
+static void
+check_relayed(const struct sign_relayed *r)
+{
+    unsigned char octets[sizeof(struct in6_addr)];
+
+    FUZZ_CHECK(r->address == NULL || inet_pton(AF_INET, r->address, octets) == 1 ||
+               inet_pton(AF_INET6, r->address, octets) == 1);
+    FUZZ_CHECK(r->client_certificate == NULL || strlen(r->client_certificate) == 64);
+    FUZZ_CHECK(r->again >= 0 && r->account >= 0 && r->count >= 0 && r->count <= SIGN_NONCES_MAX);
+    FUZZ_CHECK((r->evidence.header == NULL) == (r->evidence.signature == NULL));
+    FUZZ_CHECK((r->evidence.header == NULL) == (r->evidence.payload == NULL));
 }
 
 static void
@@ -36,6 +55,7 @@ check_values(const struct sign_request *r)
     FUZZ_CHECK(r->csr.size <= CSR_SIZE_MAX && r->certificate.size <= CSR_CERTIFICATE_MAX);
     FUZZ_CHECK(r->order >= 0 && r->chain_count <= SIGN_CHAIN_MAX);
     FUZZ_CHECK(r->nonce == NULL || (*r->nonce != '\0' && strlen(r->nonce) <= SIGN_NONCE_MAX));
+    check_relayed(&r->relayed);
 }
 
 static void
@@ -99,6 +119,40 @@ write_lists(struct aw_json_writer *w, const struct sign_request *r)
     }
 }
 
+static void
+write_number(struct aw_json_writer *w, const char *name, int64_t number)
+{
+    if (number != 0)
+        aw_json_pair_integer(w, name, number);
+}
+
+static void
+write_relayed(struct aw_json_writer *w, const struct sign_request *r)
+{
+    const struct sign_relayed *relayed = &r->relayed;
+
+    if (relayed->evidence.header != NULL) {
+        aw_json_name(w, "evidence");
+        aw_json_begin_object(w);
+        aw_json_pair(w, "protected", relayed->evidence.header);
+        aw_json_pair(w, "payload", relayed->evidence.payload);
+        aw_json_pair(w, "signature", relayed->evidence.signature);
+        aw_json_end_object(w);
+        aw_json_name(w, "seen");
+        aw_json_begin_object(w);
+        write_text(w, "address", relayed->address);
+        write_text(w, "client_certificate", relayed->client_certificate);
+        write_text(w, "validated", relayed->validated);
+        aw_json_end_object(w);
+    }
+    if (r->operation == SIGN_REVOKE)
+        aw_json_pair_bool(w, "again", relayed->repeated);
+    write_number(w, "again", relayed->again);
+    write_number(w, "count", relayed->count);
+    write_number(w, "account", relayed->account);
+    write_text(w, "thumbprint", relayed->thumbprint);
+}
+
 static char *
 write_request(const struct sign_request *r)
 {
@@ -117,8 +171,10 @@ write_request(const struct sign_request *r)
     write_bytes(&w, "csr", &r->csr);
     write_bytes(&w, "certificate", &r->certificate);
     write_lists(&w, r);
-    if (r->order != 0)
+    if (r->order != r->relayed.again)
         aw_json_pair_integer(&w, "order", r->order);
+    if (r->relayed.is)
+        write_relayed(&w, r);
     if (r->has_reason)
         aw_json_pair_integer(&w, "reason", r->reason);
     aw_json_end_object(&w);
@@ -169,6 +225,46 @@ check_operation(enum sign_operation operation, const cJSON *parameters)
     return true;
 }
 
+/* The same for a relay's method. */
+static bool
+check_relay_method(enum relay_method method, const cJSON *parameters)
+{
+    AW_CLEANUP(sign_request_free) struct sign_request request;
+    AW_CLEANUP(sign_request_free) struct sign_request again = {0};
+    AW_CLEANUP(aw_json_free) cJSON *json = NULL;
+    const char *field = "";
+    aw_result r = relay_request_parse(method, parameters, &request, &field);
+
+    if (!aw_ok(r)) {
+        fuzz_check_refusal(r);
+        FUZZ_CHECK(field == NULL || *field != '\0');
+        check_empty(&request);
+        return false;
+    }
+    FUZZ_CHECK(request.relayed.is && request.application == NULL && request.name_count == 0);
+    FUZZ_CHECK(request.csr.data == NULL && !request.has_reason); /* of the evidence alone */
+    check_values(&request);
+    AW_CLEANUP(aw_free) char *text = write_request(&request);
+    FUZZ_CHECK(aw_ok(aw_json_parse(text, strlen(text), AW_JSON_STRICT, &json)));
+    FUZZ_CHECK(aw_ok(relay_request_parse(method, json, &again, NULL)));
+    check_same(&request, &again);
+    return true;
+}
+
+static void
+check_relay_methods(const struct aw_varlink_call *call)
+{
+    static const char interface[] = "org.acmeward.Relay.";
+    enum relay_method named;
+
+    if (strncmp(call->method, interface, strlen(interface)) != 0 ||
+        !relay_method_parse(call->method + strlen(interface), &named))
+        named = RELAY_METHOD_COUNT;
+    for (unsigned i = 0; i < RELAY_METHOD_COUNT; i++)
+        if (check_relay_method((enum relay_method)i, call->parameters) && i == named)
+            fuzz_accept();
+}
+
 static void
 check_method(const struct aw_varlink_call *call, unsigned accepted)
 {
@@ -198,5 +294,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (check_operation((enum sign_operation)i, call.parameters))
             accepted |= 1u << i;
     check_method(&call, accepted);
+    check_relay_methods(&call);
     return 0;
 }
