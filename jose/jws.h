@@ -105,6 +105,10 @@ AW_MUST_USE aw_result jose_jws_verify(struct jose_jws *jws, const struct jose_jw
 AW_MUST_USE aw_result jose_jws_verify_mac(struct jose_jws *jws, const aw_secret *key,
     const struct jose_openssl *openssl, enum jose_fault *fault);
 
+/** Takes it as verified without its key: by its digest the caller knows that this very signing
+ * input was verified before. */
+void jose_jws_known(struct jose_jws *jws);
+
 /** True for a payload of no octets: POST-as-GET (RFC 8555 6.3). */
 bool jose_jws_is_empty(const struct jose_jws *jws);
 

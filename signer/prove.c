@@ -99,6 +99,21 @@ check_url(struct proving *p)
         proof->base);
 }
 
+/* Whether this very text was verified before, and what it asks was signed: an order that was
+ * finalized is bound to it, whatever has become of the account's key (RFC 8555 7.3.5). */
+static aw_result
+has_finalized(const struct proving *p, bool *out)
+{
+    const struct sign_request *request = p->work->request;
+    int64_t account;
+
+    *out = false;
+    if (request->operation != SIGN_FINALIZE)
+        return AW_OK;
+    return ledger_inner_order_find(
+        p->work->core->ledger, request->order, p->work->proof.evidence, &account, out);
+}
+
 /* From here on it is the application's: what is refused counts to its budget. */
 static aw_result
 verify(struct proving *p)
@@ -106,25 +121,23 @@ verify(struct proving *p)
     struct work *work = p->work;
     const char *rule = NULL;
 
-    AW_TRY(proving_refuse_if(work, evidence_verify(p->jws, p->key, &p->openssl, &rule), &rule));
+    AW_TRY(has_finalized(p, &p->bound));
+    if (p->bound)
+        jose_jws_known(p->jws);
+    else
+        AW_TRY(proving_refuse_if(work, evidence_verify(p->jws, p->key, &p->openssl, &rule), &rule));
     if (work_refused(work) || work->proof.account.application == NULL)
         return AW_OK;
     return proving_copy(work->proof.account.application, &work->reply->application);
 }
 
 /* What was signed once for this may be signed for it again: the ledger has the evidence. */
-static aw_result
-is_bound(const struct proving *p, bool *out)
+static bool
+is_repeated(const struct proving *p)
 {
-    const struct sign_request *request = p->work->request;
-    const struct proof *proof = &p->work->proof;
-    int64_t account;
+    const struct sign_relayed *relayed = &p->work->request->relayed;
 
-    *out = request->relayed.repeated || request->relayed.again != 0;
-    if (request->operation != SIGN_FINALIZE)
-        return AW_OK;
-    return ledger_inner_order_find(
-        p->work->core->ledger, request->order, proof->evidence, &account, out);
+    return p->bound || relayed->repeated || relayed->again != 0;
 }
 
 static aw_result
@@ -137,10 +150,8 @@ use_nonce(struct proving *p)
     };
     struct work *work = p->work;
     enum relay_nonce worth;
-    bool bound;
 
-    AW_TRY(is_bound(p, &bound));
-    if (bound)
+    if (is_repeated(p))
         return AW_OK;
     AW_TRY(
         relay_nonces_use(work->core->nonces, work->proof.base, p->jws->nonce, aw_now_ms(), &worth));

@@ -15,6 +15,7 @@ struct proving {
     struct jose_jws *jws;
     const struct jose_jwk *key; /**< it is to be verified with, or was */
     struct jose_jwk *account_key;
+    bool bound; /**< finalize: this evidence was verified and signed for before */
 };
 
 /** A reader's refusal (it named a rule) becomes the request's; what it failed in stays a failure.

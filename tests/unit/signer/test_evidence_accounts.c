@@ -86,6 +86,57 @@ attack_hostile_relay_key_changes(void **state)
     relayed_client_free(&fresh);
 }
 
+static void
+change_key(struct world *w, const struct relayed_client *from, const struct relayed_client *to)
+{
+    world_set(w, "A", RELAY_URL "/acme/account/%lld", (long long)from->account);
+    world_set(w, "OLD", "%s", from->key.jwk);
+    AW_CLEANUP(aw_free) char *inner = new_keys_jws(w, AW_COUNT(changes) - 1, to);
+    world_set(w, "INNER", "%s", inner);
+    relayed_sign(w, "E",
+        &(struct relayed_request){.client = from, .path = "/acme/key-change", .payload = "$INNER"});
+    relayed_expect(w, "key change", "ChangeKey", CHANGE, "", "");
+}
+
+/* Opens an order and has its finalization signed by the client, into $NAME. */
+static int64_t
+order_and_sign(
+    struct world *w, const struct relayed_client *client, const char *name, const char *at)
+{
+    int64_t order = relayed_order(w, client, APP_A, at);
+
+    relayed_sign_finalize(w, client, order, "{\"csr\":\"$CSR\"}");
+    world_set(w, name, "%s", world_value(w, "E"));
+    return order;
+}
+
+/* RFC 8555 7.3.5: what the old key signed is worth as much as the signer had taken it for before:
+ * an order that it finalized goes on, one that it did not does not. */
+static void
+a_key_change_holds_no_order_that_was_finalized(void **state)
+{
+    struct world *w = *state;
+    struct relayed_client fresh;
+
+    relayed_client_new(JOSE_EC_P256, &fresh);
+    int64_t second = order_and_sign(w, &relayed.a, "LATE", "z/2");
+    int64_t first = order_and_sign(w, &relayed.a, "EARLY", "z/1");
+    relayed_expect(w, "before the change", "Finalize", FINALIZE, "", "");
+    change_key(w, &relayed.a, &fresh);
+    world_set(w, "E", "%s", world_value(w, "EARLY"));
+    world_set(w, "ORDER", "%lld", (long long)first);
+    relayed_expect(w, "after it, and again", "Finalize", FINALIZE, "", "");
+    relayed_expect_record(w, "finalize", "permit", relayed.a.account);
+    world_set(w, "ORDER", "%lld", (long long)second);
+    relayed_expect(
+        w, "what finalized another order", "Finalize", FINALIZE, "EvidenceRefused", "evidence.url");
+    world_set(w, "E", "%s", world_value(w, "LATE"));
+    world_set(w, "BASE", CA "z/2");
+    relayed_expect(w, "attack 43: what the signer had not seen", "Finalize", FINALIZE,
+        "EvidenceRefused", "evidence.signature");
+    relayed_client_free(&fresh);
+}
+
 /* A key that another account has is not taken over. */
 static void
 attack_hostile_relay_key_change_to_anothers_key(void **state)
@@ -363,6 +414,8 @@ main(void)
             attack_hostile_relay_key_changes, relayed_begin, relayed_end),
         cmocka_unit_test_setup_teardown(
             attack_hostile_relay_key_change_to_anothers_key, relayed_begin, relayed_end),
+        cmocka_unit_test_setup_teardown(
+            a_key_change_holds_no_order_that_was_finalized, relayed_begin, relayed_end),
         cmocka_unit_test_setup_teardown(
             a_deactivated_account_is_of_no_use, relayed_begin, relayed_end),
         cmocka_unit_test_setup_teardown(
