@@ -15,7 +15,7 @@
 /** Limits. */
 enum {
     RELAY_ACCOUNTS_KEPT = 4096,    /**< accounts that are kept */
-    RELAY_ACCOUNT_MS = 30 * 1000,  /**< for that long: a deactivation at the signer shows then */
+    RELAY_ACCOUNT_MS = 5 * 1000,   /**< for that long: a deactivation at the signer shows then */
     RELAY_ACCOUNT_FRESH_MS = 1000, /**< for that long nothing kept is doubted */
     RELAY_ACCOUNT_ABSENT_MS = 5 * 1000, /**< that there is no such account is kept for that long */
 };
