@@ -147,8 +147,11 @@ AW_MUST_USE aw_result certonly_existing(struct certonly *c, bool *keep);
 /** With --reuse-key: takes the key of the stored certificate, where there is one that fits. */
 AW_MUST_USE aw_result certonly_reuse_key(struct certonly *c);
 
-/** Writes renewal/NAME.conf, or the same beside the order under way. */
-AW_MUST_USE aw_result certonly_write_settings(const struct certonly *c, bool under_way);
+/** Writes renewal/NAME.conf. */
+AW_MUST_USE aw_result certonly_write_settings(const struct certonly *c);
+
+/** What has to be written beside the order under way; NULL: renewal/NAME.conf is the same. */
+AW_MUST_USE aw_result certonly_order_settings(const struct certonly *c, char **text);
 
 /** Whether a stored URI (NULL: the key is in a file) is the one that is asked for (NULL: a file).
  */
@@ -187,6 +190,9 @@ bool certonly_order_is_lost(enum aw_code code);
 
 /** Removes the order under way; this thread's last failure stays as it is. */
 void certonly_drop_order(struct certonly *c);
+
+/** The same for one whose certificate is stored. */
+void certonly_order_done(struct certonly *c);
 
 /** What came of it, for certonly_report. */
 struct certonly_result {

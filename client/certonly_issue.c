@@ -103,15 +103,18 @@ static aw_result
 opened(void *context, const struct issue_order *order)
 {
     struct work *w = context;
+    AW_CLEANUP(aw_free) char *settings = NULL;
 
     AW_TRY(aw_format(&w->order.application, "%s", order->application));
     AW_TRY(aw_format(&w->order.url, "%s", order->url));
     AW_TRY(aw_format(&w->order.new_order, "%s", order->new_order));
     w->order.ticket = order->ticket;
     w->order.opened = (int64_t)time(NULL);
-    AW_TRY(aw_context(store_order_save(w->c->store, &w->order), "the order %s", order->url));
+    AW_TRY(certonly_order_settings(w->c, &settings));
+    AW_TRY(
+        aw_context(store_order_save(w->c->store, &w->order, settings), "the order %s", order->url));
     w->kept = true;
-    return certonly_write_settings(w->c, true);
+    return AW_OK;
 }
 
 /* The sequence. */
@@ -309,36 +312,40 @@ check(struct work *w)
 
 /* What servers are given as the key's file. */
 static aw_result
-key_file(const struct store_order *order, aw_secret **out)
+key_text(struct store_order *order)
 {
     AW_CLEANUP(aw_secret_free) aw_secret *secret = NULL;
     AW_CLEANUP(aw_free) char *pem = NULL;
 
+    if (order->key_pem != NULL)
+        return AW_OK;
     if (order->key_uri == NULL)
-        return chain_key_pem(order->key, out);
+        return chain_key_pem(order->key, &order->key_pem);
     AW_TRY(host_key_reference_write(order->key_uri, &pem));
     AW_TRY(aw_secret_new(strlen(pem), &secret));
     AW_TRY(aw_secret_append(secret, pem, strlen(pem)));
-    *out = AW_MOVE(secret);
+    order->key_pem = AW_MOVE(secret);
     return AW_OK;
 }
 
 static aw_result
 keep(struct work *w, unsigned *version)
 {
-    AW_CLEANUP(aw_secret_free) aw_secret *key = NULL;
     AW_CLEANUP(aw_free) char *cert = NULL;
     AW_CLEANUP(aw_free) char *chain = NULL;
     AW_CLEANUP(aw_free) char *fullchain = NULL;
+    AW_CLEANUP(aw_free) char *key_path = NULL;
 
     output_step(w->c->out, "storing", w->c->cert_name, NULL);
     AW_TRY(chain_pem(&w->chain, 0, 1, &cert));
     AW_TRY(chain_pem(&w->chain, 1, CHAIN_CERTIFICATES_MAX, &chain));
     AW_TRY(chain_pem(&w->chain, 0, CHAIN_CERTIFICATES_MAX, &fullchain));
-    AW_TRY(key_file(&w->order, &key));
-    const struct store_version content = {cert, chain, fullchain, key};
+    if (w->order.key_pem != NULL) /* written by this run */
+        AW_TRY(store_order_key_path(w->c->store, &key_path));
+    AW_TRY(key_text(&w->order));
+    const struct store_version content = {cert, chain, fullchain, w->order.key_pem, key_path};
     /* Before the certificate: what is live can always be renewed. */
-    AW_TRY(certonly_write_settings(w->c, false));
+    AW_TRY(certonly_write_settings(w->c));
     return store_add(w->c->store, &content, version);
 }
 
@@ -384,7 +391,7 @@ certonly_issue(struct certonly *c)
             c->options->preferred_chain);
     if (is_kept(c))
         AW_TRY(keep(&w, &version));
-    certonly_drop_order(c);
+    certonly_order_done(c);
     if (!aw_ok(hand_back(&w)))
         output_note(c->out,
             "the certificate is good, but the signer did not take it into its "

@@ -139,15 +139,27 @@ certonly_order_is_lost(enum aw_code code)
     return code == AW_CODE_CA_REFUSED || code == AW_CODE_REFUSED || code == AW_CODE_MISMATCH;
 }
 
-void
-certonly_drop_order(struct certonly *c)
+static void
+drop_order(struct certonly *c, aw_result (*forget)(const store *s))
 {
     struct aw_error error;
 
     if (c->store == NULL) /* --csr: nothing is written down */
         return;
     aw_error_save(&error);
-    if (!aw_ok(store_order_forget(c->store)))
+    if (!aw_ok(forget(c->store)))
         output_note(c->out, "%s", aw_error_last()->message);
     aw_ignore(aw_error_restore(&error), "it is the caller's");
+}
+
+void
+certonly_drop_order(struct certonly *c)
+{
+    drop_order(c, store_order_forget);
+}
+
+void
+certonly_order_done(struct certonly *c)
+{
+    drop_order(c, store_order_done);
 }

@@ -25,15 +25,23 @@ note_undeployed(const struct certonly *c)
 }
 
 aw_result
-certonly_write_settings(const struct certonly *c, bool under_way)
+certonly_order_settings(const struct certonly *c, char **text)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+
+    AW_TRY(renewal_config_path(c->config->certificates, c->cert_name, &path));
+    AW_TRY(renewal_config_text(c->options, c->application->name, text));
+    if (renewal_config_has(path, *text))
+        aw_free(text);
+    return AW_OK;
+}
+
+aw_result
+certonly_write_settings(const struct certonly *c)
 {
     const char *root = c->config->certificates;
     AW_CLEANUP(aw_free) char *path = NULL;
 
-    if (under_way) {
-        AW_TRY(aw_format(&path, "%s/archive/.order-%s.conf", root, c->cert_name));
-        return renewal_config_write(path, c->options, c->application->name);
-    }
     AW_TRY(renewal_config_path(root, c->cert_name, &path));
     AW_TRY(note_undeployed(c));
     /* It was ordered by them; a person may have written into them. */

@@ -179,18 +179,38 @@ make_folder_of(const char *path)
 }
 
 aw_result
-renewal_config_write(const char *path, const struct options *options, const char *application)
+renewal_config_text(const struct options *options, const char *application, char **out)
 {
     AW_CLEANUP(aw_free) char *text = NULL;
     struct renewal_config settings = {.read = *options};
     size_t size = 0;
 
     settings.read.application = application;
-    AW_TRY(make_folder_of(path));
     AW_TRY(write_text(&settings, &text, &size));
     if (text == NULL) /* closing it asks for memory too */
         return aw_fail_memory();
-    return aw_file_replace(path, text, size, 0644);
+    *out = AW_MOVE(text);
+    return AW_OK;
+}
+
+bool
+renewal_config_has(const char *path, const char *text)
+{
+    AW_CLEANUP(aw_free) char *found = NULL;
+    size_t size = strlen(text), found_size = 0;
+
+    return aw_ok(aw_file_read(path, size, &found, &found_size)) && found_size == size &&
+           memcmp(found, text, size) == 0;
+}
+
+aw_result
+renewal_config_write(const char *path, const struct options *options, const char *application)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+
+    AW_TRY(make_folder_of(path));
+    AW_TRY(renewal_config_text(options, application, &text));
+    return renewal_config_has(path, text) ? AW_OK : aw_file_replace(path, text, strlen(text), 0644);
 }
 
 /* Reading. */

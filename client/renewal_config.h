@@ -24,8 +24,18 @@ struct renewal_config;
 AW_MUST_USE aw_result renewal_config_path(const char *root, const char *name, char **out);
 
 /**
- * Writes the settings durably (0644), in place of what is there; the folder is made (0755).
+ * The settings as such a file has them; release with free().
  * @param application the one that the certificate was ordered as
+ */
+AW_MUST_USE aw_result renewal_config_text(
+    const struct options *options, const char *application, char **out);
+
+/** Whether the file has that very text. */
+bool renewal_config_has(const char *path, const char *text);
+
+/**
+ * Writes the settings durably (0644), in place of what is there; the folder is made (0755). A file
+ * that has them already is left alone.
  */
 AW_MUST_USE aw_result renewal_config_write(
     const char *path, const struct options *options, const char *application);

@@ -177,16 +177,48 @@ store_close(store **slot)
     *slot = NULL;
 }
 
-/* Links are made when all four are durable: the folder is synced with the last one, once. */
 static aw_result
-write_file(const store *s, enum store_kind kind, unsigned version, const void *bytes, size_t size)
+path_of(const store *s, enum store_kind kind, unsigned version, char **out)
+{
+    return aw_format(out, "%s/%s%u.pem", s->archive, store_kind_names[kind], version);
+}
+
+/* What has to be durable before the key makes them count is begun with all three first. */
+static aw_result
+write_public(const store *s, enum store_kind kind, unsigned version, const char *text)
 {
     AW_CLEANUP(aw_free) char *path = NULL;
 
-    AW_TRY(aw_format(&path, "%s/%s%u.pem", s->archive, store_kind_names[kind], version));
-    if (kind != STORE_PRIVKEY)
-        return aw_file_replace_unsynced(path, bytes, size, 0644);
-    return aw_file_replace(path, bytes, size, 0600);
+    AW_TRY(path_of(s, kind, version, &path));
+    return aw_file_replace_unsynced(path, text, strlen(text), 0644);
+}
+
+/* A second name of a file that is durable costs no other one. */
+static aw_result
+place_key(const char *path, const struct store_version *content)
+{
+    const char *from = content->key_file;
+
+    if (from != NULL && link(from, path) == 0)
+        return aw_folder_sync_of(path);
+    return aw_file_replace(path, content->key->data, content->key->size, 0600);
+}
+
+/* Where the key is, the version is whole: so the others are made durable before. Links are made
+ * after it, so the folder is synced with it. */
+static aw_result
+write_key(const store *s, unsigned version, const struct store_version *content)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+
+    for (unsigned i = 0; i < STORE_PRIVKEY; i++) {
+        AW_CLEANUP(aw_free) char *other = NULL;
+
+        AW_TRY(path_of(s, (enum store_kind)i, version, &other));
+        AW_TRY(aw_file_sync(other));
+    }
+    AW_TRY(path_of(s, STORE_PRIVKEY, version, &path));
+    return place_key(path, content);
 }
 
 aw_result
@@ -227,19 +259,15 @@ store_link_commit(const store *s, enum store_kind kind)
 aw_result
 store_step(const store *s, const struct store_version *content, unsigned version, unsigned step)
 {
-    const struct {
-        const void *bytes;
-        size_t size;
-    } files[STORE_KINDS] = {
-        [STORE_CERT] = {content->cert, strlen(content->cert)},
-        [STORE_CHAIN] = {content->chain, strlen(content->chain)},
-        [STORE_FULLCHAIN] = {content->fullchain, strlen(content->fullchain)},
-        [STORE_PRIVKEY] = {content->key->data, content->key->size},
-    };
+    const char *const texts[] = {[STORE_CERT] = content->cert,
+        [STORE_CHAIN] = content->chain,
+        [STORE_FULLCHAIN] = content->fullchain};
     enum store_kind kind = (enum store_kind)(step % STORE_KINDS);
 
-    if (step < STORE_KINDS)
-        return write_file(s, kind, version, files[kind].bytes, files[kind].size);
+    if (step < STORE_PRIVKEY)
+        return write_public(s, kind, version, texts[kind]);
+    if (step == STORE_PRIVKEY)
+        return write_key(s, version, content);
     if (step < 2 * STORE_KINDS)
         return store_link_prepare(s, kind, version);
     return store_link_commit(s, kind);

@@ -2,7 +2,8 @@
  * @file store.h
  * @brief Certificates on disk in certbot's layout: archive/NAME/cert1.pem ... and live/NAME links.
  *
- * A new version is written whole and synced under archive/NAME first, then new links
+ * A new version is written whole and synced under archive/NAME first (the key last, since it makes
+ * the version count; what is synced when is in store_step), then new links
  * are made beside the four of live/NAME, and only then renamed into place, one after the other: a
  * crash before that leaves the old version, and the next run mends links that point at two. Modes:
  * privkey 0600, others 0644, folders 0755, archive and live 0700. store.c writes, store_mend.c
@@ -26,6 +27,8 @@ struct store_version {
     const char *chain;     /**< PEM of what is above it */
     const char *fullchain; /**< both */
     const aw_secret *key;  /**< PEM: PKCS#8, or what stands for a key in a token */
+    const char *key_file;  /**< below the root, durable, 0600, with that very text: a link to it is
+                                made instead of another file, where that can be. NULL: none */
 };
 
 /** Refuses a name that can't be a folder's (AW_CODE_USAGE). */

@@ -29,6 +29,7 @@ store_order_free(struct store_order *order)
     free(order->csr);
     free(order->key_uri);
     chain_key_free(&order->key);
+    aw_secret_free(&order->key_pem);
     memset(order, 0, sizeof(*order));
 }
 
@@ -67,22 +68,61 @@ write_text(const struct store_order *order, char **out)
 }
 
 aw_result
-store_order_save(const store *s, const struct store_order *order)
+store_order_key_path(const store *s, char **out)
 {
-    AW_CLEANUP(aw_secret_free) aw_secret *key = NULL;
-    AW_CLEANUP(aw_free) char *key_path = NULL;
-    AW_CLEANUP(aw_free) char *path = NULL;
+    return path_of(s, "key", out);
+}
+
+/* One of its files; what has no text is not written. */
+struct part {
+    const char *ending;
+    const void *bytes;
+    size_t size;
+    mode_t mode;
+    char *path;
+};
+
+static void free_paths(struct part (*parts)[3])
+{
+    for (size_t i = 0; i < AW_COUNT(*parts); i++)
+        free((*parts)[i].path);
+}
+
+/* What counts is written last, and durable with all the rest: without it a crash leaves nothing
+ * that is used. */
+static aw_result
+write_parts(const store *s, const aw_secret *key, const char *settings, const char *text)
+{
+    AW_CLEANUP(free_paths)
+    struct part parts[3] = {
+        {"key", key == NULL ? NULL : key->data, key == NULL ? 0 : key->size, 0600, NULL},
+        {"conf", settings, settings == NULL ? 0 : strlen(settings), 0644, NULL},
+        {"json", text, strlen(text), 0600, NULL},
+    };
+
+    for (size_t i = 0; i < AW_COUNT(parts); i++) {
+        const struct part *part = &parts[i];
+
+        AW_TRY(path_of(s, part->ending, &parts[i].path));
+        if (part->bytes != NULL)
+            AW_TRY(aw_file_replace_unsynced(part->path, part->bytes, part->size, part->mode));
+    }
+    for (size_t i = 0; i < AW_COUNT(parts); i++)
+        if (parts[i].bytes != NULL)
+            AW_TRY(aw_file_sync(parts[i].path));
+    return aw_folder_sync_of(parts[0].path);
+}
+
+aw_result
+store_order_save(const store *s, struct store_order *order, const char *settings)
+{
     AW_CLEANUP(aw_free) char *text = NULL;
 
-    AW_TRY(path_of(s, "key", &key_path));
-    AW_TRY(path_of(s, "json", &path));
     AW_TRY(write_text(order, &text));
-    if (order->key_uri == NULL)
-        AW_TRY(chain_key_pem(order->key, &key));
+    if (order->key_uri == NULL && order->key_pem == NULL)
+        AW_TRY(chain_key_pem(order->key, &order->key_pem));
     AW_TRY(store_order_forget(s)); /* never the new key beside the old order */
-    if (key != NULL)
-        AW_TRY(aw_file_replace(key_path, key->data, key->size, 0600));
-    return aw_file_replace(path, text, strlen(text), 0600);
+    return write_parts(s, order->key_pem, settings, text);
 }
 
 /* Reading. */
@@ -215,16 +255,28 @@ remove_one(const store *s, const char *ending, bool *removed)
     return *removed || errno == ENOENT ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't remove %s", path);
 }
 
-aw_result
-store_order_forget(const store *s)
+static aw_result
+forget(const store *s, bool durably)
 {
     AW_CLEANUP(aw_free) char *path = NULL;
     bool counted, key;
 
     AW_TRY(path_of(s, "json", &path));
     AW_TRY(remove_one(s, "json", &counted));
-    if (counted)
+    if (counted && durably)
         AW_TRY(aw_folder_sync_of(path));
     AW_TRY(remove_one(s, "conf", &key));
     return remove_one(s, "key", &key);
+}
+
+aw_result
+store_order_forget(const store *s)
+{
+    return forget(s, true);
+}
+
+aw_result
+store_order_done(const store *s)
+{
+    return forget(s, false);
 }

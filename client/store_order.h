@@ -3,9 +3,10 @@
  * @brief The order under way of a certificate, on disk, so that a run that was cut off, or that met
  * a CA in trouble, is gone on with by the next one instead of ordering again.
  *
- * Two files beside the lock, both 0600: archive/.order-NAME.key, unless the key is in a token, then
- * archive/.order-NAME.json, which counts: without it there is no order under way, whatever the
- * key's file holds. It holds the
+ * Files beside the lock: archive/.order-NAME.key (0600), unless the key is in a token,
+ * archive/.order-NAME.conf with the settings, unless they are those of the certificate already, and
+ * last archive/.order-NAME.json (0600), which counts: without it there is no order under way,
+ * whatever the others hold. It holds the
  * CSR too, since a finalize is bound to the very octets of the first one. Owned by the run that has
  * the store open.
  */
@@ -21,6 +22,7 @@
 #include "client/store.h"
 #include "common/names.h"
 #include "common/result.h"
+#include "common/secret.h"
 
 /** Limits. */
 enum {
@@ -43,16 +45,32 @@ struct store_order {
     bool must_staple; /**< the CSR asks for it */
     char *key_uri;    /**< of a key in a token: no file, and `key` its public half; NULL: a file */
     EVP_PKEY *key;
+    aw_secret *key_pem; /**< what store_order_save wrote as the key's file; NULL: nothing yet */
 };
 
-/** Writes it durably, in place of another. */
-AW_MUST_USE aw_result store_order_save(const store *s, const struct store_order *order);
+/**
+ * Writes it durably, in place of another.
+ * @param settings what a renewal repeats, written beside it as archive/.order-NAME.conf; NULL: what
+ *        renewal/NAME.conf says
+ */
+AW_MUST_USE aw_result store_order_save(
+    const store *s, struct store_order *order, const char *settings);
+
+/** The file of its key. */
+AW_MUST_USE aw_result store_order_key_path(const store *s, char **out);
 
 /** Reads it; AW_CODE_NOT_FOUND when there is none, AW_CODE_CORRUPT when it can't be used. */
 AW_MUST_USE aw_result store_order_read(const store *s, struct store_order *out);
 
 /** Removes it, if there is one. */
 AW_MUST_USE aw_result store_order_forget(const store *s);
+
+/**
+ * Removes it, if there is one, now that its certificate is stored. That is made durable with
+ * whatever is written into the folder next: if it comes back, the next run sees by the certificate
+ * that it is done (certonly_under_way).
+ */
+AW_MUST_USE aw_result store_order_done(const store *s);
 
 /** Releases and zeroes. */
 void store_order_free(struct store_order *order);

@@ -212,7 +212,7 @@ struct content {
     gid_t group; /* (gid_t)-1: the caller's */
 };
 
-/* Content of the temporary file, durable, with its mode set before the first octet. */
+/* Content of the temporary file, with its mode set before the first octet. */
 static aw_result
 fill_file(int fd, const struct content *content)
 {
@@ -220,14 +220,26 @@ fill_file(int fd, const struct content *content)
         return aw_fail_errno(AW_CODE_IO, "can't give it to group %u", (unsigned)content->group);
     if (fchmod(fd, content->mode) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't set mode %04o", (unsigned)content->mode);
-    AW_TRY(aw_fd_write(fd, content->bytes, content->size));
-    if (fsync(fd) != 0)
-        return aw_fail_errno(AW_CODE_IO, "can't make the content durable");
+    return aw_fd_write(fd, content->bytes, content->size);
+}
+
+static aw_result
+sync_file(int fd)
+{
+    return fsync(fd) == 0 ? AW_OK : aw_fail_errno(AW_CODE_IO, "can't make the content durable");
+}
+
+/* Only a hint, that file systems may leave alone: the disk begins now, fsync waits for it later. */
+static aw_result
+begin_to_sync(int fd)
+{
+    (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     return AW_OK;
 }
 
 static aw_result
-place_file_at(const char *path, const struct content *content, place_file place)
+place_file_at(
+    const char *path, const struct content *content, aw_result (*sync)(int fd), place_file place)
 {
     AW_CLEANUP(aw_free) char *temporary = NULL;
 
@@ -237,6 +249,8 @@ place_file_at(const char *path, const struct content *content, place_file place)
     if (fd < 0)
         return aw_fail_errno(AW_CODE_IO, "can't make a file beside %s", path);
     aw_result r = fill_file(fd, content);
+    if (aw_ok(r))
+        r = sync(fd);
     if (aw_ok(r) && place(temporary, path) != 0)
         r = aw_fail_errno(AW_CODE_IO, "can't rename %s", temporary);
     if (!aw_ok(r))
@@ -247,7 +261,7 @@ place_file_at(const char *path, const struct content *content, place_file place)
 static aw_result
 write_file(const char *path, const struct content *content, place_file place)
 {
-    AW_TRY(place_file_at(path, content, place));
+    AW_TRY(place_file_at(path, content, sync_file, place));
     return aw_folder_sync_of(path);
 }
 
@@ -256,7 +270,18 @@ aw_file_replace_unsynced(const char *path, const void *bytes, size_t size, mode_
 {
     const struct content content = {bytes, size, mode, (gid_t)-1};
 
-    return aw_context(place_file_at(path, &content, rename), "can't replace %s", path);
+    return aw_context(
+        place_file_at(path, &content, begin_to_sync, rename), "can't replace %s", path);
+}
+
+aw_result
+aw_file_sync(const char *path)
+{
+    AW_CLEANUP(aw_close) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return aw_fail_errno(AW_CODE_IO, "can't open %s", path);
+    return aw_context(sync_file(fd), "%s", path);
 }
 
 aw_result

@@ -43,10 +43,17 @@ AW_MUST_USE aw_result aw_fd_write(int fd, const void *bytes, size_t size);
 AW_MUST_USE aw_result aw_file_replace(
     const char *path, const void *bytes, size_t size, mode_t mode);
 
-/** The same without the fsync of the folder: a crash may show the old file, never a part of one.
- * For several files of one folder, of which the last one is written with it. */
+/**
+ * The same without any fsync: a process that is killed leaves the old file or the new one, a host
+ * that fails may leave less. For several files of one folder, before something else makes them
+ * count: aw_file_sync each and aw_folder_sync_of then, which the disk, told of all before, mostly
+ * does in one go.
+ */
 AW_MUST_USE aw_result aw_file_replace_unsynced(
     const char *path, const void *bytes, size_t size, mode_t mode);
+
+/** fsync of a file, whoever wrote it. */
+AW_MUST_USE aw_result aw_file_sync(const char *path);
 
 /** aw_file_replace for a file that must not be there yet, whoever makes one meanwhile:
  * AW_CODE_EXISTS, and what is there stays as it is. */

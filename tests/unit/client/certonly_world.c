@@ -148,7 +148,7 @@ begin(struct world *w, bool stored)
         return;
     assert_true(aw_ok(aw_secret_new(strlen(w->old_key), &key)));
     assert_true(aw_ok(aw_secret_append(key, w->old_key, strlen(w->old_key))));
-    const struct store_version content = {w->old_leaf, "", w->old_leaf, key};
+    const struct store_version content = {w->old_leaf, "", w->old_leaf, key, NULL};
     assert_true(aw_ok(store_write(root, "a.example.edu", &content, &version)));
     aw_secret_free(&key);
 }

@@ -86,7 +86,7 @@ mark(struct marked *m, const char *mark_text)
     snprintf(key, sizeof(key), "privkey %s\n", mark_text);
     assert_true(aw_ok(aw_secret_new(sizeof(key), &m->key)));
     assert_true(aw_ok(aw_secret_append(m->key, key, strlen(key))));
-    m->version = (struct store_version){m->texts[0], m->texts[1], m->texts[2], m->key};
+    m->version = (struct store_version){m->texts[0], m->texts[1], m->texts[2], m->key, NULL};
 }
 
 unsigned

@@ -39,7 +39,7 @@ store_as(struct place *place, const char *name, const char *key_text)
 
     assert_true(aw_ok(aw_secret_new(strlen(key_text), &key)));
     assert_true(aw_ok(aw_secret_append(key, key_text, strlen(key_text))));
-    const struct store_version content = {leaf_pem, authority_text, both, key};
+    const struct store_version content = {leaf_pem, authority_text, both, key, NULL};
     assert_true(aw_ok(store_write(place->root, name, &content, &version)));
 }
 

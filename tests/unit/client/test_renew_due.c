@@ -44,7 +44,7 @@ write_certificate(struct place *place, int64_t life)
 
     assert_true(aw_ok(aw_secret_new(strlen(key_text), &key)));
     assert_true(aw_ok(aw_secret_append(key, key_text, strlen(key_text))));
-    const struct store_version content = {cert, chain, both, key};
+    const struct store_version content = {cert, chain, both, key, NULL};
     assert_true(aw_ok(store_write(place->root, name, &content, &version)));
     assert_int_equal(version, 1);
     aw_secret_free(&key);

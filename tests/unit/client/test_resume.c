@@ -259,7 +259,7 @@ leave(struct world *w, const struct left *left)
     assert_true(aw_ok(aw_format(&order.application, "app")));
     assert_true(aw_ok(aw_format(&order.url, "%s/order/1", w->ca.base)));
     assert_true(aw_ok(aw_format(&order.new_order, "%s/new-order", w->ca.base)));
-    assert_true(aw_ok(store_order_save(s, &order)));
+    assert_true(aw_ok(store_order_save(s, &order, NULL)));
     snprintf(path, sizeof(path), "%s/archive/.order-a.example.edu.%s", root, left->ending);
     if (left->text == NULL)
         assert_int_equal(unlink(path), 0);

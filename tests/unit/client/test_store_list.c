@@ -47,7 +47,7 @@ write_real(struct place *place, const char *name)
 
     assert_true(aw_ok(aw_secret_new(strlen(key_pem), &key)));
     assert_true(aw_ok(aw_secret_append(key, key_pem, strlen(key_pem))));
-    const struct store_version content = {leaf_pem, authority_text, both, key};
+    const struct store_version content = {leaf_pem, authority_text, both, key, NULL};
     assert_true(aw_ok(store_write(place->root, name, &content, &version)));
     aw_secret_free(&key);
 }
