@@ -13,7 +13,7 @@ certonly_is_preferred(const struct certonly *c, const char *text, size_t size)
     AW_CLEANUP(chain_free) struct chain chain = {0};
     char name[256];
 
-    if (!aw_ok(chain_read(text, size, &chain)) || chain.count == 0)
+    if (!aw_ok(chain_read_bare(text, size, &chain)) || chain.count == 0)
         return false;
     const X509_NAME *issuer = X509_get_issuer_name(chain.certificates[chain.count - 1]);
     return X509_NAME_get_text_by_NID(issuer, NID_commonName, name, sizeof(name)) > 0 &&

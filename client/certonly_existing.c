@@ -5,6 +5,7 @@
 
 #include "client/certonly.h"
 #include "common/io.h"
+#include "hostkey/host_key.h"
 
 /* A certificate is good while more than this part of its lifetime is left (RFC 9773 advises the
  * last third, as ACME CAs do). */
@@ -69,7 +70,7 @@ check_difference(const struct certonly *c, const struct difference *d)
     const struct options *o = c->options;
     bool same = d->added == NULL && d->dropped == NULL;
 
-    if (same || o->force_renewal || o->renew_with_new_names || (o->expand && d->dropped == NULL))
+    if (same || o->renew_with_new_names || (o->expand && d->dropped == NULL))
         return AW_OK;
     return aw_hint(
         aw_fail(AW_CODE_USAGE, "certificate %s is for other names: this order %s%.300s%s%s%.300s",
@@ -117,14 +118,28 @@ tell_kept(struct certonly *c, const struct store_entry *entry)
 
 /* A key that can't be copied is not replaced by a file because an option was forgotten. */
 static aw_result
-check_place(const struct certonly *c, const struct store_entry *entry)
+check_place(const struct certonly *c, const char *key_uri)
 {
     const struct options *o = c->options;
 
-    if (entry->key_uri == NULL || o->key_uri != NULL || o->new_key)
+    if (key_uri == NULL || o->key_uri != NULL || o->new_key)
         return AW_OK;
     return aw_hint(aw_fail(AW_CODE_USAGE, "the key of certificate %s is in a token", c->cert_name),
-        "give --key-uri '%s' again; --new-key makes one in a file", entry->key_uri);
+        "give --key-uri '%s' again; --new-key makes one in a file", key_uri);
+}
+
+/* What is stored is replaced whatever it is: it need not be read but for where its key is. */
+static aw_result
+check_forced(const struct certonly *c)
+{
+    AW_CLEANUP(aw_free) char *path = NULL;
+    AW_CLEANUP(aw_free) char *key_uri = NULL;
+
+    AW_TRY(aw_format(&path, "%s/live/%s/privkey.pem", c->config->certificates, c->cert_name));
+    aw_result r = host_key_reference_of(path, &key_uri);
+    if (!aw_ok(r)) /* a key that can't be read is in no token */
+        return r.code == AW_CODE_MEMORY ? r : AW_OK;
+    return check_place(c, key_uri);
 }
 
 aw_result
@@ -134,16 +149,17 @@ certonly_existing(struct certonly *c, bool *keep)
     AW_CLEANUP(free_difference) struct difference difference = {0};
 
     *keep = false;
+    if (c->options->force_renewal)
+        return check_forced(c);
     aw_result r = store_read(c->config->certificates, c->cert_name, &entry);
     if (r.code == AW_CODE_NOT_FOUND)
         return AW_OK;
     AW_TRY(r);
     if (entry.names == NULL) /* it can't be read: it can't be compared, and must be replaced */
         return AW_OK;
-    AW_TRY(check_place(c, &entry));
+    AW_TRY(check_place(c, entry.key_uri));
     AW_TRY(compare(c, &entry, &difference));
     AW_TRY(check_difference(c, &difference));
-    *keep = !c->options->force_renewal && difference.added == NULL && difference.dropped == NULL &&
-            is_good(c, &entry);
+    *keep = difference.added == NULL && difference.dropped == NULL && is_good(c, &entry);
     return *keep ? tell_kept(c, &entry) : AW_OK;
 }

@@ -5,6 +5,7 @@
  */
 #include "client/chain.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/provider.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -108,9 +110,25 @@ free_openssl(void *pointer_to_pointer)
     OPENSSL_free(*(void **)pointer_to_pointer);
 }
 
+/* A library without any algorithm: there is no decoder to be looked for. Kept until the end; NULL,
+ * for want of memory, is the one with all. */
+static OSSL_LIB_CTX *bare;
+static pthread_once_t bare_once = PTHREAD_ONCE_INIT;
+
+static void
+make_bare(void)
+{
+    bare = OSSL_LIB_CTX_new();
+    if (bare != NULL && OSSL_PROVIDER_load(bare, "null") == NULL) {
+        OSSL_LIB_CTX_free(bare);
+        bare = NULL;
+    }
+    ERR_clear_error();
+}
+
 /* @param[out] out NULL at the end */
 static aw_result
-read_block(BIO *bio, size_t index, X509 **out)
+read_block(BIO *bio, OSSL_LIB_CTX *libctx, size_t index, X509 **out)
 {
     AW_CLEANUP(free_openssl) char *name = NULL;
     AW_CLEANUP(free_openssl) char *header = NULL;
@@ -126,23 +144,26 @@ read_block(BIO *bio, size_t index, X509 **out)
         return AW_OK;
     }
     const unsigned char *next = der;
-    *out = d2i_X509(NULL, &next, size);
-    if (*out == NULL)
+    X509 *certificate = X509_new_ex(libctx, NULL);
+    if (certificate == NULL)
+        return aw_fail_memory();
+    if (d2i_X509(&certificate, &next, size) == NULL) /* which has released it */
         return aw_context(aw_fail_openssl("can't parse it"), "certificate %zu", index + 1);
     if (next != der + size) {
-        X509_free(AW_MOVE(*out));
+        X509_free(certificate);
         return aw_fail(AW_CODE_SYNTAX, "certificate %zu: octets behind its end", index + 1);
     }
+    *out = certificate;
     return AW_OK;
 }
 
 static aw_result
-read_blocks(BIO *bio, struct chain *chain)
+read_blocks(BIO *bio, OSSL_LIB_CTX *libctx, struct chain *chain)
 {
     X509 *certificate = NULL;
 
     for (;;) {
-        AW_TRY(read_block(bio, chain->count, &certificate));
+        AW_TRY(read_block(bio, libctx, chain->count, &certificate));
         if (certificate == NULL)
             break;
         if (chain->count == CHAIN_CERTIFICATES_MAX) {
@@ -155,8 +176,8 @@ read_blocks(BIO *bio, struct chain *chain)
     return chain->count == 0 ? aw_fail(AW_CODE_SYNTAX, "there is no certificate in it") : AW_OK;
 }
 
-aw_result
-chain_read(const char *pem, size_t size, struct chain *out)
+static aw_result
+read_with(OSSL_LIB_CTX *libctx, const char *pem, size_t size, struct chain *out)
 {
     AW_CLEANUP(chain_free) struct chain chain = {0};
 
@@ -167,10 +188,23 @@ chain_read(const char *pem, size_t size, struct chain *out)
     AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new_mem_buf(pem, (int)size);
     if (bio == NULL)
         return aw_fail_memory();
-    AW_TRY(read_blocks(bio, &chain));
+    AW_TRY(read_blocks(bio, libctx, &chain));
     *out = chain;
     chain.count = 0;
     return AW_OK;
+}
+
+aw_result
+chain_read(const char *pem, size_t size, struct chain *out)
+{
+    return read_with(NULL, pem, size, out);
+}
+
+aw_result
+chain_read_bare(const char *pem, size_t size, struct chain *out)
+{
+    pthread_once(&bare_once, make_bare);
+    return read_with(bare, pem, size, out);
 }
 
 static void

@@ -48,6 +48,9 @@ AW_MUST_USE aw_result chain_key_pem(EVP_PKEY *key, aw_secret **out);
  */
 AW_MUST_USE aw_result chain_key_read(const char *path, const char *name, EVP_PKEY **out);
 
+/** The same, but for parsing it: its text. */
+AW_MUST_USE aw_result chain_key_file_read(const char *path, const char *name, aw_secret **out);
+
 /** What a CSR asks for besides its key. */
 struct chain_request {
     const struct aw_name *names;
@@ -98,6 +101,13 @@ AW_MUST_USE aw_result chain_check(const char *pem, size_t size, EVP_PKEY *key,
 
 /** Reads PEM as chain_check does, without judging the certificates; for stored files. */
 AW_MUST_USE aw_result chain_read(const char *pem, size_t size, struct chain *out);
+
+/**
+ * The same for certificates that are only looked at: their keys are not decoded, which is most of
+ * what reading one costs, so X509_get0_pubkey knows none and nothing can be verified with them
+ * (client/stored_key.h).
+ */
+AW_MUST_USE aw_result chain_read_bare(const char *pem, size_t size, struct chain *out);
 
 /** PEM of the certificates from index `first` on, at most `count`; allocated, "" for none. */
 AW_MUST_USE aw_result chain_pem(const struct chain *chain, size_t first, size_t count, char **out);

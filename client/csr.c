@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -89,6 +90,40 @@ add_extensions(X509_REQ *request, const struct chain_request *asked)
     return AW_OK;
 }
 
+/*
+ * The key as SubjectPublicKeyInfo. X509_REQ_set_pubkey looks for an encoder among all that there
+ * are, which takes longer than all the rest of a request; a point on a named curve needs none (RFC
+ * 5480 2). False for any other key, and for one whose provider does not tell its point.
+ */
+static bool
+put_point(X509_REQ *request, EVP_PKEY *key)
+{
+    char group[64];
+    unsigned char *point = NULL;
+
+    if (EVP_PKEY_is_a(key, "EC") != 1 ||
+        EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) != 1)
+        return false;
+    size_t size = EVP_PKEY_get1_encoded_public_key(key, &point);
+    ASN1_OBJECT *curve = size == 0 ? NULL : OBJ_txt2obj(group, 0);
+    if (curve != NULL &&
+        X509_PUBKEY_set0_param(X509_REQ_get_X509_PUBKEY(request),
+            OBJ_nid2obj(NID_X9_62_id_ecPublicKey), V_ASN1_OBJECT, curve, point, (int)size) == 1)
+        return true;
+    ASN1_OBJECT_free(curve);
+    OPENSSL_free(point);
+    return false;
+}
+
+static bool
+put_key(X509_REQ *request, EVP_PKEY *key)
+{
+    if (put_point(request, key))
+        return true;
+    ERR_clear_error();
+    return X509_REQ_set_pubkey(request, key) == 1;
+}
+
 aw_result
 chain_csr_key(const uint8_t *der, size_t size, EVP_PKEY **key)
 {
@@ -107,7 +142,7 @@ chain_csr(OSSL_LIB_CTX *libctx, EVP_PKEY *key, const struct chain_request *asked
     bool p384 = strcmp(chain_key_type(key), "ec-p384") == 0;
 
     if (request == NULL || X509_REQ_set_version(request, X509_REQ_VERSION_1) != 1 ||
-        X509_REQ_set_pubkey(request, key) != 1)
+        !put_key(request, key))
         return aw_fail_openssl("can't begin a request");
     AW_TRY(add_extensions(request, asked));
     if (X509_REQ_sign(request, key, p384 ? EVP_sha384() : EVP_sha256()) <= 0)

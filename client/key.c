@@ -109,7 +109,7 @@ chain_key_pem(EVP_PKEY *key, aw_secret **out)
 static const char reference[] = "-----BEGIN PKCS#11 PROVIDER URI-----";
 
 aw_result
-chain_key_read(const char *path, const char *name, EVP_PKEY **out)
+chain_key_file_read(const char *path, const char *name, aw_secret **out)
 {
     AW_CLEANUP(aw_secret_free) aw_secret *secret = NULL;
     struct stat st;
@@ -124,6 +124,16 @@ chain_key_read(const char *path, const char *name, EVP_PKEY **out)
     AW_TRY(aw_fd_read_secret(fd, secret));
     if (memmem(secret->data, secret->size, reference, strlen(reference)) != NULL)
         return aw_fail(AW_CODE_UNSUPPORTED, "%s stands for a key that is in a token", name);
+    *out = AW_MOVE(secret);
+    return AW_OK;
+}
+
+aw_result
+chain_key_read(const char *path, const char *name, EVP_PKEY **out)
+{
+    AW_CLEANUP(aw_secret_free) aw_secret *secret = NULL;
+
+    AW_TRY(chain_key_file_read(path, name, &secret));
     AW_CLEANUP(aw_bio_free) BIO *bio = BIO_new_mem_buf(secret->data, (int)secret->size);
     *out = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, aw_no_passphrase, NULL);
     return *out == NULL ? aw_fail_openssl("%s holds no readable key", name) : AW_OK;

@@ -104,7 +104,7 @@ read_leaf(struct look *look)
 
     AW_TRY(aw_format(&path, "%s/live/%s/cert.pem", look->r->root, look->name));
     AW_TRY(aw_file_read(path, CHAIN_PEM_MAX, &text, &size));
-    AW_TRY(chain_read(text, size, &chain));
+    AW_TRY(chain_read_bare(text, size, &chain));
     look->leaf = chain.certificates[0];
     return X509_up_ref(look->leaf) == 1 ? AW_OK : aw_fail_memory();
 }

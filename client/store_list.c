@@ -12,6 +12,7 @@
 #include "client/chain.h"
 #include "client/listing.h"
 #include "client/store_steps.h"
+#include "client/stored_key.h"
 #include "common/io.h"
 #include "common/openssl.h"
 #include "hostkey/host_key.h"
@@ -72,16 +73,15 @@ take_issuer(const X509 *certificate, struct store_entry *entry)
 }
 
 static aw_result
-take_leaf(X509 *certificate, struct store_entry *entry)
+take_leaf(const X509 *certificate, struct store_entry *entry)
 {
     AW_CLEANUP(chain_leaf_free) struct chain_leaf leaf = {0};
-    const EVP_PKEY *key = X509_get0_pubkey(certificate);
 
     AW_TRY(chain_leaf_read(certificate, &leaf));
     AW_TRY(take_names(&leaf, entry));
     AW_TRY(take_issuer(certificate, entry));
     AW_TRY(aw_format(&entry->serial, "%s", leaf.serial));
-    AW_TRY(aw_format(&entry->key_type, "%s", key == NULL ? "other" : chain_key_type(key)));
+    AW_TRY(aw_format(&entry->key_type, "%s", stored_key_type(certificate)));
     entry->not_before = leaf.not_before;
     entry->not_after = leaf.not_after;
     return AW_OK;
@@ -96,23 +96,16 @@ read_text(const struct store_entry *entry, enum store_kind kind, char **text, si
     return aw_file_read(path, CHAIN_PEM_MAX, text, size);
 }
 
+typedef aw_result (*reader)(const char *pem, size_t size, struct chain *out);
+
 static aw_result
-read_pem(const struct store_entry *entry, enum store_kind kind, struct chain *out)
+read_pem(const struct store_entry *entry, enum store_kind kind, reader read, struct chain *out)
 {
     AW_CLEANUP(aw_free) char *text = NULL;
     size_t size = 0;
 
     AW_TRY(read_text(entry, kind, &text, &size));
-    return aw_context(chain_read(text, size, out), "%s.pem", store_kind_names[kind]);
-}
-
-static aw_result
-read_key(const struct store_entry *entry, EVP_PKEY **out)
-{
-    AW_CLEANUP(aw_free) char *path = NULL;
-
-    AW_TRY(aw_format(&path, "%s/privkey.pem", entry->live));
-    return chain_key_read(path, "privkey.pem", out);
+    return aw_context(read(text, size, out), "%s.pem", store_kind_names[kind]);
 }
 
 /* As we write it: cert.pem and chain.pem, one behind the other. */
@@ -134,16 +127,17 @@ read_joined(const struct store_entry *entry, bool *joined)
 
 /* Parsing costs ten times what comparing does, so it is left for files of somebody else's. */
 static aw_result
-check_full(const struct store_entry *entry, const struct chain *leaf)
+check_full(const struct store_entry *entry)
 {
-    AW_CLEANUP(chain_free) struct chain full = {0};
+    AW_CLEANUP(chain_free) struct chain full = {0}, leaf = {0};
     bool joined = false;
 
     AW_TRY(read_joined(entry, &joined));
     if (joined)
         return AW_OK;
-    AW_TRY(read_pem(entry, STORE_FULLCHAIN, &full));
-    if (X509_cmp(full.certificates[0], leaf->certificates[0]) != 0)
+    AW_TRY(read_pem(entry, STORE_FULLCHAIN, chain_read, &full));
+    AW_TRY(read_pem(entry, STORE_CERT, chain_read, &leaf));
+    if (X509_cmp(full.certificates[0], leaf.certificates[0]) != 0)
         return aw_fail(AW_CODE_CORRUPT, "fullchain.pem and cert.pem are of two certificates");
     return AW_OK;
 }
@@ -158,20 +152,34 @@ check_token(struct store_entry *entry)
     return host_key_reference_of(path, &entry->key_uri);
 }
 
+/* By OpenSSL, which takes its time. */
 static aw_result
-check_key(struct store_entry *entry, const struct chain *leaf)
+compare_keys(const struct store_entry *entry, const char *path)
 {
+    AW_CLEANUP(chain_free) struct chain leaf = {0};
     AW_CLEANUP(chain_key_free) EVP_PKEY *key = NULL;
-    EVP_PKEY *its_key = X509_get0_pubkey(leaf->certificates[0]);
 
-    aw_result r = read_key(entry, &key);
-    if (r.code == AW_CODE_UNSUPPORTED)
-        return check_token(entry);
-    AW_TRY(r);
+    AW_TRY(chain_key_read(path, "privkey.pem", &key));
+    AW_TRY(read_pem(entry, STORE_CERT, chain_read, &leaf));
+    EVP_PKEY *its_key = X509_get0_pubkey(leaf.certificates[0]);
     if (its_key != NULL && EVP_PKEY_eq(its_key, key) == 1)
         return AW_OK;
     ERR_clear_error();
     return aw_fail(AW_CODE_CORRUPT, "privkey.pem is not the key of cert.pem");
+}
+
+static aw_result
+check_key(struct store_entry *entry, const X509 *leaf)
+{
+    AW_CLEANUP(aw_secret_free) aw_secret *text = NULL;
+    AW_CLEANUP(aw_free) char *path = NULL;
+
+    AW_TRY(aw_format(&path, "%s/privkey.pem", entry->live));
+    aw_result r = chain_key_file_read(path, "privkey.pem", &text);
+    if (r.code == AW_CODE_UNSUPPORTED)
+        return check_token(entry);
+    AW_TRY(r);
+    return stored_key_matches(text, leaf) ? AW_OK : compare_keys(entry, path);
 }
 
 static aw_result
@@ -182,10 +190,10 @@ examine(struct store_entry *entry)
     aw_result versions = read_versions(entry);
     if (!aw_ok(versions))
         AW_TRY(note_fault(entry, versions));
-    AW_TRY(read_pem(entry, STORE_CERT, &leaf));
+    AW_TRY(read_pem(entry, STORE_CERT, chain_read_bare, &leaf));
     AW_TRY(take_leaf(leaf.certificates[0], entry));
-    AW_TRY(check_key(entry, &leaf));
-    return check_full(entry, &leaf);
+    AW_TRY(check_key(entry, leaf.certificates[0]));
+    return check_full(entry);
 }
 
 static aw_result

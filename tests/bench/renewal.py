@@ -69,8 +69,8 @@ def nothing_due(world, count, rounds):
     for row in (first, *later):
         if row[3]["not_due"] != count + 1:
             raise RuntimeError(f"something is due: {row[3]}")
-    print(f"{count + 1} stored, nothing due, first look (reads all): {first[0]:.2f} s, "
-          f"{first[2]:.0f} MiB")
+    print(f"{count + 1} stored, nothing due, first look (reads all): {first[0]:.2f} s "
+          f"(CPU {first[1]:.2f} s), {first[2]:.0f} MiB")
     print(f"{count + 1} stored, nothing due, later: {statistics.median(r[0] for r in later):.2f} s "
           f"(CPU {statistics.median(r[1] for r in later):.2f} s), {max(r[2] for r in later):.0f} MiB "
           "(targets: 1 s, 50 MiB)")

@@ -12,6 +12,7 @@ target_link_options(test_store_durable PRIVATE -Wl,--wrap=fsync,--wrap=rename,--
     -Wl,--wrap=link)
 aw_unit_test(store_memory aw_client_authority aw_test_memory)
 target_sources(test_store_memory PRIVATE store_place.c)
+aw_unit_test(stored_key aw_client_authority)
 aw_unit_test(store_list aw_client_authority)
 target_sources(test_store_list PRIVATE store_place.c)
 aw_unit_test(challenge aw_client_authority)
