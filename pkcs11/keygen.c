@@ -78,16 +78,16 @@ create_pair(struct token_session *s, const struct token_template *templates, voi
         public.count, private.attributes, private.count, &g->public_object, &g->private_object);
 }
 
+/* The private half takes a label. A public one without it was left by a process that was killed
+ * while the token made or destroyed the pair; it is nobody's, and not in the way, for a key's
+ * public half is found by the CKA_ID, which is random. */
 static aw_result
 refuse_taken_label(struct token_session *s, const char *label)
 {
     const struct token_object_name private = {
         .class = CKO_PRIVATE_KEY, .label = label, .what = "private key"};
-    const struct token_object_name public = {
-        .class = CKO_PUBLIC_KEY, .label = label, .what = "public key"};
 
-    AW_TRY(token_object_absent(s, &private));
-    return token_object_absent(s, &public);
+    return token_object_absent(s, &private);
 }
 
 static aw_result

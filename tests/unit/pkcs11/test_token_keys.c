@@ -233,6 +233,35 @@ test_labels_and_destruction(void **state)
     token_close(&t);
 }
 
+/* Of a process that was killed while the token made or destroyed the pair: it is not in the way. */
+static void
+a_public_half_alone_takes_no_label(void **state)
+{
+    struct softhsm *h = *state;
+    token *t = softhsm_open(h);
+    CK_SESSION_HANDLE session = softhsm_session();
+    struct token_key_report report;
+    token_key *key = NULL;
+
+    assert_ok(token_key_generate(t, "half", TOKEN_KEY_EC_P256, &report, &key));
+    token_key_free(&key);
+    CK_OBJECT_HANDLE private = softhsm_find(session, CKO_PRIVATE_KEY, "half");
+    assert_int_equal(softhsm_functions()->C_DestroyObject(session, private), CKR_OK);
+    for (int i = 0; i < 2; i++) {
+        uint8_t signature[TOKEN_SIGNATURE_MAX];
+        size_t size = sizeof(signature);
+
+        assert_ok(token_key_generate(t, "half", TOKEN_KEY_EC_P256, &report, &key));
+        token_key_free(&key);
+        assert_ok(token_key_find(t, "half", &key));
+        assert_ok(token_key_sign(key, "text", 4, signature, &size));
+        assert_ok(token_key_destroy(key));
+        token_key_free(&key);
+    }
+    assert_int_equal(softhsm_find(session, CKO_PRIVATE_KEY, "half"), CK_INVALID_HANDLE);
+    token_close(&t);
+}
+
 /* Keys that others put there. */
 
 struct planted {
@@ -522,6 +551,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_every_key_type_signs, setup, teardown),
         cmocka_unit_test(test_names),
         cmocka_unit_test_setup_teardown(test_labels_and_destruction, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_public_half_alone_takes_no_label, setup, teardown),
         cmocka_unit_test_setup_teardown(test_planted_keys, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_signature_is_not_released, setup, teardown),
         cmocka_unit_test_setup_teardown(test_macs, setup, teardown),
