@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "e2e"))
 
-from killing import NAME, SIGNER, Connection, Rounds, processes  # noqa: E402
+from killing import NAME, SIGNER, Connection, Rounds, prepare, processes  # noqa: E402
 from world import ADMIN, World, run, wait_until  # noqa: E402
 
 VERIFY_EVERY = 500      # rounds
@@ -35,16 +35,13 @@ def kill_in_one_world(options, first, last):
     """Returns how often who was killed, and how many orders are on record."""
     with World() as world:
         world.application("app", exact=[NAME], limits={"orders_per_day": 1000000})
-        world.write_config()
-        with open(world.config, "a", encoding="ascii") as file:
-            file.write("audit:\n  segment_mib: 1\n")
-        world.start_ready()
-        rounds = Rounds(world, options.seed + first)
+        rounds = Rounds(world, options.seed + first, prepare(world))
         for number in range(first, last + 1):
             rounds.round()
             rounds.check()
             if number % VERIFY_EVERY == 0 or number == last:
                 world.admin("audit", "verify")
+                rounds.check_ledger()
         return rounds.kills, rounds.audit.permits
 
 

@@ -3,25 +3,34 @@
 Used by test_kill.py, for some rounds, and by tests/soak.py, for as many as one likes.
 """
 
+import contextlib
 import glob
 import hashlib
 import json
 import os
 import random
 import signal
+import shutil
 import socket
+import sqlite3
+import tempfile
 import threading
 import time
 
-from world import wait_until
+from kill_changes import Changes
+from world import ADMIN, Failed, run, wait_until
 
 CLIENTS = 3
 NAME = "app.dept.example.edu"
 SIGNER = "org.acmeward.Signer."
 DELAY = 0.02        # seconds after the first signatures, at most
-# Whom the kill hits: the core most often, since the records are made there.
+# Whom the kill hits: the core most often, since the records are made there; also one that is just
+# ending (and seals its ledger), and the one that is started next, in the middle of that.
 GATES = ("applications", "administrators")
-VICTIMS = ("core", "core", "core", "keeper", *GATES)
+VICTIMS = ("core", "core", "core", "keeper", "ending", "starting", *GATES)
+ENDING, STARTING = 0.03, 0.15       # seconds until then, at most
+LOGIN = 5.0                         # or when it logs in
+TORN = 0.3                          # of the logs get half a record, as of a write that was cut off
 
 
 class Connection:
@@ -48,8 +57,8 @@ class Connection:
         text, _, self.buffer = self.buffer.partition(b"\0")
         return json.loads(text)
 
-    def call(self, method, **parameters):
-        message = {"method": SIGNER + method, "parameters": parameters}
+    def call(self, method, interface=SIGNER, **parameters):
+        message = {"method": interface + method, "parameters": parameters}
         self.socket.sendall(json.dumps(message).encode() + b"\0")
         return self.receive()
 
@@ -71,6 +80,7 @@ class Load(threading.Thread):
         super().__init__()
         self.path = path
         self.leaving = False
+        self.ending = False
         self.digests = []
         self.unexpected = []
 
@@ -90,7 +100,8 @@ class Load(threading.Thread):
                 return
             answer = connection.new_order(number=number)
             if "error" in answer:
-                self.unexpected.append(answer)
+                if not (self.ending and answer["error"] == SIGNER + "Unavailable"):
+                    self.unexpected.append(answer)
                 return
             self.digests.append(input_digest(answer))
 
@@ -164,12 +175,78 @@ class AuditFiles:
             self.inputs.add(record["input"])
 
 
+def last_record(folder):
+    """Number of the last whole record of the log; 0: none."""
+    closed = sorted(glob.glob(os.path.join(folder, "audit-*.jsonl")), reverse=True)
+    for path in (os.path.join(folder, "audit.jsonl"), *closed[:1]):
+        with open(path, "rb") as file:
+            lines = file.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
+        if lines:
+            return json.loads(lines)["seq"]
+    return 0
+
+
+@contextlib.contextmanager
+def copy_of(path):
+    """Of a database: looking at it would mend it."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = os.path.join(folder, "ledger.db")
+        for suffix in ("", "-wal"):
+            if os.path.exists(path + suffix):
+                shutil.copy(path + suffix, copy + suffix)
+        with contextlib.closing(sqlite3.connect(copy)) as database:
+            yield database
+
+
+def tables(database):
+    return [name for name, in database.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+
+
+def rows(path):
+    """Of all tables, sorted, but of the one that says how far the ledger has come."""
+    with copy_of(path) as database:
+        return {table: sorted(database.execute(f"SELECT * FROM {table}"), key=repr)
+                for table in tables(database) if table != "meta"}
+
+
+def taken_in(path):
+    """How far the ledger has come; 0 where there is none."""
+    with copy_of(path) as database:
+        if "meta" not in tables(database):
+            return 0
+        return next(database.execute("SELECT last_seq FROM meta"), (0,))[0]
+
+
+def prepare(world):
+    """A world for rounds: it runs, has an audit key, a wrapping key, and a key wrapped to it."""
+    world.application("other", user="daemon", exact=["other.dept.example.edu"])
+    world.write_config()
+    with open(world.config, "a", encoding="ascii") as file:
+        file.write("audit:\n  segment_mib: 1\n  key: audit-1\n  origin: kill.dept.example.edu/log\n"
+                   "  export: none\n")
+    world.start_ready()
+    world.admin("audit", "key", "create")
+    shown = world.admin("--json", "eab", "wrapping-key", "create").json()
+    with open(world.path("wrapping.pem"), "w", encoding="ascii") as file:
+        file.write(shown["pem"])
+    with open(world.ca.key_file, encoding="ascii") as file:
+        run([ADMIN, "--config", "/nonexistent", "eab", "wrap", "--public-key",
+             world.path("wrapping.pem"), "--fingerprint", shown["fingerprint"], "--out",
+             world.path("wrapped"), "--ca", "loopback", "--kid", "w"], stdin=file.read())
+    with open(world.path("wrapped"), encoding="ascii") as file:
+        return json.load(file)
+
+
 class Rounds:
     """Rounds in one world, whose policy lets NAME be ordered; `seed` makes them again."""
 
-    def __init__(self, world, seed):
+    def __init__(self, world, seed, wrapped):
         self.world = world
         self.random = random.Random(seed)
+        self.marker = world.path("state", "pin.latch")
+        self.changes = Changes(lambda: Connection(world.admin_socket), self.random, wrapped)
+        self.said = {"torn": 0, "replayed": 0, "marker": 0}     # starts that had to say so
         self.audit = AuditFiles(world.path("state", "audit"))
         self.released = set()
         self.kills = {}
@@ -194,19 +271,25 @@ class Rounds:
         """Returns whether the whole signer has to end of it."""
         victim = self.random.choice(VICTIMS)
         self.running = processes(self.world.signer.pid)
-        pid = self.running.get(victim)
+        pid = self.running.get({"ending": "core", "starting": "core"}.get(victim, victim))
         if pid is None:     # a gate that is just being started
             victim, pid = "core", self.world.signer.pid
         self.victim = victim
         self.kills[victim] = self.kills.get(victim, 0) + 1
+        if victim == "ending":
+            for client in self.load:
+                client.ending = True
+            os.kill(pid, signal.SIGTERM)
+            time.sleep(self.random.random() * ENDING)
         os.kill(pid, signal.SIGKILL)
-        return victim in ("core", "keeper")
+        return victim not in GATES
 
     def round(self):
-        load = [Load(self.world.socket) for _ in range(CLIENTS)]
-        for client in load:
+        self.load = [Load(self.world.socket) for _ in range(CLIENTS)]
+        for client in self.load:
             client.start()
-        wait_until("signatures", lambda: sum(len(client.digests) for client in load) > 2, pause=0.001)
+        wait_until("signatures", self.is_signing, pause=0.001)
+        self.changes.begin()
         time.sleep(self.random.random() * DELAY)
         ends = self.kill()
         if ends:
@@ -215,19 +298,106 @@ class Rounds:
             wait_for_end(self.running)
         else:       # whoever was connected through the other gate goes on
             time.sleep(0.005)
-            for client in load:
+            for client in self.load:
                 client.leave()
-        for client in load:
+        self.changes.join()
+        for client in self.load:
             client.join(60)
             assert client.unexpected == [], client.unexpected
             self.released.update(client.digests)
         if ends:
-            self.world.start_signer()
+            self.restart()
+
+    def is_signing(self):
+        for client in self.load:
+            assert client.unexpected == [], client.unexpected
+        return sum(len(client.digests) for client in self.load) > 2
+
+    # Starts.
+
+    def tear(self):
+        """Half a record behind the whole ones; returns its octets."""
+        if self.random.random() >= TORN:
+            return 0
+        half = b'{"seq":1,"time":"2026'[:self.random.randrange(1, 20)]
+        with open(os.path.join(self.audit.folder, "audit.jsonl"), "ab") as file:
+            file.write(half)
+        return len(half)
+
+    def restart(self):
+        """What a start has to mend it mends, and says so; no more and no less."""
+        if self.victim == "starting":
+            before = os.path.getsize(self.world.signer_log)
+            core = self.world.spawn_signer()
+            seconds = self.random.choice((self.random.random() * STARTING, LOGIN))
+            end = time.monotonic() + seconds
+            while time.monotonic() < end and not os.path.exists(self.marker) and \
+                    "notice: ready\n" not in self.world.log(before):
+                pass        # a login takes a millisecond
+            running = processes(core.pid)
+            core.kill()
+            core.wait(30)
+            self.world.signer = None
+            wait_for_end(running)
+        torn = self.tear()
+        lacking = last_record(self.audit.folder) - taken_in(self.world.path("state", "ledger.db"))
+        before = len(self.world.log().encode())
+        self.start()
+        said = self.world.log(before)
+        for what, octets, sentence in (
+                ("torn", torn, f"ended in half a record: {torn} octets were set aside"),
+                ("replayed", lacking, f"the ledger took in {lacking} records that it lacked")):
+            self.said[what] += octets > 0
+            assert (sentence in said) == (octets > 0), (what, octets, said)
+
+    def start(self):
+        """A login that was cut off is not repeated until somebody says so."""
+        if os.path.exists(self.marker):
+            self.said["marker"] += 1
+            try:
+                self.world.start_signer()
+            except Failed as failure:
+                assert "no login: an earlier one failed or was cut off" in str(failure), failure
+            else:
+                raise AssertionError("a start tried the PIN again")
+            os.unlink(self.marker)
+        self.world.start_signer()
+
+    # What must be true.
 
     def check(self):
         """What left is on record; what is on record counts, whether it left or not."""
+        self.settle()
         used = self.today()
         self.audit.read_on()
         assert self.released <= self.audit.inputs, self.released - self.audit.inputs
         assert used == self.audit.permits, (self.victim, used, self.audit.permits)
         self.released.clear()
+        self.changes.check()
+
+    def settle(self):
+        """A gate that was killed is there again."""
+        def answers():
+            try:
+                with Connection(self.world.admin_socket) as connection:
+                    return "error" not in connection.call("GetStatus", "org.acmeward.Admin.")
+            except OSError:
+                return False
+        if self.victim in GATES:
+            wait_until("the administrators' gate", answers, pause=0.005)
+
+    def check_ledger(self):
+        """It is what the log says: made anew from that alone, it has the same rows."""
+        path = self.world.path("state", "ledger.db")
+        self.world.stop_signer()
+        kept = rows(path)
+        os.unlink(path)
+        before = len(self.world.log().encode())
+        self.world.start_signer()
+        assert "the ledger was made anew from the audit log" in self.world.log(before)
+        self.world.stop_signer()
+        anew = rows(path)
+        assert kept["orders"]
+        for table in kept.keys() | anew.keys():
+            assert kept.get(table) == anew.get(table), (table, kept.get(table), anew.get(table))
+        self.world.start_signer()

@@ -85,7 +85,6 @@ durable_missing(void)
     static char text[PATH_ROOM + 64];
 
     pthread_mutex_lock(&lock);
-    is_watching = false;
     snprintf(text, sizeof(text), "%s", noted.early);
     for (size_t i = 0; i < noted.count && text[0] == '\0'; i++)
         if (!is_left_out(noted.changes[i].path))

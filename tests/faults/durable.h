@@ -12,7 +12,7 @@
 /** From now on changes are noted, in every thread; what was noted before is forgotten. */
 void durable_watch(void);
 
-/** Ends it. The path of a change that is not durable, with what it is ("name of /x", "content of
+/** The path of a change that is not durable yet, with what it is ("name of /x", "content of
  * /x", "/x got its name before its content was durable"), in a static buffer; NULL: all are. Files
  * that are made anew from others, or are SQLite's own matter, count for nothing. */
 const char *durable_missing(void);
