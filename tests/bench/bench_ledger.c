@@ -1,6 +1,7 @@
 /*
- * bench_ledger MODE --folder DIR [--records N]: what a ledger costs by its length.
- *   fill     makes a ledger of N rows, as of N / 10 certificates of 1,000 applications
+ * bench_ledger MODE --folder DIR [--log DIR] [--records N]: what a ledger costs by its length.
+ *   fill     makes a ledger of N rows, as of N / 10 certificates of 1,000 applications; with --log
+ *            its log is there, as in a signer's state, and has as many records
  *   measure  opens it, then submits the requests of N certificates
  * One line of JSON on standard output.
  */
@@ -21,10 +22,19 @@ enum { ROWS_PER_CERTIFICATE = 10, HEX_SIZE = 64 + 1, URL_SIZE = 128 };
 
 static const char application[] = "app1", account[] = "bench";
 
+enum { PAUSE_EVERY = 2000 }; /* records that wait to become durable */
+
 struct options {
     const char *folder;
+    const char *log; /* NULL: in the same folder, with the records that were asked for only */
     int64_t records;
 };
+
+static const char *
+log_folder(const struct options *options)
+{
+    return options->log != NULL ? options->log : options->folder;
+}
 
 struct open_ledger {
     audit_log *log;
@@ -53,8 +63,8 @@ open_ledger(const struct options *options, struct open_ledger *b)
     b->text = "www.app1.dept.example.edu";
     AW_TRY(aw_name_parse(b->text, strlen(b->text), &b->name));
     AW_TRY(aw_path_join(options->folder, "ledger.db", &path));
-    AW_TRY(audit_log_open(options->folder, &b->log, &repaired));
-    AW_TRY(ledger_open(path, options->folder, b->log, &b->ledger, &recovery));
+    AW_TRY(audit_log_open(log_folder(options), &b->log, &repaired));
+    AW_TRY(ledger_open(path, log_folder(options), b->log, &b->ledger, &recovery));
     if (recovery.rebuilt || recovery.replayed > 0)
         return aw_fail(AW_CODE_MISMATCH, "the ledger was not taken as it is");
     return AW_OK;
@@ -167,6 +177,58 @@ begin_ledger(const struct options *options)
     return ask_next(&b);
 }
 
+static aw_result
+append_many(audit_log *log, int64_t count, struct audit_receipt *last)
+{
+    const char *const names[] = {"www.app.dept.example.edu"};
+    const struct audit_entry entry = {.kind = AUDIT_DECISION,
+        .has_uid = true,
+        .uid = 1001,
+        .user = "app1",
+        .application = application,
+        .account = account,
+        .operation = "new-order",
+        .verdict = "permit",
+        .rule = "names.exact",
+        .names = names,
+        .name_count = AW_COUNT(names)};
+
+    for (int64_t i = 1; i <= count; i++) {
+        AW_TRY(audit_log_record(log, &entry, last));
+        if (i % PAUSE_EVERY == 0 || i == count)
+            AW_TRY(audit_log_wait(log, last->seq));
+    }
+    return AW_OK;
+}
+
+/* Records that the ledger counts as taken in: what they would have made are the rows. */
+static aw_result
+lengthen_log(const struct options *options, char **sql)
+{
+    AW_CLEANUP(audit_log_close) audit_log *log = NULL;
+    struct audit_receipt last = {.seq = 0};
+    size_t repaired;
+
+    AW_TRY(audit_log_open(options->log, &log, &repaired));
+    AW_TRY(append_many(log, options->records, &last));
+    return aw_format(sql, "UPDATE meta SET last_seq = %lld, last_time = %lld, last_digest = '%s'",
+        (long long)last.seq, (long long)last.time, last.digest);
+}
+
+static aw_result
+execute(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    int status = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
+
+    if (status == SQLITE_OK)
+        status = sqlite3_exec(db, sql, NULL, NULL, NULL);
+    aw_result r =
+        status == SQLITE_OK ? AW_OK : aw_fail(AW_CODE_IO, "%s: %s", path, sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return r;
+}
+
 /* The rows came behind the ledger's back: as after a signer that was killed, then closed in order.
  */
 static aw_result
@@ -187,18 +249,16 @@ fill(const struct options *options)
     long long certificates = options->records / ROWS_PER_CERTIFICATE;
     AW_CLEANUP(aw_free) char *path = NULL;
     AW_CLEANUP(aw_free) char *sql = NULL;
-    sqlite3 *db = NULL;
+    AW_CLEANUP(aw_free) char *position = NULL;
 
     AW_TRY(begin_ledger(options));
     AW_TRY(aw_path_join(options->folder, "ledger.db", &path));
     AW_TRY(aw_format(&sql, fill_sql, certificates < 1 ? 1 : certificates));
-    int status = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
-    if (status == SQLITE_OK)
-        status = sqlite3_exec(db, sql, NULL, NULL, NULL);
-    aw_result r =
-        status == SQLITE_OK ? AW_OK : aw_fail(AW_CODE_IO, "%s: %s", path, sqlite3_errmsg(db));
-    sqlite3_close(db);
-    AW_TRY(r);
+    AW_TRY(execute(path, sql));
+    if (options->log != NULL) {
+        AW_TRY(lengthen_log(options, &position));
+        AW_TRY(execute(path, position));
+    }
     return seal_anew(options, path);
 }
 
@@ -234,8 +294,8 @@ measure(const struct options *options)
 static aw_result
 run(int argc, char **argv)
 {
-    static const struct option table[] = {
-        {"folder", required_argument, NULL, 'f'}, {"records", required_argument, NULL, 'r'}, {0}};
+    static const struct option table[] = {{"folder", required_argument, NULL, 'f'},
+        {"log", required_argument, NULL, 'l'}, {"records", required_argument, NULL, 'r'}, {0}};
     struct options options = {.records = 1};
     double number = 1;
     int option;
@@ -243,6 +303,8 @@ run(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
         if (option == 'f')
             options.folder = optarg;
+        else if (option == 'l')
+            options.log = optarg;
         else if (option == 'r')
             AW_TRY(bench_number("--records", optarg, &number));
         else

@@ -4,7 +4,7 @@
     python3 tests/bench/run.py            builds the release preset if need be; some minutes
     python3 tests/bench/run.py --quick    tiny numbers: shows that it runs, not what it costs
     python3 tests/bench/run.py signatures issuance    only these parts
-    python3 tests/bench/run.py records ledgers --records 1000 100000 10000000    minutes, gigabytes
+    python3 tests/bench/run.py aged records ledgers --records 1000 100000 10000000    minutes, gigabytes
 
 Set ACMEWARD_BUILD to measure another build. What is compared is measured in turns, in many
 short rounds; a ratio is made within each round, and the table shows its median and its extremes.
@@ -38,8 +38,8 @@ class Plan:
 
 
 def read_plan():
-    parts = ("signatures", "policies", "applications", "issuance", "relayed", "neighbours",
-             *LENGTHS)
+    parts = ("signatures", "policies", "applications", "aged", "issuance", "relayed",
+             "neighbours", *LENGTHS)
     parser = argparse.ArgumentParser(description="Measures acmeward and prints a table of ratios.")
     parser.add_argument("parts", nargs="*", metavar="PART",
                         help=f"of {', '.join(parts)}; default: all")
@@ -47,8 +47,8 @@ def read_plan():
     parser.add_argument("--seconds", type=float, help="of one measurement (default 0.3)")
     parser.add_argument("--rounds", type=int, help="default 15")
     parser.add_argument("--records", type=int, nargs="+", default=(),
-                        help="lengths of the logs of the part records and rows of the part ledgers"
-                        " (default 1000 100000)")
+                        help="lengths of the logs of the part records, rows of the part ledgers, both of"
+                        " the part aged (default 1000 100000)")
     options = parser.parse_args()
     for part in options.parts:
         if part not in parts:
@@ -70,6 +70,7 @@ def describe(folder):
 
 
 def measure(plan, table):
+    import aged
     import applications
     import issuance
     import ledgers
@@ -96,6 +97,8 @@ def measure(plan, table):
             policies.report(table, policies.measure(plan), policies.measure_signer(world, plan))
         if "applications" in plan.parts:
             applications.report(table, applications.measure(world, plan))
+        if "aged" in plan.parts:
+            aged.report(table, aged.measure(world, plan))
         if "neighbours" in plan.parts:
             neighbours.report(table, neighbours.measure(world, plan))
         if "issuance" in plan.parts:

@@ -40,10 +40,10 @@ class BenchWorld(World):
 class Variant:
     """Another signer on the world's token and account: other state folder, other module."""
 
-    def __init__(self, world, name, module=None):
+    def __init__(self, world, name, module=None, place=TMPFS):
         self.world = world
         self.socket = world.path("run", name + ".sock")
-        self.state = tempfile.mkdtemp(prefix="aw-bench-", dir=TMPFS)
+        self.state = tempfile.mkdtemp(prefix="aw-bench-", dir=place)
         self.config = world.path("etc", name + ".yaml")
         os.chmod(self.state, 0o750)
         for folder in ("cas", "accounts"):
