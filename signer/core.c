@@ -135,14 +135,14 @@ open_log_and_ledger(struct core *core)
     AW_TRY(aw_path_join(core->config->paths.state, "audit", &folder));
     AW_TRY(aw_folder_make(folder, 0750));
     AW_TRY(open_log(core, folder));
+    AW_TRY(aw_path_join(core->config->paths.state, "ledger.db", &database));
+    AW_TRY(ledger_open(database, folder, core->audit, &core->ledger, &recovery));
     AW_TRY(forward_open(&(struct forward_how){.log = core->audit,
                             .folder = folder,
                             .to = (enum aw_config_forward)core->config->audit.forward,
                             .socket = core->config->audit.forward_socket,
                             .target = &core->forward_target},
         &core->forward));
-    AW_TRY(aw_path_join(core->config->paths.state, "ledger.db", &database));
-    AW_TRY(ledger_open(database, folder, core->audit, &core->ledger, &recovery));
     clock_begin(&core->clock, ledger_time(core->ledger));
     core->ledger_replayed = recovery.replayed;
     if (recovery.rebuilt)

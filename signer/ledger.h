@@ -90,8 +90,9 @@ struct ledger_recovery {
 
 /**
  * Opens or creates `path` (0640) and takes in what the log in `audit_folder` has beyond it. A
- * damaged database, or one that knows more than the log, is set aside (path.bad-TIME) and rebuilt
- * from the log: quotas and claims never reset.
+ * damaged database, or one of another log, is set aside (path.bad-TIME) and rebuilt from the log:
+ * quotas and claims never reset.
+ * @return AW_CODE_NOT_FOUND when the log ends before what the database has taken in: it was cut
  */
 AW_MUST_USE aw_result ledger_open(const char *path, const char *audit_folder, audit_log *log,
     ledger **out, struct ledger_recovery *recovery);

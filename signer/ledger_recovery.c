@@ -49,17 +49,30 @@ visit(const struct audit_record *record, void *context)
     return AW_OK;
 }
 
+/* Only durable records are taken in, so this log has lost some: that is not for us to settle. */
+static aw_result
+behind(const struct ledger_source *source, const struct ledger_position *position)
+{
+    return aw_hint(
+        aw_fail(AW_CODE_NOT_FOUND,
+            "the audit log ends with record %lld, but the ledger has taken in record %lld: the log "
+            "was cut, removed, or restored from a backup",
+            (long long)source->appended, (long long)position->seq),
+        "bring the log back; if the records are lost for good, or an older copy is put back on "
+        "purpose, remove ledger.db and ledger.db.seal: the ledger is then made anew, and quotas "
+        "and orders of the lost records are forgotten");
+}
+
 static aw_result
 take_in(const struct ledger_source *source, struct replay *replay)
 {
     struct ledger_position *position = replay->position;
 
     AW_TRY(ledger_db_position(replay->db, position));
-    if (position->seq < 0 || position->seq > source->appended)
-        return aw_fail(AW_CODE_MISMATCH,
-            "the ledger has taken in record %lld, the log ends with %lld: was it cut, or restored "
-            "from a backup?",
-            (long long)position->seq, (long long)source->appended);
+    if (position->seq > source->appended)
+        return behind(source, position);
+    if (position->seq < 0)
+        return aw_fail(AW_CODE_CORRUPT, "the ledger has taken in a record before the first");
     replay->joined = position->seq == 0;
     if (source->appended == 0)
         return AW_OK;

@@ -20,8 +20,9 @@ struct ledger_source {
 };
 
 /**
- * Opens the database and takes in what the log has beyond it. One that is damaged, of another log,
- * or knows more than the log (which was cut or restored from a backup), is set aside and made anew.
+ * Opens the database and takes in what the log has beyond it. One that is damaged or of another log
+ * is set aside and made anew.
+ * @return AW_CODE_NOT_FOUND when the log ends before what the database has taken in
  */
 AW_MUST_USE aw_result ledger_recover(const struct ledger_source *source, aw_db **out,
     struct ledger_position *position, struct ledger_recovery *recovery);
