@@ -46,6 +46,8 @@ take_option(int argc, char **argv, int *i, const struct admin_option *options, s
     if (value == NULL)
         return aw_fail(AW_CODE_USAGE, "--%s needs a value", option->name);
     if (option->list == NULL) {
+        if (*option->value != NULL)
+            return aw_fail(AW_CODE_USAGE, "--%s is given twice", option->name);
         *option->value = value;
         return AW_OK;
     }

@@ -18,7 +18,8 @@ struct view {
     const char *application, *name, *verdict, *kind;
     int64_t since, until;
     int64_t seen, matching, skip;
-    bool known; /* the application is named by some record */
+    int64_t most; /* records that were there when they were counted */
+    bool known;   /* the application is named by some record */
     struct aw_name canonical;
 };
 
@@ -81,6 +82,8 @@ show_record(const struct audit_record *record, void *context)
 {
     struct view *view = context;
 
+    if (view->seen == view->most)
+        return (aw_result){AW_CODE_CLOSED}; /* the signer goes on meanwhile */
     view->seen++;
     if (!matches(view, &record->entry) || view->matching++ < view->skip)
         return AW_OK;
@@ -194,7 +197,10 @@ show(const struct admin_audit_log *log, const struct view *asked, long last)
             "asked for anything");
     if (last > 0 && counted.matching > last)
         view.skip = counted.matching - last;
-    AW_TRY(audit_read_source(&log->source, 1, show_record, &view));
+    view.most = counted.seen;
+    aw_result r = audit_read_source(&log->source, 1, show_record, &view);
+    if (!aw_ok(r) && r.code != AW_CODE_CLOSED)
+        return r;
     if (!view.json)
         printf(
             "%lld of %lld records\n", (long long)(view.matching - view.skip), (long long)view.seen);
@@ -215,6 +221,7 @@ admin_audit_show(const struct admin_options *options, int argc, char **argv)
         {.name = "since", .value = &since},
         {.name = "until", .value = &until},
         {.name = "last", .value = &last},
+        {.name = "json", .flag = &view.json},
         ADMIN_AUDIT_LOG_OPTIONS(log),
     };
     long count = 0;
@@ -226,6 +233,8 @@ admin_audit_show(const struct admin_options *options, int argc, char **argv)
     AW_TRY(check_name(&view));
     AW_TRY(admin_parse_time("since", since, INT64_MIN, &view.since));
     AW_TRY(admin_parse_time("until", until, INT64_MAX, &view.until));
+    if (view.since > view.until)
+        return aw_fail(AW_CODE_USAGE, "--since is after --until");
     AW_TRY(parse_last(last, &count));
     AW_TRY(admin_audit_log_find(options, &log));
     return show(&log, &view, count);

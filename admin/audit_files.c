@@ -88,7 +88,12 @@ admin_audit_note_read(
     AW_TRY(aw_file_read(file, AUDIT_NOTE_MAX, &out->text, &size));
     if (strlen(out->text) != size)
         return aw_fail(AW_CODE_SYNTAX, "%s: found a NUL, expected a checkpoint", file);
-    return aw_context(admin_audit_note_check(out->text, keys, &out->checkpoint), "%s", file);
+    aw_result r = aw_context(admin_audit_note_check(out->text, keys, &out->checkpoint), "%s", file);
+    return r.code != AW_CODE_SYNTAX
+               ? r
+               : aw_hint(r,
+                     "give one checkpoint, octet for octet as it was exported: no CR, no line "
+                     "more or less");
 }
 
 void

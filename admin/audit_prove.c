@@ -41,7 +41,7 @@ parse_seq(const char *text, int64_t *out)
     char *end = NULL;
     long long value = strtoll(text, &end, 10);
 
-    if (end == text || *end != '\0' || value < 1)
+    if (end == text || *end != '\0' || value < 1 || value > INT64_MAX >> 10)
         return aw_fail(AW_CODE_USAGE, "found \"%s\", expected the number of a record", text);
     *out = value;
     return AW_OK;
@@ -73,6 +73,10 @@ prove_from(const struct admin_audit_log *log, const char *file, const struct adm
 
     AW_TRY(admin_audit_note_read(file, &none, &from));
     const struct audit_head *old = &from.checkpoint.head, *head = &note->checkpoint.head;
+    if (old->size > head->size)
+        return aw_hint(aw_fail(AW_CODE_USAGE, "--from: %s covers %lld records, the checkpoint %lld",
+                           file, (long long)old->size, (long long)head->size),
+            "give the older one with --from, the newer one with --checkpoint");
     aw_result r = audit_prove_heads(&log->source, old, head, &out->proof);
     if (r.code == AW_CODE_MISMATCH)
         return aw_hint(r,

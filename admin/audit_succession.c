@@ -66,3 +66,30 @@ admin_audit_succession_check(
         s->covered = out->head.size;
     return r;
 }
+
+static bool
+is_vouched(const struct admin_audit_succession *s, size_t learned,
+    const struct admin_audit_held *held, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (held[i].compared && held[i].size >= s->learned[learned].seq &&
+            held[i].learned <= learned)
+            return true;
+    return false;
+}
+
+aw_result
+admin_audit_succession_end(
+    const struct admin_audit_succession *s, const struct admin_audit_held *held, size_t count)
+{
+    for (size_t i = 0; i < s->learned_count; i++)
+        if (!is_vouched(s, i, held, count))
+            return aw_hint(
+                aw_fail(AW_CODE_MISMATCH,
+                    "record %lld names the next audit key, but the log could not be held against a "
+                    "checkpoint of the key before it",
+                    (long long)s->learned[i].seq),
+                "bring the archived segments (--archive), or give the new key with --public-key if "
+                "you have it from somewhere else");
+    return AW_OK;
+}

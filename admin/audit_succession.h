@@ -10,6 +10,13 @@
 
 #include "admin/audit_files.h"
 
+/** A checkpoint and what it is worth to whoever follows the keys. */
+struct admin_audit_held {
+    int64_t size;   /**< records that it covers */
+    size_t learned; /**< keys that were learned when its signature was verified */
+    bool compared;  /**< the log was held against it: not so when its segment is absent */
+};
+
 /** The keys that are trusted, and how far the log was read for others. */
 struct admin_audit_succession {
     const struct audit_source *source;
@@ -22,6 +29,14 @@ struct admin_audit_succession {
     } learned[ADMIN_AUDIT_FILES_MAX];
     size_t learned_count;
 };
+
+/**
+ * After the verification of the log: whether each key that was learned was named before the end of
+ * a checkpoint that a key from before signed and that the log was held against.
+ * @return AW_CODE_MISMATCH
+ */
+AW_MUST_USE aw_result admin_audit_succession_end(
+    const struct admin_audit_succession *s, const struct admin_audit_held *held, size_t count);
 
 /**
  * Verifies a note where there are keys; its form only where there are none. When no trusted key

@@ -9,6 +9,8 @@
 #include "common/hex.h"
 #include "common/io.h"
 
+enum { HELD_START = 64 };
+
 /* What is verified together. */
 struct verification {
     struct admin_audit_keys keys; /* given, and learned from the log */
@@ -17,9 +19,10 @@ struct verification {
     size_t note_count;
     char origin[AUDIT_NAME_MAX + 1]; /* of all checkpoints; empty: none seen */
     struct audit_stored stored;
-    int64_t last_stored; /* records that the last stored one covers */
-    struct audit_expected *expected;
-    size_t expected_count;
+    int64_t last_stored;             /* records that the last stored one covers */
+    struct audit_expected *expected; /* the stored ones, then those of --checkpoint */
+    struct admin_audit_held *held;   /* of each of them */
+    size_t expected_count, capacity;
     struct audit_absent *absent; /* segments that are not at hand */
     size_t absent_count;
     bool failed; /* for want of memory */
@@ -32,6 +35,7 @@ verification_free(struct verification *v)
         admin_audit_note_free(&v->notes[i]);
     admin_audit_keys_free(&v->keys);
     free(v->expected);
+    free(v->held);
     free(v->absent);
 }
 
@@ -61,14 +65,47 @@ check_origin(struct verification *v, const struct audit_checkpoint *checkpoint)
 }
 
 static aw_result
-check_stored(const char *note, const struct audit_checkpoint *checkpoint, void *context)
+make_room(struct verification *v)
+{
+    size_t capacity = v->capacity == 0 ? HELD_START : 2 * v->capacity;
+
+    if (v->expected_count < v->capacity)
+        return AW_OK;
+    struct audit_expected *expected = realloc(v->expected, capacity * sizeof(*expected));
+    if (expected == NULL)
+        return aw_fail_memory();
+    v->expected = expected;
+    struct admin_audit_held *held = realloc(v->held, capacity * sizeof(*held));
+    if (held == NULL)
+        return aw_fail_memory();
+    v->held = held;
+    v->capacity = capacity;
+    return AW_OK;
+}
+
+/* A checkpoint that the log is to be held against. */
+static aw_result
+take_checkpoint(struct verification *v, const char *note, const char *source)
+{
+    struct audit_checkpoint checkpoint;
+
+    AW_TRY(make_room(v));
+    AW_TRY(admin_audit_succession_check(&v->succession, note, &checkpoint));
+    AW_TRY(check_origin(v, &checkpoint));
+    v->held[v->expected_count] = (struct admin_audit_held){
+        .size = checkpoint.head.size, .learned = v->succession.learned_count};
+    v->expected[v->expected_count++] =
+        (struct audit_expected){.head = checkpoint.head, .source = source};
+    return AW_OK;
+}
+
+static aw_result
+take_stored(const char *note, const struct audit_checkpoint *checkpoint, void *context)
 {
     struct verification *v = context;
-    struct audit_checkpoint again;
 
-    AW_TRY(check_origin(v, checkpoint));
     v->last_stored = checkpoint->head.size;
-    return admin_audit_succession_check(&v->succession, note, &again);
+    return take_checkpoint(v, note, AUDIT_STORED_SOURCE);
 }
 
 /* The stored ones are read before the log: what they cover is in it by then. */
@@ -76,45 +113,63 @@ static aw_result
 gather(struct verification *v, const char *folder, const char *const *files, size_t count)
 {
     const struct admin_audit_keys none = {.count = 0};
-    struct audit_expected *stored = NULL;
-    size_t stored_count = 0;
 
-    AW_TRY(audit_stored_read(folder, check_stored, v, &v->stored));
-    AW_TRY(audit_stored_heads(folder, &stored, &stored_count));
-    v->expected = realloc(stored, (stored_count + count + 1) * sizeof(*stored));
-    if (v->expected == NULL) {
-        free(stored);
-        return aw_fail_memory();
-    }
-    v->expected_count = stored_count;
+    AW_TRY(audit_stored_read(folder, take_stored, v, &v->stored));
     for (size_t i = 0; i < count; i++) {
         struct admin_audit_note *note = &v->notes[v->note_count++];
 
         AW_TRY(admin_audit_note_read(files[i], &none, note));
-        AW_TRY(
-            aw_context(admin_audit_succession_check(&v->succession, note->text, &note->checkpoint),
-                "%s", files[i]));
-        AW_TRY(check_origin(v, &note->checkpoint));
-        v->expected[v->expected_count++] =
-            (struct audit_expected){.head = note->checkpoint.head, .source = files[i]};
+        AW_TRY(aw_context(take_checkpoint(v, note->text, files[i]), "%s", files[i]));
     }
+    for (size_t i = 0; i < v->expected_count; i++)
+        v->expected[i].compared = &v->held[i].compared;
     return AW_OK;
 }
 
 /* For a person. */
+
+/* How many of the stored ones the log was held against. */
+static int64_t
+count_compared(const struct verification *v)
+{
+    int64_t compared = 0;
+
+    for (int64_t i = 0; i < v->stored.count; i++)
+        compared += v->held[i].compared ? 1 : 0;
+    return compared;
+}
+
+static void
+print_stored(const struct verification *v, const char *how)
+{
+    int64_t compared = count_compared(v);
+
+    if (v->stored.count > 0)
+        printf("%lld stored checkpoints of %s, the last of %lld records: ",
+            (long long)v->stored.count, v->origin, (long long)v->last_stored);
+    if (v->stored.count > 0 && compared == v->stored.count)
+        printf("the log continues all, %s\n", how);
+    else if (v->stored.count > 0)
+        printf("the log continues %lld of them, the others are NOT COMPARED, %s\n",
+            (long long)compared, how);
+    if (v->stored.torn > 0)
+        printf("%zu octets behind the last stored checkpoint: half a one, cut off while it was "
+               "written, or changed since; the signer's next one takes their place\n",
+            v->stored.torn);
+}
 
 static void
 print_checkpoints(const struct verification *v, const char *const *files)
 {
     const char *how = v->keys.count > 0 ? "signed" : "signatures not checked (no --public-key)";
 
-    if (v->stored.count > 0)
-        printf("%lld stored checkpoints of %s, the last of %lld records: the log continues all, "
-               "%s\n",
-            (long long)v->stored.count, v->origin, (long long)v->last_stored, how);
-    for (size_t i = 0; i < v->note_count; i++)
-        printf("checkpoint %s of %lld records: the log continues it, %s\n", files[i],
-            (long long)v->notes[i].checkpoint.head.size, how);
+    print_stored(v, how);
+    for (size_t i = 0; i < v->note_count; i++) {
+        const struct admin_audit_held *held = &v->held[(size_t)v->stored.count + i];
+
+        printf("checkpoint %s of %lld records: %s, %s\n", files[i], (long long)held->size,
+            held->compared ? "the log continues it" : "NOT COMPARED, its segment is absent", how);
+    }
 }
 
 static aw_result
@@ -151,7 +206,9 @@ print_verdict(const struct verification *v, const struct audit_verdict *found)
     aw_time_text(found->first_time, first);
     aw_time_text(found->last_time, last);
     print_absent(v, found);
-    if (found->absent > 0)
+    if (found->absent == found->records)
+        printf("no record is at hand: nothing was verified\n");
+    else if (found->absent > 0)
         printf("the other %lld of %lld records, from %s to %s, in %lld closed segments and the "
                "present one: the chain is whole\nhead %s\n",
             (long long)(found->records - found->absent), (long long)found->records, first, last,
@@ -190,12 +247,14 @@ write_checkpoints(struct aw_json_writer *w, const struct verification *v, const 
     aw_json_pair_integer(w, "key_changes", (int64_t)v->succession.learned_count);
     aw_json_pair_integer(w, "stored_checkpoints", v->stored.count);
     aw_json_pair_integer(w, "last_stored", v->last_stored);
+    aw_json_pair_integer(w, "torn_stored", (int64_t)v->stored.torn);
     aw_json_name(w, "checkpoints");
     aw_json_begin_array(w);
     for (size_t i = 0; i < v->note_count; i++) {
         aw_json_begin_object(w);
         aw_json_pair(w, "file", files[i]);
-        aw_json_pair_integer(w, "size", v->notes[i].checkpoint.head.size);
+        aw_json_pair_integer(w, "size", v->held[(size_t)v->stored.count + i].size);
+        aw_json_pair_bool(w, "compared", v->held[(size_t)v->stored.count + i].compared);
         aw_json_end_object(w);
     }
     aw_json_end_array(w);
@@ -231,12 +290,10 @@ verify(struct verification *v, struct admin_audit_log *log, struct audit_verdict
 {
     log->source.absent = note_absent;
     log->source.context = v;
-    aw_result r = audit_verify_source(&log->source, v->expected, v->expected_count, found);
-    if (r.code == AW_CODE_NOT_FOUND && !log->partial)
-        return aw_hint(r, "name the folder that has it with --archive, not compressed; --partial "
-                          "verifies what is at hand and says what is not");
-    AW_TRY(r);
-    return v->failed ? aw_fail_memory() : AW_OK;
+    AW_TRY(audit_verify_source(&log->source, v->expected, v->expected_count, found));
+    if (v->failed)
+        return aw_fail_memory();
+    return admin_audit_succession_end(&v->succession, v->held, v->expected_count);
 }
 
 aw_result

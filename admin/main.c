@@ -82,7 +82,7 @@ const struct admin_command admin_commands[] = {
         "trouble"},
     {"audit", "show", admin_audit_show,
         "[--application A] [--name N] [--verdict permit|refuse|warn] [--kind KIND] [--since TIME] "
-        "[--until TIME] [--last N] [--folder DIR] [--archive DIR]... [--partial]",
+        "[--until TIME] [--last N] [--folder DIR] [--archive DIR]... [--partial] [--json]",
         "records of the audit log"},
     {"audit", "verify", admin_audit_verify,
         "[--folder DIR] [--archive DIR]... [--partial] [--checkpoint FILE]... [--public-key "
@@ -90,7 +90,7 @@ const struct admin_command admin_commands[] = {
         "check chain and tree of the audit log, and that it continues its checkpoints and those "
         "given; needs neither token nor signer"},
     {"audit", "key", admin_audit_key, "create|rotate|show",
-        "make the key that signs checkpoints in the token; print its public half"},
+        "make the key that signs checkpoints in the token, replace it, print its public half"},
     {"audit", "rotate", admin_audit_rotate, "",
         "close the segment of the audit log that is written to, so that it can be archived"},
     {"audit", "checkpoint", admin_audit_checkpoint, "", "a signed head of the audit log as of now"},

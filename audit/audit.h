@@ -293,6 +293,7 @@ AW_MUST_USE aw_result audit_log_head(audit_log *log, struct audit_head *out);
 struct audit_expected {
     struct audit_head head;
     const char *source; /**< where the checkpoint is, for messages */
+    bool *compared;     /**< set when the log was held against it; NULL: nobody asks */
 };
 
 /** What a verification found. */

@@ -31,14 +31,14 @@ audit_file_close(struct audit_file *file)
 }
 
 static aw_result
-cannot_open(const char *path)
+cannot_open(const char *path, const char *hint)
 {
     int number = errno;
     aw_result r = aw_fail_errno(AW_CODE_IO, "cannot open the audit log %s", path);
 
     if (number == ELOOP)
         return aw_hint(r, "the log must not be a symbolic link: move the file itself here");
-    return aw_hint(r, "make the folder, owned by the signer's user, with mode 0750");
+    return aw_hint(r, "%s", hint);
 }
 
 /* Notes what was opened. */
@@ -71,7 +71,9 @@ open_or_create(struct audit_file *file)
     }
     if (errno == EEXIST)
         file->fd = open(file->path, access);
-    return file->fd < 0 ? cannot_open(file->path) : AW_OK;
+    return file->fd < 0 ? cannot_open(file->path,
+                              "make the folder, owned by the signer's user, with mode 0750")
+                        : AW_OK;
 }
 
 /* Bound to this open file, not to the process: closing another descriptor of it changes nothing. */
@@ -208,8 +210,9 @@ audit_file_open_read(const char *folder, struct audit_file *out)
     AW_TRY(aw_path_join(folder, AUDIT_FILE_NAME, &file.path));
     file.fd = open(file.path, O_RDONLY | open_flags);
     if (file.fd < 0)
-        return aw_hint(aw_fail_errno(AW_CODE_IO, "cannot open the audit log %s", file.path),
-            "name the folder of a signer's audit log, and be in the group that may read it");
+        return cannot_open(file.path,
+            "name the folder of a signer's audit log (--folder), and be in "
+            "the group that may read it");
     AW_TRY(identify(&file));
     *out = file;
     file = (struct audit_file){.fd = -1};
@@ -300,7 +303,7 @@ audit_file_append(const struct audit_file *file, const void *bytes, size_t size)
 
     aw_result r = aw_context(aw_fd_write(file->fd, bytes, size), "audit log %s", file->path);
     if (!aw_ok(r))
-        return aw_hint(r, hint);
+        return aw_hint(r, "%s", hint);
     if (fdatasync(file->fd) != 0)
         return aw_hint(
             aw_fail_errno(AW_CODE_IO, "audit log %s: cannot make it durable", file->path), hint);

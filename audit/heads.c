@@ -61,6 +61,8 @@ audit_heads_check(struct audit_heads *heads, const struct audit_chain *chain)
             break;
         if (!audit_hash_equal(&root, &expected->head.root))
             return rewritten(expected, chain);
+        if (expected->compared != NULL)
+            *expected->compared = true;
     }
     return AW_OK;
 }

@@ -148,7 +148,9 @@ audit_segments_absent(const struct audit_segments *segments, int64_t n)
             "segment %lld of the log (%s%0*lld%s) is not in %s: it was archived, or "
             "removed",
             (long long)n, prefix, DIGITS, (long long)n, segment_suffix, segments->source->folder),
-        "bring it back, not compressed, or name the folder that has it (--archive)");
+        "bring it back, not compressed, or name the folder that has it (--archive); --partial goes "
+        "on "
+        "without it, and says what is missing");
 }
 
 aw_result

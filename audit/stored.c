@@ -118,7 +118,10 @@ open_read(const char *path, int *fd, int64_t *size)
 
     *fd = open(path, O_RDONLY | open_flags);
     if (*fd < 0)
-        return errno == ENOENT ? AW_OK : aw_fail_errno(AW_CODE_IO, "cannot open %s", path);
+        return errno == ENOENT
+                   ? AW_OK
+                   : aw_hint(aw_fail_errno(AW_CODE_IO, "cannot open %s", path),
+                         "be in the group that may read the log; the file must not be a link");
     if (fstat(*fd, &st) != 0)
         return aw_fail_errno(AW_CODE_IO, "cannot examine %s", path);
     if (!S_ISREG(st.st_mode))
@@ -177,8 +180,8 @@ collect(const char *note, const struct audit_checkpoint *checkpoint, void *conte
         c->items = larger;
         c->capacity = capacity;
     }
-    c->items[c->count++] = (struct audit_expected){
-        .head = checkpoint->head, .source = "the file \"" AUDIT_STORED_NAME "\" beside the log"};
+    c->items[c->count++] =
+        (struct audit_expected){.head = checkpoint->head, .source = AUDIT_STORED_SOURCE};
     return AW_OK;
 }
 

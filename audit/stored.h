@@ -13,6 +13,9 @@
 /** Name of the file in the log's folder. */
 #define AUDIT_STORED_NAME "checkpoints"
 
+/** How messages call it. */
+#define AUDIT_STORED_SOURCE "the file \"" AUDIT_STORED_NAME "\" beside the log"
+
 /** What a walk over the stored checkpoints is called with: note and what it says. */
 typedef aw_result (*audit_stored_visit)(
     const char *note, const struct audit_checkpoint *checkpoint, void *context);
@@ -31,7 +34,7 @@ struct audit_stored {
 AW_MUST_USE aw_result audit_stored_read(
     const char *folder, audit_stored_visit visit, void *context, struct audit_stored *out);
 
-/** Reads the heads of all as expected ones, with `folder`/checkpoints as source. */
+/** Reads the heads of all as expected ones, AUDIT_STORED_SOURCE. */
 AW_MUST_USE aw_result audit_stored_heads(
     const char *folder, struct audit_expected **out, size_t *count);
 

@@ -70,7 +70,9 @@ static aw_result
 removed(const struct audit_walk *walk)
 {
     aw_ignore(audit_segments_absent(&walk->segments, walk->segment), "its message is wanted");
-    return aw_fail(AW_CODE_CORRUPT, "%.700s; its mark is missing too", aw_error_last()->message);
+    return aw_hint(
+        aw_fail(AW_CODE_CORRUPT, "%.700s; its mark is missing too", aw_error_last()->message),
+        "marks stay when segments are archived: bring back both, and find out who removed them");
 }
 
 /* Over a segment that is not at hand, by its mark. */

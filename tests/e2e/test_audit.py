@@ -17,6 +17,51 @@ ORIGIN = "acmeward.dept.example.edu/audit"
 PUBLIC_KEY = "audit.pem"
 
 
+def hash_children(left, right):
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def root_by_inclusion(index, size, leaf, proof):
+    """RFC 9162 2.1.3.2, written from its text: the root that a proof gives."""
+    fn, sn, r = index, size - 1, leaf
+    for p in proof:
+        assert sn != 0
+        if fn & 1 or fn == sn:
+            r = hash_children(p, r)
+            while not fn & 1 and fn != 0:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            r = hash_children(r, p)
+        fn, sn = fn >> 1, sn >> 1
+    assert sn == 0
+    return r
+
+
+def roots_by_consistency(first, second, first_root, proof):
+    """RFC 9162 2.1.4.2: the older and the newer root that a proof gives."""
+    path = list(proof) if first & first - 1 else [first_root, *proof]
+    fn, sn = first - 1, second - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    fr = sr = path[0]
+    for c in path[1:]:
+        assert sn != 0
+        if fn & 1 or fn == sn:
+            fr, sr = hash_children(c, fr), hash_children(c, sr)
+            while not fn & 1 and fn != 0:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            sr = hash_children(sr, c)
+        fn, sn = fn >> 1, sn >> 1
+    assert sn == 0
+    return fr, sr
+
+
+def read_note(note):
+    """Size and root of a checkpoint."""
+    return int(note.split("\n")[1]), base64.b64decode(note.split("\n")[2])
+
+
 class Audit(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -160,7 +205,11 @@ class Audit(unittest.TestCase):
         for seq in range(1, size + 1):
             proof = self.audit("prove", str(seq), "--folder", self.world.path("state", "audit"),
                                "--checkpoint", self.world.path("second")).out
-            self.assertEqual(json.loads(json.loads(proof)["record"])["seq"], seq)
+            told = json.loads(proof)
+            self.assertEqual(json.loads(told["record"])["seq"], seq)
+            leaf = hashlib.sha256(b"\0" + told["record"].encode() + b"\n").digest()
+            self.assertEqual(root_by_inclusion(seq - 1, size, leaf, [
+                base64.b64decode(p) for p in told["proof"]]), read_note(told["checkpoint"])[1])
             done = self.audit("verify-proof", self.save("proof", proof), "--public-key",
                               self.world.path("audit.line"))
             self.assertIn(f"record {seq} is in the log", done.out)
@@ -186,6 +235,9 @@ class Audit(unittest.TestCase):
                           self.world.path(PUBLIC_KEY))
         self.assertIn("continues the older one", done.out)
         backwards = json.loads(proof)
+        (old, root), (new, newer) = read_note(self.first), read_note(self.second)
+        self.assertEqual(roots_by_consistency(old, new, root, [
+            base64.b64decode(p) for p in backwards["proof"]]), (root, newer))
         backwards["from"], backwards["checkpoint"] = backwards["checkpoint"], backwards["from"]
         self.audit("verify-proof", self.save("proof", json.dumps(backwards)), "--public-key",
                    self.world.path(PUBLIC_KEY), status=1)
@@ -281,8 +333,13 @@ class Audit(unittest.TestCase):
         self.assertIn("--archive", done.err)
         done = self.verify("--partial")
         self.assertIn(f"NOT VERIFIED: segment 1, records 1 to {closed['last']}", done.out)
-        part = self.verify("--partial", "--json").json()
+        done = self.verify("--partial", "--checkpoint", world.path("first"))
+        self.assertRegex(done.out, r"first of \d+ records: NOT COMPARED")
+        self.assertIn("the others are NOT COMPARED, signed", done.out)
+        self.assertEqual(done.out.count("the log continues"), 1)
+        part = self.verify("--partial", "--json", "--checkpoint", world.path("first")).json()
         self.assertEqual((part["complete"], part["absent"]), (False, [closed]))
+        self.assertFalse(part["checkpoints"][0]["compared"])
         self.assertEqual(part["verified"], part["records"] - closed["last"])
         self.assertGreater(part["unchecked_checkpoints"], 0)
         all_of_it = self.verify("--archive", archive, "--checkpoint", world.path("first"), "--json")
@@ -342,6 +399,38 @@ class Audit(unittest.TestCase):
         # A record is the word of the log alone, until a trusted key signed a checkpoint over it.
         self.assertNotIn(newest, self.verify(folder=self.copy_with_checkpoints(
             int(named[0]["seq"]))).out)
+
+    def test_15_zz_attack_101_a_key_named_in_a_log_that_was_not_compared(self):
+        """An absent segment hides the old key's checkpoint: its successor is nobody's word."""
+        world, folder = self.world, self.world.path("forged-log")
+        os.mkdir(folder)
+        run(["openssl", "pkey", "-in", world.path("other.key"), "-pubout", "-outform", "DER",
+                   "-out", world.path("other.der")])
+        with open(world.path("other.der"), "rb") as file:
+            own = file.read()
+        key_id = hashlib.sha256(own).digest()[:4]
+        line = f"{ORIGIN}+{key_id.hex()}+{base64.b64encode(bytes([2]) + own).decode()}"
+        with open(os.path.join(folder, "audit-000001.jsonl"), "w", encoding="ascii") as file:
+            file.write(json.dumps({
+                "seq": 1, "time": "2026-11-24T00:00:00Z", "kind": "admin", "uid": 0, "user": "root",
+                "operation": "audit-key-next", "verdict": "permit",
+                "key": hashlib.sha256(own).hexdigest(), "message": line, "prev": "0" * 64},
+                separators=(",", ":")) + "\n")
+        size, root = 1 << 20, base64.b64encode(b"x" * 32).decode()
+        with open(os.path.join(folder, "audit-000002.mark"), "w", encoding="ascii") as file:
+            file.write(json.dumps({"segment": 2, "first": 2, "last": size, "octets": 1,
+                                   "time": "2026-11-24T00:00:00Z", "head": "0" * 64,
+                                   "tree": [root]}, separators=(",", ":")) + "\n")
+        self.save("forged-log/audit.jsonl", "")
+        body = f"{ORIGIN}\n{size}\n{root}\n"
+        run(["openssl", "dgst", "-sha256", "-sign", world.path("other.key"), "-out",
+             world.path("signature"), self.save("body", body)])
+        with open(world.path("signature"), "rb") as file:
+            signature = base64.b64encode(key_id + file.read()).decode()
+        self.save("forged-log/checkpoints",
+                  f"{self.second}\n{body}\n\u2014 {ORIGIN} {signature}\n\n")
+        done = self.verify("--partial", folder=folder, status=1)
+        self.assertIn("could not be held against a checkpoint of the key before it", done.err)
 
     def copy_with_checkpoints(self, most):
         """The log's folder with the stored checkpoints of at most so many records."""

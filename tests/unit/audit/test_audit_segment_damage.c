@@ -308,7 +308,7 @@ attack_101_cut_back_over_segments_is_found(void **state)
     scene_head_after(5, &heads[0]);
     scene_head_after(8, &heads[1]);
     scene_fill_segments(&older, 7, EACH);
-    const struct audit_expected kept[] = {{heads[0], "kept-5"}, {heads[1], "kept-8"}};
+    const struct audit_expected kept[] = {{heads[0], "kept-5", NULL}, {heads[1], "kept-8", NULL}};
     expect_ok("whole", audit_verify_heads(scene.folder, kept, 2, &verdict));
     expect_ok("older", audit_verify_heads(older.folder, kept, 1, &verdict));
     expect_failure("cut back", audit_verify_heads(older.folder, kept, 2, &verdict), AW_CODE_CORRUPT,
