@@ -155,7 +155,8 @@ export_file(const checkpoints *maker, const char *note)
         &path, "%s/checkpoint-%019lld", maker->export_folder, (long long)maker->last.head.size));
     return aw_hint(aw_context(aw_file_replace(path, note, strlen(note), EXPORT_MODE), "export"),
         "the signer's user must be able to write to the folder (export under audit in "
-        "signer.yaml); the checkpoint is stored beside the log");
+        "signer.yaml), and one that was made anew or mounted since the start needs a restart; the "
+        "checkpoint is stored beside the log");
 }
 
 static aw_result

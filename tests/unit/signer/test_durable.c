@@ -20,6 +20,8 @@
 #include "tests/faults/durable.h"
 
 #define ORDER "{\"nonce\":\"$N\",\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example.edu\"}]}"
+#define REFUSED \
+    "{\"nonce\":\"$N\",\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example.org\"}]}"
 #define KEY "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 
 static void
@@ -88,18 +90,24 @@ an_administrators_change_is_durable_when_it_is_answered(void **state)
 }
 
 static void
-ask(struct world *w, int expected, const char *row)
+ask_for(struct world *w, const char *order, int expected, const char *row)
 {
     AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
     struct peer peer = world_peer("daemon", NULL);
 
-    if (world_ask(w, &peer, "NewOrder", ORDER, &reply) != expected)
+    if (world_ask(w, &peer, "NewOrder", order, &reply) != expected)
         fail_msg("%s: %s %s", row, reply.rule, aw_error_last()->message);
+}
+
+static void
+ask(struct world *w, int expected, const char *row)
+{
+    ask_for(w, ORDER, expected, row);
 }
 
 /* Attack 92: also where a record waits for others. */
 static void
-attack_92_a_signature_leaves_when_its_record_is_durable(void **state)
+attack_92_an_answer_leaves_when_its_record_is_durable(void **state)
 {
     struct world *w = *state;
     int64_t appended, durable;
@@ -110,6 +118,9 @@ attack_92_a_signature_leaves_when_its_record_is_durable(void **state)
         audit_log_position(w->core->audit, &appended, &durable);
         assert_int_equal(durable, appended);
         expect_durable("an order");
+        durable_watch();
+        ask_for(w, REFUSED, SIGN_OUTCOME_POLICY_REFUSED, "a refusal");
+        expect_durable("a refusal");
     }
 }
 
@@ -232,7 +243,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_administrators_change_is_durable_when_it_is_answered),
-        cmocka_unit_test(attack_92_a_signature_leaves_when_its_record_is_durable),
+        cmocka_unit_test(attack_92_an_answer_leaves_when_its_record_is_durable),
         cmocka_unit_test(what_a_start_mends_is_durable),
     };
 
