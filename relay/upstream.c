@@ -87,13 +87,6 @@ relay_upstream_stop(struct relay_upstream *upstream)
     atomic_store(&stopping, true);
 }
 
-bool
-relay_upstream_stopped(const struct relay_upstream *upstream)
-{
-    (void)upstream;
-    return is_stopping();
-}
-
 const char *
 relay_upstream_url(const struct relay_account *account, const char *name)
 {

@@ -38,9 +38,6 @@ void relay_upstream_free(struct relay_upstream **slot);
 /** Has all that waits for a CA end soon, here and in every thread (AW_CODE_INTERRUPTED). */
 void relay_upstream_stop(struct relay_upstream *upstream);
 
-/** Whether that was said. */
-bool relay_upstream_stopped(const struct relay_upstream *upstream);
-
 /** What a conversation is for. */
 enum upstream_use {
     UPSTREAM_ANSWER, /**< a client waits, and with it a thread of the server's: no more than half of

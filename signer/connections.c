@@ -529,9 +529,3 @@ connections_away_ms(connections *c)
 
     return since == 0 ? 0 : aw_now_ms() - since;
 }
-
-size_t
-connections_count(connections *c)
-{
-    return slots_open(&c->slots);
-}

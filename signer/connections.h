@@ -76,7 +76,4 @@ int connections_open_fd(const connections *c);
  * meanwhile waits in the kernel. */
 int64_t connections_away_ms(connections *c);
 
-/** How many there are. */
-size_t connections_count(connections *c);
-
 #endif

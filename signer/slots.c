@@ -112,15 +112,3 @@ slots_have_others(struct slots *slots, uint32_t owner)
     pthread_mutex_unlock(&slots->lock);
     return found;
 }
-
-size_t
-slots_open(struct slots *slots)
-{
-    size_t count = 0;
-
-    pthread_mutex_lock(&slots->lock);
-    for (size_t i = 0; i < slots->count; i++)
-        count += slots->items[i].state == SLOT_OPEN;
-    pthread_mutex_unlock(&slots->lock);
-    return count;
-}

@@ -60,7 +60,4 @@ void slots_join(struct slots *slots);
 /** True while one of another owner is open. */
 bool slots_have_others(struct slots *slots, uint32_t owner);
 
-/** How many are open. */
-size_t slots_open(struct slots *slots);
-
 #endif
