@@ -283,6 +283,6 @@ admin_account_adopt(const struct admin_options *options, int argc, char **argv)
         return aw_fail(AW_CODE_USAGE, "--key-file is needed: the other client's account key");
     AW_TRY(admin_account_find(options, work.name, &reply, &account));
     AW_TRY(admin_foreign_key_read(work.key_file, &work.file, &work.key, &kind));
-    printf("read a %s account key (%s)\n", EVP_PKEY_get0_type_name(work.key), kind);
+    printf("read an account key: %s (%s)\n", EVP_PKEY_get0_type_name(work.key), kind);
     return adopt(&work, cJSON_GetStringValue(aw_json_member(account, "state")));
 }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "admin/report_p4.h"
+#include "admin/doctor.h"
 
 static void
 note(struct report_page *page, bool wrong, const char *about, const char *finding)
@@ -55,6 +55,7 @@ admin_doctor(const struct admin_options *options, int argc, char **argv)
     AW_TRY(p4_collect(options, &log, &p4));
     p4_fill_findings(&p4, &page);
     find_stopped(&p4, &page);
+    AW_TRY(doctor_find_relays(options, &p4, &page));
     AW_TRY(report_render(&page, json ? REPORT_FORMAT_JSON : REPORT_FORMAT_TEXT, stdout));
     size_t count = report_rows(&page.sections[0]);
     if (count == 0)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -15,9 +16,10 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "common/openssl.h"
+#include "relay/tls_advice.h"
 #include "relay/tls_key.h"
 
-enum { PEM_MAX = 1024 * 1024, FILES = 3 };
+enum { ADVICE_SECONDS = 24 * 3600, PEM_MAX = 1024 * 1024, FILES = 3 };
 
 /* What of a file tells that it is another one. */
 struct stamp {
@@ -35,6 +37,7 @@ struct relay_tls {
     SSL_CTX *context;
     struct stamp in_force[FILES]; /* of the files as they were loaded, or refused */
     struct stamp seen[FILES];     /* as they were at the last look */
+    time_t advised_at;            /* when its end was looked at last */
 };
 
 /* OWASP's and Mozilla's "intermediate", without the ciphers that need finite fields. */
@@ -199,6 +202,18 @@ make_context(const struct relay_config *config, const struct relay_tls_key *key,
     return AW_OK;
 }
 
+/* What clients will not like is said, and they are served all the same. */
+static void
+advise(struct relay_tls *tls)
+{
+    char text[RELAY_TLS_ADVICE_SIZE];
+
+    tls->advised_at = time(NULL);
+    relay_tls_advise(SSL_CTX_get0_certificate(tls->context), tls->config->url, text);
+    if (text[0] != '\0')
+        aw_log(AW_LOG_WARNING, "%s: the certificate: %s", tls->config->tls.certificate, text);
+}
+
 aw_result
 relay_tls_reload(struct relay_tls *tls)
 {
@@ -210,6 +225,7 @@ relay_tls_reload(struct relay_tls *tls)
     AW_TRY(make_context(tls->config, &tls->key, &fresh));
     SSL_CTX_free(tls->context);
     tls->context = fresh;
+    advise(tls);
     return AW_OK;
 }
 
@@ -247,6 +263,8 @@ relay_tls_look(struct relay_tls *tls)
     look(tls->config, now);
     bool settled = same(now, tls->seen);
     memcpy(tls->seen, now, sizeof(now));
+    if (time(NULL) - tls->advised_at >= ADVICE_SECONDS)
+        advise(tls);
     if (!settled || same(now, tls->in_force))
         return;
     if (aw_ok(relay_tls_reload(tls)))

@@ -2,6 +2,7 @@
 """relay-key and app-eab: from the token to what a client of a relay is given, and its end."""
 
 import base64
+import datetime
 import json
 import re
 import unittest
@@ -24,6 +25,12 @@ class Credentials(unittest.TestCase):
         world.application("shop", exact=["shop.dept.example.edu"], relay={})
         world.application("plain", exact=["plain.dept.example.edu"])
         world.start_signer()
+
+    def findings(self):
+        """Of doctor, on what relays have to do with."""
+        rows = json.loads(self.world.admin("--json", "doctor", status=1).out)["findings"]
+        return [(row["about"], row["finding"]) for row in rows
+                if row["about"].startswith(("relay", "app-eab", URL))]
 
     def create(self, *words, status=0):
         return self.world.admin("app-eab", "create", *words, status=status)
@@ -114,6 +121,21 @@ class Credentials(unittest.TestCase):
         run(["rm", world.path("state", "ledger.db")])
         world.start_signer()
         self.assertEqual(world.admin("app-eab", "list").out.count("revoked"), 2)
+
+    def test_9_what_doctor_says(self):
+        (about, finding), = self.findings()
+        self.assertEqual(about, "relay key")
+        self.assertIn("relay-key create", finding)
+        self.world.admin("relay-key", "create")
+        self.assertEqual(self.findings(), [])
+        day = datetime.date.today() + datetime.timedelta(days=2)
+        kid = json.loads(self.create("shop", "--expires", str(day), "--json").out)["kid"]
+        (about, finding), = self.findings()
+        self.assertEqual(about, f"app-eab {kid}")
+        self.assertRegex(finding, "of shop, expires in [012] days: 0 accounts")
+        self.world.application("shop", exact=["shop.dept.example.edu"])
+        self.world.admin("reload")
+        self.assertEqual([about for about, _ in self.findings()], ["relays", about])
 
 
 if __name__ == "__main__":

@@ -246,7 +246,13 @@ class Starting(unittest.TestCase):
         relay = RelayServer()
         self.addCleanup(relay.close)
         command = [RELAY, "--config", relay.path("relay.yaml")]
-        self.assertIn("in order", run([*command, "--check-config"]).out)
+        done = run([*command, "--check-config"])
+        self.assertIn("in order", done.out)
+        self.assertNotIn("the certificate", done.err)
+        run(["sed", "-i", "s/url: https:..localhost/url: https:\\/\\/other.example.edu/",
+             relay.path("relay.yaml")])
+        done = run([*command, "--check-config"])
+        self.assertIn("the certificate: it is not for other.example.edu", done.err)
         os.chmod(relay.path("server.key"), 0o644)
         done = run([*command, "--check-config"], status=1)
         self.assertIn("server.key", done.err)
