@@ -14,6 +14,56 @@ note(struct report_page *page, bool wrong, const char *about, const char *findin
     report_text(page, finding);
 }
 
+/* As it is, where admin_text() keeps a text for a few calls only. */
+static const char *
+text_of(const cJSON *object, const char *name)
+{
+    const char *text = cJSON_GetStringValue(aw_json_member(object, name));
+
+    return text == NULL ? "" : text;
+}
+
+/* By its label (signer/accounts.h): "acmeward-account:NAME", or ":NUMBER" behind it after a change.
+ */
+static bool
+is_key_of(const char *label, const char *account)
+{
+    static const char begin[] = "acmeward-account:";
+    size_t length = strlen(account);
+
+    if (strncmp(label, begin, strlen(begin)) != 0)
+        return false;
+    label += strlen(begin);
+    return strncmp(label, account, length) == 0 && (label[length] == '\0' || label[length] == ':');
+}
+
+/* A key that nobody needed yet is missed by nobody: after the token was replaced, say. */
+static bool
+has_key(const struct p4 *p4, const char *account)
+{
+    const cJSON *object = NULL;
+
+    cJSON_ArrayForEach(object, aw_json_member(p4->token, "objects"))
+    {
+        if (strncmp(text_of(object, "kind"), "private", strlen("private")) == 0 &&
+            is_key_of(text_of(object, "label"), account))
+            return true;
+    }
+    return false;
+}
+
+static void
+find_account(const struct p4 *p4, const cJSON *account, struct report_page *page)
+{
+    const char *name = text_of(account, "name");
+    const char *state = text_of(account, "state");
+
+    note(page, strcmp(state, "registered") != 0, name,
+        "the account is not registered: its applications can't order");
+    note(page, strcmp(state, "registered") == 0 && !has_key(p4, name), name,
+        "the token does not have the account's key (docs/operations.md, When an HSM is lost)");
+}
+
 /* Of the moment, so no part of the evidence. */
 static void
 find_stopped(const struct p4 *p4, struct report_page *page)
@@ -33,10 +83,7 @@ find_stopped(const struct p4 *p4, struct report_page *page)
         "little room is left: refusals are only counted");
     note(page, admin_number(s, "clock_ahead") != 0, "clock",
         "is off from the time of the records (docs/operations.md)");
-    cJSON_ArrayForEach(item, aw_json_member(p4->accounts, "accounts"))
-        note(page, strcmp(admin_text(item, "state"), "registered") != 0,
-            cJSON_GetStringValue(aw_json_member(item, "name")),
-            "the account is not registered: its applications can't order");
+    cJSON_ArrayForEach(item, aw_json_member(p4->accounts, "accounts")) find_account(p4, item, page);
 }
 
 aw_result

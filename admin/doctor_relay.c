@@ -1,11 +1,10 @@
 /* doctor: relays, the key that their clients' app-eabs are derived of, and app-eabs. The relay's
  * own certificate acmeward-relay --check-config looks at, where it runs. */
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "admin/doctor.h"
+#include "policy/system.h"
 
 enum { DAY = 24 * 3600, WARN_DAYS = 14, TEXT_SIZE = 400 };
 
@@ -42,18 +41,26 @@ is_relayed(const struct p4 *p4, const char *name)
     return search.found;
 }
 
-static void
+static aw_result
 find_users(const struct p4 *p4, struct report_page *page)
 {
     const struct aw_config *config = p4->policy.config;
 
     for (size_t i = 0; i < config->relay_count; i++) {
         const struct aw_config_principal *who = &config->relays[i].who;
+        bool found = false;
+        uid_t uid;
+        gid_t gid;
 
-        if (who->user != NULL ? getpwnam(who->user) == NULL : getgrnam(who->group) == NULL)
+        if (who->user != NULL)
+            AW_TRY(policy_system_resolver.user(who->user, &found, &uid, NULL));
+        else
+            AW_TRY(policy_system_resolver.group(who->group, &found, &gid, NULL));
+        if (!found)
             find(page, config->relays[i].url,
                 "its user or group does not exist here: nothing that it hands in is taken");
     }
+    return AW_OK;
 }
 
 static void
@@ -117,7 +124,7 @@ doctor_find_relays(
                 "policies have the section relay, and signer.yaml no relays: nobody gets in so");
         return AW_OK;
     }
-    find_users(p4, page);
+    AW_TRY(find_users(p4, page));
     if (!is_relayed(p4, NULL))
         find(page, "relays", "no policy has the section relay: whatever they hand in is refused");
     AW_TRY(admin_call_plain(options, "GetRelayKey", &key));

@@ -100,5 +100,6 @@ audit_chain_next(struct audit_chain *chain, bool *more)
     if (r.code != AW_CODE_CORRUPT)
         return r;
     return aw_hint(r, "keep the file as it is, find out who wrote to it, and compare it with the "
-                      "exported copies; a signer does not start with a damaged log");
+                      "exported copies; a signer does not start with a damaged log. After a "
+                      "downgrade: a newer version wrote it, and is needed to read it");
 }

@@ -104,6 +104,18 @@ class Rotation(unittest.TestCase):
         self.assertEqual(account(self.world)["url"], self.before["url"])
         self.world.certonly(NAME, words=["--force-renewal"])
 
+    def lost_keys(self):
+        """Another token in the place of the one that had them: doctor names whose they were."""
+        self.assertNotIn("the account's key", self.world.admin("doctor", status=1).out)
+        self.world.stop_signer()
+        for folder, _, names in os.walk(self.world.token["TOKEN_FOLDER"]):
+            for name in names:
+                if name.endswith(".object") and name != "token.object":
+                    os.remove(os.path.join(folder, name))
+        self.world.start_signer()
+        self.assertRegex(self.world.admin("doctor", status=1).out,
+                         f"{ACCOUNT} +the token does not have the account's key")
+
     def test_rotated_twice(self):
         self.file = os.path.join(self.world.path("state"), "accounts", ACCOUNT + ".json")
         with open(self.file, "rb") as file:
@@ -119,6 +131,7 @@ class Rotation(unittest.TestCase):
             self.assertEqual(operations.count(operation), 4 if operation == "account-query" else 2)
         self.before = account(self.world)
         self.older_state(kept)
+        self.lost_keys()
 
     def kill(self):
         self.world.stop_signer(number=signal.SIGKILL, status=-signal.SIGKILL)
