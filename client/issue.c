@@ -113,6 +113,7 @@ sign_finalize(void *context, const char *nonce, char **url, char **jws)
     AW_TRY(
         signer_finalize(issue->link, &target, issue->request->csr, issue->request->csr_size, &s));
     keep_warning(issue, &s);
+    issue->finalized = aw_now_ms();
     return hand_over(&s, url, jws);
 }
 
@@ -427,14 +428,12 @@ look_again(struct issue *issue, int64_t *backoff_ms)
 }
 
 /* A CA near by is ready at once, one far away is not asked in vain: the first look comes after as
- * long as the answer to finalize took. */
+ * long as the answer to finalize took, which the signature before it is no part of. */
 static aw_result
 finalize_and_wait(struct issue *issue)
 {
-    int64_t begun = aw_now_ms();
-
     AW_TRY(finalize_once(issue));
-    int64_t half = (aw_now_ms() - begun) / 2;
+    int64_t half = (aw_now_ms() - issue->finalized) / 2;
     if (half < ISSUE_POLL_BEFORE_LEAST_MS)
         half = ISSUE_POLL_BEFORE_LEAST_MS;
     if (half > ACME_BACKOFF_FIRST_MS / 2)

@@ -16,6 +16,7 @@ struct issue {
     char *pinned; /**< the newOrder URL that the signer gave: its origin is the CA's */
     struct acme_order order;
     unsigned signatures; /**< asked for finalize */
+    int64_t finalized;   /**< when the last one was sent, as aw_now_ms; 0: none was */
     int64_t retry_after; /**< of the last answer about what is polled; -1: none */
     struct issue_result result;
 };
