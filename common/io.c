@@ -366,6 +366,27 @@ aw_path_check(const char *path, uid_t owner, mode_t forbidden)
 }
 
 aw_result
+aw_path_check_place(const char *path, uid_t owner)
+{
+    AW_CLEANUP(aw_free) char *folder = NULL;
+    struct stat st;
+
+    AW_TRY(folder_of(path, &folder));
+    if (stat(folder, &st) != 0)
+        return aw_fail_errno(AW_CODE_IO, "can't examine %s", folder);
+    unsigned mode = st.st_mode & 07777;
+    bool writable = (mode & 0022) != 0 && (mode & S_ISVTX) == 0;
+    if (!writable && (st.st_uid == 0 || st.st_uid == owner))
+        return AW_OK;
+    return aw_hint(
+        aw_fail(AW_CODE_PERMISSION,
+            "others can put something in the place of %s: its folder %s (owner uid %u) has mode "
+            "%04o",
+            path, folder, (unsigned)st.st_uid, mode),
+        writable ? "chmod go-w %s" : "chown root %s", folder);
+}
+
+aw_result
 aw_file_open_checked(const char *path, uid_t owner, mode_t forbidden, int *out)
 {
     AW_CLEANUP(aw_close) int fd = -1;

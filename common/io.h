@@ -77,6 +77,12 @@ AW_MUST_USE aw_result aw_folder_make(const char *path, mode_t mode);
 AW_MUST_USE aw_result aw_path_check(const char *path, uid_t owner, mode_t forbidden);
 
 /**
+ * Refuses (likewise) a file or folder in whose place others can put something else: the folder that
+ * it is in is owned by anyone but root or `owner`, or others may write in it and it is not sticky.
+ */
+AW_MUST_USE aw_result aw_path_check_place(const char *path, uid_t owner);
+
+/**
  * Opens a regular file to read, with the checks of aw_path_check made on what was opened (no
  * symbolic link is followed). For PIN files: aw_fd_read_secret takes it from there.
  */

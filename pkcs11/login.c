@@ -47,7 +47,9 @@ as_pin_failure(aw_result r)
 aw_result
 token_pin_check(const char *path)
 {
-    return as_pin_failure(aw_path_check(path, geteuid(), token_pin_forbidden(path)));
+    aw_result r = aw_path_check(path, geteuid(), token_pin_forbidden(path));
+
+    return as_pin_failure(aw_ok(r) ? aw_path_check_place(path, geteuid()) : r);
 }
 
 static aw_result
@@ -56,6 +58,7 @@ read_pin(const char *path, aw_secret **out)
     AW_CLEANUP(aw_close) int fd = -1;
     AW_CLEANUP(aw_secret_free) aw_secret *pin = NULL;
 
+    AW_TRY(aw_path_check_place(path, geteuid()));
     AW_TRY(aw_file_open_checked(path, geteuid(), token_pin_forbidden(path), &fd));
     AW_TRY(aw_secret_new(TOKEN_PIN_MAX + 1, &pin));
     AW_TRY(aw_fd_read_secret(fd, pin));

@@ -17,6 +17,7 @@
 #include "signer/channel.h"
 #include "signer/slots.h"
 #include "signer/teller.h"
+#include "signer/turned.h"
 #include "signer/users.h"
 
 enum { LAST_ARRIVALS_MS = 10 * 1000 }; /* that a gate has for what it passes at the end */
@@ -39,6 +40,7 @@ struct connections {
     pthread_t taker;
     struct slots slots; /* the taker takes them */
     struct connection *items;
+    struct turned turned; /* the taker's */
     struct teller closed; /* connections closed at accept */
     struct teller failed; /* connections and calls that failed */
 };
@@ -306,17 +308,18 @@ check_channel(const connections *c, int fd)
     return AW_OK;
 }
 
-/* The peer has business here, so it is told that this is no refusal. Its socket is new and takes
- * the answer at once, or never. */
+/* The peer has business here, so it is told that this is no refusal; not at once while others are
+ * connected (see pace). */
 static aw_result
-turn_away(connections *c, aw_varlink_stream *stream)
+turn_away(connections *c, const struct peer *peer, aw_varlink_stream **stream)
 {
     AW_CLEANUP(aw_free) char *reply = NULL;
     struct aw_error error;
 
     aw_error_save(&error);
     if (aw_ok(c->of.service->answer_failure(&reply)))
-        aw_ignore(aw_varlink_send(stream, reply, 0), "the connection ends anyway");
+        turned_add(&c->turned, stream, &reply,
+            slots_have_others(&c->slots, peer->uid) ? c->of.service->limits.pace_ms : 0);
     return aw_error_restore(&error);
 }
 
@@ -368,7 +371,7 @@ admit(connections *c, int *fd, int *channel)
         return aw_fail(AW_CODE_PERMISSION, "uid %u has no business with the socket for %s",
             (unsigned)peer.uid, c->of.service->name);
     aw_result r = enter(c, &peer, &grounds, &connection);
-    return aw_ok(r) ? settle(connection, &stream, channel) : turn_away(c, stream);
+    return aw_ok(r) ? settle(connection, &stream, channel) : turn_away(c, &peer, &stream);
 }
 
 /* The gate's first word. */
@@ -424,8 +427,11 @@ take_from(connections *c, int gate)
     aw_result r = AW_OK;
 
     while (aw_ok(r)) {
-        if (poll(waits, AW_COUNT(waits), -1) < 0 && errno != EINTR)
+        int ready = poll(waits, AW_COUNT(waits), turned_tell(&c->turned));
+        if (ready < 0 && errno != EINTR)
             return true;
+        if (ready <= 0)
+            continue;
         if (waits[1].revents != 0) {
             take_last(c, gate);
             return true;
@@ -450,6 +456,7 @@ take_all(void *argument)
         if (!aw_ok(c->of.source.next(c->of.source.context, c->stop_fd, &gate)))
             break;
         ending = take_from(c, gate);
+        turned_end(&c->turned);
         atomic_store(&c->away_since, aw_now_ms());
     }
     return NULL;

@@ -116,21 +116,32 @@ check_state(const char *state)
     return AW_OK;
 }
 
+/* Itself and where it is; NULL: none is configured. */
+static aw_result
+check_place(const char *path)
+{
+    if (path == NULL)
+        return AW_OK;
+    AW_TRY(aw_path_check(path, geteuid(), 0022));
+    return aw_path_check_place(path, geteuid());
+}
+
 aw_result
 files_check_owners(const struct aw_config *config)
 {
     const char *export_folder = aw_config_export_folder(config);
 
-    AW_TRY(aw_path_check(config->file, geteuid(), 0022));
-    AW_TRY(aw_path_check(config->paths.policies, geteuid(), 0022));
+    AW_TRY(check_place(config->file));
+    AW_TRY(check_place(config->paths.policies));
     for (size_t i = 0; i < config->ca_count; i++)
-        if (config->cas[i].issuers != NULL)
-            AW_TRY(aw_path_check(config->cas[i].issuers, geteuid(), 0022));
+        AW_TRY(check_place(config->cas[i].issuers));
+    /* Whoever takes checkpoints off the host may be in its group, and empty it. */
     if (export_folder != NULL)
-        AW_TRY(aw_hint(aw_path_check(export_folder, geteuid(), 0022),
+        AW_TRY(aw_hint(aw_path_check(export_folder, geteuid(), 0002),
             "export under audit names the folder; it belongs to the signer's user: install -d -o "
             "acmeward -m 0755 %s",
             export_folder));
+    AW_TRY(aw_path_check_place(config->paths.state, geteuid()));
     return check_state(config->paths.state);
 }
 

@@ -73,7 +73,8 @@ check_folder(const char *path)
     if (slash == NULL)
         return aw_fail(AW_CODE_CONFIG, "the socket's path %s is not absolute", path);
     slash[slash == folder ? 1 : 0] = '\0';
-    return aw_path_check(folder, geteuid(), 0022);
+    AW_TRY(aw_path_check(folder, geteuid(), 0022));
+    return aw_path_check_place(folder, geteuid());
 }
 
 static aw_result

@@ -90,6 +90,17 @@ class SignerStart(unittest.TestCase):
         os.chmod(self.world.config, 0o666)
         self.start(FAILED, self.world.config, "666")
 
+    def test_loose_folders_of_what_is_read(self):
+        """Whoever can write there can put something in its place; also by an ACL, whose mask shows as
+        the group's mode."""
+        for folder, what in (("etc", "signer.yaml"), (".", "state"), ("token", "pin")):
+            path = os.path.normpath(self.world.path(folder))
+            with self.subTest(folder):
+                before = os.stat(path).st_mode & 0o7777
+                os.chmod(path, 0o775)
+                self.start(UNAVAILABLE if what == "pin" else FAILED, what, "775", "chmod go-w")
+                os.chmod(path, before)
+
     def test_loose_policy_folder(self):
         os.chmod(self.world.path("etc", "policy.d"), 0o777)
         self.start(FAILED, "policy.d", "777")

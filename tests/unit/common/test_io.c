@@ -498,6 +498,41 @@ path_check_wants_tight_modes(void **state)
     }
 }
 
+/* Whoever can write in a folder takes what is in it away, but where it is sticky. */
+static void
+path_check_looks_at_the_place(void **state)
+{
+    static const struct {
+        const char *name, *path;
+        mode_t mode;
+        bool ok;
+        const char *hint;
+    } rows[] = {
+        {"ours", "folder/f", 0700, true, ""},
+        {"the group may write", "folder/f", 0775, false, "chmod go-w folder"},
+        {"all may write", "folder/f", 0707, false, "chmod go-w folder"},
+        {"all may write, sticky", "folder/f", 01777, true, ""},
+        {"through a link", "link/f", 0775, false, "chmod go-w link"},
+    };
+
+    (void)state;
+    assert_int_equal(mkdir("folder", 0700), 0);
+    assert_int_equal(symlink("folder", "link"), 0);
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        assert_int_equal(chmod("folder", rows[i].mode), 0);
+        aw_result r = aw_path_check_place(rows[i].path, getuid());
+        if (aw_ok(r) != rows[i].ok || (!aw_ok(r) && !strstr(aw_error_last()->hint, rows[i].hint)))
+            fail_msg("%s: %s; %s", rows[i].name, aw_error_last()->message, aw_error_last()->hint);
+    }
+    assert_int_equal(chmod("folder", 0700), 0);
+    assert_true(getuid() != 0 || chown("folder", 12345, (gid_t)-1) == 0);
+    assert_int_equal(
+        aw_path_check_place("folder/f", getuid() == 0 ? 0 : getuid() + 1).code, AW_CODE_PERMISSION);
+    assert_non_null(strstr(aw_error_last()->hint, "chown root folder"));
+    assert_int_equal(unlink("link"), 0);
+    assert_int_equal(rmdir("folder"), 0);
+}
+
 static void
 path_check_wants_the_owner(void **state)
 {
@@ -556,6 +591,7 @@ main(void)
         IN_FOLDER(folder_sync_finds_the_folder),
         IN_FOLDER(path_check_wants_tight_modes),
         IN_FOLDER(path_check_wants_the_owner),
+        IN_FOLDER(path_check_looks_at_the_place),
         IN_FOLDER(open_checked_checks_what_it_opens),
     };
 

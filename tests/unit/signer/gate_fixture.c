@@ -256,3 +256,23 @@ gate_hears(int fd, const char *expected)
     buffer[size] = '\0';
     return strcmp(buffer, expected) == 0;
 }
+
+bool
+gate_serves(int fd)
+{
+    return send(fd, CALL "Good\"}", sizeof(CALL "Good\"}"), MSG_NOSIGNAL) > 0 &&
+           gate_hears(fd, GOOD);
+}
+
+int
+gate_fill(const struct gate_fixture *f, int *fds, int most)
+{
+    int count = 0;
+
+    for (; count < most; count++) {
+        fds[count] = gate_dial(f);
+        if (!gate_serves(fds[count]))
+            break;
+    }
+    return count;
+}

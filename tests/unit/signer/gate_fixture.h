@@ -67,4 +67,10 @@ void gate_say(int fd, const char *text);
 /** Reads to a NUL or the end; true when the message is `expected` ("" is the end). */
 bool gate_hears(int fd, const char *expected);
 
+/** Calls, and hears the answer; the gate may have closed it by now. */
+bool gate_serves(int fd);
+
+/** Takes connections until one is closed by the gate; gives how many stayed. */
+int gate_fill(const struct gate_fixture *f, int *fds, int most);
+
 #endif

@@ -161,6 +161,7 @@ loose_modes_stop_the_start(void **state)
         mode_t loose, right;
     } rows[] = {
         {"signer.yaml", 0666, 0644},
+        {".", 0775, 0755},
         {"policy.d", 0777, 0755},
         {"policy.d", 0775, 0755},
         {"state", 0755, 0750},
