@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import unittest
 
 from world import World
@@ -41,9 +42,18 @@ class Course(unittest.TestCase):
         self.assertEqual((admin[-1]["application"], admin[-1]["message"]),
                          ("app1", "host compromised"))
 
-    def test_2_restarts_included(self):
-        self.world.stop_signer()
+    def test_2_a_kill_and_the_loss_of_the_ledger_included(self):
+        self.world.admin("freeze", "--reason", "all")
+        self.world.stop_signer(signal.SIGKILL, status=None)
+        ledger = [name for name in os.listdir(self.world.path("state"))
+                  if name.startswith("ledger")]
+        self.assertIn("ledger.db", ledger)
+        for name in ledger:
+            os.unlink(self.world.path("state", name))
         self.world.start_signer()
+        self.order("app2", 5)
+        self.world.admin("unfreeze")
+        self.order("app2", 0)
         self.assertEqual(self.frozen(), ["app1"])
         self.order("app1", 5)
 

@@ -184,6 +184,17 @@ class Starting(unittest.TestCase):
         if not INSTRUMENTED:
             self.assertEqual({status_of(pid)["Seccomp"] for pid in pids}, {"0"})
 
+    def test_what_is_opened_for_the_token_is_told(self):
+        """A network HSM's section; that exactly this is opened: tests/unit/signer/test_sandbox.c."""
+        self.world.extra_config = "  network: inet\n  devices: [/dev/null]\n"
+        self.world.write_config()
+        self.world.start_signer()
+        told = self.world.admin("--json", "status").json()["sandbox"]
+        self.assertEqual((told["network"], told["devices"]), ("inet", ["/dev/null"]))
+        self.assertIn("inet", self.world.admin("status").out)
+        core = status_of(self.world.signer.pid)
+        self.assertEqual((core["Seccomp"], core["NoNewPrivs"]), ("2", "1"))
+
     def refused(self, **environment):
         """What the log says of a start that fails, before anything else is done."""
         self.world.signer_environment.update(environment)
