@@ -59,7 +59,7 @@ if [ "$quick" = yes ]; then
 fi
 
 # A stage builds what it runs.
-programs='client/all relay/all signer/all admin/all softhsm-fixtures/all tests/faults/all'
+programs='client/all relay/all signer/all admin/all softhsm-fixtures/all tests/faults/all tests/e2e/all'
 
 # Units and whole programs; a test that a sanitizer's memory layout defeats, or that has nothing to
 # show it, has the label no-sanitizer.
