@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import unittest
 
@@ -42,6 +43,7 @@ class Hostile(unittest.TestCase):
             status = here.admin("--json", "status").json()
             self.assertEqual((status["role"], status["frozen"]), ("officer", False))
             self.assertEqual(here.records("--kind", "admin"), [])
+            here.stop_signer(signal.SIGKILL, status=None)   # it would wait ten seconds for this gate
 
     def ask(self, here):
         """Connects, and goes away: the gate asks in this name."""
