@@ -59,7 +59,7 @@ import urllib.request
 
 PEBBLE = "/usr/bin/pebble"
 CHALLTESTSRV = "/usr/bin/pebble-challtestsrv"
-START_SECONDS = 20      # until one attempt counts as failed
+START_SECONDS = 60      # until one attempt counts as failed; it makes RSA keys first
 STOP_SECONDS = 5        # from SIGTERM to SIGKILL
 ATTEMPTS = 10           # with new ports each
 # Below Linux's ephemeral range (32768 up): no outgoing connection takes a port between our look

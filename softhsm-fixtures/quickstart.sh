@@ -152,7 +152,8 @@ start_signer() {
             --config "$home/signer.yaml" >>"$home/signer.log" 2>&1 </dev/null &
         echo $! >"$home/signer.pid"
         tries=0
-        until [ -S "$home/run/signer.sock" ]; do
+        # The socket's file is there before anybody listens.
+        until "$build/admin/acmeward-admin" --config "$home/signer.yaml" status >/dev/null 2>&1; do
             tries=$((tries + 1))
             # Any process of that number: at first it is still this shell on its way to the signer.
             if ! kill -0 "$(cat "$home/signer.pid")" 2>/dev/null || [ $tries -gt 300 ]; then
