@@ -37,9 +37,17 @@ group_packages() {
             python3-asn1crypto python3-cryptography python3-prometheus-client sqlite3 \
             certbot lego uacme dehydrated bind9 bind9-dnsutils openssh-client openssh-server \
             apache2-bin bsdextrautils pkcs11-provider
-        # What HAProxy, Postfix and Dovecot of Debian 12 need, which are unpacked.
-        [ "$(codename)" != bookworm ] || echo liblua5.3-0 libopentracing-c-wrapper0 libdb5.3 libicu72 \
-            libnsl2 libsasl2-2 libsodium23 libunwind8 libwrap0
+        # What HAProxy, Postfix and Dovecot need, which are unpacked.
+        case $(codename) in
+        bookworm)
+            echo liblua5.3-0 libopentracing-c-wrapper0 libdb5.3 libicu72 libnsl2 libsasl2-2 \
+                libsodium23 libunwind8 libwrap0
+            ;;
+        trixie)
+            echo libopentracing-c-wrapper0t64 libexttextcat-2.0-0 libicu76 libnsl2 libsodium23 \
+                libstemmer0d libtlsrpt0 libunwind8
+            ;;
+        esac
         ;;
     lint)
         echo clang clang-tidy clang-format libclang-rt-dev cppcheck shellcheck mandoc python3

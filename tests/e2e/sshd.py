@@ -21,6 +21,10 @@ START = """mount --bind "$1/passwd" /etc/passwd && mount -t tmpfs tmpfs /run && 
 exec %s -D -e -f "$1/sshd_config"
 """ % SSHD
 
+# A command before another. A user needs a user namespace too, which a root that was changed into
+# (packaging/test-debian13.sh) does not allow.
+NAMESPACE = ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--map-root-user", "--mount")
+
 
 def why_not():
     """Why there can be no sshd here; None: there can."""

@@ -11,6 +11,7 @@ import ssl
 import unittest
 import urllib.request
 
+from sshd import NAMESPACE
 from world import ADMIN, World, environment, run
 from scripted_ca import ScriptedCa, problem
 
@@ -299,7 +300,7 @@ class Adoption(unittest.TestCase):
 
     def uacme(self, folder, *words):
         """Its account's key and URL. It believes the system's roots alone: those are ours for it."""
-        inside = ["unshare", "--map-root-user", "--mount", "sh", "-c",
+        inside = [*NAMESPACE, "sh", "-c",
                   'mount --bind "$1" "$2" && shift 2 && exec "$@"', "sh", self.world.ca.ca_file,
                   self.BUNDLE]
         if run([*inside, "true"], status=None).status != 0:

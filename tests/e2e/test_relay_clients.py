@@ -11,6 +11,7 @@ import types
 import unittest
 
 from relay_world import RelayWorld
+from sshd import NAMESPACE
 from world import PROJECT, World, environment, free_ports, run, wait_until
 
 CLIENTS = ("certbot", "once", "lego", "uacme", "dehydrated", "caddy", "apache", "acmeward")
@@ -163,7 +164,7 @@ class Clients(unittest.TestCase):
     def test_uacme(self):
         """It believes the system's roots alone: those are ours for it."""
         kid, key = self.world.app_eab("uacme")
-        inside = ["unshare", "--map-root-user", "--mount", "sh", "-c",
+        inside = [*NAMESPACE, "sh", "-c",
                   'mount --bind "$1" "$2" && shift 2 && exec "$@"', "sh", self.ca_file, BUNDLE]
         if run([*inside, "true"], status=None).status != 0:
             self.skipTest("needs a mount namespace, which this container is not allowed")
