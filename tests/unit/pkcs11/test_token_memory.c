@@ -25,6 +25,8 @@ enum { TRIES_MAX = 5000 };
 
 /* Functions that mock_functions.h leaves to the mock. */
 #define OTHER_FUNCTIONS(X)                                                                       \
+    X(C_OpenSession, (CK_SLOT_ID a, CK_FLAGS b, void *c, CK_NOTIFY d, CK_SESSION_HANDLE *e),     \
+        (a, b, c, d, e))                                                                         \
     X(C_CreateObject, (CK_SESSION_HANDLE a, CK_ATTRIBUTE * b, CK_ULONG c, CK_OBJECT_HANDLE * d), \
         (a, b, c, d))                                                                            \
     X(C_GenerateKeyPair,                                                                         \
