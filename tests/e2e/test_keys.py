@@ -347,7 +347,7 @@ class Adoption(unittest.TestCase):
             url = json.load(file)["uri"]
         self.adopt("certbot", path, "--url", url + "0", status=1)
         done = self.adopt("certbot", path, "--url", url)
-        self.assertIn("RSA account key (JWK)", done.out)
+        self.assertIn("read an account key: RSA (JWK)", done.out)
         self.assertEqual(account(self.world, "certbot")["url"], url)
         self.adopted("certbot", path, done)
 
@@ -356,19 +356,19 @@ class Adoption(unittest.TestCase):
         with open(path, "rb") as file:
             pem = file.read()
         done = self.adopt("lego", path, "--keep-file")
-        self.assertIn("EC account key (PEM)", done.out)
+        self.assertIn("read an account key: EC (PEM)", done.out)
         self.assertTrue(os.path.exists(path))
         # Again, as after an end in the middle, and from the other form of a key.
         with open(path, "w", encoding="ascii") as file:
             file.write(to_jwk(pem))
         done = self.adopt("lego", path)
-        self.assertIn("EC account key (JWK)", done.out)
+        self.assertIn("read an account key: EC (JWK)", done.out)
         self.adopted("lego", path, done)
 
     def test_uacme(self):
         path, url = self.uacme(os.path.join(self.other, "uacme"))
         done = self.adopt("uacme", path)    # it keeps no URL
-        self.assertIn("RSA account key (PEM)", done.out)
+        self.assertIn("read an account key: RSA (PEM)", done.out)
         self.assertEqual(account(self.world, "uacme")["url"], url)
         self.assertNotIn("EAB", done.text)
         self.adopted("uacme", path, done)
@@ -377,7 +377,7 @@ class Adoption(unittest.TestCase):
         path, url = self.acme_sh()
         self.adopt("acme-sh", path, "--url", url + "0", status=1)
         done = self.adopt("acme-sh", path, "--url", url)
-        self.assertIn("EC account key (PEM)", done.out)
+        self.assertIn("read an account key: EC (PEM)", done.out)
         self.assertIn("ca.conf still holds an EAB HMAC key", done.out)
         self.assertNotIn("c2VjcmV0", done.text)
         self.adopted("acme-sh", path, done)
