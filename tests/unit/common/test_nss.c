@@ -93,6 +93,7 @@ no_such_user_is_not_could_not_look(void **state)
         {"no memory", "root", {ENOMEM, REAL, REAL, REAL}, MEMORY},
         {"a disk that can't be read", "root", {EIO, REAL, REAL, REAL}, FAILURE},
         {"no descriptor", "root", {EMFILE, REAL, REAL, REAL}, FAILURE},
+        {"no descriptor in the system", "root", {ENFILE, REAL, REAL, REAL}, FAILURE},
         {"a directory that is down", "root", {ECONNREFUSED, REAL, REAL, REAL}, FAILURE},
         {"a directory that is busy", "root", {EAGAIN, REAL, REAL, REAL}, FAILURE},
         {"an entry of many members", "root", {ERANGE, ERANGE, REAL, REAL}, FOUND},

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -22,6 +23,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/io.h"
@@ -168,6 +170,58 @@ limits_hold_and_what_is_closed_is_free_again(void **state)
             close(fds[j]);
         gate_fixture_end(f);
     }
+}
+
+/* accept4 fails as often as that, with that. */
+static atomic_int refusals, refusal;
+
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
+
+int
+__wrap_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
+{
+    if (atomic_load(&refusals) == 0)
+        return __real_accept4(fd, address, size, flags);
+    atomic_fetch_sub(&refusals, 1);
+    errno = atomic_load(&refusal);
+    return -1;
+}
+
+static int64_t
+monotonic_ms(void)
+{
+    struct timespec now;
+
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What waits stays readable meanwhile: the gate neither spins on it nor gives up. */
+static void
+who_comes_when_descriptors_have_run_out_is_served_later(void **state)
+{
+    static const struct {
+        const char *name;
+        int error;
+    } rows[] = {{"of the process", EMFILE}, {"of the system", ENFILE}, {"no memory", ENOMEM},
+        {"no buffers", ENOBUFS}};
+    enum { TIMES = 2, PAUSE_MS = 100 };
+    struct gate_fixture *f = *state;
+
+    gate_fixture_start(f);
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        int64_t begun = monotonic_ms();
+        refusal = rows[i].error;
+        refusals = TIMES;
+        int fd = gate_dial(f);
+        if (!gate_serves(fd))
+            fail_msg("%s: not served", rows[i].name);
+        if (refusals != 0 || monotonic_ms() - begun < TIMES * PAUSE_MS - 10)
+            fail_msg("%s: tried again at once", rows[i].name);
+        close(fd);
+    }
+    gate_fixture_end(f);
 }
 
 /* Time. Only that it ends is asserted, never when. */
@@ -354,6 +408,7 @@ main(void)
         TEST(a_message_that_is_cut_off),
         TEST(who_has_no_business_is_dropped_at_accept),
         TEST(limits_hold_and_what_is_closed_is_free_again),
+        TEST(who_comes_when_descriptors_have_run_out_is_served_later),
         TEST(an_idle_connection_is_closed),
         TEST(attack_105_one_octet_at_a_time),
         TEST(a_peer_that_does_not_read_loses_its_slot),

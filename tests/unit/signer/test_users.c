@@ -65,7 +65,7 @@ count_inert(struct world *w)
 static void
 a_reload_that_can_not_look_up_changes_nothing(void **state)
 {
-    static const int failures[] = {ENOMEM, EIO, EMFILE, ECONNREFUSED};
+    static const int failures[] = {ENOMEM, EIO, EMFILE, ENFILE, ECONNREFUSED};
     struct world *w = *state;
     struct peer officer = world_peer(OFFICER, NULL);
     size_t inert = count_inert(w);
