@@ -132,7 +132,6 @@ test_rows(void **state)
             assert_true(aw_ok(chain_key_generate(NULL, rows[i].other, &other)));
         struct party party = authority_make(NULL,
             &(struct wish){.subject = "a.example.edu", .san = "DNS:a.example.edu", .key = own});
-        own = NULL; /* the party's */
         check(i, other != NULL ? other : party.key, &party);
         authority_free(&party);
     }
@@ -142,10 +141,9 @@ test_rows(void **state)
 static void
 test_other(void **state)
 {
+    AW_CLEANUP(chain_key_free) EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-521");
     struct party party =
-        authority_make(NULL, &(struct wish){.subject = "a",
-                                 .san = "DNS:a.edu",
-                                 .key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-521")});
+        authority_make(NULL, &(struct wish){.subject = "a", .san = "DNS:a.edu", .key = key});
 
     (void)state;
     assert_string_equal(stored_key_type(party.certificate), "other");
