@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/io.h"
 #include "relayed.h"
@@ -273,6 +274,45 @@ evidence_that_came_to_nothing_is_as_good_as_before(void **state)
     relayed_client_free(&client);
 }
 
+/* The clock of the day is ahead by that. */
+static _Atomic int64_t real_ahead;
+
+int __real_clock_gettime(clockid_t id, struct timespec *out);
+int __wrap_clock_gettime(clockid_t id, struct timespec *out);
+
+int
+__wrap_clock_gettime(clockid_t id, struct timespec *out)
+{
+    int status = __real_clock_gettime(id, out);
+
+    if (id == CLOCK_REALTIME)
+        out->tv_sec += real_ahead;
+    return status;
+}
+
+/* A nonce lives by the monotonic clock: no step makes it old, or good once more. */
+static void
+attack_92_a_step_of_the_clock_ends_no_nonce_and_revives_none(void **state)
+{
+    enum { YEAR = 366 * 86400 };
+    static const struct {
+        const char *name;
+        int64_t step;
+    } rows[] = {{"a year ahead", YEAR}, {"a year back", -YEAR}};
+    struct world *w = *state;
+
+    relayed_names(w, "PAYLOAD", APP_A);
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        relayed_sign(w, "E",
+            &(struct relayed_request){
+                .client = &relayed.a, .path = "/acme/new-order", .payload = "$PAYLOAD"});
+        real_ahead = rows[i].step;
+        relayed_expect(w, rows[i].name, "NewOrder", NEW_ORDER, "", "");
+        real_ahead = 0;
+        relayed_expect(w, rows[i].name, "NewOrder", NEW_ORDER, "EvidenceRefused", "evidence.nonce");
+    }
+}
+
 int
 main(void)
 {
@@ -287,6 +327,9 @@ main(void)
             attack_hostile_relay_a_restart_ends_nonces, relayed_begin, relayed_end),
         cmocka_unit_test_setup_teardown(
             evidence_that_came_to_nothing_is_as_good_as_before, relayed_begin, relayed_end),
+        cmocka_unit_test_setup_teardown(
+            attack_92_a_step_of_the_clock_ends_no_nonce_and_revives_none, relayed_begin,
+            relayed_end),
     };
 
     return cmocka_run_group_tests(shared, relayed_setup, world_teardown);
