@@ -11,6 +11,7 @@
 
 #include "common/io.h"
 #include "common/json.h"
+#include "common/lock.h"
 
 static struct relay_world *here; /* whose signer is asked */
 
@@ -109,17 +110,12 @@ add_done(struct aw_json_writer *w, const char *method)
     return strcmp(method, "DeactivateAccount") == 0 || strcmp(method, "ChangeKey") == 0;
 }
 
-aw_result __wrap_relay_signer_call(struct relay_signer *signer, const char *method,
-    const char *parameters, struct signer_refusal *refusal, cJSON **reply);
-
-aw_result
-__wrap_relay_signer_call(struct relay_signer *signer, const char *method, const char *parameters,
-    struct signer_refusal *refusal, cJSON **reply)
+static aw_result
+answer(const char *method, const char *parameters, struct signer_refusal *refusal, cJSON **reply)
 {
     struct aw_json_writer w = {0};
     AW_CLEANUP(aw_free) char *text = NULL;
 
-    (void)signer;
     *refusal = (struct signer_refusal){.retry_after = -1};
     *reply = NULL;
     here->calls++;
@@ -144,6 +140,21 @@ __wrap_relay_signer_call(struct relay_signer *signer, const char *method, const 
     aw_json_end_object(&w);
     AW_TRY(aw_json_writer_finish(&w, &text));
     return aw_json_parse(text, strlen(text), AW_JSON_STRICT, reply);
+}
+
+aw_result __wrap_relay_signer_call(struct relay_signer *signer, const char *method,
+    const char *parameters, struct signer_refusal *refusal, cJSON **reply);
+
+/* The relay's workers ask too. */
+aw_result
+__wrap_relay_signer_call(struct relay_signer *signer, const char *method, const char *parameters,
+    struct signer_refusal *refusal, cJSON **reply)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    AW_HOLD(&lock);
+
+    (void)signer;
+    return answer(method, parameters, refusal, reply);
 }
 
 void
