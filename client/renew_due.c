@@ -82,14 +82,16 @@ is_unchanged(const struct look *look)
            a->settings_ns == b->settings_ns && a->settings_size == b->settings_size;
 }
 
-/* Nothing can have become due: neither the settings nor the certificate need to be read. */
+/* Nothing can have become due: neither the settings nor the certificate need to be read. What was
+ * noted at a time that is yet to come, by a clock that was ahead, says nothing. */
 static bool
 is_settled(const struct look *look)
 {
     const struct options *o = look->r->options;
 
     return !o->force_renewal && !o->dry_run && is_unchanged(look) &&
-           look->r->now < look->before.next && look->before.deployed == look->before.version;
+           look->before.looked <= look->r->now && look->r->now < look->before.next &&
+           look->before.deployed == look->before.version;
 }
 
 /* The certificate and the settings. */
@@ -285,6 +287,9 @@ judge(struct look *look)
             0;
         look->state.version = look->version;
     }
+    if (look->before.looked > look->r->now)
+        look->state.ask = 0;
+    look->state.looked = look->r->now;
     AW_TRY(join_names(look));
     why = reason(look);
     if (why != NULL)
@@ -334,7 +339,7 @@ find_failure(const struct look *look, struct renew_failure *failure, bool *found
             continue;
         renew_failure_free(failure);
         AW_TRY(renew_failure_read(look->r->root, keys[i], failure));
-        *found = failure->next > look->r->now;
+        *found = renew_failure_holds(failure, look->r->now);
     }
     return AW_OK;
 }

@@ -166,7 +166,7 @@ is_limited(struct renew *r, const struct renew_item *item)
 
     if (item->directory == NULL || r->options->force_renewal ||
         !aw_ok(renew_failure_read(r->root, item->directory, &failure)) ||
-        failure.next <= (int64_t)time(NULL))
+        !renew_failure_holds(&failure, (int64_t)time(NULL)))
         return false;
     renew_wait(r, item->name, &failure);
     return true;

@@ -27,6 +27,7 @@ static const struct member {
     {"settings", offsetof(struct renew_state, settings)},
     {"settings_ns", offsetof(struct renew_state, settings_ns)},
     {"settings_size", offsetof(struct renew_state, settings_size)},
+    {"looked", offsetof(struct renew_state, looked)},
     {"next", offsetof(struct renew_state, next)},
     {"window_start", offsetof(struct renew_state, window_start)},
     {"window_end", offsetof(struct renew_state, window_end)},
@@ -190,6 +191,7 @@ read_failure(const cJSON *object, struct renew_failure *out)
 
     AW_TRY(aw_json_integer(object, "count", 1, max, &out->count));
     AW_TRY(aw_json_integer(object, "first", 0, max, &out->first));
+    AW_TRY(aw_json_integer(object, "last", 0, max, &out->last));
     AW_TRY(aw_json_integer(object, "next", 0, max, &out->next));
     AW_TRY(aw_json_string(object, "error", 2 * RENEW_ERROR_MAX, &error));
     return aw_format(&out->error, "%s", error);
@@ -211,6 +213,12 @@ renew_failure_read(const char *root, const char *key, struct renew_failure *out)
     if (!aw_ok(r))
         renew_failure_free(out);
     return AW_OK;
+}
+
+bool
+renew_failure_holds(const struct renew_failure *failure, int64_t now)
+{
+    return failure->last <= now && now < failure->next;
 }
 
 /* An hour, two, four ... a day; sooner where little is left, never before the CA's own time. A
@@ -244,6 +252,7 @@ write_failure(const char *root, const char *key, const struct renew_failure *fai
     aw_json_begin_object(&w);
     aw_json_pair_integer(&w, "count", failure->count);
     aw_json_pair_integer(&w, "first", failure->first);
+    aw_json_pair_integer(&w, "last", failure->last);
     aw_json_pair_integer(&w, "next", failure->next);
     aw_json_pair(&w, "error", failure->error);
     aw_json_end_object(&w);
@@ -259,6 +268,7 @@ renew_failure_add(const char *root, const char *key, const struct renew_failed *
     if (failure->count == 0)
         failure->first = now;
     failure->count++;
+    failure->last = now;
     failure->next = now + delay(failure->count, failed);
     aw_free(&failure->error);
     AW_TRY(aw_format(&failure->error, "%.*s", RENEW_ERROR_MAX, failed->error));

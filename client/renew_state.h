@@ -30,6 +30,7 @@ struct renew_state {
     int64_t version;                  /**< that this is about; 0: none is stored */
     int64_t settings, settings_ns;    /**< when its settings were written, as stat tells */
     int64_t settings_size;            /**< and their size */
+    int64_t looked;                   /**< when all of this was looked at */
     int64_t next;                     /**< nothing is to be done before */
     int64_t window_start, window_end; /**< RFC 9773; both 0: none */
     int64_t chosen;                   /**< the time in it */
@@ -60,6 +61,7 @@ AW_MUST_USE aw_result renew_state_remove(const char *root, const char *name);
 struct renew_failure {
     int64_t count; /**< 0: none */
     int64_t first; /**< time of the first one */
+    int64_t last;  /**< of the last one */
     int64_t next;  /**< nothing is tried before */
     char *error;   /**< message of the last one; NULL: none */
 };
@@ -70,6 +72,10 @@ AW_MUST_USE aw_result renew_failure_key(const struct aw_name *names, size_t coun
 /** Reads it; count 0 when there is none. `key`: any text, of names or a URL. */
 AW_MUST_USE aw_result renew_failure_read(
     const char *root, const char *key, struct renew_failure *out);
+
+/** Whether it is still to be waited out. One of a time that is yet to come was noted while the
+ * clock was ahead, and holds nothing up. */
+bool renew_failure_holds(const struct renew_failure *failure, int64_t now);
 
 /** One more failure. */
 struct renew_failed {

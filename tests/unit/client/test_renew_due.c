@@ -161,6 +161,34 @@ test_when_it_is_due(void **state)
     assert_int_equal(failed, 0);
 }
 
+/* A failure is noted with the time of day; the clock is put back behind that. */
+static void
+attack_92_a_clock_that_was_ahead_holds_no_renewal_up(void **state)
+{
+    static const struct renew_failed failed = {.error = "no", .left = 90 * DAY};
+    AW_CLEANUP(renew_failure_free) struct renew_failure failure = {0};
+    AW_CLEANUP(aw_free) char *key = NULL;
+    struct place *place = *state;
+    struct aw_name names[1];
+    struct look look;
+    char why[128];
+
+    begin(place, &look);
+    write_certificate(place, 20 * 60); /* an hour old: due */
+    put(place, "renewal/a.example.edu.conf", "domains: [a.example.edu]\n", 0644);
+    assert_true(aw_ok(aw_name_parse(name, strlen(name), &names[0])));
+    assert_true(aw_ok(renew_failure_key(names, 1, &key)));
+    assert_true(aw_ok(renew_failure_add(place->root, key, &failed, &failure)));
+    for (int i = 0; i < 2; i++) { /* by what was noted, and by what was noted of that */
+        ask(place, &look, failure.last + i, why, sizeof(why));
+        assert_string_equal(why, "");
+    }
+    ask(place, &look, failure.last - 60, why, sizeof(why));
+    assert_string_not_equal(why, "");
+    end(&look);
+    empty_place(place);
+}
+
 static int
 make(void **state)
 {
@@ -181,6 +209,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_when_it_is_due),
+        cmocka_unit_test(attack_92_a_clock_that_was_ahead_holds_no_renewal_up),
     };
 
     return cmocka_run_group_tests(tests, make, unmake);
