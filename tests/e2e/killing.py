@@ -246,7 +246,7 @@ class Rounds:
         self.random = random.Random(seed)
         self.marker = world.path("state", "pin.latch")
         self.changes = Changes(lambda: Connection(world.admin_socket), self.random, wrapped)
-        self.said = {"torn": 0, "replayed": 0, "marker": 0}     # starts that had to say so
+        self.said = {"torn": 0, "replayed": 0, "marker": 0, "token": 0}  # starts that had to say so
         self.audit = AuditFiles(world.path("state", "audit"))
         self.released = set()
         self.kills = {}
@@ -327,6 +327,7 @@ class Rounds:
     def restart(self):
         """What a start has to mend it mends, and says so; no more and no less."""
         if self.victim == "starting":
+            token = self.token_file()
             before = os.path.getsize(self.world.signer_log)
             core = self.world.spawn_signer()
             seconds = self.random.choice((self.random.random() * STARTING, LOGIN))
@@ -339,6 +340,7 @@ class Rounds:
             core.wait(30)
             self.world.signer = None
             wait_for_end(running)
+            self.give_back(*token)
         torn = self.tear()
         lacking = last_record(self.audit.folder) - taken_in(self.world.path("state", "ledger.db"))
         before = len(self.world.log().encode())
@@ -349,6 +351,20 @@ class Rounds:
                 ("replayed", lacking, f"the ledger took in {lacking} records that it lacked")):
             self.said[what] += octets > 0
             assert (sentence in said) == (octets > 0), (what, octets, said)
+
+    def token_file(self):
+        """SoftHSM's own file of the token: its path and content."""
+        path, = glob.glob(f"{self.world.token['TOKEN_FOLDER']}/**/token.object", recursive=True)
+        with open(path, "rb") as file:
+            return path, file.read()
+
+    def give_back(self, path, content):
+        """SoftHSM 2.6.1 empties that file in C_Login before it writes the same again (ftruncate, write): killed
+        in between, it has no token any more. A restore from the backup, which is what its users do."""
+        if os.path.getsize(path) < len(content):
+            self.said["token"] += 1
+            with open(path, "wb") as file:
+                file.write(content)
 
     def start(self):
         """A login that was cut off is not repeated until somebody says so."""
