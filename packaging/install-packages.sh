@@ -96,12 +96,22 @@ as_root() {
     fi
 }
 
+# Where this machine has its release from: a mirror may be all that it reaches.
+archive() {
+    # shellcheck disable=SC2016
+    apt-get indextargets --format '$(RELEASE)|$(CODENAME)|$(REPO_URI)' 'Created-By: Packages' \
+        'Component: main' |
+        awk -F '|' -v name="$(codename)" '$1 == name || $2 == name { print $3; exit }'
+}
+
 # Backports never replace what main has (priority 100), so the extra source changes nothing else.
 enable_backports() {
     [ "$(codename)" = bookworm ] || return 0
     [ ! -e "$BACKPORTS_LIST" ] || return 0
+    url=$(archive)
+    [ -n "$url" ] || die "apt has no source of Debian's own packages: add $BACKPORTS_SUITE by hand"
     echo "install-packages: adding $BACKPORTS_SUITE in $BACKPORTS_LIST for $1" >&2
-    echo "deb http://deb.debian.org/debian $BACKPORTS_SUITE main" |
+    echo "deb $url $BACKPORTS_SUITE main" |
         as_root tee "$BACKPORTS_LIST" >/dev/null
 }
 
