@@ -303,7 +303,7 @@ audit_file_append(const struct audit_file *file, const void *bytes, size_t size)
 
     aw_result r = aw_context(aw_fd_write(file->fd, bytes, size), "audit log %s", file->path);
     if (!aw_ok(r))
-        return aw_hint(r, "%s", hint);
+        return aw_hint(r, hint);
     if (fdatasync(file->fd) != 0)
         return aw_hint(
             aw_fail_errno(AW_CODE_IO, "audit log %s: cannot make it durable", file->path), hint);

@@ -492,26 +492,27 @@ start(struct issue issue, bool to_the_end, struct issue_result *out)
     return AW_OK;
 }
 
+static struct issue
+asked(acme_session *session, signer_link *link, const struct issue_request *request,
+    const struct issue_callbacks *callbacks)
+{
+    return (struct issue){.session = session,
+        .link = link,
+        .request = request,
+        .callbacks = callbacks,
+        .retry_after = -1};
+}
+
 aw_result
 issue_certificate(acme_session *session, signer_link *link, const struct issue_request *request,
     const struct issue_callbacks *callbacks, struct issue_result *out)
 {
-    return start((struct issue){.session = session,
-                     .link = link,
-                     .request = request,
-                     .callbacks = callbacks,
-                     .retry_after = -1},
-        true, out);
+    return start(asked(session, link, request, callbacks), true, out);
 }
 
 aw_result
 issue_open(acme_session *session, signer_link *link, const struct issue_request *request,
     const struct issue_callbacks *callbacks, struct issue_result *out)
 {
-    return start((struct issue){.session = session,
-                     .link = link,
-                     .request = request,
-                     .callbacks = callbacks,
-                     .retry_after = -1},
-        false, out);
+    return start(asked(session, link, request, callbacks), false, out);
 }

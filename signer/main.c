@@ -404,7 +404,7 @@ wait_for_end(struct run *run)
         int got = poll(waits, 1 + awaited, HOUSEKEEPING_MS);
         if (got < 0 && errno != EINTR)
             return aw_fail_errno(AW_CODE_INTERNAL, "can't wait for signals");
-        if (got > 0 && take_signal(run->core, run->signals, ready))
+        if (got > 0 && waits[0].revents != 0 && take_signal(run->core, run->signals, ready))
             return AW_OK;
         AW_TRY(look_after(run));
     }

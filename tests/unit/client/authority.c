@@ -93,8 +93,8 @@ authority_free(struct party *party)
     memset(party, 0, sizeof(*party));
 }
 
-static char *
-text_of(BIO *bio)
+char *
+authority_written(BIO *bio)
 {
     char *data = NULL;
     long size = BIO_get_mem_data(bio, &data);
@@ -111,7 +111,7 @@ authority_pem(const X509 *certificate)
     BIO *bio = BIO_new(BIO_s_mem());
 
     assert_int_equal(PEM_write_bio_X509(bio, certificate), 1);
-    return text_of(bio);
+    return authority_written(bio);
 }
 
 unsigned char *
@@ -131,7 +131,7 @@ authority_key_pem(EVP_PKEY *key)
     BIO *bio = BIO_new(BIO_s_mem());
 
     assert_int_equal(PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL), 1);
-    return text_of(bio);
+    return authority_written(bio);
 }
 
 char *
@@ -147,7 +147,7 @@ authority_block(const X509 *certificate, const char *label, size_t extra)
     assert_true(PEM_write_bio(bio, label, "", longer, size + (long)extra) > 0);
     OPENSSL_free(der);
     free(longer);
-    return text_of(bio);
+    return authority_written(bio);
 }
 
 char *

@@ -37,6 +37,9 @@ struct party authority_make(const struct party *issuer, const struct wish *wish)
 /** Releases. */
 void authority_free(struct party *party);
 
+/** What was written to it, which is released; release with free(). */
+char *authority_written(BIO *bio);
+
 /** PEM of a certificate; release with free(). */
 char *authority_pem(const X509 *certificate);
 

@@ -24,24 +24,12 @@
 typedef char *(*writer)(EVP_PKEY *key);
 
 static char *
-text_of(BIO *bio)
-{
-    char *octets = NULL;
-    long size = BIO_get_mem_data(bio, &octets);
-    char *text = strndup(octets, (size_t)size);
-
-    assert_non_null(text);
-    BIO_free(bio);
-    return text;
-}
-
-static char *
 traditional(EVP_PKEY *key)
 {
     BIO *bio = BIO_new(BIO_s_mem());
 
     assert_int_equal(PEM_write_bio_PrivateKey_traditional(bio, key, NULL, NULL, 0, NULL, NULL), 1);
-    return text_of(bio);
+    return authority_written(bio);
 }
 
 static char *
@@ -51,7 +39,7 @@ encrypted(EVP_PKEY *key)
 
     assert_int_equal(
         PEM_write_bio_PKCS8PrivateKey(bio, key, EVP_aes_128_cbc(), "secret", 6, NULL, NULL), 1);
-    return text_of(bio);
+    return authority_written(bio);
 }
 
 /* RFC 5915 3: publicKey may be absent. */
@@ -74,7 +62,7 @@ cut(EVP_PKEY *key)
     assert_true(PEM_write_bio(bio, "PRIVATE KEY", "", der, size - 10) > 0);
     OPENSSL_free(der);
     PKCS8_PRIV_KEY_INFO_free(info);
-    return text_of(bio);
+    return authority_written(bio);
 }
 
 static const struct {
