@@ -120,7 +120,7 @@ enum next { NEXT_NOTHING, NEXT_WAIT, NEXT_WRITE };
 /* NEXT_WRITE: nobody else makes the record durable, so the caller has taken the batch and has to.
  * NEXT_WAIT: for a count of *event other than *count. */
 static aw_result
-look(audit_log *log, int64_t seq, enum next *next, struct aw_eventcount **event, uint32_t *count)
+look(audit_log *log, int64_t seq, enum next *next, struct audit_eventcount **event, uint32_t *count)
 {
     *next = NEXT_NOTHING;
     AUDIT_LOG_HOLD(log);
@@ -138,7 +138,7 @@ look(audit_log *log, int64_t seq, enum next *next, struct aw_eventcount **event,
 
     *next = NEXT_WAIT;
     *event = &log->done[batch];
-    *count = aw_eventcount_get(*event);
+    *count = audit_eventcount_get(*event);
     log->waiting[batch]++;
     return AW_OK;
 }
@@ -153,7 +153,7 @@ is_durable(audit_log *log, int64_t seq)
 aw_result
 audit_log_wait(audit_log *log, int64_t seq)
 {
-    struct aw_eventcount *event = NULL;
+    struct audit_eventcount *event = NULL;
     uint32_t count = 0;
     enum next next;
 
@@ -163,7 +163,7 @@ audit_log_wait(audit_log *log, int64_t seq)
             return audit_log_write(log);
         if (next == NEXT_NOTHING)
             return AW_OK;
-        aw_eventcount_wait(event, count);
+        audit_eventcount_wait(event, count);
     }
     return AW_OK;
 }

@@ -10,11 +10,11 @@
 #include <stdatomic.h>
 
 #include "audit/audit.h"
+#include "audit/eventcount.h"
 #include "audit/file.h"
 #include "audit/hasher.h"
 #include "audit/mark.h"
 #include "audit/tree.h"
-#include "common/eventcount.h"
 
 /** Lines, one behind the other. */
 struct audit_batch {
@@ -36,13 +36,14 @@ struct audit_log {
     char *folder;
     int64_t segment_size;
     pthread_t writer;
-    pthread_mutex_t lock;         /* guards all below */
-    pthread_cond_t work;          /* for the writer's thread: there is something, or the end */
-    struct aw_eventcount done[2]; /* for those who wait: their batch is durable, nobody writes it,
-                            or the log is broken; by turns, so that a batch wakes its own waiters */
-    unsigned waiting[2];          /* how many, at most; 0 again when their batch is durable */
-    bool writing; /* somebody writes a batch or closes a segment: `file` and `batch` are
-                     his, without the lock, until he has done so */
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t work;  /* for the writer's thread: there is something, or the end */
+    struct audit_eventcount
+        done[2];         /* for those who wait: their batch is durable, nobody writes it,
+                or the log is broken; by turns, so that a batch wakes its own waiters */
+    unsigned waiting[2]; /* how many, at most; 0 again when their batch is durable */
+    bool writing;        /* somebody writes a batch or closes a segment: `file` and `batch` are
+                            his, without the lock, until he has done so */
     struct audit_file file;
     struct audit_batch batch; /* what is written, or was last */
     unsigned turn;            /* batches that were taken: the one in flight is done[turn % 2] */

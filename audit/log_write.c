@@ -24,8 +24,8 @@ audit_log_settle(audit_log *log, aw_result r)
     if (!aw_ok(r) && !log->broken) {
         log->broken = true;
         aw_error_save(&log->cause);
-        aw_eventcount_notify_all(&log->done[0]);
-        aw_eventcount_notify_all(&log->done[1]);
+        audit_eventcount_notify_all(&log->done[0]);
+        audit_eventcount_notify_all(&log->done[1]);
         pthread_cond_broadcast(&log->rotated);
         pthread_cond_signal(&log->work);
     }
@@ -106,7 +106,7 @@ pass_on(audit_log *log)
     else if (log->queue.size == 0)
         return;
     else if (log->waiting[(log->turn + 1) % 2] > 0)
-        aw_eventcount_notify_one(&log->done[(log->turn + 1) % 2]);
+        audit_eventcount_notify_one(&log->done[(log->turn + 1) % 2]);
     else
         audit_log_call_writer(log);
 }
@@ -167,7 +167,7 @@ audit_log_write(audit_log *log)
     aw_result r = audit_file_append(&log->file, log->batch.bytes, log->batch.size);
 
     r = finish_batch(log, r, monotonic_us() - begun);
-    aw_eventcount_notify_all(&log->done[turn % 2]);
+    audit_eventcount_notify_all(&log->done[turn % 2]);
     write_index(log);
     return r;
 }

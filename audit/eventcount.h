@@ -7,28 +7,28 @@
  * thread takes the present count, looks whether what it waits for is so, and waits only as long as
  * the count is still the same; who changes things does so before he notifies. Linux's futex(2).
  */
-#ifndef AW_COMMON_EVENTCOUNT_H
-#define AW_COMMON_EVENTCOUNT_H
+#ifndef AW_AUDIT_EVENTCOUNT_H
+#define AW_AUDIT_EVENTCOUNT_H
 
 #include <stdatomic.h>
 #include <stdint.h>
 
 /** All zero is a good beginning; it holds nothing that would have to be released. */
-struct aw_eventcount {
+struct audit_eventcount {
     _Atomic uint32_t count;
     _Atomic uint32_t waiters;
 };
 
 /** The present count, to be taken before the look. */
-uint32_t aw_eventcount_get(struct aw_eventcount *event);
+uint32_t audit_eventcount_get(struct audit_eventcount *event);
 
 /** Returns when the count is another, or earlier: look again. */
-void aw_eventcount_wait(struct aw_eventcount *event, uint32_t count);
+void audit_eventcount_wait(struct audit_eventcount *event, uint32_t count);
 
 /** Changes the count, and wakes one of those who wait. */
-void aw_eventcount_notify_one(struct aw_eventcount *event);
+void audit_eventcount_notify_one(struct audit_eventcount *event);
 
 /** Changes the count, and wakes all who wait. */
-void aw_eventcount_notify_all(struct aw_eventcount *event);
+void audit_eventcount_notify_all(struct audit_eventcount *event);
 
 #endif

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "common/eventcount.h"
+#include "audit/eventcount.h"
 #include "common/io.h"
 
 /* Nothing is waited for here but what has to come: one wake-up lost, and a test never ends. */
@@ -17,9 +17,9 @@ enum { ROUNDS = 5000, THREADS = 4, TIMEOUT_S = 120 };
 
 /* Two that go on in turns: `turn` is whose it is. */
 struct game {
-    struct aw_eventcount changed;
+    struct audit_eventcount changed;
     atomic_int turn;
-    void (*notify)(struct aw_eventcount *event);
+    void (*notify)(struct audit_eventcount *event);
 };
 
 struct player {
@@ -31,11 +31,11 @@ static void
 await_turn(struct game *game, int number)
 {
     for (;;) {
-        uint32_t count = aw_eventcount_get(&game->changed);
+        uint32_t count = audit_eventcount_get(&game->changed);
 
         if (atomic_load(&game->turn) == number)
             return;
-        aw_eventcount_wait(&game->changed, count);
+        audit_eventcount_wait(&game->changed, count);
     }
 }
 
@@ -57,11 +57,11 @@ no_wake_up_is_lost(void **state)
 {
     static const struct {
         const char *name;
-        void (*notify)(struct aw_eventcount *event);
+        void (*notify)(struct audit_eventcount *event);
         int players;
     } rows[] = {
-        {"one is woken of one that waits", aw_eventcount_notify_one, 2},
-        {"all are woken, of whom one goes on", aw_eventcount_notify_all, THREADS},
+        {"one is woken of one that waits", audit_eventcount_notify_one, 2},
+        {"all are woken, of whom one goes on", audit_eventcount_notify_all, THREADS},
     };
 
     (void)state;
@@ -88,14 +88,14 @@ no_wake_up_is_lost(void **state)
 static void
 a_count_of_before_is_not_waited_for(void **state)
 {
-    struct aw_eventcount event = {.count = 0};
-    uint32_t before = aw_eventcount_get(&event);
+    struct audit_eventcount event = {.count = 0};
+    uint32_t before = audit_eventcount_get(&event);
 
     (void)state;
     alarm(TIMEOUT_S);
-    aw_eventcount_notify_one(&event);
-    aw_eventcount_wait(&event, before);
-    assert_int_not_equal(before, aw_eventcount_get(&event));
+    audit_eventcount_notify_one(&event);
+    audit_eventcount_wait(&event, before);
+    assert_int_not_equal(before, audit_eventcount_get(&event));
     alarm(0);
 }
 
