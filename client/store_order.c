@@ -82,23 +82,23 @@ struct part {
     char *path;
 };
 
-static void free_paths(struct part (*parts)[3])
+static void free_paths(struct part (*parts)[2])
 {
     for (size_t i = 0; i < AW_COUNT(*parts); i++)
         free((*parts)[i].path);
 }
 
-/* What counts is written last, and durable with all the rest: without it a crash leaves nothing
- * that is used. */
+/* What counts is named when all the rest is on the disk: a host that fails leaves no order whose
+ * key is half there. */
 static aw_result
 write_parts(const store *s, const aw_secret *key, const char *settings, const char *text)
 {
     AW_CLEANUP(free_paths)
-    struct part parts[3] = {
+    struct part parts[2] = {
         {"key", key == NULL ? NULL : key->data, key == NULL ? 0 : key->size, 0600, NULL},
         {"conf", settings, settings == NULL ? 0 : strlen(settings), 0644, NULL},
-        {"json", text, strlen(text), 0600, NULL},
     };
+    AW_CLEANUP(aw_free) char *path = NULL;
 
     for (size_t i = 0; i < AW_COUNT(parts); i++) {
         const struct part *part = &parts[i];
@@ -110,7 +110,8 @@ write_parts(const store *s, const aw_secret *key, const char *settings, const ch
     for (size_t i = 0; i < AW_COUNT(parts); i++)
         if (parts[i].bytes != NULL)
             AW_TRY(aw_file_sync(parts[i].path));
-    return aw_folder_sync_of(parts[0].path);
+    AW_TRY(path_of(s, "json", &path));
+    return aw_file_replace(path, text, strlen(text), 0600);
 }
 
 aw_result
