@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -117,9 +118,10 @@ trusts_the_systems_roots_wherever_they_are(void **state)
     static const struct ca_answer answer = {"GET /x", 200, NULL, "{}", CA_CLOSE};
     static const struct ca_server_options plain = {NULL, false};
     unsigned failed = 0;
+    bool possible = true;
 
     (void)state;
-    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+    for (size_t i = 0; i < AW_COUNT(rows) && possible; i++) {
         AW_CLEANUP(scripted_ca_stop) struct scripted_ca ca;
         int status = 0, ends[2];
 
@@ -136,8 +138,9 @@ trusts_the_systems_roots_wherever_they_are(void **state)
         tell_child(ends[1], &ca);
         close(ends[1]);
         assert_int_equal(waitpid(child, &status, 0), child);
-        if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIP)
-            skip(); /* no user namespaces here */
+        possible = !WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SKIP;
+        if (!possible)
+            break;
         if (WIFEXITED(status) && WEXITSTATUS(status) == rows[i].exit &&
             scripted_ca_check(&ca, rows[i].name))
             continue;
@@ -145,6 +148,8 @@ trusts_the_systems_roots_wherever_they_are(void **state)
         print_error("%s: status %x, expected exit %d\n", rows[i].name, status, rows[i].exit);
     }
     assert_int_equal(failed, 0);
+    if (!possible) /* no user namespaces here; said where nothing is left to be released */
+        skip();
 }
 
 int
