@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/io.h"
+#include "common/lock.h"
 #include "signer/admin.h"
 
 enum { STATUS_LISTED_MAX = 100 }; /* of each kind; the rest is counted */
@@ -350,9 +351,10 @@ admin_freeze(struct admin_call *call)
         call->parameters, "application", AW_CONFIG_LABEL_MAX, &application));
     call->field = NULL;
     snprintf(call->message, sizeof(call->message), "%s", reason);
-    if (application != NULL)
-        return freeze_one(call, application, reason);
-    return core_freeze(call->core, reason);
+    AW_HOLD(&call->core->freeze_lock);
+    AW_TRY(application != NULL ? freeze_one(call, application, reason)
+                               : core_freeze(call->core, reason));
+    return admin_record(call, "freeze", true);
 }
 
 /* On record before it takes effect: after it, signatures leave. */
@@ -365,8 +367,12 @@ admin_unfreeze(struct admin_call *call)
     AW_TRY(aw_json_only(call->parameters, members, AW_COUNT(members)));
     AW_TRY(aw_json_optional_string(
         call->parameters, "application", AW_CONFIG_LABEL_MAX, &application));
-    if (application != NULL)
+    AW_HOLD(&call->core->freeze_lock);
+    if (application != NULL) {
         snprintf(call->application, sizeof(call->application), "%s", application);
+        if (!freezes_find(call->core->freezes, application, NULL))
+            return aw_fail(AW_CODE_NOT_FOUND, "%s is not frozen by itself", application);
+    }
     AW_TRY(admin_record(call, "unfreeze", true));
     return application == NULL ? core_unfreeze(call->core)
                                : freezes_remove(call->core->freezes, application);

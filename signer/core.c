@@ -17,11 +17,12 @@
 #include "csr/csr.h"
 #include "jose/jwk.h"
 #include "signer/alarm.h"
+#include "signer/core_freeze.h"
 #include "signer/files.h"
 #include "signer/held_keys.h"
 #include "signer/readiness.h"
 
-enum { FREEZE_FILE_MAX = 4096, START_RETRIES = 50 };
+enum { START_RETRIES = 50 };
 
 int64_t
 core_now(void)
@@ -73,33 +74,6 @@ open_crypto(struct core *core)
             aw_fail_openssl("openssl_properties: \"%s\"", core->config->openssl_properties),
             "load the provider that has these properties in OpenSSL's configuration file");
     return prepare(core->libctx);
-}
-
-/* A freeze survives restarts: the file's presence is the freeze, its content says since when. */
-static aw_result
-read_freeze(struct core *core)
-{
-    AW_CLEANUP(aw_free) char *text = NULL;
-    AW_CLEANUP(aw_json_free) cJSON *json = NULL;
-    const char *reason = NULL;
-    size_t size = 0;
-
-    AW_TRY(aw_path_join(core->config->paths.state, "frozen.json", &core->freeze_path));
-    aw_result r = aw_file_read(core->freeze_path, FREEZE_FILE_MAX, &text, &size);
-    if (r.code == AW_CODE_NOT_FOUND)
-        return AW_OK;
-    AW_TRY(r);
-    core->frozen = true;
-    r = aw_json_parse(text, size, AW_JSON_STRICT, &json);
-    if (aw_ok(r))
-        r = aw_json_integer(json, "since", 0, INT64_MAX >> 11, &core->frozen_since);
-    if (aw_ok(r))
-        r = aw_json_string(json, "reason", CORE_REASON_MAX, &reason);
-    if (!aw_ok(r))
-        aw_log_failure(AW_LOG_WARNING, "frozen, but frozen.json does not say why");
-    else
-        memcpy(core->frozen_reason, reason, strlen(reason) + 1);
-    return AW_OK;
 }
 
 static aw_result
@@ -281,6 +255,7 @@ core_load(const char *config_path, users *who, struct aw_faults *faults, struct 
 
     if (core == NULL)
         return aw_fail_memory();
+    pthread_mutex_init(&core->freeze_lock, NULL);
     pthread_mutex_init(&core->change_lock, NULL);
     pthread_mutex_init(&core->held_lock, NULL);
     pthread_mutex_init(&core->lock, NULL);
@@ -302,14 +277,14 @@ aw_result
 core_start(struct core *core)
 {
     AW_TRY(open_crypto(core));
-    AW_TRY(read_freeze(core));
-    AW_TRY(freezes_open(core->config->paths.state, &core->freezes));
+    AW_TRY(core_freeze_read(core));
     AW_TRY(open_log_and_ledger(core));
     AW_TRY(open_token(core));
     AW_TRY(relay_nonces_new(RELAY_NONCE_WINDOW, &core->nonces));
     AW_TRY(held_keys_refresh(core));
     AW_TRY(accounts_open(core->config, core->token, &core->accounts));
     AW_TRY(record_start(core));
+    AW_TRY(core_freeze_compare(core));
     AW_TRY(alarm_inert(core, NULL));
     AW_TRY(record_issuers(core));
     AW_TRY(checkpoints_open(core, &core->checkpoints));
@@ -363,6 +338,7 @@ core_close(struct core **slot)
     pthread_mutex_destroy(&core->lock);
     pthread_mutex_destroy(&core->held_lock);
     pthread_mutex_destroy(&core->change_lock);
+    pthread_mutex_destroy(&core->freeze_lock);
     free(core);
     *slot = NULL;
 }
@@ -450,19 +426,6 @@ core_reload(
     return aw_ok(r) ? r : aw_error_restore(&error);
 }
 
-bool
-core_frozen(struct core *core, int64_t *since, char reason[CORE_REASON_MAX + 1])
-{
-    pthread_mutex_lock(&core->lock);
-    bool frozen = core->frozen;
-    if (since != NULL)
-        *since = core->frozen_since;
-    if (reason != NULL)
-        memcpy(reason, core->frozen_reason, sizeof(core->frozen_reason));
-    pthread_mutex_unlock(&core->lock);
-    return frozen;
-}
-
 issuers *
 core_issuers(struct core *core, const char *ca)
 {
@@ -474,65 +437,6 @@ core_issuers(struct core *core, const char *ca)
             found = issuers_retain(core->issuers.items[i]);
     pthread_mutex_unlock(&core->lock);
     return found;
-}
-
-static void
-set_frozen(struct core *core, bool frozen, int64_t since, const char *reason)
-{
-    pthread_mutex_lock(&core->lock);
-    core->frozen = frozen;
-    core->frozen_since = since;
-    memcpy(core->frozen_reason, reason, strlen(reason) + 1);
-    pthread_mutex_unlock(&core->lock);
-}
-
-static aw_result
-write_freeze(const struct core *core, int64_t since, const char *reason)
-{
-    struct aw_json_writer w = {0};
-    AW_CLEANUP(aw_free) char *text = NULL;
-
-    aw_json_begin_object(&w);
-    aw_json_pair_integer(&w, "since", since);
-    aw_json_pair(&w, "reason", reason);
-    aw_json_end_object(&w);
-    AW_TRY(aw_json_writer_finish(&w, &text));
-    return aw_file_replace(core->freeze_path, text, strlen(text), 0640);
-}
-
-/* Signing stops before the file is written: a full disk must not keep it going. */
-aw_result
-core_freeze(struct core *core, const char *reason)
-{
-    int64_t now = core_now();
-
-    if (strlen(reason) > CORE_REASON_MAX)
-        return aw_fail(AW_CODE_LIMIT, "the reason is longer than %d characters", CORE_REASON_MAX);
-    set_frozen(core, true, now, reason);
-    pthread_mutex_lock(&core->change_lock);
-    set_frozen(core, true, now, reason); /* again: an unfreeze may have been under way */
-    aw_result r = write_freeze(core, now, reason);
-    pthread_mutex_unlock(&core->change_lock);
-    return r;
-}
-
-static aw_result
-remove_freeze(const struct core *core)
-{
-    if (unlink(core->freeze_path) != 0 && errno != ENOENT)
-        return aw_fail_errno(AW_CODE_IO, "%s", core->freeze_path);
-    return aw_folder_sync_of(core->freeze_path);
-}
-
-aw_result
-core_unfreeze(struct core *core)
-{
-    pthread_mutex_lock(&core->change_lock);
-    aw_result r = remove_freeze(core);
-    if (aw_ok(r))
-        set_frozen(core, false, 0, "");
-    pthread_mutex_unlock(&core->change_lock);
-    return r;
 }
 
 void

@@ -78,7 +78,8 @@ struct core {
     atomic_long failures;
     atomic_bool token_gone; /**< the process must end and be started anew */
 
-    pthread_mutex_t change_lock; /**< one reload, freeze or unfreeze at a time; before `lock` */
+    pthread_mutex_t freeze_lock; /**< one freeze or unfreeze at a time, with its record */
+    pthread_mutex_t change_lock; /**< one reload at a time; before `lock` */
     pthread_mutex_t held_lock;   /**< one search of the token (held_keys.h); before `lock` */
     pthread_mutex_t lock;        /**< held for moments only, never over a call that blocks */
     struct aw_config *config;
@@ -152,7 +153,9 @@ issuers *core_issuers(struct core *core, const char *ca);
 /** True while signing for applications is stopped; since when and why. Both may be NULL. */
 bool core_frozen(struct core *core, int64_t *since, char reason[CORE_REASON_MAX + 1]);
 
-/** Stops or resumes signing for applications; durable before it returns. */
+/** Stops or resumes signing for applications; durable before it returns. Its record is the
+ * caller's, who holds freeze_lock over both: what a start finds in the two must be what was said
+ * last. */
 AW_MUST_USE aw_result core_freeze(struct core *core, const char *reason);
 AW_MUST_USE aw_result core_unfreeze(struct core *core);
 

@@ -8,7 +8,7 @@
 #include "common/io.h"
 #include "common/json.h"
 
-enum { FILE_MAX = 1024 * 1024, FILE_MODE = 0640 };
+enum { FILE_MAX = 2 * 1024 * 1024, FILE_MODE = 0640 };
 
 struct freezes {
     pthread_mutex_t change; /* one change of the file at a time; before `lock` */
@@ -28,6 +28,8 @@ read_item(const cJSON *json, struct freeze *out)
 
     AW_TRY(aw_json_only(json, members, AW_COUNT(members)));
     AW_TRY(aw_json_string(json, "application", AW_CONFIG_LABEL_MAX, &application));
+    if (application[0] == '\0')
+        return aw_fail(AW_CODE_SYNTAX, "application: it is empty");
     AW_TRY(aw_json_string(json, "reason", FREEZES_REASON_SIZE - 1, &reason));
     AW_TRY(aw_json_integer(json, "since", 0, INT64_MAX >> 11, &out->since));
     memcpy(out->application, application, strlen(application) + 1);
@@ -58,8 +60,9 @@ load(freezes *self)
         return AW_OK;
     AW_TRY(r);
     return aw_hint(aw_context(parse(self, text, size), "%s", self->path),
-        "which applications are frozen is not known: restore the file, or remove it and freeze "
-        "them anew (acmeward-admin audit show --kind admin tells which)");
+        "which applications are frozen is not known: restore the file, or remove it: the start "
+        "then "
+        "freezes those that are frozen by the audit log");
 }
 
 static aw_result
@@ -174,6 +177,29 @@ freezes_add(freezes *self, const char *application, const char *reason, int64_t 
     aw_result r = put(self, application, reason, now);
     pthread_mutex_unlock(&self->lock);
     /* Only changes write the items, and this is the one. */
+    if (aw_ok(r))
+        r = save(self, self->items, self->count);
+    pthread_mutex_unlock(&self->change);
+    return r;
+}
+
+static aw_result
+put_lost(freezes *self, const struct freeze *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        AW_TRY(aw_hint(put(self, items[i].application, items[i].reason, items[i].since),
+            "remove frozen-applications.json: the start then freezes those that are frozen by the "
+            "audit log"));
+    return AW_OK;
+}
+
+aw_result
+freezes_restore(freezes *self, const struct freeze *items, size_t count)
+{
+    pthread_mutex_lock(&self->change);
+    pthread_mutex_lock(&self->lock);
+    aw_result r = put_lost(self, items, count);
+    pthread_mutex_unlock(&self->lock);
     if (aw_ok(r))
         r = save(self, self->items, self->count);
     pthread_mutex_unlock(&self->change);

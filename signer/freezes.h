@@ -3,7 +3,8 @@
  * @brief Applications for which signing is stopped, one by one, across restarts.
  *
  * One file, state/frozen-applications.json, replaced as a whole. A file that can't be read ends the
- * start: an application that was frozen must not sign because a disk was full.
+ * start: an application that was frozen must not sign because a disk was full. What a lost or older
+ * file does not have comes from the audit log (core_freeze.h).
  */
 #ifndef AW_SIGNER_FREEZES_H
 #define AW_SIGNER_FREEZES_H
@@ -31,7 +32,7 @@ struct freeze {
 /** All of them (struct freezes). Locks itself. */
 typedef struct freezes freezes;
 
-/** Reads the file in the state folder; without one none is frozen. Release: freezes_free. */
+/** Reads the file in the state folder; without one none is frozen yet. Release: freezes_free. */
 AW_MUST_USE aw_result freezes_open(const char *state, freezes **out);
 
 /** Releases and nulls; NULL is allowed. */
@@ -47,6 +48,9 @@ bool freezes_get(freezes *self, size_t index, struct freeze *out);
  * failed it counts until the next start. */
 AW_MUST_USE aw_result freezes_add(
     freezes *self, const char *application, const char *reason, int64_t now);
+
+/** Freezes those that the file lacks, each since its own time, in one write. */
+AW_MUST_USE aw_result freezes_restore(freezes *self, const struct freeze *items, size_t count);
 
 /** Lifts it, once that is durable. AW_CODE_NOT_FOUND where there is none. */
 AW_MUST_USE aw_result freezes_remove(freezes *self, const char *application);

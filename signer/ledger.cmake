@@ -5,6 +5,7 @@ add_library(aw_ledger STATIC
     ledger_apply.c
     ledger_claims.c
     ledger_db.c
+    ledger_freezes.c
     ledger_inner.c
     ledger_keys.c
     ledger_names.c

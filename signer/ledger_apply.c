@@ -5,6 +5,7 @@
 #include "common/io.h"
 #include "signer/ledger_app_eabs.h"
 #include "signer/ledger_claims.h"
+#include "signer/ledger_freezes.h"
 #include "signer/ledger_inner.h"
 #include "signer/ledger_keys.h"
 #include "signer/ledger_names.h"
@@ -218,6 +219,7 @@ ledger_apply(aw_db *db, int64_t seq, int64_t time, const struct audit_entry *ent
     const struct taking taking = {db, seq, time, entry};
 
     AW_TRY(ledger_app_eab_take(db, seq, time, entry));
+    AW_TRY(ledger_freezes_take(db, seq, time, entry));
     if (!ledger_applies(entry))
         return ledger_keys_apply(db, seq, entry);
     const struct effect *effect = find_effect(entry);

@@ -56,6 +56,9 @@ enum ledger_statement {
     LEDGER_SQL_APP_EAB_REVOKE,
     LEDGER_SQL_APP_EAB_REVOKE_ALL,
     LEDGER_SQL_APP_EAB_ACCOUNTS,
+    LEDGER_SQL_FREEZES,
+    LEDGER_SQL_FREEZE_ADD,
+    LEDGER_SQL_FREEZE_REMOVE,
     LEDGER_SQL_INNER_ACCOUNT,
     LEDGER_SQL_INNER_KEY,
     LEDGER_SQL_INNER_ACCOUNT_ADD,
@@ -78,7 +81,7 @@ extern const char *const ledger_statements[LEDGER_STATEMENT_COUNT];
 extern const char ledger_settings[], ledger_schema[];
 
 /** PRAGMA application_id ("awlg") and user_version; another version is rebuilt from the log. */
-enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 7 };
+enum { LEDGER_APPLICATION_ID = 0x61776c67, LEDGER_SCHEMA_VERSION = 8 };
 
 /** What a certificate that was handed back is worth; the lower the better. */
 enum ledger_standing {

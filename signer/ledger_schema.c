@@ -20,6 +20,7 @@ const char ledger_settings[] = "PRAGMA trusted_schema = OFF;"
  * changes of an order is apart in `progress`, so that a poll does not rewrite the list of names. A
  * URL belongs to an account: what another account names cannot be used with this one. kind is enum
  * sign_url_kind, standing enum ledger_standing. inner_: what came through a relay (ledger_inner.h).
+ * freezes: the freeze of all has the application ''.
  */
 const char ledger_schema[] =
     "CREATE TABLE meta ("
@@ -58,6 +59,9 @@ const char ledger_schema[] =
     " seq INTEGER PRIMARY KEY, kid TEXT NOT NULL UNIQUE, application TEXT NOT NULL,"
     " created INTEGER NOT NULL, expires INTEGER NOT NULL, once INTEGER NOT NULL,"
     " revoked INTEGER NOT NULL DEFAULT 0, used INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE TABLE freezes ("
+    " application TEXT PRIMARY KEY, seq INTEGER NOT NULL, since INTEGER NOT NULL,"
+    " reason TEXT NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE inner_accounts ("
     " id INTEGER PRIMARY KEY, application TEXT NOT NULL, kid TEXT NOT NULL, jwk TEXT NOT NULL,"
     " thumbprint TEXT NOT NULL UNIQUE, active INTEGER NOT NULL DEFAULT 1) STRICT;"
@@ -140,6 +144,11 @@ const char *const ledger_statements[LEDGER_STATEMENT_COUNT] = {
     [LEDGER_SQL_APP_EABS] =
         "SELECT seq, kid, application, created, expires, once, revoked, used FROM app_eabs"
         " WHERE seq > ?1 AND (?2 IS NULL OR application = ?2) ORDER BY seq",
+    [LEDGER_SQL_FREEZES] = "SELECT application, since, reason FROM freezes ORDER BY seq",
+    [LEDGER_SQL_FREEZE_ADD] =
+        "INSERT INTO freezes (application, seq, since, reason) VALUES (?1, ?2, ?3, ?4)"
+        " ON CONFLICT (application) DO UPDATE SET reason = excluded.reason",
+    [LEDGER_SQL_FREEZE_REMOVE] = "DELETE FROM freezes WHERE application = ?1",
     [LEDGER_SQL_APP_EAB_ADD] =
         "INSERT INTO app_eabs (seq, kid, application, created, expires, once)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

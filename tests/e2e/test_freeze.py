@@ -42,15 +42,20 @@ class Course(unittest.TestCase):
         self.assertEqual((admin[-1]["application"], admin[-1]["message"]),
                          ("app1", "host compromised"))
 
-    def test_2_a_kill_and_the_loss_of_the_ledger_included(self):
+    def test_2_a_kill_and_the_loss_of_all_but_the_log_included(self):
         self.world.admin("freeze", "--reason", "all")
         self.world.stop_signer(signal.SIGKILL, status=None)
-        ledger = [name for name in os.listdir(self.world.path("state"))
-                  if name.startswith("ledger")]
-        self.assertIn("ledger.db", ledger)
-        for name in ledger:
+        lost = [name for name in os.listdir(self.world.path("state"))
+                if name.startswith(("ledger", "frozen"))]
+        self.assertLessEqual({"ledger.db", "frozen.json", "frozen-applications.json"}, set(lost))
+        for name in lost:
             os.unlink(self.world.path("state", name))
         self.world.start_signer()
+        alarms = [(r.get("application"), r["rule"])
+                  for r in self.world.records("--kind", "alarm")]
+        self.assertEqual(alarms, [("app1", "freeze.restored"), (None, "freeze.restored")])
+        self.assertIn("the audit log has app1 as frozen (host compromised)", self.world.log())
+        self.assertIn("FROZEN  app1", self.world.admin("status").out)
         self.order("app2", 5)
         self.world.admin("unfreeze")
         self.order("app2", 0)

@@ -157,6 +157,8 @@ a_file_that_cannot_be_read_is_no_empty_one(void **state)
         {"cut", "{\"applications\":[{\"application\":\"a\""},
         {"no list", "{}"},
         {"another list", "{\"frozen\":[]}"},
+        {"an empty name",
+            "{\"applications\":[{\"application\":\"\",\"reason\":\"\",\"since\":1}]}"},
         {"no reason", "{\"applications\":[{\"application\":\"a\",\"since\":1}]}"},
         {"a member more",
             "{\"applications\":[{\"application\":\"a\",\"reason\":\"\",\"since\":1,\"x\":1}]}"},
