@@ -36,21 +36,11 @@ AW_MUST_USE aw_result audit_proof_consistency(
     const struct audit_proof *proof, const struct audit_head *old, const struct audit_head *head);
 
 /**
- * Proves from the file that record `seq` is in the tree of its first `size` records.
- * @param[out] line the record's line without its newline; release with free()
- * @return AW_CODE_NOT_FOUND when the log has fewer records; AW_CODE_CORRUPT
- */
-AW_MUST_USE aw_result audit_prove_inclusion(
-    const char *folder, int64_t seq, int64_t size, struct audit_proof *proof, char **line);
-
-/** Proves from the file that its first `size` records begin with its first `old`. */
-AW_MUST_USE aw_result audit_prove_consistency(
-    const char *folder, int64_t old, int64_t size, struct audit_proof *proof);
-
-/**
  * Proves that record `seq` is in the tree of `head`, from the index beside the log in O(log n)
  * reads; without one that is right, by the walk. What is handed out verifies.
- * @return as audit_prove_inclusion; AW_CODE_MISMATCH when the log is not the head's
+ * @param[out] line the record's line without its newline; release with free()
+ * @return AW_CODE_NOT_FOUND when the log has fewer records; AW_CODE_CORRUPT; AW_CODE_MISMATCH when
+ *   the log is not the head's
  */
 AW_MUST_USE aw_result audit_prove_record(const struct audit_source *source, int64_t seq,
     const struct audit_head *head, struct audit_proof *proof, char **line);

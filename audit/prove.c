@@ -102,19 +102,6 @@ prover_end(struct prover *prover)
 }
 
 aw_result
-audit_prove_inclusion(
-    const char *folder, int64_t seq, int64_t size, struct audit_proof *proof, char **line)
-{
-    AW_CLEANUP(prover_end) struct prover prover = {.line = NULL};
-
-    *line = NULL;
-    AW_TRY(inclusion_of(seq, size, &prover));
-    AW_TRY(walk_roots(&(struct audit_source){.folder = folder}, &prover, proof));
-    *line = AW_MOVE(prover.line);
-    return AW_OK;
-}
-
-aw_result
 audit_prove_record(const struct audit_source *source, int64_t seq, const struct audit_head *head,
     struct audit_proof *proof, char **line)
 {
@@ -147,15 +134,6 @@ consistency_of(int64_t old, int64_t size, struct prover *prover)
             (long long)old);
     prover->count = audit_ranges_consistency(old, size, prover->ranges);
     return AW_OK;
-}
-
-aw_result
-audit_prove_consistency(const char *folder, int64_t old, int64_t size, struct audit_proof *proof)
-{
-    struct prover prover;
-
-    AW_TRY(consistency_of(old, size, &prover));
-    return walk_roots(&(struct audit_source){.folder = folder}, &prover, proof);
 }
 
 aw_result

@@ -31,9 +31,6 @@ AW_MUST_USE aw_result acme_read_optional_url(const cJSON *object, const char *na
 /** Escaped for a terminal, cut to `max` octets of the original. Allocated. */
 AW_MUST_USE aw_result acme_text(const char *text, size_t max, char **out);
 
-/** Reads a problem from an object; *out must be zeroed, its status stays when none is told. */
-AW_MUST_USE aw_result acme_problem_read(const cJSON *object, struct acme_problem *out);
-
 /** Reads the problem in the member "error", if there is one. */
 AW_MUST_USE aw_result acme_problem_read_member(const cJSON *object, struct acme_problem *out);
 

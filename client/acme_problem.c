@@ -59,8 +59,9 @@ read_subproblems(const cJSON *object, struct acme_problem *out)
     return AW_OK;
 }
 
-aw_result
-acme_problem_read(const cJSON *object, struct acme_problem *out)
+/* *out must be zeroed; its status stays when the object tells none. */
+static aw_result
+problem_read(const cJSON *object, struct acme_problem *out)
 {
     const cJSON *status = aw_json_member(object, "status");
 
@@ -78,7 +79,7 @@ acme_problem_read_member(const cJSON *object, struct acme_problem *out)
 {
     const cJSON *error = aw_json_member(object, "error");
 
-    return cJSON_IsObject(error) ? acme_problem_read(error, out) : AW_OK;
+    return cJSON_IsObject(error) ? problem_read(error, out) : AW_OK;
 }
 
 static bool
@@ -102,7 +103,7 @@ acme_problem_parse(const struct http_response *response, struct acme_problem *ou
         if (r.code == AW_CODE_MEMORY)
             return r;
         if (aw_ok(r))
-            AW_TRY(acme_problem_read(object, &problem));
+            AW_TRY(problem_read(object, &problem));
     }
     *out = problem;
     memset(&problem, 0, sizeof(problem));

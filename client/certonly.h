@@ -134,9 +134,6 @@ AW_MUST_USE aw_result certonly_connect(struct certonly *c);
 /** --check: tells each finding; AW_CODE_REFUSED when there is one. */
 AW_MUST_USE aw_result certonly_check(struct certonly *c);
 
-/** The names of an order as the signer takes them: [{type, value} ...]. */
-void certonly_write_identifiers(struct aw_json_writer *w, const struct certonly *c);
-
 /**
  * Looks at what is stored under the certificate's name.
  * @param[out] keep it is good for a while: nothing is to be done, and that was told

@@ -12,8 +12,8 @@ struct finding {
     bool warning; /* let through for now */
 };
 
-void
-certonly_write_identifiers(struct aw_json_writer *w, const struct certonly *c)
+static void
+write_identifiers(struct aw_json_writer *w, const struct certonly *c)
 {
     aw_json_begin_array(w);
     for (size_t i = 0; i < c->name_count; i++) {
@@ -34,7 +34,7 @@ ask(struct certonly *c, cJSON **reply)
     aw_json_begin_object(&w);
     aw_json_pair(&w, "application", c->application->name);
     aw_json_name(&w, "identifiers");
-    certonly_write_identifiers(&w, c);
+    write_identifiers(&w, c);
     aw_json_pair(&w, "key", c->key_type);
     if (certonly_profile(c) != NULL)
         aw_json_pair(&w, "profile", certonly_profile(c));

@@ -107,9 +107,6 @@ void renew_wait(struct renew *r, const char *name, const struct renew_failure *f
 /** Tells the whole; fails when something did. */
 AW_MUST_USE aw_result renew_report(struct renew *r);
 
-/** Releases and zeroes an item. */
-void renew_item_free(struct renew_item *item);
-
 /** Unlocks, releases and zeroes. */
 void renew_free(struct renew *r);
 

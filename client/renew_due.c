@@ -469,8 +469,8 @@ renew_settings(struct renew *r, const char *name, struct renewal_config **config
     return result;
 }
 
-void
-renew_item_free(struct renew_item *item)
+static void
+item_free(struct renew_item *item)
 {
     free(item->name);
     free(item->why);
@@ -485,7 +485,7 @@ void
 renew_free(struct renew *r)
 {
     for (size_t i = 0; i < r->count; i++)
-        renew_item_free(&r->items[i]);
+        item_free(&r->items[i]);
     free(r->items);
     lineage_hooks_free(&r->hooks);
     renew_cas_free(&r->cas);

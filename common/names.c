@@ -320,15 +320,3 @@ aw_names_sort(struct aw_name *names, size_t count)
             return false;
     return true;
 }
-
-const char *
-aw_name_suffix(const struct aw_name *name, unsigned index)
-{
-    const char *part = name->text;
-
-    if (index >= name->labels)
-        return NULL;
-    while (index-- > 0)
-        part = strchr(part, '.') + 1;
-    return part;
-}

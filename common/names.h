@@ -68,10 +68,4 @@ int aw_name_compare(const struct aw_name *a, const struct aw_name *b);
 /** Sorts names in place; returns false when two are the same. */
 bool aw_names_sort(struct aw_name *names, size_t count);
 
-/**
- * The part of a host or wildcard name that begins at label `index` (0 is the first): a pointer into
- * name->text, or NULL when there is no such label.
- */
-const char *aw_name_suffix(const struct aw_name *name, unsigned index);
-
 #endif

@@ -218,18 +218,6 @@ jose_jws_read_json(const cJSON *json, enum jose_form form, const struct jose_ope
     return jose_jws_read(&parts, form, openssl, fault, out);
 }
 
-aw_result
-jose_jws_read_text(const char *text, size_t size, const struct jose_openssl *openssl,
-    enum jose_fault *fault, struct jose_jws **out)
-{
-    AW_CLEANUP(aw_json_free) cJSON *json = NULL;
-    aw_result r = aw_json_parse(text, size, AW_JSON_STRICT, &json);
-
-    *fault = fault_of(r);
-    AW_TRY(r);
-    return jose_jws_read_json(json, JOSE_REQUEST, openssl, fault, out);
-}
-
 bool
 jose_jws_is_empty(const struct jose_jws *jws)
 {

@@ -90,10 +90,6 @@ AW_MUST_USE aw_result jose_parts_of(const cJSON *json, struct jose_parts *out);
 AW_MUST_USE aw_result jose_jws_read_json(const cJSON *json, enum jose_form form,
     const struct jose_openssl *openssl, enum jose_fault *fault, struct jose_jws **out);
 
-/** Likewise from JSON text of `size` octets: the body of a request. */
-AW_MUST_USE aw_result jose_jws_read_text(const char *text, size_t size,
-    const struct jose_openssl *openssl, enum jose_fault *fault, struct jose_jws **out);
-
 /**
  * Verifies with a key, whose kind must be that of the algorithm: JOSE_BAD_KEY if not,
  * JOSE_BAD_SIGNATURE when the signature is not one of it (AW_CODE_SYNTAX).

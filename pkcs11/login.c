@@ -72,8 +72,8 @@ read_pin(const char *path, aw_secret **out)
     return AW_OK;
 }
 
-aw_result
-token_pin_read(const char *path, aw_secret **out)
+static aw_result
+pin_read(const char *path, aw_secret **out)
 {
     if (path == NULL)
         return aw_hint(aw_fail(AW_CODE_TOKEN_PIN, "there is no source for the token's PIN"),
@@ -231,7 +231,7 @@ call_login(token *t, const struct token_info *info)
 {
     AW_CLEANUP(aw_secret_free) aw_secret *pin = NULL;
 
-    AW_TRY(token_pin_read(t->pin_source, &pin));
+    AW_TRY(pin_read(t->pin_source, &pin));
     aw_result r = latch_set(t, info, "no answer yet");
     if (!aw_ok(r)) {
         (void)unlink(t->latch); /* nothing was tried; it may be there for all that */

@@ -23,9 +23,6 @@ mode_t token_pin_forbidden(const char *path);
 /** Checks mode and owner of the PIN's file. AW_CODE_TOKEN_PIN. */
 AW_MUST_USE aw_result token_pin_check(const char *path);
 
-/** Reads the PIN; one newline at the end is not part of it. AW_CODE_TOKEN_PIN. */
-AW_MUST_USE aw_result token_pin_read(const char *path, aw_secret **out);
-
 /**
  * Sees to it that the user is logged in: asks the token, and if not, logs in once. Threads wait for
  * each other. AW_CODE_TOKEN_PIN when there is no login to be had.

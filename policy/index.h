@@ -52,10 +52,12 @@ claim_is_of_account(enum claim_kind kind)
 /** No claim. */
 #define CLAIM_NONE UINT32_MAX
 
-/** Limits: what the slots' bits and the owners' type hold. */
+_Static_assert(POLICY_APPLICATIONS_MAX <= UINT16_MAX && POLICY_ACCOUNTS_MAX <= UINT16_MAX,
+    "owners are numbers of 16 bits");
+
+/** Limits: what the slots' bits hold. */
 enum {
     INDEX_CLAIMS_MAX = (1 << 22) - 2,
-    INDEX_OWNERS_MAX = UINT16_MAX,
     INDEX_NETWORK_KEY_SIZE = 18, /**< octets: size, prefix, 16 of address */
 };
 

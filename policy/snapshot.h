@@ -84,9 +84,6 @@ number_of(const policy_snapshot *snapshot, const struct application *application
     return (uint16_t)(application - snapshot->applications);
 }
 
-/** First member that is not before (id, application). */
-size_t policy_members_from(const struct members *members, uint32_t id, uint16_t application);
-
 /**
  * Chooses the application for a subject: the one it names, or its only one.
  * @param name may be NULL

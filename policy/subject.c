@@ -28,8 +28,9 @@ id_of(const struct policy_subject *subject, size_t identity)
     return identity == 0 ? subject->uid : subject->groups[identity - 1];
 }
 
-size_t
-policy_members_from(const struct members *members, uint32_t id, uint16_t application)
+/* The first member that is not before (id, application). */
+static size_t
+members_from(const struct members *members, uint32_t id, uint16_t application)
 {
     size_t low = 0, high = members->count;
 
@@ -52,7 +53,7 @@ matches(const policy_snapshot *snapshot, const struct policy_subject *subject, s
 {
     for (size_t i = 0; i < count; i++) {
         const struct members *members = members_of(snapshot, i);
-        size_t at = policy_members_from(members, id_of(subject, i), application);
+        size_t at = members_from(members, id_of(subject, i), application);
 
         if (at < members->count && members->items[at].id == id_of(subject, i) &&
             members->items[at].application == application)
@@ -77,7 +78,7 @@ visit_identity(const struct walk *walk, size_t identity)
     const struct members *members = members_of(walk->snapshot, identity);
     uint32_t id = id_of(walk->subject, identity);
 
-    for (size_t at = policy_members_from(members, id, 0);
+    for (size_t at = members_from(members, id, 0);
          at < members->count && members->items[at].id == id; at++) {
         uint16_t number = members->items[at].application;
         const struct policy_ground ground = {.by_group = identity > 0,

@@ -17,13 +17,12 @@
 
 /** Limits. */
 enum {
-    RELAY_PATH_MAX = 512,             /**< octets of a path; longer ones are not found */
-    RELAY_BODY_MAX = 64 * 1024,       /**< octets of a request's body */
-    RELAY_RESPONSE_MAX = 1024 * 1024, /**< octets of a response's body */
-    RELAY_LINKS_MAX = 10,             /**< Link fields of a response, the index left out */
-    RELAY_ADDRESS_SIZE = 48,          /**< text of an address, with its NUL */
-    RELAY_DIGEST_SIZE = 65,           /**< SHA-256 in hexadecimal, with its NUL */
-    RELAY_NONCE_SIZE = 129,           /**< a nonce, with its NUL */
+    RELAY_PATH_MAX = 512,       /**< octets of a path; longer ones are not found */
+    RELAY_BODY_MAX = 64 * 1024, /**< octets of a request's body */
+    RELAY_LINKS_MAX = 10,       /**< Link fields of a response, the index left out */
+    RELAY_ADDRESS_SIZE = 48,    /**< text of an address, with its NUL */
+    RELAY_DIGEST_SIZE = 65,     /**< SHA-256 in hexadecimal, with its NUL */
+    RELAY_NONCE_SIZE = 129,     /**< a nonce, with its NUL */
 };
 
 /** Methods; any other is RELAY_OTHER. */

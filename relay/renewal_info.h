@@ -11,7 +11,6 @@
 /** Limits. */
 enum {
     RENEWAL_KEPT = 4096, /**< answers that are kept; the oldest is dropped */
-    RENEWAL_BODY_MAX = 8 * 1024,
 };
 
 /** What is kept. Locks itself. */

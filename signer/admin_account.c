@@ -54,8 +54,8 @@ key_change_name(const struct account *account)
     return account->change_attempted_at == 0 ? "made" : "attempted";
 }
 
-void
-admin_write_account(struct admin_call *call, const struct account *account)
+static void
+write_account(struct admin_call *call, const struct account *account)
 {
     struct aw_json_writer *w = &call->reply;
     token_key *key = accounts_known_key(call->core->accounts, account);
@@ -96,7 +96,7 @@ admin_list_accounts(struct admin_call *call)
     accounts_read(call->core->accounts);
     const struct account *all = accounts_all(call->core->accounts, &count);
     for (size_t i = 0; i < count; i++)
-        admin_write_account(call, &all[i]);
+        write_account(call, &all[i]);
     accounts_read_end(call->core->accounts);
     aw_json_end_array(&call->reply);
     return AW_OK;
@@ -144,7 +144,7 @@ admin_commit_account(struct admin_call *call, struct account *account, struct ac
 {
     AW_TRY(accounts_commit(call->core->accounts, account, draft));
     aw_json_name(&call->reply, "state");
-    admin_write_account(call, account);
+    write_account(call, account);
     return AW_OK;
 }
 

@@ -19,9 +19,6 @@ AW_MUST_USE aw_result admin_with_account(struct admin_call *call, admin_account_
 AW_MUST_USE aw_result admin_commit_account(
     struct admin_call *call, struct account *account, struct account *draft);
 
-/** Writes an Account. */
-void admin_write_account(struct admin_call *call, const struct account *account);
-
 /** Contacts of an account (RFC 8555 7.1.2), at most so many; they point into the call. */
 enum { ADMIN_CONTACTS_MAX = 8 };
 struct admin_contacts {

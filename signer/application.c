@@ -136,8 +136,8 @@ write_refusal(struct aw_json_writer *w, const struct sign_reply *said)
     aw_json_pair(w, "message", said->message);
 }
 
-aw_result
-application_reply(const struct sign_request *request, const struct sign_reply *said, char **reply)
+static aw_result
+reply_of(const struct sign_request *request, const struct sign_reply *said, char **reply)
 {
     static const char *const errors[] = {
         [SIGN_OUTCOME_DONE] = NULL,
@@ -175,7 +175,7 @@ application_authorize(
         teller_failure(&core->teller, AW_LOG_ERROR, sign_operation_name(request->operation));
         return application_unavailable(request->relayed.is ? SERVICE_RELAY : SERVICE_SIGNER, reply);
     }
-    return application_reply(request, &said, reply);
+    return reply_of(request, &said, reply);
 }
 
 static aw_result

@@ -18,10 +18,6 @@ AW_MUST_USE aw_result application_whoami(struct core *core, const struct peer *p
 AW_MUST_USE aw_result application_check(
     struct core *core, const struct peer *peer, const struct sign_request *request, char **reply);
 
-/** Turns what became of a request into a Varlink reply. Allocated. */
-AW_MUST_USE aw_result application_reply(
-    const struct sign_request *request, const struct sign_reply *said, char **reply);
-
 /** This thread's last failure as the reply InvalidRequest. `field` may be NULL. Allocated. */
 AW_MUST_USE aw_result application_invalid(const char *interface, const char *field, char **reply);
 

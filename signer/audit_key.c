@@ -18,8 +18,8 @@ audit_key_free(struct audit_key *key)
     key->place = 0;
 }
 
-aw_result
-audit_key_label(const char *name, unsigned place, char **out)
+static aw_result
+label_of(const char *name, unsigned place, char **out)
 {
     return aw_format(out, "acmeward-audit:%s%s", name, place == 0 ? "" : ":2");
 }
@@ -51,7 +51,7 @@ find_at(const struct audit_key_of *of, unsigned place, struct audit_key *out)
     AW_CLEANUP(aw_free) char *label = NULL;
     AW_CLEANUP(token_key_free) token_key *key = NULL;
 
-    AW_TRY(audit_key_label(of->name, place, &label));
+    AW_TRY(label_of(of->name, place, &label));
     AW_TRY(token_key_find(of->token, label, &key));
     out->place = place;
     return take(of, label, &key, out);
@@ -124,7 +124,7 @@ audit_key_make(const struct audit_key_of *of, unsigned place, bool replace,
     AW_CLEANUP(aw_free) char *label = NULL;
     AW_CLEANUP(token_key_free) token_key *key = NULL;
 
-    AW_TRY(audit_key_label(of->name, place, &label));
+    AW_TRY(label_of(of->name, place, &label));
     if (replace)
         AW_TRY(destroy_rest(of, label));
     AW_TRY(token_key_generate(of->token, label, TOKEN_KEY_EC_P256, report, &key));

@@ -24,9 +24,6 @@ struct audit_key {
 /** Releases and zeroes; the token's object stays. */
 void audit_key_free(struct audit_key *key);
 
-/** The label of a place; release with free(). */
-AW_MUST_USE aw_result audit_key_label(const char *name, unsigned place, char **out);
-
 /** What a key is for. */
 struct audit_key_of {
     token *token;

@@ -53,9 +53,6 @@ void metrics_token(metrics *self, int64_t microseconds, bool failed);
 void
 metrics_certificate(metrics *self, const char *application, const char *names, int64_t not_after);
 
-/** The figures in the text format 0.0.4 of Prometheus. Allocated. */
-AW_MUST_USE aw_result metrics_render(struct core *core, char **out);
-
 /** Writes the configured file again and again, in a thread; does nothing where none is configured.
  * A file that can't be written is logged, and stops nothing. Release: metrics_stop. */
 AW_MUST_USE aw_result metrics_start(struct core *core);

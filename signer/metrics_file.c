@@ -175,8 +175,8 @@ write_state(FILE *f, struct core *core)
         atomic_load(&core->failures));
 }
 
-aw_result
-metrics_render(struct core *core, char **out)
+static aw_result
+render(struct core *core, char **out)
 {
     AW_CLEANUP(aw_free) struct metrics_figures *figures = malloc(sizeof(*figures));
     char *text = NULL;
@@ -214,7 +214,7 @@ write_once(struct core *core)
 {
     AW_CLEANUP(aw_free) char *text = NULL;
 
-    AW_TRY(metrics_render(core, &text));
+    AW_TRY(render(core, &text));
     if (text == NULL)
         return aw_fail_memory();
     /* node_exporter reads *.prom only, and never half a file. */

@@ -51,12 +51,6 @@ static const char *const url_kinds[] = {
     [SIGN_URL_CERTIFICATE] = "certificate",
 };
 
-const char *
-sign_url_kind_name(enum sign_url_kind kind)
-{
-    return url_kinds[kind];
-}
-
 bool
 sign_url_kind_parse(const char *name, enum sign_url_kind *out)
 {

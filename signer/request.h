@@ -68,10 +68,7 @@ enum sign_url_kind {
     SIGN_URL_CERTIFICATE,
 };
 
-/** "order" and so on, as in the interface. */
-const char *sign_url_kind_name(enum sign_url_kind kind);
-
-/** The inverse; false for an unknown name. */
+/** Reads "order" and so on, as in the interface; false for an unknown name. */
 bool sign_url_kind_parse(const char *name, enum sign_url_kind *out);
 
 /** One URL claimed for an order. */

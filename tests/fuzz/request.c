@@ -93,6 +93,9 @@ write_pair(struct aw_json_writer *w, const char *name, const char *value, const 
     aw_json_end_object(w);
 }
 
+static const char *const kinds[] = {
+    "order", "finalize", "authorization", "challenge", "certificate"};
+
 static void
 write_lists(struct aw_json_writer *w, const struct sign_request *r)
 {
@@ -107,7 +110,7 @@ write_lists(struct aw_json_writer *w, const struct sign_request *r)
         aw_json_name(w, "urls");
         aw_json_begin_array(w);
         for (size_t i = 0; i < r->claim_count; i++)
-            write_pair(w, "kind", sign_url_kind_name(r->claims[i].kind), "url", r->claims[i].url);
+            write_pair(w, "kind", kinds[r->claims[i].kind], "url", r->claims[i].url);
         aw_json_end_array(w);
     }
     if (r->operation == SIGN_RECORD_CERTIFICATE) {

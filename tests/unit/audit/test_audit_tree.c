@@ -441,14 +441,15 @@ proofs_are_made_from_the_file(void **state)
 
     (void)state;
     scene_fill(&scene, RECORDS);
+    const struct audit_source source = {.folder = scene.folder};
     for (int64_t n = 1; n <= RECORDS; n++) {
         struct audit_head head = head_of_file(&scene, n);
         for (int64_t m = 1; m <= n; m++) {
             AW_CLEANUP(aw_free) char *line = NULL;
             struct audit_head old = head_of_file(&scene, m);
-            expect_ok("prove", audit_prove_inclusion(scene.folder, m, n, &proof, &line));
+            expect_ok("prove", audit_prove_record(&source, m, &head, &proof, &line));
             expect_ok("inclusion", audit_proof_inclusion(&proof, m, line, strlen(line), &head));
-            expect_ok("prove", audit_prove_consistency(scene.folder, m, n, &proof));
+            expect_ok("prove", audit_prove_heads(&source, &old, &head, &proof));
             expect_ok("consistency", audit_proof_consistency(&proof, &old, &head));
         }
     }
@@ -465,21 +466,24 @@ proofs_need_a_whole_log_that_is_long_enough(void **state)
 
     (void)state;
     scene_fill(&scene, 4);
-    expect_failure("record 0", audit_prove_inclusion(scene.folder, 0, 4, &proof, &line),
+    const struct audit_source source = {.folder = scene.folder};
+    const struct audit_head two = head_of_file(&scene, 2), four = head_of_file(&scene, 4);
+    const struct audit_head five = {.size = 5};
+    expect_failure("record 0", audit_prove_record(&source, 0, &four, &proof, &line),
         AW_CODE_NOT_FOUND, "not among the records 1 to 4");
-    expect_failure("behind", audit_prove_inclusion(scene.folder, 5, 4, &proof, &line),
+    expect_failure("behind", audit_prove_record(&source, 5, &four, &proof, &line),
         AW_CODE_NOT_FOUND, "not among");
-    expect_failure("too few", audit_prove_inclusion(scene.folder, 1, 5, &proof, &line),
+    expect_failure("too few", audit_prove_record(&source, 1, &five, &proof, &line),
         AW_CODE_NOT_FOUND, "has 4 records, 5 are needed");
-    expect_failure("too few", audit_prove_consistency(scene.folder, 2, 5, &proof),
-        AW_CODE_NOT_FOUND, "has 4 records, 5 are needed");
-    expect_failure("backwards", audit_prove_consistency(scene.folder, 3, 2, &proof),
-        AW_CODE_MISMATCH, "do not begin with");
+    expect_failure("too few", audit_prove_heads(&source, &two, &five, &proof), AW_CODE_NOT_FOUND,
+        "has 4 records, 5 are needed");
+    expect_failure("backwards", audit_prove_heads(&source, &four, &two, &proof), AW_CODE_MISMATCH,
+        "do not begin with");
     AW_CLEANUP(aw_free) char *text = scene_load(&scene, &size);
     text[size / 2] ^= 1;
     scene_store(&scene, text, size);
-    expect_failure("damaged", audit_prove_inclusion(scene.folder, 1, 4, &proof, &line),
-        AW_CODE_CORRUPT, "is changed");
+    expect_failure("damaged", audit_prove_record(&source, 1, &four, &proof, &line), AW_CODE_CORRUPT,
+        "is changed");
     assert_null(line);
     scene_end(&scene);
 }

@@ -342,7 +342,6 @@ addresses_are_canonical(void **state)
         assert_int_equal(name.labels, 0);
         assert_int_equal(name.length, strlen(name.text));
         assert_string_equal(aw_name_type(&name), "ip");
-        assert_null(aw_name_suffix(&name, 0));
         assert_true(aw_ok(aw_name_from_address(name.address, name.address_size, &again)));
         assert_int_equal(aw_name_compare(&name, &again), 0);
     }
@@ -363,23 +362,6 @@ addresses_have_4_or_16_octets(void **state)
     assert_string_equal(name.text, "192.0.2.7");
     assert_true(aw_ok(parse(aw_name_parse_address, TEXT("192.0.2.7"), &name)));
     assert_int_equal(parse(aw_name_parse_address, TEXT("192.0.2.7\0"), &name).code, AW_CODE_SYNTAX);
-}
-
-static void
-suffixes_begin_at_labels(void **state)
-{
-    static const char *const suffixes[] = {"*.evil-example.edu", "evil-example.edu", "edu"};
-    struct aw_name name;
-
-    (void)state;
-    assert_true(aw_ok(aw_name_parse(TEXT("*.Evil-Example.edu"), &name)));
-    for (unsigned i = 0; i < AW_COUNT(suffixes); i++) {
-        assert_string_equal(aw_name_suffix(&name, i), suffixes[i]);
-        /* attack 80: no suffix of evil-example.edu is example.edu */
-        assert_string_not_equal(aw_name_suffix(&name, i), "example.edu");
-    }
-    assert_null(aw_name_suffix(&name, 3));
-    assert_null(aw_name_suffix(&name, UINT32_MAX));
 }
 
 static void
@@ -448,9 +430,6 @@ check_mutated(parser *parse_name, const char *text, size_t length)
     const char *rest = name.form == AW_NAME_WILDCARD ? name.text + 2 : name.text;
     if (rest[strspn(rest, octets)] != '\0')
         fail_msg("%s has octets that no name has", name.text);
-    for (unsigned i = 0; i < name.labels; i++)
-        assert_in_range(strcspn(aw_name_suffix(&name, i), "."), 1, AW_LABEL_MAX);
-    assert_null(aw_name_suffix(&name, name.labels));
     return true;
 }
 
@@ -494,7 +473,6 @@ main(void)
         cmocka_unit_test(messages_show_the_name_escaped),
         cmocka_unit_test(addresses_are_canonical),
         cmocka_unit_test(addresses_have_4_or_16_octets),
-        cmocka_unit_test(suffixes_begin_at_labels),
         cmocka_unit_test(attack_83a_the_same_name_twice),
         cmocka_unit_test(mutated_names),
     };

@@ -244,7 +244,8 @@ a_checkpoint_covers_all_that_is_on_record(void **state)
     struct audit_checkpoint new = checkpoint(w, &second);
     assert_int_equal(new.head.size, old.head.size + 1);
     world_path(w, "state/audit", folder);
-    assert_ok(audit_prove_consistency(folder, old.head.size, new.head.size, &proof));
+    assert_ok(
+        audit_prove_heads(&(struct audit_source){.folder = folder}, &old.head, &new.head, &proof));
     assert_ok(audit_proof_consistency(&proof, &old.head, &new.head));
 }
 

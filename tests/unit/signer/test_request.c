@@ -558,6 +558,8 @@ the_others_are_read_whole(void **state)
 static void
 names_of_operations_and_kinds(void **state)
 {
+    static const char *const kinds[] = {
+        "order", "finalize", "authorization", "challenge", "certificate"};
     enum sign_operation operation;
     enum sign_url_kind kind;
 
@@ -571,7 +573,7 @@ names_of_operations_and_kinds(void **state)
     assert_false(sign_operation_parse("new-order", &operation));
     assert_false(sign_operation_parse("", &operation));
     for (enum sign_url_kind k = SIGN_URL_ORDER; k <= SIGN_URL_CERTIFICATE; k++) {
-        assert_true(sign_url_kind_parse(sign_url_kind_name(k), &kind));
+        assert_true(sign_url_kind_parse(kinds[k], &kind));
         assert_int_equal(kind, k);
     }
     assert_false(sign_url_kind_parse("account", &kind));
