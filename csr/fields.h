@@ -1,6 +1,6 @@
 /**
  * @file csr_fields.h
- * @brief What a CSR holds, between the rooms that read it, check its key and write it anew.
+ * @brief What a CSR holds, between the files that read it, check its key and write it anew.
  *
  * Internal to csr*.c. Members of type struct der point into the CSR that is being parsed.
  */

@@ -1,6 +1,6 @@
 /**
  * @file internal.h
- * @brief The open token as the rooms of pkcs11/ see it.
+ * @brief The open token as the files of pkcs11/ see it.
  */
 #ifndef AW_PKCS11_INTERNAL_H
 #define AW_PKCS11_INTERNAL_H

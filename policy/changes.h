@@ -1,6 +1,6 @@
 /**
  * @file changes.h
- * @brief The list of changes in the making, for the rooms of this folder.
+ * @brief The list of changes in the making, for the files of this folder.
  */
 #ifndef AW_POLICY_CHANGES_H
 #define AW_POLICY_CHANGES_H

@@ -1,6 +1,6 @@
 /**
  * @file decide.h
- * @brief The decision on one name, for the rooms of this folder.
+ * @brief The decision on one name, for the files of this folder.
  */
 #ifndef AW_POLICY_DECIDE_H
 #define AW_POLICY_DECIDE_H

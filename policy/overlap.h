@@ -1,6 +1,6 @@
 /**
  * @file overlap.h
- * @brief Warnings about entries of a policy that is valid, for the rooms of this folder.
+ * @brief Warnings about entries of a policy that is valid, for the files of this folder.
  */
 #ifndef AW_POLICY_OVERLAP_H
 #define AW_POLICY_OVERLAP_H

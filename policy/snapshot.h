@@ -1,6 +1,6 @@
 /**
  * @file snapshot.h
- * @brief Inside of a snapshot, for the rooms of this folder. Nothing in it changes once it is out.
+ * @brief Inside of a snapshot, for the files of this folder. Nothing in it changes once it is out.
  */
 #ifndef AW_POLICY_SNAPSHOT_H
 #define AW_POLICY_SNAPSHOT_H

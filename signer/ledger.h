@@ -161,7 +161,7 @@ AW_MUST_USE aw_result ledger_submit(ledger *ledger, const struct ledger_request 
     struct audit_entry *entry, int64_t now, struct ledger_verdict *verdict, int64_t *seq);
 
 /**
- * Reads the database under the ledger's lock: for look-ups of other rooms. A failure of `read` is
+ * Reads the database under the ledger's lock: for look-ups by other files. A failure of `read` is
  * one of the database.
  */
 struct aw_db;

@@ -1,7 +1,7 @@
 /**
  * @file request_fields.h
  * @brief Every parameter that a request can have, read from a JSON object as its form says. Private
- * to the rooms that know forms: request.c, relay_request.c, evidence.c.
+ * to the files that know forms: request.c, relay_request.c, evidence.c.
  *
  * ACME's payloads (RFC 8555 7.4, 7.6) and the signer's own methods name their parameters alike, and
  * so are read by the same functions.
