@@ -5,19 +5,29 @@
 #include <time.h>
 
 #include "admin/audit_files.h"
+#include "admin/revocations.h"
 #include "audit/audit.h"
 #include "common/io.h"
 #include "common/log.h"
 
 enum { DAY = 24 * 3600, DAYS_MAX = 100000 };
 
-/* What is shown. Nothing is kept of a record that has gone by, however long the log is. */
+/* What is shown. Of a record that has gone by nothing is kept, however long the log is:
+ * revocations, which come after their certificates, are read before. */
 struct inventory {
     bool json;
+    bool revoked; /* those alone */
+    struct revocations revocations;
     const char *application, *name;
     int64_t from, until; /* ends of validity */
     int64_t shown, seen;
 };
+
+static void
+inventory_end(struct inventory *inventory)
+{
+    revocations_free(&inventory->revocations);
+}
 
 static bool
 is_refused(const struct audit_entry *entry)
@@ -32,6 +42,8 @@ is_wanted(const struct inventory *inventory, const struct audit_entry *entry)
                (entry->application != NULL &&
                    strcmp(entry->application, inventory->application) == 0)) &&
            (inventory->name == NULL || audit_entry_has_name(entry, inventory->name)) &&
+           (!inventory->revoked ||
+               revocations_find(&inventory->revocations, entry->certificate) != 0) &&
            entry->not_after >= inventory->from && entry->not_after <= inventory->until;
 }
 
@@ -43,7 +55,7 @@ pair_if(struct aw_json_writer *w, const char *name, const char *text)
 }
 
 static aw_result
-print_object(const struct audit_record *record)
+print_object(const struct audit_record *record, int64_t revoked)
 {
     AW_CLEANUP(aw_free) char *text = NULL;
     struct aw_json_writer w = {0};
@@ -65,6 +77,9 @@ print_object(const struct audit_record *record)
     pair_if(&w, "certificate", entry->certificate);
     if (entry->has_verified)
         aw_json_pair_bool(&w, "verified", entry->verified);
+    aw_json_pair_bool(&w, "revoked", revoked != 0);
+    if (revoked != 0)
+        aw_json_pair_integer(&w, "revoked_at", revoked);
     aw_json_end_object(&w);
     AW_TRY(aw_json_writer_finish(&w, &text));
     puts(text);
@@ -81,18 +96,20 @@ print_escaped(const char *before, const char *text)
 }
 
 static void
-print_lines(const struct audit_record *record)
+print_lines(const struct audit_record *record, int64_t revoked)
 {
     const struct audit_entry *entry = &record->entry;
-    char until[32];
+    char until[32], when[32];
 
     aw_time_text(entry->not_after, until);
     print_escaped("", entry->application);
     print_escaped("  ", entry->serial);
-    printf("  until %s  %s\n        ", until,
+    aw_time_text(revoked, when);
+    printf("  until %s  %s%s%s\n        ", until,
         !entry->has_verified ? "not checked: no issuers were pinned"
         : entry->verified    ? "verified"
-                             : "NOT VERIFIED");
+                             : "NOT VERIFIED",
+        revoked == 0 ? "" : "  REVOKED ", revoked == 0 ? "" : when);
     for (size_t i = 0; i < entry->name_count; i++)
         print_escaped(i == 0 ? "" : " ", entry->names[i]);
     print_escaped("\n        issuer ", entry->issuer);
@@ -110,9 +127,10 @@ visit(const struct audit_record *record, void *context)
     if (!is_wanted(inventory, &record->entry))
         return AW_OK;
     inventory->shown++;
+    int64_t revoked = revocations_find(&inventory->revocations, record->entry.certificate);
     if (inventory->json)
-        return print_object(record);
-    print_lines(record);
+        return print_object(record, revoked);
+    print_lines(record, revoked);
     return AW_OK;
 }
 
@@ -138,12 +156,13 @@ aw_result
 admin_certificates(const struct admin_options *options, int argc, char **argv)
 {
     AW_CLEANUP(admin_audit_log_free) struct admin_audit_log log = {.given = NULL};
-    struct inventory inventory = {.json = options->json};
+    AW_CLEANUP(inventory_end) struct inventory inventory = {.json = options->json};
     const char *expiring = NULL;
     const struct admin_option table[] = {
         {.name = "application", .value = &inventory.application},
         {.name = "name", .value = &inventory.name},
         {.name = "expiring", .value = &expiring},
+        {.name = "revoked", .flag = &inventory.revoked},
         ADMIN_AUDIT_LOG_OPTIONS(log),
         {.name = "json", .flag = &inventory.json},
     };
@@ -151,6 +170,7 @@ admin_certificates(const struct admin_options *options, int argc, char **argv)
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
     AW_TRY(parse_days(expiring, &inventory));
     AW_TRY(admin_audit_log_find(options, &log));
+    AW_TRY(revocations_read(&log.source, &inventory.revocations));
     AW_TRY(audit_read_source(&log.source, 1, visit, &inventory));
     if (!inventory.json)
         printf(

@@ -100,7 +100,8 @@ const struct admin_command admin_commands[] = {
     {"audit", "verify-proof", admin_audit_verify_proof, "FILE --public-key FILE... [--json]",
         "verify what prove printed; needs no log"},
     {"certificates", NULL, admin_certificates,
-        "[--application A] [--name N] [--expiring DAYS] [--folder DIR] [--archive DIR]... "
+        "[--application A] [--name N] [--expiring DAYS] [--revoked] [--folder DIR] [--archive "
+        "DIR]... "
         "[--partial] "
         "[--json]",
         "the certificates that were handed back; needs neither token nor signer"},

@@ -114,6 +114,8 @@ class Course(unittest.TestCase):
         self.assertIn("a.app1.dept.example.edu", done.err)
         self.assertTrue(self.revoked("a.app1") and self.revoked("b.app1"))
         self.assertFalse(self.revoked("a.app2"))
+        self.assertEqual(self.world.admin("certificates", "--revoked").out.splitlines()[-1],
+                         "2 of 3 certificates")
         records = [r for r in self.world.records("--application", "app1")
                    if r["kind"] == "admin" and r.get("operation") == "revoke"]
         self.assertEqual({r["serial"].lower().lstrip("0") for r in records},

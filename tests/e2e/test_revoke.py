@@ -120,6 +120,15 @@ class Course(unittest.TestCase):
         self.assertEqual(self.revocations(), 1, "the CA's log tells of those that there are")
         last = self.world.records("--application", "app1")[-1]
         self.assertEqual((last["operation"], last["verdict"]), ("revoke", "permit"))
+        self.assertNotIn("REVOKED", self.world.admin("certificates", "--name",
+                                                     "own.app1.dept.example.edu").out)
+        self.assertIn(f"verified  REVOKED {last['time']}",
+                      self.world.admin("certificates", "--application", "app1").out)
+        shown = self.certificates("--revoked")
+        self.assertEqual([entry["certificate"] for entry in shown], [last["certificate"]])
+        self.assertTrue(shown[0]["revoked"] and shown[0]["revoked_at"] > 0)
+        self.assertEqual([entry["certificate"] for entry in self.certificates() if entry["revoked"]],
+                         [last["certificate"]])
 
     def test_07_again_is_done(self):
         done = self.revoke("--cert-name", "app1", "--application", "app1")
