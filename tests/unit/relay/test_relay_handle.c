@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/io.h"
+#include "relay/accounts.h"
 #include "relay/directory.h"
 #include "relay/handlers.h"
 #include "relay_world.h"
@@ -260,10 +261,14 @@ forms_of_a_body(void **state)
     }
 }
 
-/* A client may ask for what it likes: nothing of it reaches the signer unsigned. */
+/* A client may ask for what it likes: nothing of it reaches the signer unsigned. The account may
+ * have got another key, so the signer is asked for it again: once in RELAY_ACCOUNT_FRESH_MS,
+ * however many come. */
 static void
 bad_signatures_never_reach_the_signer(void **state)
 {
+    int64_t began = aw_now_ms();
+
     (void)state;
     signing_key_new(JOSE_EC_P256, &stranger);
     for (int i = 0; i < 100; i++) {
@@ -275,8 +280,9 @@ bad_signatures_never_reach_the_signer(void **state)
         relay_world_ask(&world, RELAY_POST, "/acme/signer", body, &response);
         assert_int_equal(response.status, 400);
     }
-    /* One batch of nonces, and the account once. */
-    assert_int_equal(world.calls, 2);
+    /* One batch of nonces, and the account; a loaded machine takes more than a second here. */
+    assert_in_range(
+        world.calls, 2, (uintmax_t)(2 + (aw_now_ms() - began) / RELAY_ACCOUNT_FRESH_MS));
     signing_key_free(&stranger);
 }
 
