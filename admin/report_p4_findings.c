@@ -96,6 +96,8 @@ check_log(const struct p4 *p4, struct report_page *page)
         "has no checkpoint: nothing signed tells of its head (acmeward-admin audit key create)");
     if (text_of(p4->status, "checkpoint_message")[0] != '\0')
         find(page, "checkpoints", text_of(p4->status, "checkpoint_message"));
+    if (text_of(p4->status, "export_message")[0] != '\0')
+        find(page, "checkpoints", text_of(p4->status, "export_message"));
     if (text_of(p4->status, "forward_message")[0] != '\0')
         find(page, "forwarding", text_of(p4->status, "forward_message"));
 }

@@ -84,6 +84,11 @@ print_checkpoints(const cJSON *s)
             admin_time(s, "checkpoint_at"));
     if (aw_json_member(s, "checkpoint_message") != NULL)
         printf("        NO CHECKPOINTS: %s\n", admin_text(s, "checkpoint_message"));
+    if (admin_number(s, "export_waiting") > 0)
+        printf("        exported and not fetched yet: %lld, the oldest for %lld s\n",
+            admin_number(s, "export_waiting"), admin_number(s, "export_waiting_seconds"));
+    if (aw_json_member(s, "export_message") != NULL)
+        printf("        NOT EXPORTED: %s\n", admin_text(s, "export_message"));
 }
 
 static void

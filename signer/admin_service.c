@@ -212,6 +212,17 @@ write_relays(struct admin_call *call)
 }
 
 static void
+write_export(struct admin_call *call, const struct exporter_state *state)
+{
+    if (state->exported > 0)
+        aw_json_pair_integer(&call->reply, "export_size", state->exported);
+    aw_json_pair_integer(&call->reply, "export_waiting", state->waiting);
+    aw_json_pair_integer(&call->reply, "export_waiting_seconds", state->waiting_for);
+    if (state->message[0] != '\0')
+        aw_json_pair(&call->reply, "export_message", state->message);
+}
+
+static void
 write_checkpoints(struct admin_call *call)
 {
     struct checkpoints_state state = {.size = 0};
@@ -224,6 +235,8 @@ write_checkpoints(struct admin_call *call)
         aw_json_pair_integer(&call->reply, "checkpoint_at", state.at);
     if (state.message[0] != '\0')
         aw_json_pair(&call->reply, "checkpoint_message", state.message);
+    if (state.exports)
+        write_export(call, &state.export);
 }
 
 static void

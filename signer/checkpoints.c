@@ -12,12 +12,12 @@
 #include "common/log.h"
 #include "signer/audit_key.h"
 #include "signer/core.h"
+#include "signer/exporter.h"
 
 enum {
     LOOK_SECONDS = 1,     /* how often the schedule is looked at */
     RETRY_MS = 60 * 1000, /* after a failure */
     MINUTE_MS = 60 * 1000,
-    EXPORT_MODE = 0644, /* a checkpoint is made to be handed around */
 };
 
 struct checkpoints {
@@ -25,8 +25,8 @@ struct checkpoints {
     char *folder; /* of the log */
     char *key_name;
     char *origin;
-    char *export_folder; /* NULL: none */
-    bool export_line;    /* of the journal */
+    exporter *exporter; /* NULL: no folder */
+    bool export_line;   /* of the journal */
     int64_t every_records, every_ms;
 
     pthread_mutex_t lock; /* guards all below; one checkpoint at a time */
@@ -35,13 +35,28 @@ struct checkpoints {
     bool closing;
     struct audit_key key; /* none: not made yet */
     struct audit_stored stored;
-    char *note;      /* the last one; NULL: none */
-    bool unexported; /* it is yet to be */
+    char *note; /* the last one; NULL: none */
     struct audit_checkpoint last;
     int64_t next_ms; /* not before then, by time alone */
     int64_t at;
     char failure[AW_ERROR_MESSAGE_SIZE];
+
+    pthread_mutex_t told_lock; /* guards what is told; taken for a moment only */
+    struct checkpoints_state told;
 };
+
+/* How it is. */
+
+/* For who asks how it is, which must not wait for a token that signs a checkpoint. */
+static void
+tell(checkpoints *maker)
+{
+    AW_HOLD(&maker->told_lock);
+    maker->told.size = maker->last.head.size;
+    maker->told.at = maker->at;
+    snprintf(maker->told.message, sizeof(maker->told.message), "%s",
+        maker->key.key == NULL ? "there is no audit key in the token yet" : maker->failure);
+}
 
 /* The key. */
 
@@ -101,6 +116,7 @@ checkpoints_create_key(checkpoints *maker, struct token_key_report *report)
         return aw_hint(aw_fail(AW_CODE_EXISTS, "the audit key \"%s\" is there", maker->key_name),
             "to make another one in its place: acmeward-admin audit key rotate");
     AW_TRY(audit_key_make(&of, 0, false, report, &maker->key));
+    tell(maker);
     maker->next_ms = 0;
     pthread_cond_signal(&maker->wake);
     return AW_OK;
@@ -143,31 +159,6 @@ export_line(const checkpoints *maker, const char *note)
     return AW_OK;
 }
 
-/* A name a size, so that whoever fetches them misses none; the file appears whole. */
-static aw_result
-export_file(const checkpoints *maker, const char *note)
-{
-    AW_CLEANUP(aw_free) char *path = NULL;
-
-    if (maker->export_folder == NULL)
-        return AW_OK;
-    AW_TRY(aw_format(
-        &path, "%s/checkpoint-%019lld", maker->export_folder, (long long)maker->last.head.size));
-    return aw_hint(aw_context(aw_file_replace(path, note, strlen(note), EXPORT_MODE), "export"),
-        "the signer's user must be able to write to the folder (export under audit in "
-        "signer.yaml), and one that was made anew or mounted since the start needs a restart; the "
-        "checkpoint is stored beside the log");
-}
-
-static aw_result
-export_last(checkpoints *maker)
-{
-    if (maker->unexported)
-        AW_TRY(export_file(maker, maker->note));
-    maker->unexported = false;
-    return AW_OK;
-}
-
 /* Signing. Everything here is under the lock. */
 
 static aw_result
@@ -198,57 +189,75 @@ make_new(checkpoints *maker, const struct audit_head *head)
     maker->note = AW_MOVE(note);
     maker->last = checkpoint;
     maker->at = core_now();
-    maker->unexported = true;
-    AW_TRY(export_line(maker, maker->note));
-    return export_last(maker);
+    return export_line(maker, maker->note);
+}
+
+/* The folder has a thread of its own; nobody waits for it under the lock. */
+static aw_result
+give(checkpoints *maker, int64_t *ticket)
+{
+    *ticket = 0;
+    return maker->exporter == NULL
+               ? AW_OK
+               : exporter_give(maker->exporter, maker->note, maker->last.head.size, ticket);
 }
 
 static aw_result
-make(checkpoints *maker)
+make(checkpoints *maker, int64_t *ticket)
 {
     struct audit_head head;
 
     if (maker->key.key == NULL)
         return no_key(maker);
     AW_TRY(audit_log_head(maker->core->audit, &head));
-    if (maker->note != NULL && head.size == maker->last.head.size)
-        return export_last(maker);
-    return make_new(maker, &head);
+    if (maker->note == NULL || head.size != maker->last.head.size)
+        AW_TRY(make_new(maker, &head));
+    return give(maker, ticket);
 }
 
 /* Notes how it went, for the schedule and for `status`. */
 static aw_result
-make_and_note(checkpoints *maker)
+make_and_note(checkpoints *maker, int64_t *ticket)
 {
-    aw_result r = make(maker);
+    aw_result r = make(maker, ticket);
 
     maker->next_ms = aw_now_ms() + (aw_ok(r) ? maker->every_ms : RETRY_MS);
     snprintf(
         maker->failure, sizeof(maker->failure), "%s", aw_ok(r) ? "" : aw_error_last()->message);
     core_note_failure(maker->core, r.code);
+    tell(maker);
     return r;
 }
 
-aw_result
-checkpoints_make(checkpoints *maker, char **note, int64_t *size)
+static aw_result
+make_asked(checkpoints *maker, char **note, int64_t *size, int64_t *ticket)
 {
-    *note = NULL;
     AW_HOLD(&maker->lock);
-    AW_TRY(make_and_note(maker));
+    AW_TRY(make_and_note(maker, ticket));
     *note = strdup(maker->note);
     *size = maker->last.head.size;
     return *note == NULL ? aw_fail_memory() : AW_OK;
 }
 
+aw_result
+checkpoints_make(checkpoints *maker, char **note, int64_t *size)
+{
+    int64_t ticket = 0;
+
+    *note = NULL;
+    AW_TRY(make_asked(maker, note, size, &ticket));
+    return maker->exporter == NULL ? AW_OK : exporter_wait(maker->exporter, ticket);
+}
+
 void
 checkpoints_state(checkpoints *maker, struct checkpoints_state *out)
 {
-    AW_HOLD(&maker->lock);
-    out->size = maker->last.head.size;
-    out->at = maker->at;
-    memcpy(out->message, maker->failure, sizeof(out->message));
-    if (maker->key.key == NULL)
-        snprintf(out->message, sizeof(out->message), "there is no audit key in the token yet");
+    pthread_mutex_lock(&maker->told_lock);
+    *out = maker->told;
+    pthread_mutex_unlock(&maker->told_lock);
+    out->exports = maker->exporter != NULL;
+    if (out->exports)
+        exporter_state(maker->exporter, &out->export);
 }
 
 /* Rotation. */
@@ -278,10 +287,13 @@ static aw_result
 hand_over(checkpoints *maker, const struct peer *by, const struct audit_key *next)
 {
     AW_CLEANUP(aw_free) char *line = NULL;
+    int64_t ticket;
 
     AW_TRY(audit_verifier_line(next->verifier, &line));
     AW_TRY(record_key(maker, by, AUDIT_KEY_NEXT, next, line));
-    AW_TRY(make_and_note(maker));
+    AW_TRY(make_and_note(maker, &ticket));
+    if (maker->exporter != NULL)
+        AW_TRY(exporter_wait(maker->exporter, ticket));
     return token_key_destroy(maker->key.key);
 }
 
@@ -315,7 +327,7 @@ is_due(const checkpoints *maker)
 
     audit_log_position(maker->core->audit, &appended, &durable);
     audit_log_segments(maker->core->audit, &segments);
-    if (maker->key.key == NULL || (durable <= maker->last.head.size && !maker->unexported))
+    if (maker->key.key == NULL || durable <= maker->last.head.size)
         return false;
     if (aw_now_ms() >= maker->next_ms)
         return true;
@@ -328,7 +340,9 @@ is_due(const checkpoints *maker)
 static void
 make_scheduled(checkpoints *maker)
 {
-    if (is_due(maker) && !aw_ok(make_and_note(maker)))
+    int64_t ticket;
+
+    if (is_due(maker) && !aw_ok(make_and_note(maker, &ticket)))
         aw_log_failure(AW_LOG_ERROR, "no checkpoint of the audit log could be made");
 }
 
@@ -363,10 +377,11 @@ release(checkpoints **slot)
     free(maker->folder);
     free(maker->key_name);
     free(maker->origin);
-    free(maker->export_folder);
     free(maker->note);
     pthread_cond_destroy(&maker->wake);
     pthread_mutex_destroy(&maker->lock);
+    pthread_mutex_destroy(&maker->told_lock);
+    exporter_close(&maker->exporter);
     free(maker);
     *slot = NULL;
 }
@@ -378,6 +393,7 @@ prepare(struct core *core, checkpoints *maker)
     pthread_condattr_t monotonic;
 
     pthread_mutex_init(&maker->lock, NULL);
+    pthread_mutex_init(&maker->told_lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&maker->wake, &monotonic);
@@ -391,7 +407,7 @@ prepare(struct core *core, checkpoints *maker)
     maker->export_line = strcmp(config->audit.export, "none") != 0;
     if (aw_config_export_folder(config) == NULL)
         return AW_OK;
-    return aw_format(&maker->export_folder, "%s", aw_config_export_folder(config));
+    return exporter_open(aw_config_export_folder(config), &maker->exporter);
 }
 
 static aw_result
@@ -435,6 +451,7 @@ checkpoints_open(struct core *core, checkpoints **out)
     AW_TRY(prepare(core, maker));
     AW_TRY(read_stored(maker));
     AW_TRY(find_key(maker));
+    tell(maker);
     if (pthread_create(&maker->thread, NULL, thread_main, maker) != 0)
         return aw_fail(AW_CODE_MEMORY, "cannot start the thread that makes checkpoints");
     *out = AW_MOVE(maker);

@@ -6,8 +6,8 @@
  * The audit key signs nothing else: it is known here only, what it signs is written here from the
  * log's own head, and no request brings any of it. A checkpoint covers durable records only, is
  * verified, stored beside the log, and then exported: a line of the journal, and a file in a folder
- * where one is configured. A checkpoint that fails does not stop signing for applications: the
- * failure is logged and `status` tells it.
+ * where one is configured (signer/exporter.h). A checkpoint that fails does not stop signing for
+ * applications: the failure is logged and `status` tells it.
  */
 #ifndef AW_SIGNER_CHECKPOINTS_H
 #define AW_SIGNER_CHECKPOINTS_H
@@ -17,6 +17,7 @@
 #include "audit/checkpoint.h"
 #include "common/result.h"
 #include "pkcs11/token.h"
+#include "signer/exporter.h"
 
 struct core;
 struct peer;
@@ -60,9 +61,11 @@ struct checkpoints_state {
     int64_t size; /**< records covered; 0: none yet */
     int64_t at;   /**< when this process made the last one; 0: it made none */
     char message[AW_ERROR_MESSAGE_SIZE]; /**< why the last attempt failed; empty: it did not */
+    bool exports;                        /**< a folder is configured, and this is how it is: */
+    struct exporter_state export;
 };
 
-/** How it is. */
+/** How it is; waits neither for the token nor for the folder. */
 void checkpoints_state(checkpoints *maker, struct checkpoints_state *out);
 
 #endif

@@ -97,6 +97,20 @@ write_token(FILE *f, struct core *core, const struct metrics_figures *figures)
 }
 
 static void
+write_forward(FILE *f, struct core *core)
+{
+    struct forward_state state;
+
+    if (core->forward == NULL)
+        return;
+    forward_state(core->forward, &state);
+    gauge(f, "forward_lag_records", "Durable records that the receiver has not taken yet.",
+        state.behind);
+    counter(
+        f, "forward_failures_total", "Attempts that the receiver did not take.", state.failures);
+}
+
+static void
 write_record(FILE *f, struct core *core)
 {
     struct audit_room room;
@@ -118,13 +132,23 @@ write_record(FILE *f, struct core *core)
         ledger_unrecorded(core->ledger));
     gauge(f, "ledger_replayed_records", "Records that the ledger lacked at the start.",
         core->ledger_replayed);
+    write_forward(f, core);
     if (core->checkpoints == NULL)
         return;
     checkpoints_state(core->checkpoints, &state);
     gauge(f, "checkpoint_records", "Records that the last checkpoint covers.", state.size);
     gauge(f, "checkpoint_timestamp_seconds", "When this run made its last checkpoint; 0: none yet.",
         state.at);
-    gauge(f, "checkpoint_failing", "1: the last checkpoint failed.", state.message[0] != '\0');
+    gauge(f, "checkpoint_failing", "1: the last checkpoint failed, or could not be exported.",
+        state.message[0] != '\0' || (state.exports && state.export.message[0] != '\0'));
+    if (!state.exports)
+        return;
+    gauge(f, "export_records", "Records that the last checkpoint covers that was exported.",
+        state.export.exported);
+    gauge(f, "export_waiting_files", "Exported checkpoints that nobody has fetched and removed.",
+        state.export.waiting);
+    gauge(f, "export_waiting_seconds", "How long the oldest of them has waited.",
+        state.export.waiting_for);
 }
 
 static aw_result

@@ -1,7 +1,8 @@
 #!/bin/sh
 # checkpoint-export FOLDER: hands each checkpoint of acmeward's audit log to another host, oldest
 # first, and removes it here once that has succeeded. Copy it to /etc/acmeward/checkpoint-export and
-# change `hand_over`; acmeward-checkpoint-export.path starts it when there is something to do.
+# change `hand_over`; acmeward-checkpoint-export.path and .timer start it when there is something to
+# do, and end it after two minutes.
 set -eu
 
 # Gets one file, a signed note that is no secret. Must fail unless the other host has it durably, and
@@ -14,12 +15,18 @@ hand_over() {
     return 1
 }
 
-for file in "$1"/checkpoint-[0-9]*; do
-    case $file in
-    *.??????) continue ;; # one that is just being written
-    esac
-    if [ -f "$file" ]; then
-        hand_over "$file"
-        rm -- "$file"
-    fi
+# Again until nothing is left: more may come meanwhile.
+left=yes
+while [ "$left" = yes ]; do
+    left=no
+    for file in "$1"/checkpoint-[0-9]*; do
+        case $file in
+        *.??????) continue ;; # one that is just being written
+        esac
+        if [ -f "$file" ]; then
+            hand_over "$file"
+            rm -- "$file"
+            left=yes
+        fi
+    done
 done

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import unittest
@@ -67,13 +68,16 @@ class Audit(unittest.TestCase):
     def setUpClass(cls):
         cls.world = cls.enterClassContext(World())
         world = cls.world
-        world.application("app", exact=["app.dept.example.edu"])
+        world.application("app", exact=["app.dept.example.edu", "second.dept.example.edu"])
         world.write_config()
-        os.mkdir(world.path("export"), 0o755)
+        for folder in ("export", "figures"):
+            os.mkdir(world.path(folder), 0o755)
         with open(world.config, "a", encoding="ascii") as file:
             file.write(f"audit:\n  key: audit-1\n  origin: {ORIGIN}\n"
                        f"  export: {world.path('export')}\n"
-                       f"  forward: syslog\n  forward_socket: {world.path('syslog')}\n")
+                       f"  forward: syslog\n  forward_socket: {world.path('syslog')}\n"
+                       f"metrics:\n  file: {world.path('figures', 'acmeward.prom')}\n"
+                       "  every_seconds: 1\n")
         world.start_signer()
         world.admin("ca", "pin", "loopback", "--yes")
         world.import_eab()
@@ -258,6 +262,20 @@ class Audit(unittest.TestCase):
                                capture_output=True, check=True).stdout
         self.assertEqual(again.decode(), self.second)    # the recipe of docs/operations.md
 
+    def figure(self, name):
+        with open(self.world.path("figures", "acmeward.prom"), encoding="ascii") as file:
+            return float(re.search(rf"(?m)^acmeward_{name} (\S+)$", file.read()).group(1))
+
+    def program(self, name, hand_over):
+        """The packaged program, which somebody has changed as it says."""
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                               "../../packaging/examples/checkpoint-export.sh"),
+                  encoding="ascii") as file:
+            text, count = re.subn(r"(?ms)^hand_over\(\) \{\n.*?^\}$",
+                                  "hand_over() {\n" + hand_over + "\n}", file.read())
+        self.assertEqual(count, 1)
+        return self.save(name, text)
+
     def test_13_status_and_usage(self):
         self.assertIn("checkpoint of ", self.world.admin("status").out)
         self.assertEqual(self.world.admin("audit", "key", "show").out, self.key)
@@ -296,6 +314,59 @@ class Audit(unittest.TestCase):
                             (["--user", "x"], "unknown option")):
             done = world.admin("audit", "show", *words, status=2)
             self.assertIn(text, done.err)
+
+    def test_14_x_an_export_program_that_hangs_keeps_nobody_waiting(self):
+        world = self.world
+        folder = world.path("export")
+        waiting = lambda: sorted(os.listdir(folder))
+        left = waiting()
+        self.assertTrue(left)
+        # Each ignores the order to end, as a service it is killed with its children.
+        hang = "trap '' TERM\n"
+        running = [subprocess.Popen(["sh", self.program(name, hang + body), folder],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                    start_new_session=True)
+                   for name, body in (("never", "while :; do sleep 60; done"),
+                                      ("fills", "while :; do echo x; echo x >&2; done"),
+                                      ("child", "sleep 600 &\nwait"))]
+        for body in ("return 1", "/nonexistent/gone \"$1\""):
+            self.assertNotEqual(subprocess.run(["sh", self.program("fails", body), folder],
+                                               capture_output=True, check=False).returncode, 0)
+        world.certonly("app.dept.example.edu")
+        world.admin("audit", "checkpoint")
+        status = world.admin("status").out
+        self.assertRegex(status, rf"exported and not fetched yet: {len(left) + 1}, the oldest for ")
+        wait_until("figures", lambda: self.figure("export_waiting_files") == len(left) + 1)
+        self.assertGreaterEqual(self.figure("export_waiting_seconds"), 0)
+        self.assertEqual(self.figure("checkpoint_failing"), 0)
+        for process in running:
+            self.assertIsNone(process.poll())
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        self.assertEqual(len(waiting()), len(left) + 1)
+        # One that does its work takes all of them, once.
+        os.mkdir(world.path("elsewhere"))
+        run(["sh", self.program("works", f"cp -- \"$1\" {world.path('elsewhere')}"), folder])
+        self.assertEqual((waiting(), len(os.listdir(world.path("elsewhere")))), ([], len(left) + 1))
+        world.admin("audit", "checkpoint")     # the count is that of a moment ago
+        run(["sh", world.path("works"), folder])
+
+    def test_14_y_a_folder_that_is_gone_is_caught_up_with(self):
+        world = self.world
+        os.rename(world.path("export"), world.path("away"))
+        world.admin("freeze", "--reason", "test")
+        done = world.admin("audit", "checkpoint", status=1)
+        self.assertIn("export: can't replace", done.err)
+        self.assertIn("NOT EXPORTED: export: can't replace", world.admin("status").out)
+        wait_until("figures", lambda: self.figure("checkpoint_failing") == 1)
+        world.admin("unfreeze")
+        world.certonly("second.dept.example.edu")
+        os.rename(world.path("away"), world.path("export"))
+        last = world.admin("audit", "checkpoint").out
+        name = f"checkpoint-{int(last.split(chr(10))[1]):019d}"
+        with open(world.path("export", name), encoding="utf-8") as file:
+            self.assertEqual(file.read(), last)
+        self.assertNotIn("NOT EXPORTED", world.admin("status").out)
 
     def test_14_z_what_syslog_missed_is_forwarded_later(self):
         world = self.world

@@ -23,6 +23,7 @@ static struct {
     unsigned failed;
 } failing;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
 static atomic_bool is_failing; /* so that others need no lock */
 
 void
@@ -44,6 +45,7 @@ disk_fail_end(void)
     failing.call = NULL;
     is_failing = false;
     unsigned failed = failing.failed;
+    pthread_cond_broadcast(&ended);
     pthread_mutex_unlock(&lock);
     return failed;
 }
@@ -73,6 +75,10 @@ fails(const char *call, const char *path)
     if (does) {
         failing.failed++;
         error = failing.error;
+    }
+    while (does && error == DISK_HANGS) {
+        pthread_cond_wait(&ended, &lock);
+        does = matches(call, path);
     }
     pthread_mutex_unlock(&lock);
     if (does)

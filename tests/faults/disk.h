@@ -9,6 +9,9 @@
 #ifndef AW_TEST_DISK_H
 #define AW_TEST_DISK_H
 
+/** In place of an errno: the call hangs until disk_fail_end, and is then made. */
+enum { DISK_HANGS = -1 };
+
 /** From now on that call fails with that errno on every file whose path ends in `suffix`, or in
  * that and the ".XXXXXX" of a temporary file; it may hold wildcards (fnmatch). Of rename it is the
  * new path; "rename done" fails after the deed. "pwrite" and "ftruncate" are SQLite's too. One rule

@@ -511,7 +511,7 @@ each_is_exported_whole(void **state)
     assert_string_equal(answer.error, "Failed");
     assert_int_equal(stored(w).count, before + 1);
     world_call_admin(w, OPERATOR, "GetStatus", "{}", &status);
-    assert_non_null(strstr(world_text(&status, "checkpoint_message"), "export"));
+    assert_non_null(strstr(world_text(&status, "export_message"), "export"));
     world_order(w, "daemon", "a.example.edu", "o2");
 }
 

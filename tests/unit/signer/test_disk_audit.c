@@ -338,6 +338,52 @@ attack_104_a_checkpoint_that_cannot_be_exported(void **state)
     }
 }
 
+static void
+expect_export(struct world *w, const char *said)
+{
+    AW_CLEANUP(world_answer_free) struct world_answer status = {0};
+
+    world_call_admin(w, OPERATOR, "GetStatus", "{}", &status);
+    if (strstr(world_text(&status, "export_message"), said) == NULL ||
+        (said[0] == '\0') != (world_text(&status, "export_message")[0] == '\0'))
+        fail_msg("status: \"%s\"", world_text(&status, "export_message"));
+}
+
+static void
+wait_for_files(struct world *w, size_t count)
+{
+    for (int i = 0; i < 10000 && count_files(w, "export/checkpoint-*") != count; i++)
+        usleep(1000);
+    assert_int_equal(count_files(w, "export/checkpoint-*"), count);
+}
+
+/* A share whose server is away: nobody waits for it but, for a while, who asked for a checkpoint;
+ * not the end either. When it answers, what was made meanwhile is there. */
+static void
+attack_104_a_folder_for_checkpoints_that_hangs(void **state)
+{
+    struct world *w = *state;
+    size_t before = count_files(w, "export/checkpoint-*");
+    char told[1024];
+
+    disk_fail("fsync", "export/checkpoint-*", DISK_HANGS);
+    expect_signed(w, "hangs");
+    int64_t began = aw_now_ms();
+    call_admin(w, "MakeCheckpoint", "{}", told);
+    if (strstr(told, "has not answered for") == NULL || strstr(told, "share") == NULL)
+        fail_msg("MakeCheckpoint: %s", told);
+    assert_true(aw_now_ms() - began < 30000);
+    expect_signed(w, "hangs");
+    expect_done(w, "hangs", "GetAuditKey", "{}");
+    expect_export(w, "has not answered for");
+    core_close(&w->core); /* a last one is made, and has to wait */
+    assert_true(disk_fail_end() > 0);
+    wait_for_files(w, before + 2);
+    world_open(w);
+    expect_done(w, "answers", "MakeCheckpoint", "{}");
+    expect_export(w, "");
+}
+
 #define PIN(order)                                                                            \
     "{\"ca\":\"ca1\",\"replace\":true,\"pin\":{\"newNonce\":\"" CA "n\",\"newAccount\":\"" CA \
     "new-account\",\"newOrder\":\"" CA order "\",\"externalAccountRequired\":true}}"
@@ -496,6 +542,7 @@ main(void)
         cmocka_unit_test(attack_104_an_index_that_cannot_be_written),
         cmocka_unit_test(attack_104_a_checkpoint_that_cannot_be_stored),
         cmocka_unit_test(attack_104_a_checkpoint_that_cannot_be_exported),
+        cmocka_unit_test(attack_104_a_folder_for_checkpoints_that_hangs),
         cmocka_unit_test(attack_104_a_pin_that_cannot_be_written),
         cmocka_unit_test(attack_104_a_ledger_that_cannot_be_sealed),
         cmocka_unit_test(a_ledger_that_another_process_holds),
