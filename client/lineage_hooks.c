@@ -200,6 +200,7 @@ write_pending(const lineage_hooks *hooks)
 static aw_result
 read_pending(lineage_hooks *hooks, const char *path)
 {
+    static const char *const members[] = {"commands"};
     AW_CLEANUP(aw_free) char *text = NULL;
     AW_CLEANUP(aw_json_free) cJSON *object = NULL;
     const cJSON *list, *item;
@@ -208,11 +209,13 @@ read_pending(lineage_hooks *hooks, const char *path)
     AW_TRY(aw_path_check(path, geteuid(), 0077));
     AW_TRY(aw_file_read(path, PENDING_MAX, &text, &size));
     AW_TRY(aw_json_parse(text, size, AW_JSON_STRICT, &object));
+    AW_TRY(aw_json_only(object, members, AW_COUNT(members)));
     AW_TRY(aw_json_array(object, "commands", 0, LINEAGE_HOOKS_MAX, &list));
     cJSON_ArrayForEach(item, list)
     {
-        if (cJSON_GetStringValue(item) != NULL)
-            AW_TRY(add(&hooks->pending, cJSON_GetStringValue(item)));
+        if (!cJSON_IsString(item))
+            return aw_fail(AW_CODE_SYNTAX, "\"commands\" has an entry that is no string");
+        AW_TRY(add(&hooks->pending, cJSON_GetStringValue(item)));
     }
     return AW_OK;
 }
@@ -231,8 +234,10 @@ lineage_hooks_new(const char *root, bool folders, struct output *out, lineage_ho
     AW_TRY(pending_path(root, &path));
     if (folders && access(path, F_OK) == 0) {
         output_note(out, "a run before this one was cut off: its post hooks run at the end");
-        if (!aw_ok(read_pending(hooks, path)))
+        if (!aw_ok(read_pending(hooks, path))) {
             output_warning(out, "%s is not used: %s", path, aw_error_last()->message);
+            empty(&hooks->pending);
+        }
         hooks->noted = true;
     }
     *slot = AW_MOVE(hooks);

@@ -78,7 +78,7 @@ renew_state_read(const char *root, const char *name, struct renew_state *out, bo
     if (r.code == AW_CODE_NOT_FOUND)
         return AW_OK;
     AW_TRY(r);
-    *found = true;
+    *found = cJSON_GetArraySize(object) == AW_COUNT(members);
     for (size_t i = 0; i < AW_COUNT(members) && *found; i++)
         *found = aw_ok(aw_json_integer(
             object, members[i].name, 0, INT64_C(1) << 52, slot_of(out, &members[i])));
@@ -186,9 +186,11 @@ failure_path(const char *root, const char *key, char **out)
 static aw_result
 read_failure(const cJSON *object, struct renew_failure *out)
 {
+    static const char *const names[] = {"count", "first", "last", "next", "error"};
     const int64_t max = INT64_C(1) << 52;
     const char *error;
 
+    AW_TRY(aw_json_only(object, names, AW_COUNT(names)));
     AW_TRY(aw_json_integer(object, "count", 1, max, &out->count));
     AW_TRY(aw_json_integer(object, "first", 0, max, &out->first));
     AW_TRY(aw_json_integer(object, "last", 0, max, &out->last));

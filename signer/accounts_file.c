@@ -103,13 +103,25 @@ load(const char *path, cJSON **out)
     return aw_context(aw_json_parse(text, size, AW_JSON_STRICT, out), "%s", path);
 }
 
+/* What we don't know we would not write again, and it may change what the rest means. */
+static aw_result
+only(const cJSON *json, const char *const *members, size_t count)
+{
+    return aw_hint(aw_json_only(json, members, count),
+        "was it changed by hand, or written by a newer acmeward? restore it, or install that one");
+}
+
 /* A pin that lacks a URL is none: what is signed for comes from it. */
 static aw_result
 read_pin(const cJSON *json, struct ca_pin *pin)
 {
+    const char *members[PIN_URLS + 1] = {"externalAccountRequired"};
     struct pin_url urls[PIN_URLS];
 
     urls_of(pin, urls);
+    for (size_t i = 0; i < PIN_URLS; i++)
+        members[i + 1] = urls[i].name;
+    AW_TRY(only(json, members, AW_COUNT(members)));
     for (size_t i = 0; i < PIN_URLS; i++)
         AW_TRY(copy_string(json, urls[i].name, SIGN_URL_MAX, urls[i].slot));
     if (pin->new_nonce == NULL || pin->new_account == NULL || pin->new_order == NULL)
@@ -120,8 +132,10 @@ read_pin(const cJSON *json, struct ca_pin *pin)
 static aw_result
 read_eab(const cJSON *json, struct ca_eab *eab)
 {
+    static const char *const members[] = {"kid", "algorithm", "label"};
     const char *algorithm = NULL;
 
+    AW_TRY(only(json, members, AW_COUNT(members)));
     AW_TRY(copy_string(json, "kid", ACCOUNTS_KID_MAX, &eab->kid));
     AW_TRY(copy_string(json, "label", TOKEN_LABEL_MAX, &eab->label));
     AW_TRY(aw_json_string(json, "algorithm", 16, &algorithm));
@@ -134,8 +148,10 @@ read_eab(const cJSON *json, struct ca_eab *eab)
 static aw_result
 read_eabs(const cJSON *json, struct ca *ca)
 {
+    static const char *const members[] = {"directory", "pinned_at", "pin", "eabs"};
     const cJSON *list = NULL, *item = NULL;
 
+    AW_TRY(only(json, members, AW_COUNT(members)));
     AW_TRY(aw_json_array(json, "eabs", 0, ACCOUNTS_EABS_MAX, &list));
     ca->eabs = calloc(ACCOUNTS_EABS_MAX, sizeof(*ca->eabs));
     if (ca->eabs == NULL)
@@ -254,11 +270,13 @@ read_key_digest(const cJSON *json, struct account *account)
 static aw_result
 read_other_key(const cJSON *json, const char *name, struct account_key *out)
 {
+    static const char *const members[] = {"number", "thumbprint"};
     const cJSON *object = NULL;
 
     if (aw_json_member(json, name) == NULL)
         return AW_OK;
     AW_TRY(aw_json_object(json, name, &object));
+    AW_TRY(only(object, members, AW_COUNT(members)));
     AW_TRY(aw_json_integer(object, "number", 0, ACCOUNTS_KEYS_MAX, &out->number));
     AW_TRY(copy_string(object, "thumbprint", 64, &out->thumbprint));
     return out->thumbprint != NULL ? AW_OK : aw_fail(AW_CODE_CORRUPT, "\"%s\" is not whole", name);
@@ -278,6 +296,11 @@ read_keys(const cJSON *json, struct account *account)
 static aw_result
 read_account(const cJSON *json, struct account *account)
 {
+    static const char *const members[] = {"ca", "state", "thumbprint", "key", "key_number", "next",
+        "old", "change_attempted_at", "url", "orders", "contact", "former_url", "former_thumbprint",
+        "former_at", "attempted_kid", "attempted_at", "registered_at"};
+
+    AW_TRY(only(json, members, AW_COUNT(members)));
     AW_TRY(read_state(json, &account->state));
     AW_TRY(read_key_digest(json, account));
     AW_TRY(read_keys(json, account));

@@ -134,11 +134,53 @@ a_folder_of_hooks_that_can_not_be_read_is_told(void **state)
     }
 }
 
+/* What a run that was cut off left behind is used when it is whole and nothing else. */
+static void
+a_list_of_hooks_that_is_not_ours_is_not_used(void **state)
+{
+    static const struct {
+        const char *name, *text, *said;
+        bool ran;
+    } rows[] = {
+        {"ours", "{\"commands\":[\"echo ran one\"]}", "was cut off", true},
+        {"a member more", "{\"commands\":[\"echo ran one\"],\"then\":[]}",
+            "is not used: unknown member \"then\"", false},
+        {"an entry that is no command", "{\"commands\":[\"echo ran one\",1]}",
+            "is not used: \"commands\" has an entry that is no string", false},
+        {"no commands", "{}", "is not used", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        AW_CLEANUP(lineage_hooks_free) lineage_hooks *hooks = NULL;
+        struct place place;
+        struct output out;
+        char said[2048] = "", path[192];
+        FILE *messages = fmemopen(said, sizeof(said), "w");
+
+        begin(&place);
+        assert_non_null(messages);
+        output_open(&out, messages, messages);
+        snprintf(path, sizeof(path), "%s/archive", place.root);
+        assert_int_equal(mkdir(path, 0700), 0);
+        snprintf(path, sizeof(path), "%s/archive/.post-hooks.json", place.root);
+        assert_true(aw_ok(aw_file_replace(path, rows[i].text, strlen(rows[i].text), 0600)));
+        assert_true(aw_ok(lineage_hooks_new(place.root, true, &out, &hooks)));
+        assert_true(lineage_hooks_after(hooks));
+        output_close(&out);
+        assert_int_equal(fclose(messages), 0);
+        if (strstr(said, rows[i].said) == NULL || (strstr(said, "ran one") != NULL) != rows[i].ran)
+            fail_msg("%s: %s", rows[i].name, said);
+        assert_int_equal(nftw(place.root, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_folder_of_hooks_that_can_not_be_read_is_told),
+        cmocka_unit_test(a_list_of_hooks_that_is_not_ours_is_not_used),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

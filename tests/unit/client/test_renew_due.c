@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <glob.h>
 #include <sys/stat.h>
 
 #include "authority.h"
@@ -189,6 +190,51 @@ attack_92_a_clock_that_was_ahead_holds_no_renewal_up(void **state)
     empty_place(place);
 }
 
+/* Puts a member that no reader knows behind the others of the one file of that pattern. */
+static void
+add_member(const struct place *place, const char *pattern)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    AW_CLEANUP(aw_free) char *longer = NULL;
+    char path[256];
+    size_t size;
+    glob_t found;
+
+    snprintf(path, sizeof(path), "%s/archive/%s", place->root, pattern);
+    assert_int_equal(glob(path, GLOB_PERIOD, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    assert_true(aw_ok(aw_file_read(found.gl_pathv[0], 4096, &text, &size)));
+    assert_int_equal(text[size - 1], '}');
+    assert_true(aw_ok(aw_format(&longer, "%.*s,\"more\":1}", (int)size - 1, text)));
+    assert_true(aw_ok(aw_file_replace(found.gl_pathv[0], longer, strlen(longer), 0600)));
+    globfree(&found);
+}
+
+/* Notes that a version wrote which knew more are made anew, as damaged ones are. */
+static void
+notes_with_a_member_more_are_not_used(void **state)
+{
+    static const struct renew_failed failed = {.error = "no", .left = 90 * DAY};
+    AW_CLEANUP(renew_failure_free) struct renew_failure failure = {0}, again = {0};
+    struct renew_state note = {.version = 1, .next = 5};
+    struct place *place = *state;
+    bool found = false;
+
+    assert_int_equal(mkdir(at(place, "archive"), 0700), 0);
+    assert_int_equal(mkdir(at(place, "live"), 0700), 0);
+    assert_true(aw_ok(renew_state_write(place->root, name, &note)));
+    assert_true(aw_ok(renew_failure_add(place->root, "key", &failed, &failure)));
+    assert_true(aw_ok(renew_state_read(place->root, name, &note, &found)));
+    assert_true(found && note.next == 5);
+    add_member(place, ".renewal-*.json");
+    add_member(place, ".failed-*.json");
+    assert_true(aw_ok(renew_state_read(place->root, name, &note, &found)));
+    assert_true(!found && note.next == 0);
+    assert_true(aw_ok(renew_failure_read(place->root, "key", &again)));
+    assert_true(again.count == 0 && again.error == NULL);
+    empty_place(place);
+}
+
 static int
 make(void **state)
 {
@@ -209,6 +255,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_when_it_is_due),
+        cmocka_unit_test(notes_with_a_member_more_are_not_used),
         cmocka_unit_test(attack_92_a_clock_that_was_ahead_holds_no_renewal_up),
     };
 

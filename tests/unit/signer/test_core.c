@@ -206,6 +206,25 @@ what_is_damaged_stops_the_start(void **state)
             "{\"ca\":\"ca1\",\"state\":\"unregistered\",\"thumbprint\":\"x\",\"key\":\"AAAA\"}",
             "SHA-256", AW_CODE_CORRUPT},
         {"state/cas/ca1.json", "{\"eabs\":[{}],\"directory\":\"x\"}", "ca1.json", AW_CODE_SYNTAX},
+        /* What a newer acmeward or a hand wrote besides would be lost with the next change. */
+        {"state/accounts/main.json", "{\"ca\":\"ca1\",\"state\":\"no-key\",\"held\":true}",
+            "unknown member \"held\"", AW_CODE_SYNTAX},
+        {"state/accounts/main.json",
+            "{\"ca\":\"ca1\",\"state\":\"no-key\",\"old\":{\"number\":1,\"thumbprint\":\"x\","
+            "\"held\":1}}",
+            "unknown member \"held\"", AW_CODE_SYNTAX},
+        {"state/cas/ca1.json", "{\"eabs\":[],\"directory\":\"x\",\"held\":1}",
+            "unknown member \"held\"", AW_CODE_SYNTAX},
+        {"state/cas/ca1.json",
+            "{\"eabs\":[{\"kid\":\"k\",\"label\":\"l\",\"algorithm\":\"HS256\",\"held\":1}],"
+            "\"directory\":\"x\"}",
+            "unknown member \"held\"", AW_CODE_SYNTAX},
+        {"state/cas/ca1.json",
+            "{\"eabs\":[],\"directory\":\"" CA "directory\",\"pinned_at\":5,\"pin\":{"
+            "\"newNonce\":\"a\",\"newAccount\":\"b\",\"newOrder\":\"c\",\"held\":1}}",
+            "unknown member \"held\"", AW_CODE_SYNTAX},
+        {"state/cas/ca1.json", "{\"eabs\":[],\"directory\":\"" CA "directory\",\"pinned_at\":5}",
+            "ca1.json", AW_CODE_SYNTAX},
         {"state/audit/audit.jsonl", "{\"seq\":1}\n", "audit", AW_CODE_CORRUPT},
     };
     struct world *w = *state;
