@@ -47,7 +47,7 @@ static const struct method {
     {"UpdateAccount", "account-update", PEER_OFFICER, admin_update_account},
     {"DeactivateAccount", "account-deactivate", PEER_OFFICER, admin_deactivate_account},
     {"NoteDeactivated", "account-deactivated", PEER_OFFICER, admin_note_deactivated},
-    {"RetireAccount", "account-give-up", PEER_OFFICER, admin_retire_account},
+    {"RetireAccount", "account-retire", PEER_OFFICER, admin_retire_account},
     {"StartKeyChange", "key-change-start", PEER_OFFICER, admin_start_key_change},
     {"SignKeyChange", "key-change", PEER_OFFICER, admin_sign_key_change},
     {"LookUpAccount", "account-lookup", PEER_OFFICER, admin_look_up_account},

@@ -120,10 +120,10 @@ admin_note_deactivated(struct admin_call *call)
     return admin_with_account(call, note_deactivated);
 }
 
-/* Giving up: the account's key is lost with its token, or the account is deactivated. */
+/* Retiring: the account's key is lost with its token, or the account is deactivated. */
 
 static aw_result
-check_given_up(struct admin_call *call, struct account *account)
+check_retirable(struct admin_call *call, struct account *account)
 {
     AW_CLEANUP(aw_free) char *label = NULL;
     AW_CLEANUP(token_key_free) token_key *found = NULL;
@@ -149,7 +149,7 @@ check_given_up(struct admin_call *call, struct account *account)
 }
 
 static aw_result
-give_up(struct account *account, struct account *draft)
+reset(struct account *account, struct account *draft)
 {
     AW_TRY(admin_set_text(&draft->former_url, account->url));
     AW_TRY(admin_set_text(&draft->former_thumbprint, account->thumbprint));
@@ -197,11 +197,11 @@ take_later_key(struct admin_call *call, struct account *draft)
 static aw_result
 retire(struct admin_call *call, struct account *account, struct account *draft)
 {
-    AW_TRY(check_given_up(call, account));
+    AW_TRY(check_retirable(call, account));
     snprintf(call->message, sizeof(call->message), "%.400s, key %s",
         account->url == NULL ? "never registered" : account->url, account->thumbprint);
-    AW_TRY(admin_record(call, "account-give-up", true));
-    AW_TRY(give_up(account, draft));
+    AW_TRY(admin_record(call, "account-retire", true));
+    AW_TRY(reset(account, draft));
     AW_TRY(take_later_key(call, draft));
     return admin_commit_account(call, account, draft);
 }

@@ -114,7 +114,7 @@ static const struct {
     {"UpdateAccount", "account-update", PEER_OFFICER},
     {"DeactivateAccount", "account-deactivate", PEER_OFFICER},
     {"NoteDeactivated", "account-deactivated", PEER_OFFICER},
-    {"RetireAccount", "account-give-up", PEER_OFFICER},
+    {"RetireAccount", "account-retire", PEER_OFFICER},
     {"StartKeyChange", "key-change-start", PEER_OFFICER},
     {"SignKeyChange", "key-change", PEER_OFFICER},
     {"LookUpAccount", "account-lookup", PEER_OFFICER},
