@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "admin/audit_files.h"
-#include "audit/evidence.h"
+#include "audit/proof_document.h"
 #include "audit/stored.h"
 #include "common/io.h"
 
@@ -49,7 +49,7 @@ parse_seq(const char *text, int64_t *out)
 
 static aw_result
 prove_record(const struct admin_audit_log *log, int64_t seq, const struct admin_audit_note *note,
-    struct audit_evidence *out)
+    struct audit_proof_document *out)
 {
     const struct audit_head *head = &note->checkpoint.head;
 
@@ -66,7 +66,7 @@ prove_record(const struct admin_audit_log *log, int64_t seq, const struct admin_
 
 static aw_result
 prove_from(const struct admin_audit_log *log, const char *file, const struct admin_audit_note *note,
-    struct audit_evidence *out)
+    struct audit_proof_document *out)
 {
     AW_CLEANUP(admin_audit_note_free) struct admin_audit_note from = {.text = NULL};
     const struct admin_audit_keys none = {.count = 0};
@@ -93,7 +93,7 @@ admin_audit_prove(const struct admin_options *options, int argc, char **argv)
     AW_CLEANUP(admin_audit_log_free) struct admin_audit_log log = {.given = NULL};
     AW_CLEANUP(aw_free) char *text = NULL;
     AW_CLEANUP(admin_audit_note_free) struct admin_audit_note note = {.text = NULL};
-    AW_CLEANUP(audit_evidence_free) struct audit_evidence evidence = {.seq = 0};
+    AW_CLEANUP(audit_proof_document_free) struct audit_proof_document document = {.seq = 0};
     const char *file = NULL, *from = NULL, *word = NULL;
     const struct admin_option table[] = {ADMIN_AUDIT_LOG_OPTIONS(log),
         {.name = "checkpoint", .value = &file}, {.name = "from", .value = &from}};
@@ -108,24 +108,24 @@ admin_audit_prove(const struct admin_options *options, int argc, char **argv)
         AW_TRY(parse_seq(word, &seq));
     AW_TRY(admin_audit_log_find(options, &log));
     AW_TRY(choose_note(log.folder, file, &note));
-    AW_TRY(word != NULL ? prove_record(&log, seq, &note, &evidence)
-                        : prove_from(&log, from, &note, &evidence));
-    evidence.checkpoint = AW_MOVE(note.text);
-    AW_TRY(audit_evidence_write(&evidence, &text));
+    AW_TRY(word != NULL ? prove_record(&log, seq, &note, &document)
+                        : prove_from(&log, from, &note, &document));
+    document.checkpoint = AW_MOVE(note.text);
+    AW_TRY(audit_proof_document_write(&document, &text));
     puts(text);
     return AW_OK;
 }
 
 static aw_result
-print_proved(
-    const struct audit_evidence *evidence, const struct audit_checkpoint *checkpoint, bool json)
+print_proved(const struct audit_proof_document *document, const struct audit_checkpoint *checkpoint,
+    bool json)
 {
     struct aw_json_writer w = {0};
 
-    if (!json && evidence->seq != 0) {
+    if (!json && document->seq != 0) {
         printf("record %lld is in the log %s, by its checkpoint of %lld records\n%s\n",
-            (long long)evidence->seq, checkpoint->origin, (long long)checkpoint->head.size,
-            evidence->record);
+            (long long)document->seq, checkpoint->origin, (long long)checkpoint->head.size,
+            document->record);
     } else if (!json) {
         printf("the checkpoint of %lld records of %s continues the older one\n",
             (long long)checkpoint->head.size, checkpoint->origin);
@@ -133,9 +133,9 @@ print_proved(
         aw_json_begin_object(&w);
         aw_json_pair(&w, "origin", checkpoint->origin);
         aw_json_pair_integer(&w, "size", checkpoint->head.size);
-        if (evidence->seq != 0) {
-            aw_json_pair_integer(&w, "seq", evidence->seq);
-            aw_json_pair(&w, "record", evidence->record);
+        if (document->seq != 0) {
+            aw_json_pair_integer(&w, "seq", document->seq);
+            aw_json_pair(&w, "record", document->record);
         }
         aw_json_end_object(&w);
         return admin_print_writer(&w);
@@ -147,7 +147,7 @@ aw_result
 admin_audit_verify_proof(const struct admin_options *options, int argc, char **argv)
 {
     AW_CLEANUP(aw_free) char *text = NULL;
-    AW_CLEANUP(audit_evidence_free) struct audit_evidence evidence = {.seq = 0};
+    AW_CLEANUP(audit_proof_document_free) struct audit_proof_document document = {.seq = 0};
     AW_CLEANUP(admin_audit_keys_free) struct admin_audit_keys keys = {.count = 0};
     const audit_verifier *trusted[ADMIN_AUDIT_FILES_MAX];
     const char *files[ADMIN_AUDIT_FILES_MAX], *file = NULL;
@@ -167,9 +167,9 @@ admin_audit_verify_proof(const struct admin_options *options, int argc, char **a
     for (size_t i = 0; i < count; i++)
         trusted[i] = keys.items[i];
     AW_TRY(aw_file_read(file, AW_JSON_MAX_SIZE, &text, &size));
-    AW_TRY(aw_context(audit_evidence_parse(text, size, &evidence), "%s", file));
-    AW_TRY(aw_context(audit_evidence_verify(&evidence,
+    AW_TRY(aw_context(audit_proof_document_parse(text, size, &document), "%s", file));
+    AW_TRY(aw_context(audit_proof_document_verify(&document,
                           &(struct audit_keys){.items = trusted, .count = count}, &checkpoint),
         "%s", file));
-    return print_proved(&evidence, &checkpoint, json);
+    return print_proved(&document, &checkpoint, json);
 }

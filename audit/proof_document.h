@@ -1,16 +1,16 @@
 /**
- * @file evidence.h
+ * @file proof_document.h
  * @brief A proof as a JSON document that holds all that is needed but the public key: what is
  * proved, the proof, the checkpoints.
  */
-#ifndef AW_AUDIT_EVIDENCE_H
-#define AW_AUDIT_EVIDENCE_H
+#ifndef AW_AUDIT_PROOF_DOCUMENT_H
+#define AW_AUDIT_PROOF_DOCUMENT_H
 
 #include "audit/checkpoint.h"
 #include "audit/proof.h"
 
-/** What is proved, by which members are there. Release: audit_evidence_free. */
-struct audit_evidence {
+/** What is proved, by which members are there. Release: audit_proof_document_free. */
+struct audit_proof_document {
     int64_t seq;  /**< inclusion: of that record; 0: consistency */
     char *record; /**< inclusion: its line without the newline */
     char *from;   /**< consistency: the older checkpoint */
@@ -19,21 +19,22 @@ struct audit_evidence {
 };
 
 /** Releases and zeroes. */
-void audit_evidence_free(struct audit_evidence *evidence);
+void audit_proof_document_free(struct audit_proof_document *document);
 
 /** Writes it as one line of JSON; release with free(). */
-AW_MUST_USE aw_result audit_evidence_write(const struct audit_evidence *evidence, char **out);
+AW_MUST_USE aw_result audit_proof_document_write(
+    const struct audit_proof_document *document, char **out);
 
 /** Reads it strictly; nothing is verified. AW_CODE_SYNTAX, AW_CODE_LIMIT. */
-AW_MUST_USE aw_result audit_evidence_parse(
-    const char *text, size_t length, struct audit_evidence *out);
+AW_MUST_USE aw_result audit_proof_document_parse(
+    const char *text, size_t length, struct audit_proof_document *out);
 
 /**
  * Verifies all of it: the signatures on the checkpoints, that they are of one log, the proof.
  * @param[out] checkpoint what it was proved against
  * @return AW_CODE_MISMATCH, AW_CODE_SYNTAX
  */
-AW_MUST_USE aw_result audit_evidence_verify(const struct audit_evidence *evidence,
+AW_MUST_USE aw_result audit_proof_document_verify(const struct audit_proof_document *document,
     const struct audit_keys *keys, struct audit_checkpoint *checkpoint);
 
 #endif

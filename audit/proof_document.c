@@ -1,4 +1,4 @@
-#include "audit/evidence.h"
+#include "audit/proof_document.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +10,12 @@
 #define SEQ_MAX ((INT64_C(1) << 53) - 1)
 
 void
-audit_evidence_free(struct audit_evidence *evidence)
+audit_proof_document_free(struct audit_proof_document *document)
 {
-    free(evidence->record);
-    free(evidence->from);
-    free(evidence->checkpoint);
-    *evidence = (struct audit_evidence){.seq = 0};
+    free(document->record);
+    free(document->from);
+    free(document->checkpoint);
+    *document = (struct audit_proof_document){.seq = 0};
 }
 
 /* Writing. */
@@ -36,19 +36,19 @@ write_proof(struct aw_json_writer *w, const struct audit_proof *proof)
 }
 
 aw_result
-audit_evidence_write(const struct audit_evidence *evidence, char **out)
+audit_proof_document_write(const struct audit_proof_document *document, char **out)
 {
     AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {.failed = false};
 
     aw_json_begin_object(&w);
-    if (evidence->seq != 0) {
-        aw_json_pair_integer(&w, "seq", evidence->seq);
-        aw_json_pair(&w, "record", evidence->record);
+    if (document->seq != 0) {
+        aw_json_pair_integer(&w, "seq", document->seq);
+        aw_json_pair(&w, "record", document->record);
     } else {
-        aw_json_pair(&w, "from", evidence->from);
+        aw_json_pair(&w, "from", document->from);
     }
-    AW_TRY(write_proof(&w, &evidence->proof));
-    aw_json_pair(&w, "checkpoint", evidence->checkpoint);
+    AW_TRY(write_proof(&w, &document->proof));
+    aw_json_pair(&w, "checkpoint", document->checkpoint);
     aw_json_end_object(&w);
     return aw_json_writer_finish(&w, out);
 }
@@ -78,7 +78,7 @@ read_proof(const cJSON *json, struct audit_proof *out)
 }
 
 static aw_result
-read_members(const cJSON *json, struct audit_evidence *out)
+read_members(const cJSON *json, struct audit_proof_document *out)
 {
     static const char *const inclusion[] = {"seq", "record", "proof", "checkpoint"};
     static const char *const consistency[] = {"from", "proof", "checkpoint"};
@@ -96,16 +96,16 @@ read_members(const cJSON *json, struct audit_evidence *out)
 }
 
 aw_result
-audit_evidence_parse(const char *text, size_t length, struct audit_evidence *out)
+audit_proof_document_parse(const char *text, size_t length, struct audit_proof_document *out)
 {
     AW_CLEANUP(aw_json_free) cJSON *json = NULL;
-    AW_CLEANUP(audit_evidence_free) struct audit_evidence evidence = {.seq = 0};
+    AW_CLEANUP(audit_proof_document_free) struct audit_proof_document document = {.seq = 0};
 
-    *out = (struct audit_evidence){.seq = 0};
+    *out = (struct audit_proof_document){.seq = 0};
     AW_TRY(aw_json_parse(text, length, AW_JSON_STRICT, &json));
-    AW_TRY(read_members(json, &evidence));
-    *out = evidence;
-    evidence = (struct audit_evidence){.seq = 0};
+    AW_TRY(read_members(json, &document));
+    *out = document;
+    document = (struct audit_proof_document){.seq = 0};
     return AW_OK;
 }
 
@@ -113,37 +113,37 @@ audit_evidence_parse(const char *text, size_t length, struct audit_evidence *out
 
 /* The line itself says which record it is; the tree says that it stands there. */
 static aw_result
-verify_record(const struct audit_evidence *evidence, const struct audit_head *head)
+verify_record(const struct audit_proof_document *document, const struct audit_head *head)
 {
     AW_CLEANUP(audit_record_free) struct audit_record record = {.json = NULL};
-    size_t length = strlen(evidence->record);
+    size_t length = strlen(document->record);
 
-    if (strchr(evidence->record, '\n') != NULL)
+    if (strchr(document->record, '\n') != NULL)
         return aw_fail(AW_CODE_SYNTAX, "record: expected one line without its newline");
-    AW_TRY(aw_context(audit_record_parse(evidence->record, length, &record), "record"));
-    if (record.seq != evidence->seq)
+    AW_TRY(aw_context(audit_record_parse(document->record, length, &record), "record"));
+    if (record.seq != document->seq)
         return aw_fail(AW_CODE_MISMATCH, "seq is %lld, the record says %lld",
-            (long long)evidence->seq, (long long)record.seq);
-    return audit_proof_inclusion(&evidence->proof, evidence->seq, evidence->record, length, head);
+            (long long)document->seq, (long long)record.seq);
+    return audit_proof_inclusion(&document->proof, document->seq, document->record, length, head);
 }
 
 aw_result
-audit_evidence_verify(const struct audit_evidence *evidence, const struct audit_keys *keys,
-    struct audit_checkpoint *checkpoint)
+audit_proof_document_verify(const struct audit_proof_document *document,
+    const struct audit_keys *keys, struct audit_checkpoint *checkpoint)
 {
     struct audit_checkpoint found, from;
 
     AW_TRY(
-        audit_checkpoint_verify(evidence->checkpoint, strlen(evidence->checkpoint), keys, &found));
-    if (evidence->from == NULL) {
-        AW_TRY(verify_record(evidence, &found.head));
+        audit_checkpoint_verify(document->checkpoint, strlen(document->checkpoint), keys, &found));
+    if (document->from == NULL) {
+        AW_TRY(verify_record(document, &found.head));
     } else {
         AW_TRY(aw_context(
-            audit_checkpoint_verify(evidence->from, strlen(evidence->from), keys, &from), "from"));
+            audit_checkpoint_verify(document->from, strlen(document->from), keys, &from), "from"));
         if (strcmp(from.origin, found.origin) != 0)
             return aw_fail(AW_CODE_MISMATCH, "the checkpoints are of two logs: %s and %s",
                 from.origin, found.origin);
-        AW_TRY(audit_proof_consistency(&evidence->proof, &from.head, &found.head));
+        AW_TRY(audit_proof_consistency(&document->proof, &from.head, &found.head));
     }
     *checkpoint = found;
     return AW_OK;

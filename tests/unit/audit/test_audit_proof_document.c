@@ -13,7 +13,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-#include "audit/evidence.h"
+#include "audit/proof_document.h"
 #include "common/io.h"
 #include "support.h"
 
@@ -80,11 +80,12 @@ what_is_proved_is_what_the_record_says(void **state)
     const audit_verifier *const items[] = {verifier};
     for (size_t i = 0; i < AW_COUNT(rows); i++) {
         struct audit_checkpoint checkpoint;
-        AW_CLEANUP(audit_evidence_free)
-        struct audit_evidence evidence = {.seq = rows[i].seq,
+        AW_CLEANUP(audit_proof_document_free)
+        struct audit_proof_document document = {.seq = rows[i].seq,
             .record = strdup(rows[i].record),
             .checkpoint = note_over(rows[i].leaf, key, verifier)};
-        aw_result r = audit_evidence_verify(&evidence, &(struct audit_keys){items, 1}, &checkpoint);
+        aw_result r =
+            audit_proof_document_verify(&document, &(struct audit_keys){items, 1}, &checkpoint);
         if (rows[i].reason == NULL)
             expect_ok(rows[i].name, r);
         else
@@ -114,11 +115,11 @@ no_other_members(void **state)
 
     (void)state;
     for (size_t i = 0; i < AW_COUNT(rows); i++) {
-        struct audit_evidence evidence;
+        struct audit_proof_document document;
         expect_failure(rows[i].name,
-            audit_evidence_parse(rows[i].text, strlen(rows[i].text), &evidence), AW_CODE_SYNTAX,
-            rows[i].reason);
-        assert_null(evidence.checkpoint);
+            audit_proof_document_parse(rows[i].text, strlen(rows[i].text), &document),
+            AW_CODE_SYNTAX, rows[i].reason);
+        assert_null(document.checkpoint);
     }
 }
 
