@@ -33,7 +33,12 @@ struct admin_command {
 /** All commands, ended by a row whose noun is NULL. */
 extern const struct admin_command admin_commands[];
 
-/* Commands, one file per noun. argv[0] is the verb (or the noun of a one-word command). */
+/**
+ * @name Commands
+ * One file per noun; main.c's table has their words and help. argv[0] is the verb (or the noun of a
+ * one-word command). They print; a failure is printed by main, with its hint.
+ * @{
+ */
 aw_result admin_eab_import(const struct admin_options *options, int argc, char **argv);
 aw_result admin_eab_wrapping_key(const struct admin_options *options, int argc, char **argv);
 aw_result admin_eab_wrap(const struct admin_options *options, int argc, char **argv);
@@ -81,6 +86,7 @@ aw_result admin_status(const struct admin_options *options, int argc, char **arg
 aw_result admin_reload(const struct admin_options *options, int argc, char **argv);
 aw_result admin_freeze(const struct admin_options *options, int argc, char **argv);
 aw_result admin_unfreeze(const struct admin_options *options, int argc, char **argv);
+/** @} */
 
 /** One option of a command: "--kid VALUE", or a flag. */
 struct admin_option {

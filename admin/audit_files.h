@@ -37,6 +37,7 @@ struct admin_audit_log {
 AW_MUST_USE aw_result admin_audit_log_find(
     const struct admin_options *options, struct admin_audit_log *log);
 
+/** For AW_CLEANUP; nothing is left in it. */
 void admin_audit_log_free(struct admin_audit_log *log);
 
 /** Keys of --public-key. Release: admin_audit_keys_free. */
@@ -49,6 +50,7 @@ struct admin_audit_keys {
 AW_MUST_USE aw_result admin_audit_keys_read(
     const char *const *files, size_t count, struct admin_audit_keys *out);
 
+/** For AW_CLEANUP; nothing is left in it. */
 void admin_audit_keys_free(struct admin_audit_keys *keys);
 
 /** A checkpoint from a file. Release: admin_audit_note_free. */
@@ -65,6 +67,7 @@ AW_MUST_USE aw_result admin_audit_note_read(
 AW_MUST_USE aw_result admin_audit_note_check(
     const char *text, const struct admin_audit_keys *keys, struct audit_checkpoint *out);
 
+/** For AW_CLEANUP; nothing is left in it. */
 void admin_audit_note_free(struct admin_audit_note *note);
 
 #endif

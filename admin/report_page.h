@@ -75,13 +75,18 @@ AW_MUST_USE aw_result report_format_of(const char *name, enum report_format *out
 /** Begins a section: cells that follow are its. Its cells of `section` are not looked at. */
 void report_begin(struct report_page *page, const struct report_section *section);
 
-/** Adds the next cell; NULL: nothing. */
-void report_text(struct report_page *page, const char *text);
+/**
+ * @name Cells
+ * Each adds the next cell of the section that was begun last. Want of memory is told by
+ * report_render.
+ * @{
+ */
+void report_text(struct report_page *page, const char *text); /**< NULL: an empty cell */
 void report_list(struct report_page *page, const char *const *items, size_t count);
 void report_number(struct report_page *page, int64_t number);
-/** 0: never. */
-void report_time(struct report_page *page, int64_t time);
+void report_time(struct report_page *page, int64_t time); /**< Unix seconds; 0: never */
 void report_bool(struct report_page *page, bool value);
+/** @} */
 
 /** Rows of a section. */
 size_t report_rows(const struct report_section *section);
@@ -93,11 +98,16 @@ AW_MUST_USE aw_result report_render(
 /** Releases the cells and zeroes. */
 void report_page_free(struct report_page *page);
 
-/* The forms, one a file; called by report_render. */
+/**
+ * @name Forms
+ * One a file, called by report_render, which looks at the stream's errors.
+ * @{
+ */
 void report_write_text(const struct report_page *page, FILE *out);
 void report_write_csv(const struct report_page *page, FILE *out);
 void report_write_html(const struct report_page *page, FILE *out);
 AW_MUST_USE aw_result report_write_json(const struct report_page *page, FILE *out);
+/** @} */
 
 /** Octets of a cell's text that a form for people shows, with the NUL; longer ones are cut. */
 enum { REPORT_SHOWN_SIZE = 4096 };

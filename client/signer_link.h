@@ -45,7 +45,7 @@ AW_MUST_USE aw_result signer_link_open(const struct signer_place *place, signer_
 /** Closes, releases, nulls; NULL is allowed. */
 void signer_link_close(signer_link **link);
 
-/** The last refusal of the signer on this connection, for --json; all NULL when there was none. */
+/** A refusal as the signer said it; members that it did not say are NULL. */
 struct signer_refusal {
     char *error; /**< "PolicyRefused", "LedgerRefused" ... */
     char *rule;
@@ -56,6 +56,7 @@ struct signer_refusal {
     char *message;
     int64_t retry_after; /**< seconds; -1: none */
 };
+/** The last refusal on this connection, for --json; the link's own. All NULL: there was none. */
 const struct signer_refusal *signer_link_refusal(const signer_link *link);
 
 /** Hands the last refusal over; the connection has none then. Release: signer_refusal_free. */

@@ -31,12 +31,13 @@ AW_MUST_USE aw_result aw_b64url_decode(
 AW_MUST_USE aw_result aw_b64url_decode_new(
     const char *text, size_t length, uint8_t **out, size_t *size);
 
+struct aw_secret;
+
 /**
  * Decodes what a person pasted as a key: base64url or base64, padded or not, white space at either
  * end ignored, non-zero unused bits refused. For EAB import only. Works on secret memory: decodes
  * `text` into `out` (capacity at least text->size) and leaves no copy elsewhere.
  */
-struct aw_secret;
 AW_MUST_USE aw_result aw_base64_decode_lenient(const struct aw_secret *text, struct aw_secret *out);
 
 #endif

@@ -164,8 +164,10 @@ void aw_config_warn(const struct aw_config *config, struct aw_faults *warnings);
 /** Releases and nulls; NULL is allowed. */
 void aw_config_free(struct aw_config **config);
 
-/** The CA or account of that name, or NULL. */
+/** The CA of that name, or NULL. */
 const struct aw_config_ca *aw_config_find_ca(const struct aw_config *config, const char *name);
+
+/** The account of that name, or NULL. */
 const struct aw_config_account *
 aw_config_find_account(const struct aw_config *config, const char *name);
 

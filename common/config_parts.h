@@ -28,21 +28,29 @@ AW_MUST_USE aw_result aw_config_default(char **slot, const char *value);
 /** The section "cas"; config->cas has room for all. */
 AW_MUST_USE aw_result aw_config_read_cas(
     const struct aw_yaml_items *items, struct aw_config *config, struct aw_faults *faults);
+
+/** Releases what one CA holds, not the struct: it stands in config->cas. */
 void aw_config_free_ca(struct aw_config_ca *ca);
 
 /** The section "relays"; config->relays has room for all. */
 void aw_config_read_relays(
     const struct aw_yaml_items *items, struct aw_config *config, struct aw_faults *faults);
+
+/** What is worth a warning of relays that have no fault. */
 void aw_config_warn_relays(const struct aw_config *config, struct aw_faults *warnings);
+
+/** Releases config->relays, all of them. */
 void aw_config_free_relays(struct aw_config *config);
 
 /** The tables of "token" and "sandbox"; each counts from its own struct in struct aw_config. */
 extern const struct aw_yaml_field aw_config_token_fields[];
 extern const struct aw_yaml_field aw_config_sandbox_fields[];
 
-/** The section "token": what its table can't check, and the release of its lists. */
+/** The section "token": what its table can't check. */
 void
 aw_config_check_token(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults);
+
+/** Releases the lists of "token"; its single texts are released by its table. */
 void aw_config_free_token(struct aw_config *config);
 
 /** The section "audit". */

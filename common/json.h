@@ -95,6 +95,11 @@ struct aw_json_writer {
     bool comma; /**< the next value or name needs a comma before it */
 };
 
+/**
+ * @name Values
+ * One value each, or its beginning and end; the comma before it is put by itself.
+ * @{
+ */
 void aw_json_begin_object(struct aw_json_writer *w);
 void aw_json_end_object(struct aw_json_writer *w);
 void aw_json_begin_array(struct aw_json_writer *w);
@@ -115,6 +120,7 @@ void aw_json_pair_array(struct aw_json_writer *w, const char *name, struct aw_js
 void aw_json_pair_integer(struct aw_json_writer *w, const char *name, int64_t value);
 /** Name and boolean in one call. */
 void aw_json_pair_bool(struct aw_json_writer *w, const char *name, bool value);
+/** @} */
 
 /** Hands over the NUL-terminated text (release with free()) and resets the writer. */
 AW_MUST_USE aw_result aw_json_writer_finish(struct aw_json_writer *w, char **out);

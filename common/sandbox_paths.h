@@ -28,8 +28,11 @@ AW_MUST_USE aw_result sandbox_paths_add(
 AW_MUST_USE aw_result sandbox_paths_add_folder_of(
     struct sandbox_paths *paths, const char *path, enum sandbox_access access);
 
+/** Adds copies of `count` paths, each with its own access. */
 AW_MUST_USE aw_result sandbox_paths_add_all(
     struct sandbox_paths *paths, const struct sandbox_path *list, size_t count);
+
+/** Adds copies of a list of the configuration, all with one access. */
 AW_MUST_USE aw_result sandbox_paths_add_strings(
     struct sandbox_paths *paths, const struct aw_yaml_strings *strings, enum sandbox_access access);
 

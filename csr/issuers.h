@@ -47,7 +47,7 @@ void issuers_release(issuers **list);
 /** How many there are. */
 size_t issuers_count(const issuers *list);
 
-/** One of them. */
+/** One of them; its pointers are the list's. */
 struct issuers_item {
     const uint8_t *der;
     size_t size;
@@ -55,6 +55,8 @@ struct issuers_item {
     const char *subject; /**< RFC 4514 text, cut */
     int64_t not_after;   /**< Unix seconds */
 };
+
+/** The one of that place, which must be below issuers_count. */
 struct issuers_item issuers_item(const issuers *list, size_t index);
 
 /** A certificate and what was sent with it, in DER. */

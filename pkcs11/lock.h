@@ -29,10 +29,14 @@ AW_MUST_USE aw_result token_condition_init(pthread_cond_t *condition);
 
 /** Makes a lock; release: token_lock_destroy. */
 AW_MUST_USE aw_result token_lock_init(struct token_lock *lock);
+
+/** Nobody holds it or waits for it any more. */
 void token_lock_destroy(struct token_lock *lock);
 
 /** Takes the lock. A free one is taken whatever the deadline. AW_CODE_BUSY */
 AW_MUST_USE aw_result token_lock_take(struct token_lock *lock, const struct timespec *deadline);
+
+/** By whichever thread: the lock does not know who took it. */
 void token_lock_release(struct token_lock *lock);
 
 #endif

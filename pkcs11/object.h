@@ -99,6 +99,8 @@ struct token_handle {
 
 /** Makes an empty handle; release: token_handle_destroy. */
 AW_MUST_USE aw_result token_handle_init(struct token_handle *handle);
+
+/** The token's object stays. */
 void token_handle_destroy(struct token_handle *handle);
 
 /** Yields the present handle and its generation. */

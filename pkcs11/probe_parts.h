@@ -103,7 +103,7 @@ CK_RV probe_unwrap(struct token_session *s, const struct probe_tools *tools, CK_
 /** Whether the value of an object can be had, by reading or wrapping it. */
 bool probe_escapes(struct probe_try *attempt, CK_OBJECT_HANDLE object);
 
-/* Attempts. */
+/** @name What an attempt is: `run` of a row. Each sets what came of it. @{ */
 void probe_read(struct probe_try *attempt);            /**< C_GetAttributeValue of `type` */
 void probe_wrap_out(struct probe_try *attempt);        /**< C_WrapKey by mechanism `type` */
 void probe_set(struct probe_try *attempt);             /**< C_SetAttributeValue of `type` */
@@ -118,5 +118,6 @@ void probe_derive(struct probe_try *attempt);          /**< C_DeriveKey by mecha
 void probe_wrap_with(struct probe_try *attempt);       /**< C_WrapKey with the key itself */
 void probe_unwrap_with(struct probe_try *attempt);     /**< C_UnwrapKey with the key itself */
 void probe_unwrap_template(struct probe_try *attempt); /**< against CKA_UNWRAP_TEMPLATE */
+/** @} */
 
 #endif

@@ -73,6 +73,8 @@ struct token_work {
 
 /** Keeps searches and changes apart. Not recursive. AW_CODE_BUSY after the session's deadline. */
 AW_MUST_USE aw_result token_store_lock(struct token_session *s);
+
+/** Lets searches and changes go on. */
 void token_store_unlock(token *t);
 
 /** The module's functions. */

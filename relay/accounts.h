@@ -39,7 +39,9 @@ struct relay_account {
 /** The accounts that are kept. Locks itself. */
 struct relay_accounts;
 
+/** Makes it empty. Release: relay_accounts_free. */
 AW_MUST_USE aw_result relay_accounts_new(struct relay_accounts **out);
+
 /** Releases and nulls; nobody holds an account any more. */
 void relay_accounts_free(struct relay_accounts **slot);
 

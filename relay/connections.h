@@ -36,8 +36,10 @@ struct relay_connection;
 /** All of them. */
 struct relay_connections;
 
+/** Makes it empty; limits are those of `config`, which is borrowed. */
 AW_MUST_USE aw_result relay_connections_new(
     const struct relay_config *config, struct relay_connections **out);
+
 /** When no connection is left; releases and nulls. */
 void relay_connections_free(struct relay_connections **slot);
 

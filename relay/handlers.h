@@ -25,15 +25,19 @@ AW_MUST_USE aw_result relay_post_account_orders(struct relay_call *call);
 /** key-change (7.3.5). */
 AW_MUST_USE aw_result relay_post_key_change(struct relay_call *call);
 
-/** new-order and an order (7.4). */
+/** new-order (7.4): signed by the signer and opened at the CA before it is answered. */
 AW_MUST_USE aw_result relay_post_new_order(struct relay_call *call);
+
+/** An order (7.4), as it is stored. */
 AW_MUST_USE aw_result relay_post_order(struct relay_call *call);
 
 /** finalize (7.4). */
 AW_MUST_USE aw_result relay_post_finalize(struct relay_call *call);
 
-/** An authorization and its challenge (7.5). */
+/** An authorization (7.5), read or deactivated (7.5.2). */
 AW_MUST_USE aw_result relay_post_authorization(struct relay_call *call);
+
+/** A challenge (7.5.1): read, or to be validated by threads of its own (work.h). */
 AW_MUST_USE aw_result relay_post_challenge(struct relay_call *call);
 
 /** A certificate (7.4.2); a second number: an alternate chain. */

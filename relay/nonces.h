@@ -36,7 +36,10 @@ enum relay_nonce_kind {
 /** Stock and memory. Locks itself. */
 struct relay_nonces;
 
+/** Makes it empty: the first relay_nonces_give() waits for the signer. */
 AW_MUST_USE aw_result relay_nonces_new(struct relay_nonces **out);
+
+/** Releases and nulls; NULL is allowed. */
 void relay_nonces_free(struct relay_nonces **slot);
 
 /** True when there is one in stock, so that relay_nonces_give() asks nobody. */

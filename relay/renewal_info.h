@@ -16,6 +16,7 @@ enum {
 /** What is kept. Locks itself. */
 struct relay_renewals;
 
+/** Makes it empty. */
 AW_MUST_USE aw_result relay_renewals_new(struct relay_renewals **out);
 
 /** Releases and nulls; NULL is allowed. */

@@ -83,10 +83,11 @@ enum challenge_state {
     CHALLENGE_STATES
 };
 
-/** Names as in RFC 8555. */
+/** @name Names of states, as in RFC 8555 7.1.6; static. @{ */
 const char *order_state_name(enum order_state state);
 const char *authorization_state_name(enum authorization_state state);
 const char *challenge_state_name(enum challenge_state state);
+/** @} */
 
 /** Whether an order may go from one state to another (the table of RFC 8555 7.1.6, and back from
  * processing to ready where the signer refused to sign). */
@@ -194,9 +195,11 @@ struct stored_certificate {
 AW_MUST_USE aw_result relay_store_finish(
     struct relay_store *store, int64_t ticket, const struct stored_certificate *certificate);
 
-/** The order of a certificate; AW_CODE_NOT_FOUND: not issued here. */
+/** The order of a certificate, by the SHA-256 of its DER; AW_CODE_NOT_FOUND: not issued here. */
 AW_MUST_USE aw_result relay_store_by_leaf(
     struct relay_store *store, const char *leaf, int64_t *ticket);
+
+/** The order of a certificate, by its id in renewal information (RFC 9773 4.1); likewise. */
 AW_MUST_USE aw_result relay_store_by_renewal(
     struct relay_store *store, const char *renewal, int64_t *ticket);
 

@@ -20,12 +20,18 @@ AW_MUST_USE aw_result upstream_challenges_new(
 /** Removes what is deployed, releases, nulls; NULL is allowed. */
 void upstream_challenges_free(struct upstream_challenges **slot);
 
-/** For issue_callbacks: dns-01 where it is offered and set up. */
+/** For issue_callbacks.choose: dns-01 where it is offered and set up. */
 const char *upstream_challenges_choose(
     struct upstream_challenges *c, const struct acme_authorization *authorization);
+
+/** For issue_callbacks.deploy. */
 AW_MUST_USE aw_result upstream_challenges_deploy(
     struct upstream_challenges *c, const struct issue_challenge *challenge);
+
+/** For issue_callbacks.deployed: waits until the CA can see everything. */
 AW_MUST_USE aw_result upstream_challenges_wait(struct upstream_challenges *c);
+
+/** For issue_callbacks.cleanup. */
 void
 upstream_challenges_remove(struct upstream_challenges *c, const struct issue_challenge *challenge);
 

@@ -35,10 +35,12 @@ struct validation {
     int seconds; /**< for all connections of it together */
 };
 
-/** Ways. */
+/** @name One attempt of a type of challenge; AW_CODE_REFUSED with `problem`, or a failure here. @{
+ */
 AW_MUST_USE aw_result validation_http(struct validation *v);
 AW_MUST_USE aw_result validation_dns(struct validation *v);
 AW_MUST_USE aw_result validation_tls_alpn(struct validation *v);
+/** @} */
 
 /** Where the name is, as far as it may be connected to; fails when that is nowhere. */
 AW_MUST_USE aw_result validation_addresses(

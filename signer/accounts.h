@@ -121,19 +121,27 @@ AW_MUST_USE aw_result accounts_reload(accounts *table, const struct aw_config *c
 
 /** Holds the table for reading; not to be taken twice by one thread. */
 void accounts_read(accounts *table);
+
+/** Pointers into the table are not to be used any more. */
 void accounts_read_end(accounts *table);
 
 /** Holds off other changes and reloads; what is found stays valid, and may be read, until the end.
  */
 void accounts_change(accounts *table);
+
+/** Pointers into the table are not to be used any more. */
 void accounts_change_end(accounts *table);
 
-/** The account or CA of that name, or NULL. While the table is held, in either way. */
+/** The account of that name, or NULL. While the table is held, in either way. */
 struct account *accounts_find(accounts *table, const char *name);
+
+/** The CA of that name, or NULL; likewise. */
 struct ca *accounts_find_ca(accounts *table, const char *name);
 
-/** All accounts in order of names, all CAs, while the table is held. */
+/** All accounts in order of names, while the table is held. */
 struct account *accounts_all(accounts *table, size_t *count);
+
+/** All CAs in the order of the configuration, while the table is held. */
 struct ca *accounts_cas(accounts *table, size_t *count);
 
 /**
@@ -150,22 +158,22 @@ token_key *accounts_known_key(accounts *table, const struct account *account);
 bool accounts_holds_key(accounts *table, const uint8_t digest[32]);
 
 /**
- * Drafts: what an administrator may change is copied, what the configuration says is borrowed, so a
- * draft lives within one accounts_change. A draft has no key unless the change gives it one.
+ * @name Drafts
+ * What an administrator may change is copied, what the configuration says is borrowed, so a draft
+ * lives within one accounts_change. A draft has no key unless the change gives it one.
+ * accounts_commit makes it durable, then puts it in the place of the account or CA; after a failure
+ * nothing has changed. It is to be freed either way.
+ * @{
  */
 AW_MUST_USE aw_result account_draft(
     accounts *table, const struct account *account, struct account *draft);
 void account_draft_free(struct account *draft);
 AW_MUST_USE aw_result ca_draft(const struct ca *ca, struct ca *draft);
 void ca_draft_free(struct ca *draft);
-
-/**
- * Makes a draft durable, then puts it in the place of the account or CA. After a failure nothing
- * has changed. The draft is to be freed either way. Within accounts_change.
- */
 AW_MUST_USE aw_result accounts_commit(
     accounts *table, struct account *account, struct account *draft);
 AW_MUST_USE aw_result accounts_commit_ca(accounts *table, struct ca *ca, struct ca *draft);
+/** @} */
 
 /**
  * A key beside the present one, looked up each time; release: token_key_free. Failures of
@@ -174,19 +182,23 @@ AW_MUST_USE aw_result accounts_commit_ca(accounts *table, struct ca *ca, struct 
 AW_MUST_USE aw_result accounts_other_key(accounts *table, const struct account *account,
     const struct account_key *which, token_key **out);
 
-/** CKA_LABEL of an account's key (number 0: its first) and of an EAB key. Allocated. */
+/** CKA_LABEL of an account's key; number 0: its first. Allocated. */
 AW_MUST_USE aw_result accounts_key_label(const char *account, int64_t number, char **out);
+
+/** CKA_LABEL of an EAB key. Allocated. */
 AW_MUST_USE aw_result accounts_eab_label(const char *ca, const char *kid, char **out);
 
-/* accounts_file.c: the state files. */
-
-/** Reads a CA's or account's file into it; a missing file leaves it as it is. */
+/**
+ * @name State files
+ * accounts_file.c. A missing file leaves what is read into as it is; one that does not read exactly
+ * is a failure. A file is replaced durably, or not at all.
+ * @{
+ */
 AW_MUST_USE aw_result ca_file_read(const char *state, struct ca *ca);
 AW_MUST_USE aw_result account_file_read(const char *state, struct account *account);
-
-/** Replaces the file durably. */
 AW_MUST_USE aw_result ca_file_write(const char *state, const struct ca *ca);
 AW_MUST_USE aw_result account_file_write(const char *state, const struct account *account);
+/** @} */
 
 /** Copies a pin into a zeroed one. */
 AW_MUST_USE aw_result ca_pin_copy(const struct ca_pin *from, struct ca_pin *to);

@@ -39,6 +39,14 @@ typedef aw_result (*admin_handler)(struct admin_call *call);
 /** Puts the call on record as permitted or refused and waits until that is durable. */
 AW_MUST_USE aw_result admin_record(struct admin_call *call, const char *operation, bool permitted);
 
+/**
+ * @name Methods
+ * admin_handler each, by the names of org.acmeward.Admin, whose interface file says what they take
+ * and do; admin.c's table has the role each needs and its name on record, and puts the call on
+ * record after it. A failure is answered as InvalidRequest (AW_CODE_SYNTAX, with `field`),
+ * Unavailable (AW_CODE_BUSY) or Failed, and is on record as a refusal.
+ * @{
+ */
 /* admin_service.c */
 aw_result admin_get_status(struct admin_call *call);
 aw_result admin_reload(struct admin_call *call);
@@ -57,9 +65,6 @@ aw_result admin_make_checkpoint(struct admin_call *call);
 aw_result admin_list_cas(struct admin_call *call);
 aw_result admin_pin_ca(struct admin_call *call);
 
-/** The CA of that name; within accounts_change. AW_CODE_NOT_FOUND. */
-AW_MUST_USE aw_result admin_find_ca(struct admin_call *call, const char *name, struct ca **out);
-
 /* admin_eab.c */
 aw_result admin_list_eabs(struct admin_call *call);
 aw_result admin_import_eab(struct admin_call *call);
@@ -67,16 +72,9 @@ aw_result admin_import_wrapped_eab(struct admin_call *call);
 aw_result admin_destroy_eab(struct admin_call *call);
 
 /* admin_wrapping.c */
-
-/** CKA_LABEL of the wrapping key. */
-#define ADMIN_WRAPPING_LABEL "acmeward-wrapping"
-
 aw_result admin_create_wrapping_key(struct admin_call *call);
 aw_result admin_get_wrapping_key(struct admin_call *call);
 aw_result admin_destroy_wrapping_key(struct admin_call *call);
-
-/** AW_CODE_MISMATCH unless the token's wrapping key has that fingerprint. */
-AW_MUST_USE aw_result admin_wrapping_check(struct admin_call *call, const char *fingerprint);
 
 /* admin_app_eab.c */
 aw_result admin_create_relay_key(struct admin_call *call);
@@ -97,8 +95,6 @@ aw_result admin_register_account(struct admin_call *call);
 aw_result admin_fetch_certificate(struct admin_call *call);
 aw_result admin_revoke_certificate(struct admin_call *call);
 
-/** Reads "nonce": base64url characters only (RFC 8555 6.5.1). */
-AW_MUST_USE aw_result admin_read_nonce(struct admin_call *call, const char **out);
 /* admin_adopt.c */
 aw_result admin_adopt_account(struct admin_call *call);
 
@@ -109,9 +105,6 @@ aw_result admin_note_deactivated(struct admin_call *call);
 aw_result admin_retire_account(struct admin_call *call);
 
 /* admin_key_change.c */
-/** Refuses where the CA's directory has no such resource; `what`: "keyChange", "revokeCert". */
-AW_MUST_USE aw_result admin_check_resource(
-    const struct account *account, const char *what, const char *url);
 aw_result admin_start_key_change(struct admin_call *call);
 aw_result admin_sign_key_change(struct admin_call *call);
 aw_result admin_look_up_account(struct admin_call *call);
@@ -119,6 +112,23 @@ aw_result admin_query_account(struct admin_call *call);
 aw_result admin_confirm_key_change(struct admin_call *call);
 aw_result admin_destroy_old_key(struct admin_call *call);
 aw_result admin_cancel_key_change(struct admin_call *call);
+/** @} */
+
+/** The CA of that name; within accounts_change. AW_CODE_NOT_FOUND. */
+AW_MUST_USE aw_result admin_find_ca(struct admin_call *call, const char *name, struct ca **out);
+
+/** CKA_LABEL of the wrapping key. */
+#define ADMIN_WRAPPING_LABEL "acmeward-wrapping"
+
+/** AW_CODE_MISMATCH unless the token's wrapping key has that fingerprint. */
+AW_MUST_USE aw_result admin_wrapping_check(struct admin_call *call, const char *fingerprint);
+
+/** Reads "nonce": base64url characters only (RFC 8555 6.5.1). */
+AW_MUST_USE aw_result admin_read_nonce(struct admin_call *call, const char **out);
+
+/** Refuses where the CA's directory has no such resource; `what`: "keyChange", "revokeCert". */
+AW_MUST_USE aw_result admin_check_resource(
+    const struct account *account, const char *what, const char *url);
 
 /** Writes a KeyReport as member "report". */
 void admin_write_report(struct aw_json_writer *w, const struct token_key_report *report);

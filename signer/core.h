@@ -153,10 +153,11 @@ issuers *core_issuers(struct core *core, const char *ca);
 /** True while signing for applications is stopped; since when and why. Both may be NULL. */
 bool core_frozen(struct core *core, int64_t *since, char reason[CORE_REASON_MAX + 1]);
 
-/** Stops or resumes signing for applications; durable before it returns. Its record is the
- * caller's, who holds freeze_lock over both: what a start finds in the two must be what was said
- * last. */
+/** Stops signing for all applications; durable before it returns. Its record is the caller's, who
+ * holds freeze_lock over both: what a start finds in the two must be what was said last. */
 AW_MUST_USE aw_result core_freeze(struct core *core, const char *reason);
+
+/** Lets it go on; likewise. Freezes of single applications stay (freezes.h). */
 AW_MUST_USE aw_result core_unfreeze(struct core *core);
 
 /** The time of records and quotas (clock.h). `ahead` may be NULL. */

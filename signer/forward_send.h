@@ -25,6 +25,7 @@ struct forward_target {
 AW_MUST_USE aw_result forward_target_open(
     enum aw_config_forward to, const char *socket, struct forward_target *out);
 
+/** Closes the socket; may be called twice. */
 void forward_target_close(struct forward_target *target);
 
 /**

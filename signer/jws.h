@@ -17,21 +17,22 @@
 #include "common/names.h"
 #include "common/result.h"
 
-/** Payloads. Each is allocated. */
+/* Payloads, as JSON text; release with free(). */
 
-/** newOrder (RFC 8555 7.4; profile: draft-ietf-acme-profiles; replaces: RFC 9773 5). NULL: left
- * out. */
+/** Members that are NULL are left out. */
 struct jws_new_order {
     const struct aw_name *names;
     size_t name_count;
     const char *profile, *not_before, *not_after, *replaces;
 };
+
+/** newOrder (RFC 8555 7.4; profile: draft-ietf-acme-profiles; replaces: RFC 9773 5). */
 AW_MUST_USE aw_result jws_payload_new_order(const struct jws_new_order *order, char **out);
 
 /** finalize: {"csr":...}. */
 AW_MUST_USE aw_result jws_payload_finalize(const uint8_t *csr, size_t size, char **out);
 
-/** newAccount (RFC 8555 7.3). */
+/** What a newAccount says. */
 struct jws_new_account {
     const char *const *contact;
     size_t contact_count;
@@ -39,6 +40,8 @@ struct jws_new_account {
     bool only_existing;  /**< then nothing else is written */
     const char *binding; /**< externalAccountBinding as JSON text, or NULL */
 };
+
+/** newAccount (RFC 8555 7.3). */
 AW_MUST_USE aw_result jws_payload_new_account(const struct jws_new_account *account, char **out);
 
 /** keyChange (RFC 8555 7.3.5): what the new key signs. `old_jwk` is JSON text. */

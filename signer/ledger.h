@@ -160,11 +160,12 @@ struct ledger_verdict {
 AW_MUST_USE aw_result ledger_submit(ledger *ledger, const struct ledger_request *request,
     struct audit_entry *entry, int64_t now, struct ledger_verdict *verdict, int64_t *seq);
 
+struct aw_db;
+
 /**
  * Reads the database under the ledger's lock: for look-ups by other files. A failure of `read` is
  * one of the database.
  */
-struct aw_db;
 AW_MUST_USE aw_result ledger_read(
     ledger *ledger, aw_result (*read)(struct aw_db *db, void *context), void *context);
 

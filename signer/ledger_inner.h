@@ -65,13 +65,14 @@ AW_MUST_USE aw_result ledger_inner_revoke_again(struct ledger_check *check);
 
 /* Effects; a record that is none of a relay's changes nothing here. */
 
-/** Takes in a new account, its new key, its end. */
+/** @name Taking in a new account, its new key, its end. AW_CODE_CORRUPT as ledger_apply. @{ */
 AW_MUST_USE aw_result ledger_inner_take_account(
     aw_db *db, int64_t seq, const struct audit_entry *entry);
 AW_MUST_USE aw_result ledger_inner_take_key(
     aw_db *db, int64_t seq, const struct audit_entry *entry);
 AW_MUST_USE aw_result ledger_inner_take_end(
     aw_db *db, int64_t seq, const struct audit_entry *entry);
+/** @} */
 
 /** Takes in whose a new order is. */
 AW_MUST_USE aw_result ledger_inner_take_order(

@@ -93,6 +93,8 @@ AW_MUST_USE aw_result metrics_expiries(
 
 /** The writer's thread. */
 struct metrics_writer;
+
+/** Where the thread stands between metrics_start and metrics_stop; NULL in it: none runs. */
 struct metrics_writer **metrics_writer_of(metrics *self);
 
 #endif

@@ -67,7 +67,7 @@ struct request_place {
 AW_MUST_USE aw_result request_read(const struct request_form *form, const cJSON *parameters,
     struct sign_request *out, const char **field);
 
-/** Parameters of a relay's requests (request_relayed.c). */
+/** @name Parameters of a relay's requests (request_relayed.c). Fail as sign_request_parse(). @{ */
 AW_MUST_USE aw_result request_read_evidence(const struct request_place *p);
 AW_MUST_USE aw_result request_read_seen(const struct request_place *p);
 AW_MUST_USE aw_result request_read_again(const struct request_place *p);
@@ -75,5 +75,6 @@ AW_MUST_USE aw_result request_read_repeated(const struct request_place *p);
 AW_MUST_USE aw_result request_read_count(const struct request_place *p);
 AW_MUST_USE aw_result request_read_account(const struct request_place *p);
 AW_MUST_USE aw_result request_read_thumbprint(const struct request_place *p);
+/** @} */
 
 #endif

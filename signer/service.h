@@ -34,14 +34,15 @@ AW_MUST_USE aw_result service_finish_error(
 AW_MUST_USE aw_result service_not_found(
     const struct aw_varlink_call *call, const char *interface, char **reply);
 
-/**
- * Answers what every socket answers (org.varlink.service), and calls of unknown interfaces.
- * @param[out] interface, method which of the service's interfaces the call is of, and its method's
- *             own name, when it was not `handled`
- */
+/** Which of a service's interfaces a call is of, and the method's own name. */
 struct service_method {
     const char *interface, *name;
 };
+
+/**
+ * Answers what every socket answers (org.varlink.service), and calls of unknown interfaces.
+ * @param[out] method of the call, when it was not `handled`
+ */
 AW_MUST_USE aw_result service_answer(const struct aw_varlink_service *service,
     const struct aw_varlink_call *call, bool *handled, struct service_method *method, char **reply);
 

@@ -23,6 +23,7 @@ HEADER = """/**
 #ifndef AW_{0}_H
 #define AW_{0}_H
 
+/** One more. */
 int {1}(int value);
 
 #endif
@@ -86,7 +87,17 @@ FAULTS = {
     "sizes": [
         ("long function", {"tests/unit/five.c": LONG_FUNCTION}, "long_one() has 82 lines"),
         ("long file", {"common/one.c": "int x;\n" * 601}, "601 lines"),
-        ("no brief", {"common/one.h": "int one(int value);\n"}, "@brief"),
+    ],
+    "described": [
+        ("no brief", {"common/one.h": "/** One. */\nint one(int value);\n"}, "@brief"),
+        ("one of two", {"common/one.h": HEADER.format("ONE", "one").replace(
+            ";\n", ";\nint two(\n    int value);\n")}, "common/one.h:10: two()"),
+        ("of another", {"common/one.h": HEADER.format("ONE", "one").replace(
+            "int one", "struct one;\nint one")}, "one()"),
+        ("behind a group", {"common/one.h": HEADER.format("ONE", "one").replace(
+            "/** One more. */\n", "/** @name Ones @{ */\nint two(void);\n/** @} */\n")}, "one()"),
+        ("not for Doxygen", {"common/one.h": HEADER.format("ONE", "one").replace("/** O", "/* O")},
+         "one()"),
     ],
     "banned": [
         ("call", {"common/one.c": body("strcpy(a, b);")}, "common/one.c:6: strcpy"),
@@ -156,7 +167,6 @@ FAULTS = {
     ],
     "leftovers": [
         ("unfinished", {"common/one.c": "/* TO" "DO: later */\n"}, "finish it"),
-        ("long file", {"common/one.c": "int x;\n" * 601}, "601 lines"),
         ("home", {"docs.md": os.path.expanduser("~") + "/notes\n"}, "path of this machine"),
         ("blank at the end", {"common/one.c": "int x; \n"}, "blank at the end"),
         ("no last newline", {"common/one.c": "int x;"}, "no newline"),

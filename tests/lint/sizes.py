@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""lint.sizes ROOT: no C file over 600 lines, no function over 80, and headers of the
-product that say what they are for (@file, @brief). clang-tidy looks at functions of the product too, not at tests."""
+"""lint.sizes ROOT: no C file over 600 lines, no function over 80. clang-tidy looks at functions of
+the product too, not at tests."""
 
 import re
 import sys
@@ -9,7 +9,6 @@ import tree
 
 FILE_MAX = 600
 FUNCTION_MAX = 80
-DESCRIBED = re.compile(r"^/\*\*[\s*]*@file \S+[\s*]*@brief ", re.M)
 
 
 def functions(lines):
@@ -31,8 +30,6 @@ def look(name, text):
     lines = text.split("\n")
     if len(lines) - 1 > FILE_MAX:
         yield f"{name}: {len(lines) - 1} lines, over {FILE_MAX}: make two nouns of it"
-    if name.endswith(".h") and name.split("/", 1)[0] in tree.LAYERS and not DESCRIBED.search(text):
-        yield f"{name}: does not begin with a comment /** @file, @brief"
     for function, size in functions(lines):
         if size > FUNCTION_MAX:
             yield f"{name}: {function}() has {size} lines, over {FUNCTION_MAX}"
