@@ -50,6 +50,8 @@ GOOD = {
     "tests/lint/banned-allow.txt": "",
     "tests/CMakeLists.txt": "",
     "cmake/Dependencies.cmake": "pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)\n",
+    "docs/architecture.md": "".join(f"| `{folder}/` | x |\n" for folder in (
+        "client", "cmake", "common", "docs", "pkcs11", "signer", "tests")),
     "run": "#!/bin/sh\necho \"$1\"\n",
     "docs/tests.md": "Held by `unit.one` and `unit.t*`; `client.two` is no test.\n",
 }
@@ -144,6 +146,18 @@ FAULTS = {
         ("gone", {"docs/tests.md": "\nHeld by `unit.one`, `unit.gone`.\n"},
          "docs/tests.md:2: there is no test unit.gone"),
         ("stands for none", {"README.md": "`e2e.o*`\n"}, "there is no test e2e.o*"),
+    ],
+    "named_files": [
+        ("gone", {"docs/tests.md": "\nSee `common/gone.c`.\n"}, "docs/tests.md:2: there is no file common/gone.c"),
+        ("gone, without its folder", {"docs/tests.md": "`gone.h`: x\n"}, "there is no file gone.h"),
+        ("gone, in a comment", {"common/one.c": "/*\n * As common/two.h has it. */\n"},
+         "common/one.c:2: there is no file common/two.h"),
+        ("link", {"docs/tests.md": "[x](gone.md)\n"}, "links to docs/gone.md"),
+        ("heading", {"docs/tests.md": "# One `more`\n[x](#one-more) [y](tests.md#two)\n"},
+         "docs/tests.md:2: docs/tests.md has no heading #two"),
+        ("folder without a row", {"policy/p.c": "int x;\n"}, "no row for policy/"),
+        ("row without a folder", {"docs/architecture.md": GOOD["docs/architecture.md"]
+                                  + "| `relay/` | x |\n"}, "has relay/, which is not there"),
     ],
     "attacks": [
         ("in no test", {"docs/attacks.md": "| 48 | a | b | `unit.one` |\n| 7 | a | b | `unit.one` |\n"},
