@@ -134,13 +134,38 @@ const struct admin_command admin_commands[] = {
 };
 
 static void
+print_command(FILE *stream, const char *before, const struct admin_command *c)
+{
+    fprintf(stream, "%s%s%s%s%s%s\n", before, c->noun, c->verb == NULL ? "" : " ",
+        c->verb == NULL ? "" : c->verb, c->usage[0] == '\0' ? "" : " ", c->usage);
+}
+
+/* All commands of a noun, or of all where it is NULL; false when there are none. */
+static bool
+print_commands(FILE *stream, const char *noun)
+{
+    bool any = false;
+
+    for (const struct admin_command *c = admin_commands; c->noun != NULL; c++) {
+        if (noun != NULL && strcmp(c->noun, noun) != 0)
+            continue;
+        print_command(stream, "  ", c);
+        fprintf(stream, "      %s\n", c->about);
+        any = true;
+    }
+    return any;
+}
+
+static void
 print_usage(FILE *stream)
 {
     fputs("usage: acmeward-admin [--config FILE] [--socket PATH] [--json] COMMAND ...\n\n", stream);
-    for (const struct admin_command *c = admin_commands; c->noun != NULL; c++)
-        fprintf(stream, "  %s%s%s %s\n      %s\n", c->noun, c->verb == NULL ? "" : " ",
-            c->verb == NULL ? "" : c->verb, c->usage, c->about);
+    print_commands(stream, NULL);
     fputs(
+        "\n  --config FILE    signer.yaml (default: " AW_CONFIG_PATH ")\n"
+        "  --socket PATH    administrators' socket (default: as signer.yaml says)\n"
+        "  --json           the signer's answer, or the failure, as JSON\n"
+        "  --version, --help; COMMAND --help\n"
         "\nExit status: 0 done, 1 failed, 2 usage or configuration, 3 refused by policy, 4 refused "
         "by the CA,\n5 signer or token unavailable.\n",
         stream);
@@ -251,6 +276,46 @@ refuse_hmac_key(int argc, char **argv)
     return aw_code_exit(AW_CODE_USAGE);
 }
 
+/* Help on one command, or on those of a noun; false when there is no such noun. */
+static bool
+help(const struct admin_command *command, const char *noun)
+{
+    if (command == NULL || command->verb == NULL)
+        return print_commands(stdout, noun);
+    print_command(stdout, "usage: acmeward-admin ", command);
+    printf("  %s\n", command->about);
+    return true;
+}
+
+static int
+no_command(int argc, char **argv)
+{
+    if (argc == 1 && print_commands(stderr, argv[0]))
+        return aw_code_exit(AW_CODE_USAGE);
+    fprintf(stderr, "acmeward-admin: there is no command \"%s%s%s\"; --help lists them\n", argv[0],
+        argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+    return aw_code_exit(AW_CODE_USAGE);
+}
+
+static int
+run_command(const struct admin_command *command, const struct admin_options *options, int argc,
+    char **argv, int first)
+{
+    int skip = first + (command->verb == NULL ? 0 : 1);
+    struct aw_error error;
+
+    aw_result r = command->run(options, argc - skip, argv + skip);
+    if (aw_ok(r))
+        return fflush(stdout) == 0 ? 0 : aw_code_exit(AW_CODE_IO);
+    aw_error_save(&error);
+    int status = print_failure(r);
+    if (asks_for_json(argc, argv))
+        print_failure_json(&error);
+    if (r.code == AW_CODE_USAGE)
+        print_command(stderr, "usage: acmeward-admin ", command);
+    return status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -269,25 +334,8 @@ main(int argc, char **argv)
         return first >= argc ? aw_code_exit(AW_CODE_USAGE) : 0;
     }
     const struct admin_command *command = find_command(argc - first, argv + first);
-    if (command == NULL) {
-        fprintf(stderr, "acmeward-admin: there is no command \"%s%s%s\"; --help lists them\n",
-            argv[first], first + 1 < argc ? " " : "", first + 1 < argc ? argv[first + 1] : "");
-        return aw_code_exit(AW_CODE_USAGE);
-    }
-    int skip = first + (command->verb == NULL ? 0 : 1);
-    aw_result r = command->run(&options, argc - skip, argv + skip);
-    if (!aw_ok(r)) {
-        struct aw_error error;
-
-        aw_error_save(&error);
-        int status = print_failure(r);
-        if (asks_for_json(argc, argv))
-            print_failure_json(&error);
-        if (r.code == AW_CODE_USAGE)
-            fprintf(stderr, "usage: acmeward-admin %s%s%s %s\n", command->noun,
-                command->verb == NULL ? "" : " ", command->verb == NULL ? "" : command->verb,
-                command->usage);
-        return status;
-    }
-    return fflush(stdout) == 0 ? 0 : aw_code_exit(AW_CODE_IO);
+    if (strcmp(argv[argc - 1], "--help") == 0 && help(command, argv[first]))
+        return 0;
+    return command == NULL ? no_command(argc - first, argv + first)
+                           : run_command(command, &options, argc, argv, first);
 }

@@ -225,6 +225,7 @@ class Running(unittest.TestCase):
             ([CLIENT, "certonly", "--frobnicate"], USAGE, "frobnicate"),
             ([ADMIN], USAGE, "usage"),
             ([ADMIN, "frobnicate"], USAGE, "frobnicate"),
+            ([ADMIN, "eab"], USAGE, "  eab wrap --public-key"),
             ([ADMIN, "eab", "import"], USAGE, "--ca"),
             ([ADMIN, "eab", "import", "--frobnicate"], USAGE, "frobnicate"),
             ([ADMIN, "audit", "show", "--verdict", "maybe"], USAGE, "maybe"),
@@ -240,6 +241,15 @@ class Running(unittest.TestCase):
         for program in (CLIENT, ADMIN, SIGNER):
             self.assertIn("usage", run([program, "--help"]).out)
             self.assertIn("0.1.0", run([program, "--version"]).out)
+        rows = [
+            ("eab", "  eab wrap --public-key"),
+            ("eab list", "usage: acmeward-admin eab list\n  EAB keys in the token\n"),
+            ("report", "  report p4 [--format"),
+        ]
+        for words, text in rows:
+            with self.subTest(words):
+                self.assertIn(text, run([ADMIN, *words.split(), "--help"]).out)
+        self.assertIn("no command", run([ADMIN, "nothing", "--help"], status=USAGE).text)
 
     def test_hmac_key_on_the_command_line_is_refused_and_not_echoed(self):
         secret = "c2VjcmV0LXRoYXQtbXVzdC1ub3QtYmUtZWNob2Vk"
