@@ -2,6 +2,7 @@
 """lint.manpages ROOT BUILD: man pages have every option and key that the programs have, and no
 other; mandoc has nothing to say against them."""
 
+import collections
 import os
 import re
 import sys
@@ -37,20 +38,38 @@ def program(build, *words):
     return output
 
 
+def scopes_of(text, commands):
+    """Option: the commands in parentheses at the end of a sentence of its paragraph, if that is what
+    stands there."""
+    for item in re.split(r"^(?=\.(?:It|El))", text, flags=re.MULTILINE):
+        names = re.findall(r"(?<=-)[a-z][a-z0-9-]+", item.split("\n", 1)[0])
+        for told in re.findall(r"^\.Pq ([a-z ,-]+) \.$", item, re.MULTILINE):
+            scope = set(told.split(" , "))
+            if item.startswith(".It Fl") and scope <= commands:
+                yield from ((name, scope) for name in names)
+
+
 def client(root, build):
     page = f"{MAN}/acmeward.1"
     wanted = set()
+    taken_by = collections.defaultdict(set)
     commands = re.findall(r"^  ([a-z-]+) ", program(build, "client/acmeward", "--help"), re.MULTILINE)
     for command in commands:
         text = program(build, "client/acmeward", command, "--help")
-        wanted |= set(re.findall(r"^  (?:-\w, |    )--([a-z0-9-]+)", text, re.MULTILINE))
+        options = set(re.findall(r"^  (?:-\w, |    )--([a-z0-9-]+)", text, re.MULTILINE))
+        wanted |= options
+        for option in options:
+            taken_by[option].add(command)
     # Other spellings, and what certbot has and is refused here, may be in the page too.
     table = set(re.findall(r'^\s+(?:FLAG|TEXT|DOMAIN|ACCOUNT|REFUSED)\("([a-z0-9-]+)"',
                            tree.read(root, "client/options.c"), re.MULTILINE))
     text = tree.read(root, page)
     yield from compare(page, "option", wanted | {"version"}, options_of(text), table)
-    yield from compare(page, "command", set(commands), set(re.findall(r"^\.It Cm ([\w-]+)", text,
-                                                                      re.MULTILINE)))
+    for places in (r"^\.It Cm ([\w-]+)", r"^\.Nm\n\.Cm ([\w-]+)"):
+        yield from compare(page, "command", set(commands), set(re.findall(places, text, re.MULTILINE)))
+    for option, scope in scopes_of(text, set(commands)):
+        if scope != taken_by[option]:
+            yield f"{page}: --{option} is of {', '.join(sorted(taken_by[option]))}"
 
 
 def daemons(root, _):
