@@ -15,6 +15,13 @@ target_compile_options(aw_flags INTERFACE
     $<$<C_COMPILER_ID:Clang>:-Wno-unused-command-line-argument> -fno-common -fno-strict-aliasing)
 # A library that is named for a static one of ours, but not called, is not loaded at each start.
 target_link_options(aw_flags INTERFACE -Wl,--as-needed)
+# Hundreds of test programs are linked a build: lld takes a third of ld's time. What is released is
+# linked by the toolchain's own.
+find_program(ACMEWARD_LLD NAMES ld.lld DOC "Linker of builds without optimisation; ld where it is absent")
+mark_as_advanced(ACMEWARD_LLD)
+if(ACMEWARD_LLD AND CMAKE_BUILD_TYPE STREQUAL "Debug")
+    target_link_options(aw_flags INTERFACE -fuse-ld=lld)
+endif()
 if(ACMEWARD_WERROR)
     target_compile_options(aw_flags INTERFACE -Werror)
 endif()

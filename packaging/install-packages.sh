@@ -36,7 +36,7 @@ group_packages() {
         echo libcmocka-dev softhsm2 pebble opensc openssl python3 python3-varlink \
             python3-asn1crypto python3-cryptography python3-prometheus-client sqlite3 \
             certbot lego uacme dehydrated bind9 bind9-dnsutils openssh-client openssh-server \
-            apache2-bin bsdextrautils pkcs11-provider
+            apache2-bin bsdextrautils pkcs11-provider lld
         # What HAProxy, Postfix and Dovecot need, which are unpacked.
         case $(codename) in
         bookworm)
