@@ -2,7 +2,8 @@
 """lint.named_files ROOT: what documents and comments say of the tree is there.
 
 Every file that a document names in backquotes, or a C comment by its path, exists; so does every
-place that a document links to. docs/architecture.md's table of folders has each folder, and no other.
+place that a document links to. docs/architecture.md's table of folders has each folder, and no other,
+its section on threads each file of the signer that starts one.
 """
 
 import os
@@ -66,17 +67,30 @@ def of_source(root, name, names):
                 yield f"{name}:{line}: there is no file {found.group(1)}"
 
 
+def threads_of(root, names):
+    """Files of the signer's processes that start a thread; signer/thread.c does so for others."""
+    for name in sorted(names):
+        if re.match(r"(signer|audit|pkcs11|policy)/.*\.c$", name) and name != "signer/thread.c" \
+                and "pthread_create(" in tree.read(root, name):
+            yield name
+
+
 def of_architecture(root, names):
-    """Folders of the tree against the table of folders."""
+    """Folders and threads against the tables."""
     if ARCHITECTURE not in names:
         yield f"{ARCHITECTURE}: is not there"
         return
-    told = set(FOLDER_ROW.findall(tree.read(root, ARCHITECTURE)))
+    text = tree.read(root, ARCHITECTURE)
+    told = set(FOLDER_ROW.findall(text))
     there = {name.split("/", 1)[0] for name in names if "/" in name and name[0] != "."}
     for folder in sorted(there - told):
         yield f"{ARCHITECTURE}: the table of folders has no row for {folder}/"
     for folder in sorted(told - there):
         yield f"{ARCHITECTURE}: the table of folders has {folder}/, which is not there"
+    section = text.partition("\n## Threads\n")[2].partition("\n## ")[0]
+    for name in threads_of(root, names):
+        if f"`{name}`" not in section:
+            yield f"{ARCHITECTURE}: {name} starts a thread that the section Threads does not have"
 
 
 def main():

@@ -158,6 +158,8 @@ FAULTS = {
         ("folder without a row", {"policy/p.c": "int x;\n"}, "no row for policy/"),
         ("row without a folder", {"docs/architecture.md": GOOD["docs/architecture.md"]
                                   + "| `relay/` | x |\n"}, "has relay/, which is not there"),
+        ("thread", {"signer/s.c": body("pthread_create(a, b, c, d);")},
+         "signer/s.c starts a thread that"),
     ],
     "attacks": [
         ("in no test", {"docs/attacks.md": "| 48 | a | b | `unit.one` |\n| 7 | a | b | `unit.one` |\n"},
