@@ -12,6 +12,7 @@ so everything the client asks comes through here.
 import collections
 import http.client
 import http.server
+import json
 import os
 import ssl
 import threading
@@ -95,6 +96,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.write(status, fields, body[:len(body) // 2])
         elif fault == "redirect":
             self.write(302, [("Location", "https://elsewhere.example/")], b"")
+        elif fault == "processing": # the CA takes its time
+            order = {**json.loads(body), "status": "processing"}
+            order.pop("certificate", None)
+            self.write(200, fields, json.dumps(order).encode())
         elif callable(fault):       # what kills the client, which gets no answer; else it says so
             if fault():
                 self.write(status, fields, body)
@@ -130,6 +135,10 @@ class FaultyProxy:
 
     def fault(self, step, how):
         self.faults = {step: how}
+
+    def hold(self):
+        """Orders that were finalized are processing, until heal()."""
+        self.faults = {"finalize": "processing", "order": "processing"}
 
     def heal(self):
         self.faults = {}

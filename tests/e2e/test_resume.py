@@ -7,8 +7,9 @@ import subprocess
 import unittest
 
 from faulty_proxy import FaultyProxy
-from world import World, environment
+from world import World, environment, wait_until
 
+ACCOUNT = "loopback-ov"
 BASE = "app.dept.example.edu"
 SECONDS = "1"       # of patience, so that a row takes no longer
 FAILED, OK = 1, 0
@@ -128,6 +129,55 @@ class Resumed(unittest.TestCase):
             with self.subTest(step):
                 self.setUp()
                 self.killed(step)
+
+    def held(self, name):
+        """A client whose order the CA has held in processing since it was finalized."""
+        command = self.world.client_command(
+            "certonly", "-d", name, "--standalone", "--http-01-port", str(self.world.http_port))
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                   text=True, env=environment())
+        self.proxy.fault("finalize", "processing")
+        wait_until("finalize", lambda: self.proxy.accepted["finalize"] == 1)
+        self.proxy.hold()
+        polled = self.proxy.accepted["order"]
+        wait_until("a poll", lambda: self.proxy.accepted["order"] > polled)
+        return process
+
+    def rotate(self):
+        """The account's key is another one, at the CA too: Pebble verifies each request with it."""
+        before = self.world.admin("--json", "account", "show", ACCOUNT).json()
+        self.world.admin("account", "rotate", ACCOUNT)
+        now = self.world.admin("--json", "account", "show", ACCOUNT).json()
+        self.assertNotEqual(before["thumbprint"], now["thumbprint"])
+        self.assertEqual((before["url"], now["key_change"]), (now["url"], "none"))
+        return now["thumbprint"]
+
+    def test_the_key_changes_while_an_order_is_processing(self):
+        """RFC 8555 7.3.5: the account stays, and its orders with it."""
+        name = f"rotated.{BASE}"
+        with self.held(name) as process:
+            self.rotate()
+            polled = self.proxy.accepted["order"]
+            wait_until("a poll with the new key",
+                       lambda: self.proxy.accepted["order"] > polled)
+            self.assertIsNone(process.poll())
+            self.proxy.heal()
+            said = process.communicate(timeout=60)[1]
+            self.assertEqual(process.returncode, OK, said)
+        self.check(1, name)
+
+    def test_the_key_changes_between_a_client_that_was_killed_and_the_next(self):
+        name = f"rotated-killed.{BASE}"
+        with self.held(name) as process:
+            process.kill()
+            process.communicate(timeout=60)
+        self.rotate()
+        self.rotate()       # and once more: no key of the order's time is left
+        self.assertIn("is still processing",
+                      self.certonly(name, FAILED, "--issuance-timeout", SECONDS).err)
+        self.proxy.heal()
+        self.assertIn("going on with the order", self.certonly(name, OK).err)
+        self.check(1, name)
 
     def test_an_order_under_way_for_something_else_is_left(self):
         name, other = f"left.{BASE}", f"left2.{BASE}"
