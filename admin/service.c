@@ -102,6 +102,16 @@ print_forward(const cJSON *s)
         printf("        NOT FORWARDED: %s\n", admin_text(s, "forward_message"));
 }
 
+/* Of the signer's messages; the audit log is another thing. */
+static void
+print_log(const cJSON *s)
+{
+    if (admin_number(s, "log_lost") > 0)
+        printf("log       LINES LEFT OUT: %lld, whoever reads the signer's messages is slow or "
+               "stopped; no record of the audit log is missing by that\n",
+            admin_number(s, "log_lost"));
+}
+
 static void
 print_opened(const cJSON *list, const char *what)
 {
@@ -153,6 +163,7 @@ print_status(const cJSON *s)
         printf("        SEGMENT NOT CLOSED: %s\n", admin_text(s, "audit_segment_message"));
     print_checkpoints(s);
     print_forward(s);
+    print_log(s);
     if (admin_number(s, "clock_ahead") != 0)
         printf("clock   OFF by %lld seconds from the time of the records: see docs/operations.md\n",
             admin_number(s, "clock_ahead"));

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,7 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/lock.h"
 #include "common/log_internal.h"
+#include "common/log_room.h"
 #include "common/utf8.h"
 
 enum {
@@ -25,7 +28,12 @@ static const char *const levels[] = {
     [AW_LOG_DEBUG] = "debug",
 };
 
-struct log_settings log_settings = {"acmeward", AW_LOG_INFO, NULL};
+struct log_settings log_settings = {"acmeward", AW_LOG_INFO, NULL, false, -1};
+
+static struct {
+    pthread_mutex_t lock; /* one line at a time, so that none takes the room of another */
+    uint64_t lost, told;
+} unread = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool
 is_shown(uint32_t c)
@@ -119,9 +127,51 @@ write_stderr(
         append_value(&line, fields[i].value != NULL ? fields[i].value : "");
     }
     line.text[line.used++] = '\n';
+    if (log_settings.never_waits && !aw_has_room(STDERR_FILENO)) {
+        unread.lost++;
+        return;
+    }
     /* Nobody is left to tell when stderr fails. */
     while (write(STDERR_FILENO, line.text, line.used) < 0 && errno == EINTR)
         ;
+}
+
+/* `message` is escaped already. */
+static void
+write_line(
+    enum aw_log_level level, const struct aw_log_field *fields, size_t count, const char *message)
+{
+    if (log_settings.never_waits && log_settings.journal != NULL &&
+        !aw_has_room(log_settings.probe))
+        unread.lost++;
+    else if (log_settings.journal == NULL || !log_settings.journal(level, fields, count, message))
+        write_stderr(level, fields, count, message);
+}
+
+/* Once there is room again, and before the line that has it. */
+static void
+tell_lost(void)
+{
+    char message[160];
+    uint64_t lost = unread.lost;
+
+    if (lost == unread.told)
+        return;
+    snprintf(message, sizeof(message),
+        "%llu lines were left out here: whoever reads this log is slow, or had stopped",
+        (unsigned long long)(lost - unread.told));
+    write_line(AW_LOG_WARNING, NULL, 0, message);
+    if (unread.lost == lost)
+        unread.told = lost;
+    else
+        unread.lost = lost; /* that was no line of anybody's */
+}
+
+uint64_t
+aw_log_lost(void)
+{
+    AW_HOLD(&unread.lock);
+    return unread.lost;
 }
 
 void
@@ -140,8 +190,10 @@ aw_log_fields(enum aw_log_level level, const struct aw_log_field *fields, size_t
     if (count > LOG_MAX_FIELDS)
         count = LOG_MAX_FIELDS;
     aw_log_escape(raw, strlen(raw), message, sizeof(message));
-    if (log_settings.journal == NULL || !log_settings.journal(level, fields, count, message))
-        write_stderr(level, fields, count, message);
+    pthread_mutex_lock(&unread.lock);
+    tell_lost();
+    write_line(level, fields, count, message);
+    pthread_mutex_unlock(&unread.lock);
     errno = saved;
 }
 

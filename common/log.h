@@ -10,6 +10,7 @@
 #define AW_COMMON_LOG_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/result.h"
 
@@ -41,6 +42,16 @@ void aw_log_fields(enum aw_log_level level, const struct aw_log_field *fields, s
 
 /** Writes a line without fields. */
 #define aw_log(level, ...) aw_log_fields(level, NULL, 0, __VA_ARGS__)
+
+/**
+ * For daemons, once in each process, before its threads and its sandbox: from now on a line is left
+ * out and counted where the reader of the log (a pipe, the journal) is slow or stopped and has no
+ * room. Without this each line waits for its reader.
+ */
+void aw_log_never_wait(void);
+
+/** How many lines of this process were left out; the next one that is written says so too. */
+uint64_t aw_log_lost(void);
 
 /** Writes this thread's last failure: context, message, hint, code. */
 void aw_log_failure(enum aw_log_level level, const char *context);

@@ -25,6 +25,8 @@ struct log_settings {
     const char *program;
     enum aw_log_level level;
     log_writer journal; /**< NULL: stderr is not the journal */
+    bool never_waits;   /**< lines are left out where there is no room */
+    int probe;          /**< shows the journal's room; -1: none */
 };
 
 extern struct log_settings log_settings;

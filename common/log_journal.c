@@ -12,6 +12,7 @@
 
 #include "common/io.h"
 #include "common/log_internal.h"
+#include "common/log_room.h"
 
 enum { OWN_FIELDS = 3 }; /* MESSAGE, PRIORITY, SYSLOG_IDENTIFIER */
 
@@ -85,4 +86,11 @@ aw_log_open(const char *program, enum aw_log_level level)
     log_settings.program = program;
     log_settings.level = level;
     log_settings.journal = stderr_is_journal() ? write_journal : NULL;
+}
+
+void
+aw_log_never_wait(void)
+{
+    log_settings.probe = log_settings.journal != NULL ? aw_journal_probe() : -1;
+    log_settings.never_waits = true;
 }

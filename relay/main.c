@@ -172,6 +172,7 @@ main(int argc, char **argv)
     if (options.check)
         return check_config(options.config);
     aw_log_open("acmeward-relay", options.verbose ? AW_LOG_DEBUG : AW_LOG_INFO);
+    aw_log_never_wait();
     aw_result r = load(options.config, stderr, &config);
     if (aw_ok(r))
         r = run(config);

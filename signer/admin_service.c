@@ -5,6 +5,7 @@
 
 #include "common/io.h"
 #include "common/lock.h"
+#include "common/log.h"
 #include "signer/admin.h"
 
 enum { STATUS_LISTED_MAX = 100 }; /* of each kind; the rest is counted */
@@ -240,6 +241,15 @@ write_checkpoints(struct admin_call *call)
 }
 
 static void
+write_log(struct admin_call *call)
+{
+    uint64_t lost = aw_log_lost();
+
+    if (lost > 0)
+        aw_json_pair_integer(&call->reply, "log_lost", (int64_t)lost);
+}
+
+static void
 write_forward(struct admin_call *call)
 {
     struct forward_state state;
@@ -304,6 +314,7 @@ admin_get_status(struct admin_call *call)
     write_relays(call);
     write_checkpoints(call);
     write_forward(call);
+    write_log(call);
     write_sandbox(call);
     turns_count(core->turns, &waiting, &had);
     aw_json_pair_integer(w, "token_waiting", waiting);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/io.h"
+#include "common/log.h"
 
 enum { LOOK_MS = 5 };
 
@@ -52,6 +53,7 @@ begin(const struct child *child, pid_t parent)
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
         return false;
     close_others(child->keep, child->keep_count);
+    aw_log_never_wait(); /* anew: that closed what it looks at */
     return true;
 }
 

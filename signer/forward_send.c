@@ -13,8 +13,7 @@
 #include <systemd/sd-journal.h>
 
 #include "common/io.h"
-
-#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#include "common/log_room.h"
 
 /* RFC 5424 6.2.1. */
 enum {
@@ -51,9 +50,12 @@ forward_target_open(enum aw_config_forward to, const char *socket_path, struct f
 {
     *out = (struct forward_target){.to = to, .fd = -1, .address = {.sun_family = AF_UNIX}};
     find_host(out->host);
-    if (to == AW_FORWARD_JOURNAL) /* makes libsystemd's socket, while one can be made */
-        sd_journal_send("MESSAGE=audit records are forwarded to the journal", "PRIORITY=6",
-            "SYSLOG_IDENTIFIER=acmeward-signer", NULL);
+    if (to == AW_FORWARD_JOURNAL) {
+        out->fd = aw_journal_probe();
+        if (aw_has_room(out->fd)) /* makes libsystemd's socket, while one can be made */
+            sd_journal_send("MESSAGE=audit records are forwarded to the journal", "PRIORITY=6",
+                "SYSLOG_IDENTIFIER=acmeward-signer", NULL);
+    }
     if (to != AW_FORWARD_SYSLOG)
         return AW_OK;
     if (strlen(socket_path) >= sizeof(out->address.sun_path))
@@ -202,13 +204,17 @@ send_syslog(struct forward_target *target, const struct audit_followed *followed
 
 /* The journal. */
 
-/* libsystemd calls a missing socket a success, which would lose the record. */
+/* libsystemd calls a missing socket a success, which would lose the record, and waits for one that
+ * is full, which would hold the end of the signer. */
 static aw_result
-check_journal(void)
+check_journal(const struct forward_target *target)
 {
-    if (access(JOURNAL_SOCKET, W_OK) == 0)
-        return AW_OK;
-    return aw_fail_errno(AW_CODE_UNAVAILABLE, "the journal takes no records at " JOURNAL_SOCKET);
+    if (access(AW_JOURNAL_SOCKET, W_OK) != 0)
+        return aw_fail_errno(
+            AW_CODE_UNAVAILABLE, "the journal takes no records at " AW_JOURNAL_SOCKET);
+    return aw_has_room(target->fd)
+               ? AW_OK
+               : aw_fail(AW_CODE_BUSY, AW_JOURNAL_SOCKET " takes no more at present");
 }
 
 static aw_result
@@ -242,7 +248,7 @@ add_field(struct iovec *fields, size_t *count, const char *name, const char *val
 }
 
 static aw_result
-send_journal(const struct audit_followed *followed)
+send_journal(const struct forward_target *target, const struct audit_followed *followed)
 {
     AW_CLEANUP(free_fields) struct iovec fields[SHOWN + 4] = {{NULL, 0}};
     AW_CLEANUP(aw_free) char *line = strndup(followed->line, followed->length);
@@ -252,7 +258,7 @@ send_journal(const struct audit_followed *followed)
 
     if (line == NULL)
         return aw_fail_memory();
-    AW_TRY(check_journal());
+    AW_TRY(check_journal(target));
     snprintf(seq, sizeof(seq), "%lld", (long long)followed->record->seq);
     snprintf(priority, sizeof(priority), "%d", severity_of(&followed->record->entry));
     choose_shown(followed->record, seq, shown);
@@ -272,5 +278,6 @@ send_journal(const struct audit_followed *followed)
 aw_result
 forward_send(struct forward_target *target, const struct audit_followed *followed)
 {
-    return target->to == AW_FORWARD_SYSLOG ? send_syslog(target, followed) : send_journal(followed);
+    return target->to == AW_FORWARD_SYSLOG ? send_syslog(target, followed)
+                                           : send_journal(target, followed);
 }

@@ -63,6 +63,7 @@ main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     aw_log_open("acmeward-gate", AW_LOG_INFO);
+    aw_log_never_wait();
     aw_result r = run(&use);
     if (aw_ok(r))
         return EXIT_SUCCESS;

@@ -127,6 +127,7 @@ shed_inheritance(void)
     close_range(SD_LISTEN_FDS_START + (unsigned)(passed > 0 ? passed : 0), ~0U, 0);
     for (size_t i = 0; i < AW_COUNT(shed); i++)
         unsetenv(shed[i]);
+    aw_log_never_wait();
 }
 
 /* No core dump, no ptrace by the same user: the PIN and EAB keys pass through this process. */

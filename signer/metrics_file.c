@@ -175,6 +175,14 @@ write_certificates(FILE *f, const struct core *core, int64_t now)
 }
 
 static void
+write_log(FILE *f)
+{
+    counter(f, "log_lost_total",
+        "Lines of the signer's log that were left out, since its reader did not read.",
+        (int64_t)aw_log_lost());
+}
+
+static void
 write_state(FILE *f, struct core *core)
 {
     AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(core);
@@ -211,6 +219,7 @@ render(struct core *core, char **out)
         return aw_fail_memory();
     metrics_copy(core->metrics, figures);
     write_state(f, core);
+    write_log(f);
     write_requests(f, figures);
     write_rules(f, figures);
     write_token(f, core, figures);

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import unittest
 
-from world import World, run, wait_until, ADMIN
+from world import World, listens, run, wait_until, ADMIN
 
 ORIGIN = "acmeward.dept.example.edu/audit"
 PUBLIC_KEY = "audit.pem"
@@ -68,7 +68,8 @@ class Audit(unittest.TestCase):
     def setUpClass(cls):
         cls.world = cls.enterClassContext(World())
         world = cls.world
-        world.application("app", exact=["app.dept.example.edu", "second.dept.example.edu"])
+        world.application("app", exact=["app.dept.example.edu", "second.dept.example.edu"],
+                          subdomains_of=["many.dept.example.edu"])
         world.write_config()
         for folder in ("export", "figures"):
             os.mkdir(world.path(folder), 0o755)
@@ -383,6 +384,59 @@ class Audit(unittest.TestCase):
             wait_until("status", lambda: "NOT FORWARDED" not in world.admin("status").out)
             self.assertIn(f"up to record {count}, 0 behind", world.admin("status").out)
         os.unlink(world.path("syslog"))
+
+    def test_14_zz_a_receiver_that_stops_reading_keeps_nobody_waiting(self):
+        """Its buffer is full: what it does not take is counted and said, and comes later, in order."""
+        world = self.world
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+            receiver.bind(world.path("syslog"))
+            receiver.settimeout(20)
+            first = len(world.records()) + 1
+            behind = 0
+            for number in range(40):    # the kernel holds net.unix.max_dgram_qlen of them
+                world.certonly(f"n{number}.many.dept.example.edu")
+                behind = int(re.search(r"(\d+) behind", world.admin("status").out).group(1))
+                if behind > 10:
+                    break
+            status = world.admin("status").out
+            self.assertGreater(behind, 10, status)
+            self.assertIn("NOT FORWARDED: ", status)
+            self.assertIn("takes no more at present", status)
+            wait_until("figures", lambda: self.figure("forward_lag_records") > 0)
+            for seq in range(first, len(world.records()) + 1):
+                self.assertIn(f' seq="{seq}" ', receiver.recv(128 * 1024).decode())
+            wait_until("status", lambda: "NOT FORWARDED" not in world.admin("status").out)
+        os.unlink(world.path("syslog"))
+        wait_until("figures", lambda: self.figure("forward_lag_records") == 0)
+
+    def test_14_zzz_nobody_reads_what_the_signer_says(self):
+        """Its messages go to a pipe that is full: they are left out and counted, nothing waits."""
+        world = self.world
+        world.stop_signer()
+        log, world.signer_log = world.signer_log, world.path("said")
+        os.mkfifo(world.signer_log)
+        reader = os.open(world.signer_log, os.O_RDWR | os.O_NONBLOCK)
+        try:
+            with self.assertRaises(BlockingIOError):
+                while True:
+                    os.write(reader, b"x" * 4096)
+            world.spawn_signer()
+            wait_until("the signer", lambda: listens(world.socket) and listens(world.admin_socket))
+            world.signer_log = log
+            world.admin("reload")
+            world.certonly("silent.many.dept.example.edu")
+            self.assertRegex(world.admin("status").out, r"LINES LEFT OUT: [1-9]")
+            wait_until("figures", lambda: self.figure("log_lost_total") > 0)
+            with self.assertRaises(BlockingIOError):
+                while os.read(reader, 4096).startswith(b"x"):
+                    pass
+                os.read(reader, 4096)
+            world.admin("reload")
+            self.assertRegex(os.read(reader, 4096).decode(), r": [1-9]\d* lines were left out here: ")
+        finally:
+            os.close(reader)
+        world.stop_signer()
+        world.start_signer()
 
     def test_15_a_segment_is_closed_and_archived(self):
         """Attack 101: what is not at hand is said, not passed over; the signer goes on without it."""

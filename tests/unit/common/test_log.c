@@ -13,12 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/io.h"
 #include "common/log.h"
+#include "common/log_internal.h"
 
 /* The journal of this test: stands before libsystemd's at link time, and keeps the last entry. */
 static struct {
@@ -337,6 +339,87 @@ threads_do_not_mix_their_lines(void **state)
     assert_int_equal(whole, THREADS * LINES);
 }
 
+/* A pipe in place of stderr, that nobody reads until the test does. */
+static int
+unread_stderr(int *real)
+{
+    int ends[2];
+
+    fflush(stderr);
+    *real = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    close(ends[1]);
+    return ends[0];
+}
+
+static void
+a_daemon_does_not_wait_for_who_reads_its_log(void **state)
+{
+    static char text[1 << 17];
+    char said[80];
+    int real, reader;
+
+    (void)state;
+    unsetenv("JOURNAL_STREAM");
+    aw_log_open("test", AW_LOG_INFO);
+    aw_log_never_wait();
+    reader = unread_stderr(&real);
+    for (int i = 0; i < 3000; i++) /* more than a pipe holds */
+        aw_log(AW_LOG_INFO, "line %04d of a log that nobody reads for a while", i);
+    uint64_t lost = aw_log_lost();
+    ssize_t before = read(reader, text, sizeof(text) - 1);
+    aw_log(AW_LOG_INFO, "the next one");
+    uint64_t then = aw_log_lost();
+    dup2(real, STDERR_FILENO);
+    close(real);
+    assert_true(lost > 0 && lost < 3000);
+    assert_int_equal(then, lost);
+    assert_true(before > 0);
+    ssize_t after = read(reader, text, sizeof(text) - 1);
+    close(reader);
+    assert_true(after > 0);
+    text[after] = '\0';
+    snprintf(said, sizeof(said), "test: warning: %llu lines were left out here",
+        (unsigned long long)lost);
+    assert_ptr_equal(strstr(text, said), text);
+    assert_non_null(strstr(text, "\ntest: info: the next one\n"));
+    log_settings.never_waits = false;
+}
+
+/* libsystemd would wait: its socket blocks. */
+static void
+a_daemon_does_not_wait_for_the_journal(void **state)
+{
+    int ends[2];
+    uint64_t lost = aw_log_lost();
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    while (send(ends[0], "x", 1, 0) == 1)
+        ;
+    journal.calls = 0;
+    journal.answer = 0;
+    name_stream(STDERR_FILENO, 0);
+    aw_log_open("test", AW_LOG_INFO);
+    log_settings.never_waits = true;
+    log_settings.probe = ends[0];
+    aw_log(AW_LOG_INFO, "no room");
+    assert_int_equal(journal.calls, 0);
+    assert_int_equal(aw_log_lost(), lost + 1);
+    char byte;
+    while (recv(ends[1], &byte, 1, 0) == 1)
+        ;
+    aw_log(AW_LOG_INFO, "room");
+    assert_int_equal(journal.calls, 2);
+    assert_non_null(strstr(journal.text, "MESSAGE=room\n"));
+    assert_int_equal(aw_log_lost(), lost + 1);
+    log_settings.never_waits = false;
+    log_settings.probe = -1;
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int
 main(void)
 {
@@ -351,6 +434,8 @@ main(void)
         cmocka_unit_test(stderr_is_used_when_the_journal_is_not_ours),
         cmocka_unit_test(stderr_is_used_when_the_journal_fails),
         cmocka_unit_test(threads_do_not_mix_their_lines),
+        cmocka_unit_test(a_daemon_does_not_wait_for_who_reads_its_log),
+        cmocka_unit_test(a_daemon_does_not_wait_for_the_journal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

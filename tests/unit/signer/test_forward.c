@@ -19,6 +19,7 @@
 
 #include "common/io.h"
 #include "signer/forward.h"
+#include "signer/forward_send.h"
 #include "tests/unit/audit/support.h"
 
 enum { WAIT_MS = 20000, MESSAGE_MAX = 128 * 1024 };
@@ -351,6 +352,65 @@ the_journal_gets_fields(void **state)
     assert_int_equal(atomic_load(&journal.calls), 3);
 }
 
+/* libsystemd would wait, and the end of the signer with it. */
+static void
+a_full_journal_keeps_nobody_waiting(void **state)
+{
+    struct fixture *f = *state;
+    struct forward_target target = {.to = AW_FORWARD_JOURNAL};
+    struct forward_state now;
+    int ends[2], calls = atomic_load(&journal.calls);
+    char byte;
+
+    atomic_store(&journal.here, true);
+    atomic_store(&journal.answer, 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    while (send(ends[0], "x", 1, 0) == 1)
+        ;
+    target.fd = ends[0];
+    scene_open(&f->scene);
+    const struct forward_how how = {.log = f->scene.log,
+        .folder = f->scene.folder,
+        .to = AW_FORWARD_JOURNAL,
+        .target = &target};
+    expect_ok("forward", forward_open(&how, &f->forward));
+    add(f, 3);
+    wait_for_state(f, 3, true);
+    forward_state(f->forward, &now);
+    assert_non_null(strstr(now.message, "takes no more at present"));
+    assert_int_equal(atomic_load(&journal.calls), calls);
+    while (recv(ends[1], &byte, 1, 0) == 1)
+        ;
+    wait_for_state(f, 0, false);
+    assert_int_equal(atomic_load(&journal.calls), calls + 3);
+    close(ends[1]);
+    stop(f);
+}
+
+/* Not taken is not lost: the log keeps it, and the reason is told. */
+static void
+a_stream_socket_is_no_receiver(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct forward_state now;
+
+    memcpy(address.sun_path, f->socket, strlen(f->socket) + 1);
+    f->receiver = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(f->receiver, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(f->receiver, 1), 0);
+    start(f, AW_FORWARD_SYSLOG);
+    add(f, 2);
+    wait_for_state(f, 2, true);
+    forward_state(f->forward, &now);
+    assert_non_null(strstr(now.message, "takes no records"));
+    go_away(f);
+    listen_on(f);
+    assert_int_equal(receive_seq(f), 1);
+    assert_int_equal(receive_seq(f), 2);
+    stop(f);
+}
+
 int
 main(void)
 {
@@ -363,6 +423,8 @@ main(void)
         cmocka_unit_test_setup_teardown(
             forwarding_begins_at_the_end_and_keeps_its_place, setup, teardown),
         cmocka_unit_test_setup_teardown(the_journal_gets_fields, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_journal_keeps_nobody_waiting, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stream_socket_is_no_receiver, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
