@@ -6,7 +6,6 @@
 #include "pkcs11/template.h"
 
 /* Octets of a CKA_ID of ours. */
-enum { NEW_ID_SIZE = 16 };
 
 /* Usages and freedoms that a key does not get, the least important first (template.h). */
 static const CK_ATTRIBUTE_TYPE denied_public[] = {
@@ -21,7 +20,7 @@ struct generation {
     token *t;
     const char *label;
     enum token_key_type type;
-    uint8_t id[NEW_ID_SIZE];
+    uint8_t id[TOKEN_NEW_ID_SIZE];
     CK_ULONG bits;
     CK_OBJECT_HANDLE public_object;
     CK_OBJECT_HANDLE private_object;
@@ -30,19 +29,11 @@ struct generation {
 };
 
 static void
-name_template(struct token_template *t, const struct generation *g)
-{
-    token_template_must_flag(t, CKA_TOKEN, true);
-    token_template_must(t, token_attribute(CKA_LABEL, g->label, strlen(g->label)));
-    token_template_must(t, token_attribute(CKA_ID, g->id, sizeof(g->id)));
-}
-
-static void
 public_template(struct token_template *t, struct generation *g)
 {
     const struct token_key_form *form = token_key_form(g->type);
 
-    name_template(t, g);
+    token_template_name(t, g->label, g->id);
     token_template_must_flag(t, CKA_PRIVATE, false);
     token_template_must_flag(t, CKA_VERIFY, true);
     if (form->curve != NULL) {
@@ -58,7 +49,7 @@ public_template(struct token_template *t, struct generation *g)
 static void
 private_template(struct token_template *t, const struct generation *g)
 {
-    name_template(t, g);
+    token_template_name(t, g->label, g->id);
     token_template_must_flag(t, CKA_PRIVATE, true);
     token_template_must_flag(t, CKA_SENSITIVE, true);
     token_template_must_flag(t, CKA_EXTRACTABLE, false);

@@ -147,7 +147,7 @@ struct import {
     enum token_mac_algorithm algorithm;
     const aw_secret *given;  /* as the CA gave it */
     const aw_secret *stored; /* padded, if it was short */
-    uint8_t id[16];
+    uint8_t id[TOKEN_NEW_ID_SIZE];
     CK_OBJECT_HANDLE object;
     struct token_key_report *report;
 };
@@ -161,9 +161,7 @@ token_mac_template(struct token_template *t, const struct token_mac_name *name)
 
     token_template_must(t, token_attribute(CKA_CLASS, &class, sizeof(class)));
     token_template_must(t, token_attribute(CKA_KEY_TYPE, &type, sizeof(type)));
-    token_template_must(t, token_attribute(CKA_LABEL, name->label, strlen(name->label)));
-    token_template_must(t, token_attribute(CKA_ID, name->id, name->id_size));
-    token_template_must_flag(t, CKA_TOKEN, true);
+    token_template_name(t, name->label, name->id);
     token_template_must_flag(t, CKA_PRIVATE, true);
     token_template_must_flag(t, CKA_SENSITIVE, true);
     token_template_must_flag(t, CKA_EXTRACTABLE, false);
@@ -207,7 +205,7 @@ create_and_prove(struct token_session *s, struct import *i)
 {
     struct token_ladder ladder = {.template_count = 1, .create = create_secret, .context = i};
 
-    const struct token_mac_name name = {i->label, i->id, sizeof(i->id), i->algorithm};
+    const struct token_mac_name name = {i->label, i->id, i->algorithm};
 
     token_mac_template(&ladder.templates[0], &name);
     token_template_must(

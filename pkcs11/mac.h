@@ -23,8 +23,7 @@ const struct token_mac_form *token_mac_form(enum token_mac_algorithm algorithm);
 /** What names a new EAB key. The strings are to outlive the template, and so is the struct. */
 struct token_mac_name {
     const char *label;
-    const uint8_t *id;
-    size_t id_size;
+    const uint8_t *id; /**< TOKEN_NEW_ID_SIZE octets */
     enum token_mac_algorithm algorithm;
 };
 

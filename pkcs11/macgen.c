@@ -11,13 +11,12 @@
 #include "pkcs11/mac.h"
 
 /* Octets of a CKA_ID of ours. */
-enum { NEW_ID_SIZE = 16 };
 
 struct generation {
     const char *label;
     enum token_mac_algorithm algorithm;
     CK_ULONG size; /* octets of the key: as many as a MAC has (RFC 7518 3.2) */
-    uint8_t id[NEW_ID_SIZE];
+    uint8_t id[TOKEN_NEW_ID_SIZE];
     CK_OBJECT_HANDLE object;
     struct token_key_report *report;
 };
@@ -74,7 +73,7 @@ static aw_result
 create_and_prove(struct token_session *s, struct generation *g)
 {
     struct token_ladder ladder = {.template_count = 1, .create = create_secret, .context = g};
-    const struct token_mac_name name = {g->label, g->id, sizeof(g->id), g->algorithm};
+    const struct token_mac_name name = {g->label, g->id, g->algorithm};
     struct token_template *template = &ladder.templates[0];
 
     token_mac_template(template, &name);

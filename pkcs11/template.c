@@ -38,6 +38,15 @@ token_template_must_flag(struct token_template *t, CK_ATTRIBUTE_TYPE type, bool 
 }
 
 void
+token_template_name(
+    struct token_template *t, const char *label, const uint8_t id[TOKEN_NEW_ID_SIZE])
+{
+    token_template_must_flag(t, CKA_TOKEN, true);
+    token_template_must(t, token_attribute(CKA_LABEL, label, strlen(label)));
+    token_template_must(t, token_attribute(CKA_ID, id, TOKEN_NEW_ID_SIZE));
+}
+
+void
 token_template_may(struct token_template *t, CK_ATTRIBUTE attribute)
 {
     append(t, attribute, true);

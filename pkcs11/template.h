@@ -11,8 +11,12 @@
 
 #include "pkcs11/object.h"
 
-/** Attributes of a template, and droppable ones of a ladder. */
-enum { TOKEN_TEMPLATE_MAX = 24, TOKEN_DROPPABLE_MAX = 16 };
+/** Limits. */
+enum {
+    TOKEN_TEMPLATE_MAX = 24,  /**< attributes of a template */
+    TOKEN_DROPPABLE_MAX = 16, /**< droppable ones of a ladder */
+    TOKEN_NEW_ID_SIZE = 16,   /**< octets of the CKA_ID of what is made here: random */
+};
 
 /** A template: those marked may be left out, in the order written (the least important first). */
 struct token_template {
@@ -26,6 +30,10 @@ void token_template_must(struct token_template *t, CK_ATTRIBUTE attribute);
 
 /** Appends a flag that is never dropped. */
 void token_template_must_flag(struct token_template *t, CK_ATTRIBUTE_TYPE type, bool value);
+
+/** Appends what makes it an object of the token, found by label and CKA_ID; borrows both. */
+void token_template_name(
+    struct token_template *t, const char *label, const uint8_t id[TOKEN_NEW_ID_SIZE]);
 
 /** Appends an attribute that may be dropped. */
 void token_template_may(struct token_template *t, CK_ATTRIBUTE attribute);

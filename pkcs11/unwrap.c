@@ -14,12 +14,11 @@
 #include "pkcs11/mac.h"
 
 /* Octets of a CKA_ID of ours. */
-enum { NEW_ID_SIZE = 16 };
 
 struct unwrapping {
     const struct token_wrapped *wrapped;
     CK_OBJECT_HANDLE wrapper;
-    uint8_t id[NEW_ID_SIZE];
+    uint8_t id[TOKEN_NEW_ID_SIZE];
     CK_OBJECT_HANDLE object;        /* CK_INVALID_HANDLE: none was made */
     struct token_template accepted; /* what the token took of the template */
     struct token_key_report *report;
@@ -138,8 +137,7 @@ static aw_result
 unwrap_and_compare(struct token_session *s, struct unwrapping *u)
 {
     struct token_ladder ladder = {.template_count = 1, .create = unwrap, .context = u};
-    const struct token_mac_name name = {
-        u->wrapped->label, u->id, sizeof(u->id), u->wrapped->algorithm};
+    const struct token_mac_name name = {u->wrapped->label, u->id, u->wrapped->algorithm};
 
     token_mac_template(&ladder.templates[0], &name);
     AW_TRY(token_ladder_create(s, &ladder, u->report));

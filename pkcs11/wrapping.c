@@ -15,7 +15,7 @@
 #include "pkcs11/template.h"
 #include "pkcs11/unwrap.h"
 
-enum { NEW_ID_SIZE = 16, BITS = 8 * TOKEN_WRAPPED_SIZE };
+enum { BITS = 8 * TOKEN_WRAPPED_SIZE };
 
 /* Usages and freedoms that the halves do not get, the least important first (template.h). The
  * public half is used outside of the token, as PEM text. */
@@ -29,19 +29,11 @@ static const char trial_text[] = "\0acmeward: trial of a new wrapping key";
 
 struct generation {
     const char *label;
-    uint8_t id[NEW_ID_SIZE];
+    uint8_t id[TOKEN_NEW_ID_SIZE];
     CK_OBJECT_HANDLE public_object;
     CK_OBJECT_HANDLE private_object;
     struct token_key_report *report;
 };
-
-static void
-name_template(struct token_template *t, const struct generation *g)
-{
-    token_template_must_flag(t, CKA_TOKEN, true);
-    token_template_must(t, token_attribute(CKA_LABEL, g->label, strlen(g->label)));
-    token_template_must(t, token_attribute(CKA_ID, g->id, sizeof(g->id)));
-}
 
 static void
 public_template(struct token_template *t, const struct generation *g)
@@ -49,7 +41,7 @@ public_template(struct token_template *t, const struct generation *g)
     static const CK_ULONG bits = BITS;
     static const uint8_t exponent[] = {0x01, 0x00, 0x01};
 
-    name_template(t, g);
+    token_template_name(t, g->label, g->id);
     token_template_must_flag(t, CKA_PRIVATE, false);
     token_template_must(t, token_attribute(CKA_MODULUS_BITS, &bits, sizeof(bits)));
     token_template_must(t, token_attribute(CKA_PUBLIC_EXPONENT, exponent, sizeof(exponent)));
@@ -64,7 +56,7 @@ private_template(struct token_template *t, const struct generation *g, CK_ATTRIB
 
     inner[0] = token_attribute_bool(CKA_SENSITIVE, true);
     inner[1] = token_attribute_bool(CKA_EXTRACTABLE, false);
-    name_template(t, g);
+    token_template_name(t, g->label, g->id);
     token_template_must_flag(t, CKA_PRIVATE, true);
     token_template_must_flag(t, CKA_SENSITIVE, true);
     token_template_must_flag(t, CKA_EXTRACTABLE, false);
