@@ -2,7 +2,8 @@
  * The signing contract, top to bottom: prove, parse, decide, write, record, sign.
  *
  * A request names an operation and typed parameters (request.h); no bytes of it are ever signed as
- * they came. No doubt ends in a signature: each step either adds to `work` or ends the request.
+ * they came. Where there is a doubt there is no signature: each step either adds to `work` or ends
+ * the request.
  */
 #include "signer/authorize.h"
 
