@@ -491,9 +491,34 @@ attack_151_below_an_account_with_a_slash(void **state)
     world_write(w, "state/accounts/main.json", after);
     world_restart(w);
     expect(w, "the account", "PostAsGet", POLL(ACCOUNT_URL "/"), LEDGER, "url.fixed");
+    expect(w, "without the slash", "ClaimUrls", CLAIM("order", ACCOUNT_URL), LEDGER, "url.fixed");
     expect(
         w, "below it", "ClaimUrls", CLAIM("order", ACCOUNT_URL "/orders/2"), LEDGER, "url.fixed");
     world_write(w, "state/accounts/main.json", before);
+    world_restart(w);
+}
+
+static void
+no_revocation_where_the_ca_has_none(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(aw_free) char *before = NULL;
+    AW_CLEANUP(aw_free) char *after = NULL;
+    static const char member[] = "\"revokeCert\":\"" CA "revoke-cert\",";
+    char path[256];
+    size_t size;
+
+    world_path(w, "state/cas/ca1.json", path);
+    assert_true(aw_ok(aw_file_read(path, 4096, &before, &size)));
+    char *found = strstr(before, member);
+    assert_non_null(found);
+    assert_true(aw_ok(
+        aw_format(&after, "%.*s%s", (int)(found - before), before, found + sizeof(member) - 1)));
+    world_write(w, "state/cas/ca1.json", after);
+    world_restart(w);
+    expect(w, "revoke", "Revoke", "{\"nonce\":\"$N\",\"certificate\":\"$CERT\"}",
+        SIGN_OUTCOME_NOT_READY, "ca");
+    world_write(w, "state/cas/ca1.json", before);
     world_restart(w);
 }
 
@@ -509,6 +534,7 @@ main(void)
         cmocka_unit_test(attack_46_a_forged_serial),
         cmocka_unit_test(a_quota_says_when_to_come_back),
         cmocka_unit_test(attack_151_below_an_account_with_a_slash),
+        cmocka_unit_test(no_revocation_where_the_ca_has_none),
     };
 
     return cmocka_run_group_tests(tests, setup, world_teardown);

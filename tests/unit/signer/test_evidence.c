@@ -118,7 +118,13 @@ static const struct forged {
         {.client = &relayed.a,
             .path = "/acme/new-order",
             .payload = "$PAYLOAD",
-            .kid = RELAY_URL "/acme/account/01"},
+            .kid = RELAY_URL "/acme/account/0$NUMBER"},
+        "NewOrder", NEW_ORDER, "evidence.account"},
+    {"an account number with something behind it",
+        {.client = &relayed.a,
+            .path = "/acme/new-order",
+            .payload = "$PAYLOAD",
+            .kid = "$A/orders"},
         "NewOrder", NEW_ORDER, "evidence.account"},
     {"an account number that no integer holds",
         {.client = &relayed.a,
@@ -193,6 +199,7 @@ attack_hostile_relay_evidence_that_proves_nothing(void **state)
 
     relayed_names(w, "PAYLOAD", APP_A);
     world_set(w, "A", RELAY_URL "/acme/account/%lld", (long long)relayed.a.account);
+    world_set(w, "NUMBER", "%lld", (long long)relayed.a.account);
     for (size_t i = 0; i < AW_COUNT(forged); i++) {
         struct relayed_request request = forged[i].request;
         char self[64];
