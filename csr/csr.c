@@ -61,8 +61,6 @@ check_common_name(struct csr_fields *f)
     f->cn_name = find_name(f, false);
     if (f->cn_name < f->name_count)
         return AW_OK;
-    if (f->cn.size > 0 && memchr(f->cn.data, '\0', f->cn.size) != NULL)
-        return csr_refuse(f, CSR_BAD_SUBJECT_NUL, "a NUL octet in the common name");
     aw_log_escape((const char *)f->cn.data, f->cn.size, shown, sizeof(shown));
     if (find_name(f, true) < f->name_count)
         return csr_refuse(f, CSR_BAD_SUBJECT_CASE, "upper case in the common name \"%s\"", shown);
