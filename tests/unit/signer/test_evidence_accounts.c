@@ -13,6 +13,7 @@
 #include "common/io.h"
 #include "relayed.h"
 #include "signer/ledger_inner.h"
+#include "signer/relay_request.h"
 
 #define CHANGE "{\"evidence\":$E," SEEN "}"
 #define INNER(account, old) "{\"account\":\"" account "\",\"oldKey\":" old "}"
@@ -178,6 +179,13 @@ a_deactivated_account_is_of_no_use(void **state)
         "EvidenceRefused", "evidence.account");
     relayed_expect(
         w, "attack: a poll for one", "PostAsGet", TICKET, "EvidenceRefused", "evidence.account");
+    relayed_sign(w, "E",
+        &(struct relayed_request){.client = &relayed.other,
+            .path = "/acme/new-account",
+            .payload = "{}",
+            .by_jwk = true});
+    relayed_expect(w, "attack: its key once more", "NewAccount", "{\"evidence\":$E," SEEN "}",
+        "EvidenceRefused", "evidence.account");
 }
 
 /* The relay's word permits nothing: it can only be asked for in addition. */
@@ -195,6 +203,8 @@ static const struct {
     {"finalize with proof", "{\"address\":\"192.0.2.9\",\"validated\":\"http-01\"}", "", "", true},
     {"an address that is none", "{\"address\":\"x\"}", "InvalidRequest", "", false},
     {"validated by nothing known", "{\"validated\":\"tls-sni-01\"}", "InvalidRequest", "", false},
+    {"a client's certificate that is no digest", "{\"client_certificate\":\"00ff\"}",
+        "InvalidRequest", "", false},
     {"a word nobody asked for", "{\"user\":\"root\"}", "InvalidRequest", "", false},
 };
 
@@ -323,6 +333,30 @@ attack_only_relays_hand_over_evidence(void **state)
     relayed_expect(w, "and then the evidence is still good", "NewOrder", NEW_ORDER, "", "");
 }
 
+/* The configuration may have been read anew since the call was parsed. */
+static void
+attack_a_relay_that_was_struck_off_meanwhile(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(sign_request_free) struct sign_request request = {0};
+    AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
+    AW_CLEANUP(aw_json_free) cJSON *parameters = NULL;
+    const struct peer peer = world_peer("daemon", NULL);
+    const char *field = NULL;
+
+    relayed_names(w, "PAYLOAD", APP_A);
+    relayed_sign(w, "E",
+        &(struct relayed_request){
+            .client = &relayed.a, .path = "/acme/new-order", .payload = "$PAYLOAD"});
+    AW_CLEANUP(aw_free) char *text = world_expand(w, NEW_ORDER);
+    parameters = cJSON_Parse(text);
+    assert_ok(relay_request_parse(RELAY_NEW_ORDER, parameters, &request, &field));
+    assert_ok(authorize(w->core, &peer, &request, &reply));
+    assert_int_equal(reply.outcome, SIGN_OUTCOME_POLICY_REFUSED);
+    assert_string_equal(reply.rule, "relay.peer");
+    assert_null(reply.jws);
+}
+
 static void
 a_relay_asks_about_accounts(void **state)
 {
@@ -424,6 +458,8 @@ main(void)
             policy_holds_for_what_is_relayed, relayed_begin, relayed_end),
         cmocka_unit_test_setup_teardown(
             attack_only_relays_hand_over_evidence, relayed_begin, relayed_end),
+        cmocka_unit_test_setup_teardown(
+            attack_a_relay_that_was_struck_off_meanwhile, relayed_begin, relayed_end),
         cmocka_unit_test_setup_teardown(a_relay_asks_about_accounts, relayed_begin, relayed_end),
     };
     const struct CMUnitTest alone[] = {

@@ -140,6 +140,36 @@ attack_a_flood_of_nonces_ends_its_own(void **state)
     expect(n, OTHER, others[0], NOW, RELAY_NONCE_GOOD);
 }
 
+/* A place of the table is kept for the newest serial number that has it. */
+static void
+attack_89_what_left_the_window_frees_nothing_in_it(void **state)
+{
+    AW_CLEANUP(relay_nonces_free) relay_nonces *n = NULL;
+    static char flood[1024][RELAY_NONCE_SIZE];
+    char oldest[1][RELAY_NONCE_SIZE], next[1][RELAY_NONCE_SIZE], some[1][RELAY_NONCE_SIZE];
+
+    (void)state;
+    assert_true(aw_ok(relay_nonces_new(WINDOW, &n)));
+    make(n, BASE, NOW, oldest, 1);
+    for (size_t left = WINDOW - 1; left > 0; left -= left > 1024 ? 1024 : left)
+        make(n, BASE, NOW, flood, left > 1024 ? 1024 : left);
+    expect(n, BASE, oldest[0], NOW, RELAY_NONCE_GOOD);
+    relay_nonces_give_back(n, BASE, oldest[0]);
+    expect(n, BASE, oldest[0], NOW, RELAY_NONCE_GOOD);
+    make(n, BASE, NOW, next, 1);
+    expect(n, BASE, oldest[0], NOW, RELAY_NONCE_OLD);
+    expect(n, BASE, next[0], NOW, RELAY_NONCE_GOOD);
+    relay_nonces_give_back(n, BASE, oldest[0]);
+    expect(n, BASE, next[0], NOW, RELAY_NONCE_USED);
+    for (int i = 0; i < RELAY_NONCE_BASES_MAX; i++) {
+        char base[64] = BASE "/";
+        base[strlen(base)] = (char)(' ' + i);
+        make(n, base, NOW + 1 + i, some, 1);
+    }
+    relay_nonces_give_back(n, BASE, next[0]);
+    expect(n, BASE, next[0], NOW, RELAY_NONCE_UNKNOWN);
+}
+
 /* More base URLs than are kept: the one asked for longest ago goes, with its nonces. */
 static void
 relays_do_not_grow_the_table(void **state)
@@ -172,6 +202,7 @@ main(void)
         cmocka_unit_test(attack_a_nonce_of_another_relay_restart_or_nobody),
         cmocka_unit_test(a_nonce_lives_an_hour),
         cmocka_unit_test(attack_a_flood_of_nonces_ends_its_own),
+        cmocka_unit_test(attack_89_what_left_the_window_frees_nothing_in_it),
         cmocka_unit_test(relays_do_not_grow_the_table),
     };
 
