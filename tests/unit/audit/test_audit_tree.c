@@ -360,6 +360,13 @@ impossible_numbers_prove_nothing(void **state)
     head.size = 5;
     expect_failure("behind the end", audit_proof_inclusion(&none, 6, "", 0, &head),
         AW_CODE_MISMATCH, "does not show record");
+    /* The hash of a tree's only record is its root: without a number in it, it proves nothing. */
+    const struct audit_head one = head_of(1);
+    static const int64_t others[] = {-1, 0, 2};
+    for (size_t i = 0; i < AW_COUNT(others); i++)
+        expect_failure("the only record, under another number",
+            audit_proof_inclusion(&none, others[i], lines[0], strlen(lines[0]), &one),
+            AW_CODE_MISMATCH, "does not show record");
     struct audit_head negative = {.size = -1};
     expect_failure("negative", audit_proof_consistency(&none, &negative, &head), AW_CODE_MISMATCH,
         "continues");

@@ -157,6 +157,22 @@ PART(critical_false, {.extensions = SEQUENCE(oid(SAN_OID), element(0x01, LITERAL
                           element(0x04, SEQUENCE(dns("www.example.edu"))))})
 
 static octets
+many_names(size_t count)
+{
+    octets names = NOTHING;
+
+    for (size_t i = 0; i < count; i++) {
+        char text[48];
+        snprintf(text, sizeof(text), "h%zu.example.edu", i);
+        names = JOIN(names, dns(text));
+    }
+    return san(names);
+}
+
+PART(thousand_names, {.extensions = many_names(1000)})
+PART(names_over_limit, {.extensions = many_names(1001)})
+
+static octets
 after_its_end(void)
 {
     return JOIN(good(), LITERAL("\0"));
@@ -227,6 +243,8 @@ static const struct {
     {"attack 55: two SANs", two_sans, "certificate.san.twice"},
     {"a name twice", name_twice, "certificate.names.twice"},
     {"SAN without a name", no_name, "certificate.names.count"},
+    {"as many names as allowed", thousand_names, ""},
+    {"a name more than the limit", names_over_limit, "certificate.names.count"},
     {"attack 62: e-mail address", email, "certificate.san.other"},
     {"attack 54: NUL in a name", nul_in_name, "certificate.san.name"},
     {"address of 3 octets", odd_address, "certificate.san.name"},

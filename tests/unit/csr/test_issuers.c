@@ -234,6 +234,17 @@ garbage_is_not_verified(void **state)
     assert_true(aw_ok(issuers_verify(list, &torn, NULL, 0, &verified, reason)));
     assert_false(verified);
     assert_non_null(strstr(reason, "can't be read"));
+    /* Nor may anything follow: what was verified is what is kept. */
+    uint8_t *longer = calloc(1, chain.leaf_size + 1);
+    assert_non_null(longer);
+    memcpy(longer, chain.leaf, chain.leaf_size);
+    torn = chain;
+    torn.leaf = longer;
+    torn.leaf_size = chain.leaf_size + 1;
+    assert_true(aw_ok(issuers_verify(list, &torn, NULL, 0, &verified, reason)));
+    assert_false(verified);
+    assert_non_null(strstr(reason, "can't be read"));
+    free(longer);
     torn = chain;
     torn.leaf = garbage;
     torn.leaf_size = sizeof(garbage);

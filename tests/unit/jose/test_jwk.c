@@ -130,6 +130,9 @@ static const struct {
         EC("\"x\":\"AH_NzidwxbRdQYPL7m_bS3tYBzM1e-nvE7rPbjx70VRF\","
            "\"y\":\"" Y_256 "\""),
         JOSE_BAD_FORM, "32 octets"},
+    {"a short second coordinate",
+        EC("\"x\":\"" X_256 "\",\"y\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVA\""),
+        JOSE_BAD_FORM, "32 octets"},
     {"padding", EC("\"x\":\"" X_256 "=\",\"y\":\"" Y_256 "\""), JOSE_BAD_FORM, "\"x\""},
     {"a point beside the curve", EC("\"x\":\"" X_256 "\",\"y\":\"" X_256 "\""), JOSE_BAD_KEY,
         "point"},
