@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -63,6 +64,16 @@ not_a_key(const char *why)
         "give the PEM text or the line that \"acmeward-admin audit key show\" prints");
 }
 
+/* OpenSSL writes a key as it was read, unless it is told how: one key has one ID. */
+static bool
+set_one_form(EVP_PKEY *key)
+{
+    return EVP_PKEY_set_utf8_string_param(
+               key, OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_GROUP) == 1 &&
+           EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+               OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED) == 1;
+}
+
 /* The key as OpenSSL encodes it: named curve, uncompressed point. */
 static aw_result
 take_key(EVP_PKEY **key, const char *name, audit_verifier **out)
@@ -80,7 +91,7 @@ take_key(EVP_PKEY **key, const char *name, audit_verifier **out)
         return not_a_key("its name has characters that a name has not");
     memcpy(v->name, name == NULL ? "" : name, name == NULL ? 1 : strlen(name) + 1);
     v->key = AW_MOVE(*key);
-    int size = i2d_PUBKEY(v->key, &v->spki);
+    int size = set_one_form(v->key) ? i2d_PUBKEY(v->key, &v->spki) : 0;
     if (size <= 0 || EVP_Digest(v->spki, (size_t)size, digest, NULL, EVP_sha256(), NULL) != 1)
         return aw_fail_openssl("cannot encode an audit key");
     v->spki_size = (size_t)size;

@@ -54,6 +54,32 @@ static const struct {
     {"no base64", "rekor.sigstore.dev+12345678+THIS_IS_NOT_BASE64!!", "not base64"},
     {"another type", "rekor.sigstore.dev+12345678+AwEB", "not 0x02"},
     {"no key behind the type", "rekor.sigstore.dev+12345678+AgEB", "SubjectPublicKeyInfo"},
+    {"an octet behind the key",
+        "rekor.sigstore.dev+c0d23d6a+AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNhtmPtrWm3U1eQXBogSMdGv"
+        "XwBcK5AW5i0hrZLOC96l+smGNM7nwZ4QvFK/4sueRoVj//QP22Ni4Qt9DPfkWLcA",
+        "SubjectPublicKeyInfo"},
+    {"a compressed point",
+        "rekor.sigstore.dev+c0d23d6a+AjA5MBMGByqGSM49AgEGCCqGSM49AwEHAyIAA9htmPtrWm3U1eQXBogSMdGv"
+        "XwBcK5AW5i0hrZLOC96l",
+        "its point is compressed"},
+    {"a compressed point, with an ID of its own",
+        "rekor.sigstore.dev+edd20e4d+AjA5MBMGByqGSM49AgEGCCqGSM49AwEHAyIAA9htmPtrWm3U1eQXBogSMdGv"
+        "XwBcK5AW5i0hrZLOC96l",
+        "its point is compressed"},
+    {"a curve by its parameters",
+        "rekor.sigstore.dev+c054f0e5+"
+        "AjCCAUswggEDBgcqhkjOPQIBMIH3AgEBMCwGByqGSM49AQECIQD/////AAAAAQAAAAAAAA"
+        "AAAAAAAP///////////////zBbBCD/////AAAAAQAAAAAAAAAAAAAAAP//////////////"
+        "/AQgWsY12Ko6k+ez671VdpiGvGUdBrDMU7D2O848PifSYEsDFQDEnTYIhucEk2pmeOETnS"
+        "a3gZ9+kARBBGsX0fLhLEJH+Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT+NC4v4af5uO5+tK"
+        "fA+eFivOM1drMV7Oy7ZAaDe/UfUCIQD/////AAAAAP//////////vOb6racXnoTzucrC/G"
+        "MlUQIBAQNCAATYbZj7a1pt1NXkFwaIEjHRr18AXCuQFuYtIa2SzgvepfrJhjTO58GeELxS"
+        "v+LLnkaFY//0D9tjYuELfQz35Fi3",
+        "its curve is not named"},
+    {"a plus missing behind the ID",
+        "rekor.sigstore.dev+c0d23d6a-AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNhtmPtrWm3U1eQXBogSMdGv"
+        "XwBcK5AW5i0hrZLOC96l+smGNM7nwZ4QvFK/4sueRoVj//QP22Ni4Qt9DPfkWLc=",
+        "neither PEM nor"},
     {"Ed25519", "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", "not 0x02"},
     {"another ID",
         "rekor.sigstore.dev+00000000+AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNhtmPtrWm3U1e"
@@ -164,6 +190,9 @@ static const struct {
     {"a leading zero", REKOR_KEY, "Rekor\n0798034\n" ROOT "\n\n" REKOR_LINE, AW_CODE_SYNTAX,
         "line 2"},
     {"a sign", REKOR_KEY, "Rekor\n+798034\n" ROOT "\n\n" REKOR_LINE, AW_CODE_SYNTAX, "line 2"},
+    {"a sign in the middle", REKOR_KEY, "Rekor\n798-034\n" ROOT "\n\n" REKOR_LINE, AW_CODE_SYNTAX,
+        "line 2"},
+    {"a letter", REKOR_KEY, "Rekor\n79803a\n" ROOT "\n\n" REKOR_LINE, AW_CODE_SYNTAX, "line 2"},
     {"no size", REKOR_KEY, "Rekor\n\n" ROOT "\n\n" REKOR_LINE, AW_CODE_SYNTAX, "line 2"},
     {"2^63", REKOR_KEY, "Rekor\n9223372036854775808\n" ROOT "\n\n" REKOR_LINE, AW_CODE_SYNTAX,
         "line 2"},
