@@ -194,6 +194,20 @@ garbage(const struct scene *scene, struct audit_mark *mark)
 }
 
 static void
+mark_of_another(const struct scene *scene, struct audit_mark *mark)
+{
+    char path[128], other[128];
+
+    scene_path(scene, "audit-000003.mark", path);
+    scene_path(scene, "audit-000001.mark", other);
+    AW_CLEANUP(aw_free) char *text = NULL;
+    size_t size;
+    expect_ok("read", aw_file_read(other, 65536, &text, &size));
+    expect_ok("write", aw_file_replace(path, text, size, 0440));
+    assert_int_equal(audit_mark_load(scene->folder, 3, mark).code, AW_CODE_CORRUPT);
+}
+
+static void
 no_mark(const struct scene *scene, struct audit_mark *mark)
 {
     char path[128];
@@ -212,7 +226,8 @@ a_wrong_mark_is_found_and_made_anew(void **state)
         void (*plant)(const struct scene *scene, struct audit_mark *mark);
         int64_t begun;
     } rows[] = {{"none", no_mark, 6}, {"garbage", garbage, 6}, {"digest", wrong_head, 6},
-        {"size", wrong_octets, 6}, {"another's", wrong_number, 6}, {"tree", wrong_tree, 0}};
+        {"size", wrong_octets, 6}, {"another's", wrong_number, 6},
+        {"another's, as it is", mark_of_another, 6}, {"tree", wrong_tree, 0}};
 
     (void)state;
     for (size_t i = 0; i < AW_COUNT(rows); i++) {

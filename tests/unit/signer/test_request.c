@@ -259,6 +259,7 @@ attacks_f_names(void **state)
 
 #define WITH_URL(more) "{\"nonce\":\"abc\",\"order\":1,\"url\":\"https://ca.example/o/1\"" more "}"
 #define ORDERED(more) ORDER(WWW "," more)
+#define TIMES(from, to) ORDERED("\"notBefore\":\"" from "\",\"notAfter\":\"" to "\"")
 #define CLAIMS(list) "{\"order\":1,\"urls\":[" list "]}"
 #define CLAIM(kind, url) "{\"kind\":\"" kind "\",\"url\":\"" url "\"}"
 
@@ -282,9 +283,7 @@ static const struct row field_rows[] = {
     ROW("profile", NEW_ORDER, ORDERED("\"profile\":\"tlsServer-2.0_x\""), NULL, NULL),
     ROW("attack 47: quotes in the profile", NEW_ORDER, ORDERED("\"profile\":\"a\\\"\""), "profile",
         "0x22"),
-    ROW("times", NEW_ORDER,
-        ORDERED("\"notBefore\":\"2026-01-01T00:00:00Z\",\"notAfter\":\"2026-01-02T00:00:00Z\""),
-        NULL, NULL),
+    ROW("times", NEW_ORDER, TIMES("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"), NULL, NULL),
     ROW("attack 47: another zone", NEW_ORDER, ORDERED("\"notAfter\":\"2026-01-01T00:00:00+01:00\""),
         "notAfter", "notAfter"),
     ROW("attack 47: month 13", NEW_ORDER, ORDERED("\"notBefore\":\"2026-13-01T00:00:00Z\""),
@@ -292,11 +291,9 @@ static const struct row field_rows[] = {
     ROW("attack 47: date alone", NEW_ORDER, ORDERED("\"notBefore\":\"2026-01-01\""), "notBefore",
         "notBefore"),
     ROW("attack 47: notAfter is notBefore", NEW_ORDER,
-        ORDERED("\"notBefore\":\"2026-01-01T00:00:00Z\",\"notAfter\":\"2026-01-01T00:00:00Z\""),
-        "notAfter", "not after"),
+        TIMES("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"), "notAfter", "not after"),
     ROW("attack 47: notAfter before notBefore", NEW_ORDER,
-        ORDERED("\"notBefore\":\"2026-01-02T00:00:00Z\",\"notAfter\":\"2026-01-01T00:00:00Z\""),
-        "notAfter", "not after"),
+        TIMES("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"), "notAfter", "not after"),
     ROW("replaces (RFC 9773 4.1)", NEW_ORDER,
         ORDERED("\"replaces\":\"aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE\""), NULL, NULL),
     ROW("attack 46: replaces without a dot", NEW_ORDER, ORDERED("\"replaces\":\"aYhba4dG\""),
