@@ -10,6 +10,7 @@ stopped by number, and end with this process at the latest. Programs are taken f
 ACMEWARD_BUILD names.
 """
 
+import atexit
 import json
 import os
 import pwd
@@ -102,6 +103,37 @@ def listens(path):
             return False
 
 
+class SharedCa:
+    """One CA for those worlds of a test program that want nothing of their own of it: Pebble makes
+    two RSA keys before it answers, half a second of CPU. Each world's accounts, and with them its
+    orders and authorizations, are its own."""
+
+    OPTIONS = {"always_valid": True}
+    running = None
+
+    @classmethod
+    def get(cls):
+        if cls.running is None or any(one.poll() is not None for one in cls.running.processes) \
+                or not cls.running.processes:
+            cls.end()   # a test may have ended it
+            folder = tempfile.mkdtemp(prefix="aw-ca-")
+            os.chmod(folder, 0o755)
+            cls.running = Pebble(state=os.path.join(folder, "ca"), **cls.OPTIONS)
+            cls.running.start()
+            os.chmod(cls.running.state, 0o755)    # for the CA file; its secrets are 0600
+        return cls.running
+
+    @classmethod
+    def end(cls):
+        ca, cls.running = cls.running, None
+        if ca is not None:
+            ca.stop()
+            os.rmdir(os.path.dirname(ca.state))
+
+
+atexit.register(SharedCa.end)
+
+
 class World:
     """See the module's text. Attributes may be changed before start()."""
 
@@ -122,7 +154,7 @@ class World:
         self.extra_config = ""  # of the section token, then whole sections
         self.ca_lines = ()      # more lines of the CA's entry
         self.issuers = None     # file of what the CA's certificates must chain to
-        self.http_port = free_ports(1)[0]
+        self.http_port = None   # where the CA asks for http-01
 
     def __enter__(self):
         try:
@@ -146,7 +178,7 @@ class World:
             if self.signer is not None:
                 self.stop_signer(status=None)
         finally:
-            if self.ca is not None:
+            if self.ca is not None and self.ca is not SharedCa.running:
                 self.ca.stop()
             shutil.rmtree(self.folder)
 
@@ -163,9 +195,14 @@ class World:
             self.token[name] = shlex.split(value)[0]
 
     def start_ca(self):
-        self.ca = Pebble(state=self.path("ca"), http_port=self.http_port, **self.pebble_options)
-        self.ca.start()
-        os.chmod(self.path("ca"), 0o755)    # for the CA file; its secrets are 0600
+        if self.pebble_options == SharedCa.OPTIONS:
+            self.ca = SharedCa.get()
+            os.symlink(self.ca.state, self.path("ca"))
+        else:
+            self.ca = Pebble(state=self.path("ca"), **self.pebble_options)
+            self.ca.start()
+            os.chmod(self.path("ca"), 0o755)    # for the CA file; its secrets are 0600
+        self.http_port = self.ca.http_port
 
     @property
     def config(self):
