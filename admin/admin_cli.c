@@ -1,5 +1,7 @@
 #include "admin/admin_cli.h"
 
+#include <errno.h>
+#include <grp.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +91,22 @@ admin_parse(int argc, char **argv, const struct admin_option *options, size_t op
 }
 
 aw_result
+admin_unreadable(aw_result r, const char *path)
+{
+    char text[1024];
+    struct group entry;
+    struct group *group = NULL;
+    struct stat st;
+
+    if (aw_ok(r) || access(path, R_OK) == 0 || errno != EACCES || stat(path, &st) != 0 ||
+        (st.st_mode & S_IRGRP) == 0)
+        return r;
+    if (getgrgid_r(st.st_gid, &entry, text, sizeof(text), &group) != 0 || group == NULL)
+        return r;
+    return aw_hint(r, "root may read it, and who is in the group %s", group->gr_name);
+}
+
+aw_result
 admin_config(const struct admin_options *options, struct aw_config **out)
 {
     AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
@@ -96,7 +114,7 @@ admin_config(const struct admin_options *options, struct aw_config **out)
 
     if (!aw_ok(r))
         aw_faults_print(&faults, stderr);
-    return r;
+    return admin_unreadable(r, options->config);
 }
 
 aw_result

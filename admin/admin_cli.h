@@ -124,6 +124,10 @@ AW_MUST_USE aw_result admin_parse_time(
 AW_MUST_USE aw_result admin_audit_folder(
     const struct admin_options *options, const char *given, char **out);
 
+/** The failure `r` to load the file `path`, with the group that may read it as the hint where only
+ * the caller's rights were in the way. */
+AW_MUST_USE aw_result admin_unreadable(aw_result r, const char *path);
+
 /** Reads signer.yaml; its faults are printed. Release: aw_config_free. */
 AW_MUST_USE aw_result admin_config(const struct admin_options *options, struct aw_config **out);
 

@@ -64,7 +64,7 @@ load_config(const char *path, bool copy, struct admin_policy *out)
 
     if (!aw_ok(r) && access(path, R_OK) != 0)
         r = aw_hint(r, "policies are read with the accounts of a signer.yaml: name it by --config");
-    AW_TRY(r);
+    AW_TRY(admin_unreadable(r, path));
     aw_config_warn(out->config, &out->warnings);
     return policy_accounts_of(out->config, &out->faults, &out->accounts);
 }

@@ -4,6 +4,7 @@ and of a client, and hand out certificates whose keys stay on the host. Into a t
 no package installed and no service touched. Run by packaging/test-configuration.sh; with --syntax
 only the files are checked."""
 
+import grp
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from world import ADMIN, PROJECT, World, environment, run
 ROLES = os.path.join(PROJECT, "packaging", "ansible", "roles")
 MODULES = os.path.join(PROJECT, "packaging", "puppet")
 PLAYBOOK = os.path.join(PROJECT, "packaging", "ansible", "example.yml")
+GROUP = grp.getgrgid(os.getgid()).gr_name
 NAME = "host.app.dept.example.edu"
 
 
@@ -100,6 +102,7 @@ class Configuration(unittest.TestCase):
                      "acmeward_signer_packages": ["softhsm2"],
                      "acmeward_folder": self.world.path("etc"),
                      "acmeward_owner": self.world.user, "acmeward_admin": ADMIN,
+                     "acmeward_group": GROUP,
                      "acmeward_manage_service": "false",    # as -e has it
                      "acmeward_reload": True,
                      "acmeward_signer": self.signer,
@@ -142,6 +145,7 @@ class Configuration(unittest.TestCase):
             file.write(f"""
 class {{ 'acmeward':
   folder => '{self.world.path("etc")}', owner => '{self.world.user}',
+  group => '{GROUP}',
 }}
 class {{ 'acmeward::signer':
   config => {text["config"]}, policies => {text["policies"]}, packages => ['softhsm2'],

@@ -149,8 +149,9 @@ class Installed(unittest.TestCase):
                 self.skipTest("other users' folders need root")
         state = os.stat(os.path.join(self.root, "var/lib/acmeward"))
         policies = os.stat(os.path.join(self.root, "etc/acmeward/policy.d"))
-        self.assertEqual((state.st_mode & 0o777, policies.st_mode & 0o777), (0o750, 0o755))
+        self.assertEqual((state.st_mode & 0o7777, policies.st_mode & 0o7777), (0o750, 0o2750))
         self.assertEqual(policies.st_uid, 0)
+        self.assertNotIn(policies.st_gid, (0, state.st_gid), "the folder is acmeward-config's")
         self.assertNotEqual(state.st_uid, 0)
 
     def test_examples_are_in_order(self):

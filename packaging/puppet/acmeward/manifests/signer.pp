@@ -24,14 +24,17 @@ class acmeward::signer (
   package { $packages: ensure => installed }
 
   file { "${folder}/policy.d":
-    ensure => directory,
-    owner  => $acmeward::owner,
-    mode   => '0755',
+    ensure  => directory,
+    owner   => $acmeward::owner,
+    group   => $acmeward::group,
+    mode    => '2750',
+    require => Package[$packages],
   }
 
   file { "${folder}/signer.yaml":
     owner   => $acmeward::owner,
-    mode    => '0644',
+    group   => $acmeward::group,
+    mode    => '0640',
     content => epp('acmeward/document.yaml.epp', { 'document' => $config }),
     require => Package[$packages],
   }
@@ -47,7 +50,8 @@ class acmeward::signer (
   $policies.each |String $application, Hash $policy| {
     file { "${folder}/policy.d/${application}.yaml":
       owner   => $acmeward::owner,
-      mode    => '0644',
+      group   => $acmeward::group,
+      mode    => '0640',
       content => epp('acmeward/document.yaml.epp', {
         'document' => { 'application' => $application } + $policy,
       }),
