@@ -12,6 +12,8 @@ set -eu
 
 # shellcheck source=packaging/root.sh
 . "$(dirname -- "$0")/root.sh"
+# shellcheck source=packaging/trial.sh
+. "$(dirname -- "$0")/trial.sh"
 
 alone "$0" "$@"
 suite=bookworm
@@ -24,50 +26,6 @@ work=$(mktemp -d)
 chmod 0755 "$work"
 root=$work/debian
 trap 'leave_root "$work/debian"; leave_root "$work/build"; rm -rf --one-file-system "$work"' EXIT
-
-checks=0
-ok() {
-    checks=$((checks + 1))
-    printf 'ok %d %s\n' "$checks" "$*"
-}
-
-# A command that must succeed, in silence.
-expect() { # WHAT COMMAND...
-    what=$1
-    shift
-    "$@" >"$work/out" 2>&1 || { cat "$work/out" >&2; die "not so: $what ($*)"; }
-    ok "$what"
-}
-
-says() { # WHAT PATTERN COMMAND...
-    what=$1 pattern=$2
-    shift 2
-    "$@" >"$work/out" 2>&1 || { cat "$work/out" >&2; die "not so: $what ($*)"; }
-    grep -q -- "$pattern" "$work/out" || { cat "$work/out" >&2; die "$what: \"$pattern\" is not said"; }
-    ok "$what"
-}
-
-ends_with() { # STATUS WHAT COMMAND...
-    wanted=$1 what=$2 status=0
-    shift 2
-    "$@" >"$work/out" 2>&1 || status=$?
-    [ "$status" -eq "$wanted" ] || { cat "$work/out" >&2; die "$what: status $status, not $wanted"; }
-    ok "$what"
-}
-
-# "MODE OWNER:GROUP" of a path in the root.
-is() { # PATH "MODE OWNER:GROUP"
-    found=$(inside stat -c '%a %U:%G' "$1") || die "$1 is missing"
-    [ "$found" = "$2" ] || die "$1 is $found, expected $2"
-    ok "$1 is $2"
-}
-
-gone() { # PATH...
-    for path in "$@"; do
-        [ ! -e "$root$path" ] || die "$path is still there"
-        ok "$path is gone"
-    done
-}
 
 signer_pid=
 start_signer() {
@@ -90,20 +48,6 @@ stop_signer() {
     inside pkill -x acmeward-signer || true
     wait "$signer_pid" || true
     signer_pid=
-}
-
-packages() { # RELEASE
-    for package in acmeward acmeward-admin acmeward-signer acmeward-relay; do
-        echo "/packages/${package}_${version}-$1_amd64.deb"
-    done
-}
-
-install_release() { # RELEASE
-    # Names without blanks: splitting is wanted.
-    # shellcheck disable=SC2046
-    inside apt-get install -q -y --no-install-recommends $(packages "$1") >"$work/apt.log" 2>&1 ||
-        { cat "$work/apt.log" >&2; die "apt could not install release $1"; }
-    ok "apt installs release $1"
 }
 
 installed_files() {
@@ -140,7 +84,10 @@ installed_files() {
 
 installed_state() {
     is /etc/acmeward "755 root:root"
-    is /etc/acmeward/policy.d "755 root:root"
+    is /etc/acmeward/policy.d "2750 root:acmeward-config"
+    is /etc/acmeward/relay "750 root:acmeward-relay"
+    is /var/lib/acmeward-relay "700 acmeward-relay:acmeward-relay"
+    is /run/acmeward "755 acmeward:acmeward"
     is /var/lib/acmeward "750 acmeward:acmeward"
     says "the user acmeward has no shell" ':/var/lib/acmeward:/usr/sbin/nologin$' \
         inside getent passwd acmeward
@@ -159,60 +106,44 @@ installed_state() {
         inside sh -c '! ldd /usr/bin/acmeward | grep -F libp11.so && ldd /usr/bin/acmeward'
 }
 
-make_token_and_ca() {
-    expect "token and CA for a trial" inside apt-get install -q -y --no-install-recommends \
-        softhsm2 pebble python3 openssl procps
-    mkdir "$root/trial"
-    cp -r "$project/softhsm-fixtures" "$root/trial/softhsm-fixtures"
-    cp "$project/build/dev/softhsm-fixtures/softhsm-token" "$root/trial/"
-    inside install -d -o acmeward -m 0700 /trial/home
-    inside runuser -u acmeward -- env SOFTHSM_TOKEN=/trial/softhsm-token \
-        sh /trial/softhsm-fixtures/token.sh /trial/home/token >"$work/token.env"
-    # shellcheck source=/dev/null
-    . "$work/token.env"
-    inside python3 -B /trial/softhsm-fixtures/pebble.py start --state /trial/ca --kid dept-eab-1 \
-        >/dev/null
-    inside chmod 0755 /trial/ca
-    inside chmod 0644 "$(ca_says ca_file)"
-    ok "token \"$TOKEN_LABEL\" and CA"
+# All files and folders of acmeward's that USER can read, one a line.
+readable_by() { # USER
+    inside runuser -u "$1" -- find /etc/acmeward /var/lib/acmeward /var/lib/acmeward-relay /run/acmeward \
+        \( -type f -o -type d \) -readable 2>/dev/null | sort
 }
 
-ca_says() {
-    inside python3 -c 'import json, sys; print(json.load(open("/trial/ca/pebble.json"))[sys.argv[1]])' "$1"
+reads_only() { # WHAT USER PATH...
+    what=$1 user=$2
+    shift 2
+    readable_by "$user" >"$work/found"
+    printf '%s\n' "$@" | sort | diff - "$work/found" >&2 || die "$what: $user reads what is shown"
+    ok "$what"
 }
 
-# The examples of the package, with this token and CA in them.
-configure() {
-    inside useradd --create-home myapp1
-    sed -e "s|^  module:.*|  module: $TOKEN_MODULE|" -e "s|^  uri:.*|  uri: \"$TOKEN_URI\"|" \
-        -e "s|^  pin_source:.*|  pin_source: $TOKEN_PIN_FILE|" \
-        -e "s|^  # paths:.*|  paths: [$SOFTHSM2_CONF, $TOKEN_FOLDER]|" \
-        -e "s|^    preset:.*|    directory: $(ca_says directory)\n    ca_file: $(ca_says ca_file)|" \
-        "$root/usr/share/doc/acmeward-signer/examples/signer.yaml" >"$root/etc/acmeward/signer.yaml"
-    cp "$root/usr/share/doc/acmeward-signer/examples/policy.d/dept_myapp1.yaml" \
-        "$root/etc/acmeward/policy.d/"
-    says "the packages' examples are in order" "in order" \
-        inside runuser -u acmeward -- acmeward-signer --check-config
-    printf 'ca_file: %s\ncertificates: /home/myapp1/certificates\n' "$(ca_says ca_file)" \
-        >"$root/etc/acmeward/client.yaml"
-}
-
-certonly() { # NAME
-    inside runuser -u myapp1 -- acmeward certonly -d "$1" --standalone \
-        --http-01-port "$(ca_says http_port)" --force-renewal
-}
-
-ceremony() {
-    expect "the CA is pinned" inside acmeward-admin ca pin incommon --yes
-    inside acmeward-admin eab import --ca incommon --kid dept-eab-1 \
-        <"$root$(ca_says key_file)" >"$work/out" 2>&1 || { cat "$work/out" >&2; die "eab import"; }
-    ok "the EAB key is imported"
-    expect "an account's key is made" inside acmeward-admin account create dept-ov
-    expect "the account is registered" inside acmeward-admin account register dept-ov \
-        --kid dept-eab-1 --agree-tos --contact admin@dept.example.edu
-    expect "the application gets a certificate" certonly myapp1.dept.example.edu
-    ends_with 3 "it is refused another name" certonly pay.dept.example.edu
-    says "the record is whole" records inside acmeward-admin audit verify
+# With a token, policies, keys, records and pins in place.
+who_reads_what() {
+    inside useradd --create-home visitor
+    inside useradd --create-home --groups acmeward-config auditor
+    inside install -o acmeward -m 0400 /dev/null /etc/acmeward/pin
+    for user in myapp1 visitor acmeward-relay; do
+        set -- /etc/acmeward /etc/acmeward/client.yaml /run/acmeward
+        if [ $user = acmeward-relay ]; then
+            set -- "$@" /etc/acmeward/relay /var/lib/acmeward-relay
+        fi
+        reads_only "$user reads of the configuration what clients need" $user "$@"
+    done
+    reads_only "acmeward-config reads policies and signer.yaml besides, neither PIN nor record" auditor \
+        /etc/acmeward /etc/acmeward/client.yaml /etc/acmeward/policy.d \
+        /etc/acmeward/policy.d/dept_myapp1.yaml /etc/acmeward/signer.yaml /run/acmeward
+    says "acmeward-config tests policies" "in order" inside runuser -u auditor -- acmeward-admin policy check
+    ends_with 2 "others do not" inside runuser -u visitor -- acmeward-admin policy check
+    grep -q acmeward-config "$work/out" || { cat "$work/out" >&2; die "the group is not named"; }
+    inside rm /etc/acmeward/pin
+    # What an administrator copied there as it was is put right by an upgrade or the next boot.
+    inside chmod 0644 /etc/acmeward/signer.yaml
+    inside chgrp root /etc/acmeward/signer.yaml
+    expect "tmpfiles" inside systemd-tmpfiles --create acmeward.conf
+    is /etc/acmeward/signer.yaml "640 root:acmeward-config"
 }
 
 # systemd 255 and later (Debian 13).
@@ -285,29 +216,6 @@ scripts_twice() {
         "$version-1"
 }
 
-# Packages are for the release of Debian that they are made on.
-make_packages() { # FOLDER
-    # shellcheck source=/dev/null
-    if [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = "$suite" ]; then
-        expect "packages are made" sh "$project/packaging/make-packages.sh" "$1" 1
-        expect "packages of a newer release are made" sh "$project/packaging/make-packages.sh" "$1" 2
-        expect "packages are made again" sh "$project/packaging/make-packages.sh" "$work/again" 2
-        for again in "$work"/again/*.deb; do
-            expect "${again##*/} is the same to the octet" cmp "$again" "$1/${again##*/}"
-        done
-        rm -r "$work/again"
-        return
-    fi
-    make_root "$suite" "$work/build" ca-certificates
-    enter_root "$work/build"
-    copy_project "$root/acmeward"
-    expect "packages are made in that root" inside sh /acmeward/packaging/make-packages.sh /debs 1
-    expect "packages of a newer release are made" inside sh /acmeward/packaging/make-packages.sh /debs 2
-    leave_root "$root"
-    mv "$root/debs" "$1"
-    rm -rf --one-file-system "$root"
-}
-
 if [ $# -gt 0 ]; then
     debs=$1
 else
@@ -315,12 +223,7 @@ else
     echo "== packages"
     make_packages "$debs"
 fi
-[ -x "$project/build/dev/softhsm-fixtures/softhsm-token" ] || {
-    sh "$project/packaging/install-packages.sh" build test
-    cmake --preset dev -S "$project" >/dev/null
-    cmake --build "$project/build/dev" --target softhsm-token >/dev/null
-}
-version=$(sed -n 's/^project(acmeward VERSION \([0-9.]*\).*/\1/p' "$project/CMakeLists.txt")
+make_token_program
 
 make_root "$suite" "$work/debian" ca-certificates
 enter_root "$work/debian"
@@ -334,10 +237,12 @@ installed_files
 installed_state
 scripts_twice
 echo "== a certificate"
+trial_packages
 make_token_and_ca
 configure
 start_signer
 ceremony
+who_reads_what
 by_varlinkctl
 stop_signer
 echo "== upgrade"

@@ -21,6 +21,8 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_CLIENT_PACKAGE_NAME acmeward)
 set(CPACK_DEBIAN_CLIENT_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_CLIENT_PACKAGE_DEPENDS ca-certificates)
+set(CPACK_DEBIAN_CLIENT_PACKAGE_CONTROL_EXTRA
+    ${PROJECT_SOURCE_DIR}/packaging/deb/client/postinst;${PROJECT_SOURCE_DIR}/packaging/deb/client/prerm;${PROJECT_SOURCE_DIR}/packaging/deb/client/postrm)
 set(CPACK_DEBIAN_CLIENT_PACKAGE_SUGGESTS "openssh-client, pkcs11-provider")
 set(CPACK_COMPONENT_CLIENT_DESCRIPTION
     "ACME client whose account keys stay in a token

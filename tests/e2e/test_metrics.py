@@ -3,7 +3,9 @@
 
 import os
 import re
+import shutil
 import stat
+import subprocess
 import time
 import unittest
 
@@ -135,6 +137,17 @@ class Figures(unittest.TestCase):
         finally:
             type(self).file = kept
             self.write_config()
+
+    @unittest.skipUnless(shutil.which("promtool"), "there is no promtool (package prometheus)")
+    def test_9_promtool_is_content(self):
+        done = subprocess.run(["promtool", "check", "metrics"], input=self.read(), text=True, timeout=60,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        # Days are what people ask for; the seconds are beside them.
+        self.assertIn(done.stdout.splitlines(), ([], [
+            'acmeward_certificate_expiry_days use base unit "seconds" instead of "days"']))
+        faulty = "# TYPE acmeward_x_total gauge\nacmeward_x_total 1\n"
+        self.assertNotEqual(subprocess.run(["promtool", "check", "metrics"], input=faulty, text=True,
+                                           capture_output=True, timeout=60, check=False).returncode, 0)
 
 
 if __name__ == "__main__":
