@@ -146,6 +146,15 @@ pem_and_line_are_one_key(void **state)
     assert_null(audit_verifier_name(pem));
     assert_string_equal(audit_verifier_name(line), "rekor.sigstore.dev");
     assert_memory_equal(audit_verifier_id(line), audit_verifier_id(pem), AUDIT_KEY_ID_SIZE);
+    /* PEM has no ID of its own to be wrong: another spelling is the same key. */
+    static const char compressed[] =
+        "-----BEGIN PUBLIC KEY-----\n"
+        "MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgAD2G2Y+2tabdTV5BcGiBIx0a9fAFwr\n"
+        "kBbmLSGtks4L3qU=\n"
+        "-----END PUBLIC KEY-----\n";
+    AW_CLEANUP(audit_verifier_free) audit_verifier *other = NULL;
+    expect_ok("compressed", audit_verifier_parse(compressed, strlen(compressed), &other));
+    assert_memory_equal(audit_verifier_id(line), audit_verifier_id(other), AUDIT_KEY_ID_SIZE);
 }
 
 /* Notes. */

@@ -288,9 +288,15 @@ attack_88d_certificates_must_fit_their_order(void **state)
     scene_expect(&f.scene, "another key", &ask, LEDGER_CERTIFICATE_KEY);
     scene_expect_record(&f.scene, "another key", AUDIT_ALARM, NULL, "certificate.key");
     ask.key = DIGEST_B;
-    for (int i = 0; i < LEDGER_RECORDED_MAX; i++)
+    ask.certificate = DIGEST_A;
+    scene_expect(&f.scene, "right", &ask, LEDGER_NONE);
+    ask.certificate = NULL;
+    for (int i = 1; i < LEDGER_RECORDED_MAX; i++)
         scene_expect(&f.scene, "right", &ask, LEDGER_NONE);
     scene_expect(&f.scene, "too often", &ask, LEDGER_ORDER_SPENT);
+    ask.certificate = DIGEST_A;
+    scene_expect(&f.scene, "the first again, its answer was not heard", &ask, LEDGER_NONE);
+    ask.certificate = NULL;
     ask.order = f.other;
     scene_expect(&f.scene, "another's order", &ask, LEDGER_ORDER_UNKNOWN);
     end(&f);
