@@ -25,17 +25,20 @@ static const struct {
     const char *payload; /* inner */
     bool by_old;         /* the inner JWS is signed by the old key */
     const char *rule;    /* "": it counts */
+    bool forged;         /* the inner JWS names the new key, and the old one signs it */
 } changes[] = {
     {"attack 43: about another account", "/acme/key-change",
-        INNER(RELAY_URL "/acme/account/2", "$OLD"), false, "evidence.form"},
+        INNER(RELAY_URL "/acme/account/2", "$OLD"), false, "evidence.form", false},
     {"attack 43: from another key", "/acme/key-change", INNER("$A", "$STRANGER"), false,
-        "evidence.form"},
+        "evidence.form", false},
     {"attack 43: signed for another URL", "/acme/new-order", INNER("$A", "$OLD"), false,
-        "evidence.form"},
-    {"attack 43: no inner payload", "/acme/key-change", "{}", false, "evidence.form"},
+        "evidence.form", false},
+    {"attack 43: no inner payload", "/acme/key-change", "{}", false, "evidence.form", false},
     {"attack 43: the old key for the new one", "/acme/key-change", INNER("$A", "$OLD"), true,
-        "evidence.form"},
-    {"as RFC 8555 7.3.5 has it", "/acme/key-change", INNER("$A", "$OLD"), false, ""},
+        "evidence.form", false},
+    {"attack 43: the new key did not sign", "/acme/key-change", INNER("$A", "$OLD"), false,
+        "evidence.signature", true},
+    {"as RFC 8555 7.3.5 has it", "/acme/key-change", INNER("$A", "$OLD"), false, "", false},
 };
 
 static char *
@@ -47,7 +50,7 @@ new_keys_jws(struct world *w, size_t row, const struct relayed_client *by)
 
     assert_ok(aw_format(&header, "{\"alg\":\"%s\",\"jwk\":%s,\"url\":\"" RELAY_URL "%s\"}",
         jose_algorithm_name(algorithm), by->key.jwk, changes[row].url));
-    signing_sign(&by->key, algorithm, header, payload, &jws);
+    signing_sign(changes[row].forged ? &relayed.a.key : &by->key, algorithm, header, payload, &jws);
     char *text = signing_text(&jws);
     signing_free(&jws);
     return text;

@@ -191,6 +191,30 @@ a_hostile_gate_cant_make_connections_of_its_own(void **state)
     }
 }
 
+/* A channel that keeps messages apart, or that nothing is read from. */
+static void
+a_hostile_gate_cant_pass_another_channel(void **state)
+{
+    struct gate_fixture *f = *state;
+    static const int types[] = {SOCK_DGRAM, SOCK_SEQPACKET};
+
+    for (size_t i = 0; i < AW_COUNT(types); i++) {
+        int ends[2];
+        gate_killed = 0;
+        gate_fixture_start_hostile(f);
+        int client = gate_dial(f), fd = accepted(f);
+        assert_int_equal(socketpair(AF_UNIX, types[i] | SOCK_CLOEXEC, 0, ends), 0);
+        assert_true(aw_ok(channel_pass(f->ends[1], fd, ends[1])));
+        wait_for_kill("another channel");
+        close(ends[0]);
+        close(ends[1]);
+        close(fd);
+        close(client);
+        gate_fixture_end(f);
+    }
+    assert_int_equal(gate_answered, 0);
+}
+
 /* The administrators' gate is another process with another socket; what a gate of one service asks
  * is looked for in that service alone (unit.application, unit.admin). */
 
@@ -458,6 +482,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, gate_fixture_setup, gate_fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_hostile_gate_cant_make_connections_of_its_own),
+        TEST(a_hostile_gate_cant_pass_another_channel),
         TEST(a_hostile_gate_cant_be_a_user_who_is_not_connected),
         TEST(a_hostile_gate_sees_no_answer),
         TEST(a_peer_that_has_said_all_is_answered),

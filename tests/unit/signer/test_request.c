@@ -350,6 +350,8 @@ static const struct row field_rows[] = {
         "kind"),
     ROW("claim without kind", CLAIM, CLAIMS("{\"url\":\"https://ca.example/o/1\"}"), "urls",
         "kind"),
+    ROW("claim with a member more", CLAIM,
+        CLAIMS("{\"kind\":\"order\",\"url\":\"https://ca.example/o/1\",\"x\":1}"), "urls", "x"),
     ROW("claim with a query", CLAIM, CLAIMS(CLAIM("order", "https://ca.example/o?1")), "urls",
         "query"),
     ROW("a URL twice", CLAIM,
