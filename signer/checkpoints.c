@@ -421,6 +421,22 @@ keep_last(const char *note, const struct audit_checkpoint *checkpoint, void *con
     return maker->note == NULL ? aw_fail_memory() : AW_OK;
 }
 
+/* Nothing is signed wrongly without them, but nothing here shows any more that the log was cut. */
+static aw_result
+tell_of_none(const checkpoints *maker)
+{
+    int64_t appended = 0, durable = 0;
+
+    audit_log_position(maker->core->audit, &appended, &durable);
+    if (appended > maker->every_records)
+        aw_log(AW_LOG_WARNING,
+            "no checkpoint of the audit log's %lld records is stored: if this is not the first "
+            "start with audit: key, the file checkpoints was lost; hold the log against one that "
+            "was kept elsewhere (acmeward-admin audit verify --checkpoint FILE)",
+            (long long)appended);
+    return AW_OK;
+}
+
 static aw_result
 read_stored(checkpoints *maker)
 {
@@ -430,7 +446,9 @@ read_stored(checkpoints *maker)
             "the stored checkpoints ended in half a one: the next one takes the place of its %zu "
             "octets",
             maker->stored.torn);
-    if (maker->note == NULL || strcmp(maker->last.origin, maker->origin) == 0)
+    if (maker->note == NULL)
+        return tell_of_none(maker);
+    if (strcmp(maker->last.origin, maker->origin) == 0)
         return AW_OK;
     return aw_hint(aw_fail(AW_CODE_CONFIG,
                        "audit: origin: found \"%s\", the stored checkpoints of this log are of "

@@ -61,8 +61,13 @@ read_position(forward *self, int64_t durable)
     aw_result r = aw_file_read(self->path, POSITION_MAX, &text, &size);
 
     self->forwarded = durable;
-    if (r.code == AW_CODE_NOT_FOUND)
+    if (r.code == AW_CODE_NOT_FOUND) {
+        aw_log(AW_LOG_NOTICE,
+            "%s is not there: records are forwarded from record %lld on. If this is not the first "
+            "start with audit: forward, it was lost, and the receiver may lack some before",
+            self->path, (long long)durable + 1);
         return AW_OK;
+    }
     AW_TRY(r);
     r = parse_position(text, size, &self->forwarded);
     if (aw_ok(r) && self->forwarded <= durable) {

@@ -84,15 +84,16 @@ typedef struct ledger ledger;
 /** What the start found. */
 struct ledger_recovery {
     int64_t replayed; /**< records of the log that the ledger lacked */
-    bool rebuilt;     /**< the database was missing (and the log was not empty), damaged or of
-                           another log, and was made anew */
+    bool rebuilt;     /**< the database was missing (and the log was not empty), or damaged, and
+                           was made anew */
 };
 
 /**
  * Opens or creates `path` (0640) and takes in what the log in `audit_folder` has beyond it. A
- * damaged database, or one of another log, is set aside (path.bad-TIME) and rebuilt from the log:
- * quotas and claims never reset.
- * @return AW_CODE_NOT_FOUND when the log ends before what the database has taken in: it was cut
+ * damaged database is set aside (path.bad-TIME) and rebuilt from the log: quotas and claims never
+ * reset.
+ * @return AW_CODE_NOT_FOUND when the log ends before what the database has taken in: it was cut;
+ *         AW_CODE_MISMATCH when the two are of different logs
  */
 AW_MUST_USE aw_result ledger_open(const char *path, const char *audit_folder, audit_log *log,
     ledger **out, struct ledger_recovery *recovery);

@@ -17,17 +17,21 @@ struct replay {
     int64_t replayed; /* records taken in */
 };
 
-/* A record's digest covers all before it, so one agreement is agreement on the whole past. */
+/* A record's digest covers all before it, so one agreement is agreement on the whole past. Which of
+ * two pasts is ours is not for us to settle: with another host's log all of ours is forgotten. */
 static aw_result
 join(struct replay *replay, const struct audit_record *record)
 {
     if (record->seq != replay->position->seq ||
         strcmp(record->digest, replay->position->digest) != 0)
-        return aw_fail(AW_CODE_MISMATCH,
-            "the ledger is of another log: its record %lld has the digest %s, the log's is record "
-            "%lld with %s",
-            (long long)replay->position->seq, replay->position->digest, (long long)record->seq,
-            record->digest);
+        return aw_hint(
+            aw_fail(AW_CODE_MISMATCH,
+                "ledger and audit log are not of one host or time: the ledger's record %lld has "
+                "the digest %s, the log's is record %lld with %s",
+                (long long)replay->position->seq, replay->position->digest, (long long)record->seq,
+                record->digest),
+            "if the log is the right one, remove ledger.db and ledger.db.seal: the ledger is then "
+            "made anew; else bring back the log that the ledger is of, or what it knows is lost");
     replay->joined = true;
     return AW_OK;
 }
@@ -151,7 +155,7 @@ ledger_recover(const struct ledger_source *source, aw_db **out, struct ledger_po
     *recovery = (struct ledger_recovery){0};
     aw_result r = attempt(source, out, position, recovery, &fresh);
     /* What fails on new tables too is a fault of the log. */
-    if (!fresh && (r.code == AW_CODE_CORRUPT || r.code == AW_CODE_MISMATCH)) {
+    if (!fresh && r.code == AW_CODE_CORRUPT) {
         AW_TRY(set_aside(source->path));
         r = attempt(source, out, position, recovery, &fresh);
         recovery->rebuilt = true;

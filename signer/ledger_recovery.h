@@ -20,9 +20,10 @@ struct ledger_source {
 };
 
 /**
- * Opens the database and takes in what the log has beyond it. One that is damaged or of another log
- * is set aside and made anew.
- * @return AW_CODE_NOT_FOUND when the log ends before what the database has taken in
+ * Opens the database and takes in what the log has beyond it. One that is damaged is set aside and
+ * made anew.
+ * @return AW_CODE_NOT_FOUND when the log ends before what the database has taken in,
+ *         AW_CODE_MISMATCH when the two are of different logs
  */
 AW_MUST_USE aw_result ledger_recover(const struct ledger_source *source, aw_db **out,
     struct ledger_position *position, struct ledger_recovery *recovery);

@@ -567,6 +567,46 @@ stored_checkpoints_are_not_written_over(void **state)
     assert_int_equal(stored(w).count, 0);
 }
 
+/* Opens the core; what it says meanwhile. */
+static void
+open_and_listen(struct world *w, char said[8192])
+{
+    FILE *file = tmpfile();
+    int kept = dup(STDERR_FILENO);
+
+    assert_non_null(file);
+    assert_true(kept >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    world_open(w);
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    close(kept);
+    rewind(file);
+    said[fread(said, 1, 8191, file)] = '\0';
+    assert_int_equal(fclose(file), 0);
+}
+
+/* It signs on, since the ledger knows the log; but it is said, and not of a log that has them. */
+static void
+lost_checkpoints_are_told(void **state)
+{
+    static const char told[] = "the file checkpoints was lost";
+    struct world *w = *state;
+    char path[256], said[8192];
+
+    make_key(w);
+    wait_for_count(w, 1);
+    for (int i = 0; i < 6; i++)
+        add_record(w);
+    core_close(&w->core);
+    open_and_listen(w, said);
+    assert_null(strstr(said, told));
+    core_close(&w->core);
+    world_path(w, "state/audit/checkpoints", path);
+    assert_int_equal(unlink(path), 0);
+    open_and_listen(w, said);
+    assert_non_null(strstr(said, told));
+    wait_for_count(w, 1);
+}
+
 int
 main(void)
 {
@@ -591,6 +631,7 @@ main(void)
         TEST(a_wrong_signature_is_not_stored),
         TEST(no_checkpoint_of_a_broken_log),
         TEST(stored_checkpoints_are_not_written_over),
+        TEST(lost_checkpoints_are_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

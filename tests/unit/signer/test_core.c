@@ -245,6 +245,62 @@ what_is_damaged_stops_the_start(void **state)
     world_open(w);
 }
 
+static void
+copy_file(struct world *w, const char *from, const char *to)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    char path[256];
+    size_t size;
+
+    world_path(w, from, path);
+    assert_ok(aw_file_read(path, 1 << 20, &text, &size));
+    world_write(w, to, text);
+    world_path(w, to, path);
+    assert_int_equal(chmod(path, 0640), 0);
+}
+
+/* What is lost, or another account's or CA's, is not signed with. */
+static void
+what_is_lost_or_swapped_signs_nothing(void **state)
+{
+    static const struct {
+        const char *name, *file, *by; /* by NULL: it is lost */
+        int outcome;
+    } rows[] = {
+        {"an account is lost", "state/accounts/main.json", NULL, SIGN_OUTCOME_NOT_READY},
+        {"a pin is lost", "state/cas/ca1.json", NULL, SIGN_OUTCOME_NOT_READY},
+        {"another account's file", "state/accounts/main.json", "state/accounts/twin.json",
+            WORLD_UNAVAILABLE},
+    };
+    struct world *w = *state;
+    struct peer peer = world_peer("daemon", NULL);
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
+        char path[256];
+
+        copy_file(w, rows[i].file, "kept.json");
+        world_path(w, rows[i].file, path);
+        if (rows[i].by == NULL)
+            assert_int_equal(unlink(path), 0);
+        else
+            copy_file(w, rows[i].by, rows[i].file);
+        world_open(w);
+        int outcome = world_ask(w, &peer, "NewOrder",
+            "{\"nonce\":\"$N\",\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example.edu\"}]}",
+            &reply);
+        if (outcome != rows[i].outcome || reply.jws != NULL)
+            fail_msg("%s: %d %s", rows[i].name, outcome, aw_error_last()->message);
+        core_close(&w->core);
+        copy_file(w, "kept.json", rows[i].file);
+    }
+    world_open(w);
+    world_expect(w, &(struct world_row){"put back", "daemon", "NewOrder",
+                        "{\"nonce\":\"$N\",\"identifiers\":[{\"type\":\"dns\",\"value\":"
+                        "\"a.example.edu\"}]}",
+                        SIGN_OUTCOME_DONE, NULL});
+}
+
 /* A second signer on the same state does not get as far as the sockets. */
 static void
 there_is_one_signer(void **state)
@@ -310,6 +366,7 @@ main(void)
         TEST(check_config_warns_of_unknown_administrators),
         TEST(loose_modes_stop_the_start),
         TEST(what_is_damaged_stops_the_start),
+        TEST(what_is_lost_or_swapped_signs_nothing),
         TEST(there_is_one_signer),
         TEST(starts_and_ends_are_on_record),
         TEST(check_config_warns_of_a_relay_that_is_missing),
