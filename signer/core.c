@@ -132,10 +132,15 @@ open_log_and_ledger(struct core *core)
 static aw_result
 open_turns(struct core *core)
 {
-    unsigned sessions = token_sessions(core->token);
+    unsigned sessions = token_sessions(core->token), count = sessions > 1 ? sessions - 1 : 1;
 
     return turns_new(
-        sessions > 1 ? sessions - 1 : 1, (unsigned)core->config->token.timeout_ms, &core->turns);
+        &(struct turns_rule){.count = count,
+            .share = count,
+            .timeout_ms = (unsigned)core->config->token.timeout_ms,
+            .what = "the token",
+            .hint = "try again later; if it happens often, raise token.sessions in signer.yaml"},
+        &core->turns);
 }
 
 static aw_result

@@ -16,9 +16,11 @@ refuse_binding(struct work *work, enum ledger_rule rule, const char *message)
 static aw_result
 derive_key(struct work *work, const struct ledger_app_eab *eab, aw_secret *out)
 {
-    AW_TRY(turns_take(work->core->turns, eab->application));
+    struct turn turn;
+
+    AW_TRY(turns_take(work->core->turns, eab->application, &turn));
     aw_result r = app_eab_key(work->core, eab->kid, eab->application, out);
-    turns_give(work->core->turns);
+    turns_give(work->core->turns, &turn);
     core_note_failure(work->core, r.code);
     return r;
 }

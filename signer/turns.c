@@ -1,41 +1,37 @@
 #include "signer/turns.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-/* A request that waits; it lives on its thread's stack. The first of each application is in the
- * ring, the others stand behind it. */
-struct waiter {
-    const char *application;
-    pthread_cond_t called;
-    bool granted;
-    struct waiter *behind; /* the next of the same application */
-    struct waiter *next;   /* the first of the next application; for the first only */
-};
+#include "common/io.h"
+#include "common/names.h"
 
 struct turns {
+    struct turns_rule rule;
     pthread_mutex_t lock;
-    unsigned count;
-    unsigned timeout_ms;
-    unsigned had;
-    unsigned waiting;
-    struct waiter *ring; /* whose turn is next; a list, ended by NULL */
+    unsigned had_count;
+    unsigned waiting_count;
+    struct turn *had;  /* a list */
+    struct turn *ring; /* that wait: the first of each party, whose line stands behind it; the party
+                          that is next comes first */
+    char last[AW_NAME_MAX + 1]; /* the party that was served last */
+    int64_t changed_ms;         /* when that was another for the last time */
 };
 
 aw_result
-turns_new(unsigned count, unsigned timeout_ms, turns **out)
+turns_new(const struct turns_rule *rule, turns **out)
 {
     turns *t = calloc(1, sizeof(*t));
 
     if (t == NULL)
         return aw_fail_memory();
     pthread_mutex_init(&t->lock, NULL);
-    t->count = count > 0 ? count : 1;
-    t->timeout_ms = timeout_ms;
+    t->rule = *rule;
+    t->changed_ms = aw_now_ms() - TURNS_ALONE_MS;
     *out = t;
     return AW_OK;
 }
@@ -50,78 +46,125 @@ turns_free(turns **slot)
     *slot = NULL;
 }
 
-/* Where the application's first is linked from, or where it is to be. */
-static struct waiter **
-place_of(turns *t, const char *application)
+/* Where the party's first is linked from, or where it is to be. */
+static struct turn **
+place_of(turns *t, const char *party)
 {
-    struct waiter **at = &t->ring;
+    struct turn **at = &t->ring;
 
-    while (*at != NULL && strcmp((*at)->application, application) != 0)
+    while (*at != NULL && strcmp((*at)->party, party) != 0)
         at = &(*at)->next;
     return at;
 }
 
-/* False when as many of the application wait as may. */
+/* False when as many of the party wait as may. */
 static bool
-enqueue(turns *t, struct waiter *w)
+enqueue(turns *t, struct turn *turn)
 {
-    struct waiter **at = place_of(t, w->application);
+    struct turn **at = place_of(t, turn->party);
     unsigned before = 0;
 
     for (; *at != NULL; at = &(*at)->behind)
         before++;
-    if (before >= TURNS_WAITING_PER_APPLICATION_MAX)
+    if (before >= TURNS_WAITING_PER_PARTY_MAX)
         return false;
-    *at = w;
-    t->waiting++;
+    *at = turn;
+    t->waiting_count++;
     return true;
 }
 
-/* Takes out the first of an application; the one behind it is first from now on. */
-static struct waiter *
-shift(turns *t, struct waiter **first)
+/* Takes out the first of a party; the one behind it is first from now on. */
+static struct turn *
+shift(turns *t, struct turn **first)
 {
-    struct waiter *w = *first, *successor = w->behind;
+    struct turn *turn = *first, *successor = turn->behind;
 
-    *first = w->next;
+    *first = turn->next;
     if (successor != NULL) {
-        successor->next = w->next;
+        successor->next = turn->next;
         *first = successor;
     }
-    t->waiting--;
-    return w;
+    t->waiting_count--;
+    return turn;
 }
 
 static void
-leave(turns *t, struct waiter *w)
+leave(turns *t, struct turn *turn)
 {
-    struct waiter **at = place_of(t, w->application);
+    struct turn **at = place_of(t, turn->party);
 
-    if (*at == w) {
+    if (*at == turn) {
         shift(t, at);
         return;
     }
-    while (*at != w)
+    while (*at != turn)
         at = &(*at)->behind;
-    *at = w->behind;
-    t->waiting--;
+    *at = turn->behind;
+    t->waiting_count--;
 }
 
-/* The application that had its turn is the last of the ring from now on. */
-static void
-call_next(turns *t)
+/* A party that is alone has as many as it wants. */
+static bool
+has_its_share(const turns *t, const char *party)
 {
-    struct waiter *w = shift(t, &t->ring);
-    struct waiter *again = t->ring;
+    unsigned count = 0;
 
-    if (again != NULL && strcmp(again->application, w->application) == 0) {
-        t->ring = again->next;
-        again->next = NULL;
-        *place_of(t, again->application) = again;
+    for (const struct turn *turn = t->had; turn != NULL; turn = turn->next)
+        count += strcmp(turn->party, party) == 0;
+    return count >= t->rule.share &&
+           (strcmp(t->last, party) != 0 || aw_now_ms() - t->changed_ms < TURNS_ALONE_MS);
+}
+
+/* The first in the ring that may have a turn, by where it is linked from. */
+static struct turn **
+find_next(turns *t)
+{
+    struct turn **at = &t->ring;
+
+    while (*at != NULL && has_its_share(t, (*at)->party))
+        at = &(*at)->next;
+    return at;
+}
+
+static void
+grant(turns *t, struct turn *turn)
+{
+    if (strcmp(t->last, turn->party) != 0) {
+        if (t->last[0] != '\0')
+            t->changed_ms = aw_now_ms();
+        snprintf(t->last, sizeof(t->last), "%s", turn->party);
     }
-    t->had++;
-    w->granted = true;
-    pthread_cond_signal(&w->called);
+    t->had_count++;
+    turn->next = t->had;
+    t->had = turn;
+    turn->granted = true;
+    pthread_cond_signal(&turn->called);
+}
+
+/* The party that had its turn is the last of the ring from now on. */
+static void
+call_one(turns *t, struct turn **at)
+{
+    struct turn *turn = shift(t, at), *again = turn->behind;
+
+    if (again != NULL) {
+        *at = again->next;
+        again->next = NULL;
+        *place_of(t, again->party) = again;
+    }
+    grant(t, turn);
+}
+
+static void
+call_all(turns *t)
+{
+    while (t->had_count < t->rule.count) {
+        struct turn **at = find_next(t);
+
+        if (*at == NULL)
+            return;
+        call_one(t, at);
+    }
 }
 
 static struct timespec
@@ -141,53 +184,57 @@ deadline(unsigned timeout_ms)
 
 /* Under the lock. */
 static aw_result
-wait_in_line(turns *t, struct waiter *w)
+wait_in_line(turns *t, struct turn *turn)
 {
-    const struct timespec at = deadline(t->timeout_ms);
+    const struct turns_rule *rule = &t->rule;
+    const struct timespec at = deadline(rule->timeout_ms);
 
-    if (!enqueue(t, w))
-        return aw_hint(aw_fail(AW_CODE_BUSY, "%d requests of %s wait for the token already",
-                           TURNS_WAITING_PER_APPLICATION_MAX, w->application),
+    if (!enqueue(t, turn))
+        return aw_hint(aw_fail(AW_CODE_BUSY, "%d requests of %s wait for %s already",
+                           TURNS_WAITING_PER_PARTY_MAX, turn->party, rule->what),
             "try again later, with fewer requests at once");
-    while (!w->granted)
-        if (pthread_cond_timedwait(&w->called, &t->lock, &at) == ETIMEDOUT && !w->granted) {
-            leave(t, w);
-            return aw_hint(aw_fail(AW_CODE_BUSY, "the token stayed busy for %u ms", t->timeout_ms),
-                "try again later; if it happens often, raise token.sessions in signer.yaml");
+    call_all(t);
+    while (!turn->granted)
+        if (pthread_cond_timedwait(&turn->called, &t->lock, &at) == ETIMEDOUT && !turn->granted) {
+            leave(t, turn);
+            return aw_hint(
+                aw_fail(AW_CODE_BUSY, "%s stayed busy for %u ms", rule->what, rule->timeout_ms),
+                "%s", rule->hint);
         }
     return AW_OK;
 }
 
 aw_result
-turns_take(turns *t, const char *application)
+turns_take(turns *t, const char *party, struct turn *turn)
 {
-    struct waiter w = {.application = application};
-    aw_result r = AW_OK;
+    pthread_condattr_t attributes;
 
+    *turn = (struct turn){.party = party};
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&turn->called, &attributes);
+    pthread_condattr_destroy(&attributes);
     pthread_mutex_lock(&t->lock);
-    if (t->had < t->count) { /* then nobody waits */
-        t->had++;
-    } else {
-        pthread_condattr_t attributes;
-
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&w.called, &attributes);
-        pthread_condattr_destroy(&attributes);
-        r = wait_in_line(t, &w);
-        pthread_cond_destroy(&w.called);
-    }
+    aw_result r = wait_in_line(t, turn);
     pthread_mutex_unlock(&t->lock);
+    pthread_cond_destroy(&turn->called);
     return r;
 }
 
 void
-turns_give(turns *t)
+turns_give(turns *t, struct turn *turn)
 {
+    struct turn **at = &t->had;
+
+    if (!turn->granted)
+        return;
     pthread_mutex_lock(&t->lock);
-    t->had--;
-    if (t->ring != NULL)
-        call_next(t);
+    while (*at != turn)
+        at = &(*at)->next;
+    *at = turn->next;
+    turn->granted = false;
+    t->had_count--;
+    call_all(t);
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -195,7 +242,7 @@ void
 turns_count(turns *t, unsigned *waiting, unsigned *had)
 {
     pthread_mutex_lock(&t->lock);
-    *waiting = t->waiting;
-    *had = t->had;
+    *waiting = t->waiting_count;
+    *had = t->had_count;
     pthread_mutex_unlock(&t->lock);
 }

@@ -76,17 +76,13 @@ work_take_verdict(struct work *work, const struct policy_request *asked)
 aw_result
 work_take_turn(struct work *work)
 {
-    AW_TRY(turns_take(work->core->turns, work->verdict.application->name));
-    work->has_turn = true;
-    return AW_OK;
+    return turns_take(work->core->turns, work->verdict.application->name, &work->turn);
 }
 
 void
 work_give_turn(struct work *work)
 {
-    if (work->has_turn)
-        turns_give(work->core->turns);
-    work->has_turn = false;
+    turns_give(work->core->turns, &work->turn);
 }
 
 bool

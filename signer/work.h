@@ -42,7 +42,7 @@ struct work {
     struct policy_verdict verdict;
     struct account *account; /**< valid while `locked` */
     token_key *key;
-    bool has_turn;                   /**< at the token (turns.h) */
+    struct turn turn;                /**< at the token (turns.h) */
     bool locked;                     /**< the accounts' lock is held for reading */
     issuers *issuers;                /**< pinned for the account's CA; NULL: none */
     bool verified;                   /**< the certificate chains to them */

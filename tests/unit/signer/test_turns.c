@@ -14,7 +14,22 @@
 #include "common/result.h"
 #include "signer/turns.h"
 
-enum { CROWD_MAX = TURNS_WAITING_PER_APPLICATION_MAX + 8, LONG_MS = 60 * 1000, SHORT_MS = 50 };
+enum { CROWD_MAX = TURNS_WAITING_PER_PARTY_MAX + 8, LONG_MS = 60 * 1000, SHORT_MS = 50 };
+
+/* All turns may be one party's. */
+static turns *
+open_turns(unsigned count, unsigned timeout_ms)
+{
+    turns *t = NULL;
+
+    assert_true(aw_ok(turns_new(&(struct turns_rule){.count = count,
+                                    .share = count,
+                                    .timeout_ms = timeout_ms,
+                                    .what = "the token",
+                                    .hint = "raise token.sessions"},
+        &t)));
+    return t;
+}
 
 /* Requests that wait, and the order in which they were served. */
 struct crowd {
@@ -36,7 +51,8 @@ ask(void *argument)
 {
     struct request *request = argument;
     struct crowd *crowd = request->crowd;
-    aw_result r = turns_take(crowd->turns, request->application);
+    struct turn turn;
+    aw_result r = turns_take(crowd->turns, request->application, &turn);
 
     request->code = r.code;
     if (!aw_ok(r))
@@ -44,7 +60,7 @@ ask(void *argument)
     pthread_mutex_lock(&crowd->lock);
     crowd->served[crowd->count++] = request->application[0];
     pthread_mutex_unlock(&crowd->lock);
-    turns_give(crowd->turns);
+    turns_give(crowd->turns, &turn);
     return NULL;
 }
 
@@ -64,15 +80,16 @@ serve(const char *arrivals, struct crowd *crowd)
 {
     struct request requests[CROWD_MAX];
     size_t count = strlen(arrivals);
+    struct turn held;
 
-    assert_true(aw_ok(turns_new(1, LONG_MS, &crowd->turns)));
-    assert_true(aw_ok(turns_take(crowd->turns, "holder")));
+    crowd->turns = open_turns(1, LONG_MS);
+    assert_true(aw_ok(turns_take(crowd->turns, "holder", &held)));
     for (size_t i = 0; i < count; i++) {
         requests[i] = (struct request){.crowd = crowd, .application = {arrivals[i], '\0'}};
         assert_int_equal(0, pthread_create(&requests[i].thread, NULL, ask, &requests[i]));
         wait_until_waiting(crowd->turns, (unsigned)i + 1);
     }
-    turns_give(crowd->turns);
+    turns_give(crowd->turns, &held);
     for (size_t i = 0; i < count; i++) {
         pthread_join(requests[i].thread, NULL);
         assert_int_equal(AW_CODE_OK, requests[i].code);
@@ -111,22 +128,24 @@ test_timeout(void **state)
 {
     struct crowd crowd = {.lock = PTHREAD_MUTEX_INITIALIZER};
     unsigned waiting = 1, had = 0;
+    struct turn first, second, late;
     (void)state;
 
-    assert_true(aw_ok(turns_new(2, SHORT_MS, &crowd.turns)));
-    assert_true(aw_ok(turns_take(crowd.turns, "a")));
-    assert_true(aw_ok(turns_take(crowd.turns, "a")));
+    crowd.turns = open_turns(2, SHORT_MS);
+    assert_true(aw_ok(turns_take(crowd.turns, "a", &first)));
+    assert_true(aw_ok(turns_take(crowd.turns, "a", &second)));
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(AW_CODE_BUSY, turns_take(crowd.turns, i == 1 ? "a" : "b").code);
+        assert_int_equal(AW_CODE_BUSY, turns_take(crowd.turns, i == 1 ? "a" : "b", &late).code);
         assert_non_null(strstr(aw_error_last()->message, "stayed busy"));
     }
     turns_count(crowd.turns, &waiting, &had);
     assert_int_equal(0, waiting);
     assert_int_equal(2, had);
-    turns_give(crowd.turns);
-    assert_true(aw_ok(turns_take(crowd.turns, "b")));
-    turns_give(crowd.turns);
-    turns_give(crowd.turns);
+    turns_give(crowd.turns, &late); /* it was not had */
+    turns_give(crowd.turns, &first);
+    assert_true(aw_ok(turns_take(crowd.turns, "b", &late)));
+    turns_give(crowd.turns, &late);
+    turns_give(crowd.turns, &second);
     turns_free(&crowd.turns);
 }
 
@@ -135,27 +154,100 @@ static void
 test_full_line(void **state)
 {
     struct crowd crowd = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    struct request requests[TURNS_WAITING_PER_APPLICATION_MAX + 1];
+    struct request requests[TURNS_WAITING_PER_PARTY_MAX + 1];
+    struct turn held, late;
     (void)state;
 
-    assert_true(aw_ok(turns_new(1, LONG_MS, &crowd.turns)));
-    assert_true(aw_ok(turns_take(crowd.turns, "holder")));
+    crowd.turns = open_turns(1, LONG_MS);
+    assert_true(aw_ok(turns_take(crowd.turns, "holder", &held)));
     for (unsigned i = 0; i < AW_COUNT(requests); i++) {
-        bool other = i == TURNS_WAITING_PER_APPLICATION_MAX;
+        bool other = i == TURNS_WAITING_PER_PARTY_MAX;
         requests[i] = (struct request){.crowd = &crowd, .application = {other ? 'b' : 'a', '\0'}};
         if (other) {
-            assert_int_equal(AW_CODE_BUSY, turns_take(crowd.turns, "a").code);
+            assert_int_equal(AW_CODE_BUSY, turns_take(crowd.turns, "a", &late).code);
             assert_non_null(strstr(aw_error_last()->message, "of a wait"));
         }
         assert_int_equal(0, pthread_create(&requests[i].thread, NULL, ask, &requests[i]));
         wait_until_waiting(crowd.turns, i + 1);
     }
-    turns_give(crowd.turns);
+    turns_give(crowd.turns, &held);
     for (size_t i = 0; i < AW_COUNT(requests); i++) {
         pthread_join(requests[i].thread, NULL);
         assert_int_equal(AW_CODE_OK, requests[i].code);
     }
     assert_int_equal('b', crowd.served[1]);
+    turns_free(&crowd.turns);
+}
+
+/* Whether `party` would have a turn at once. */
+static bool
+is_free(turns *t, const char *party)
+{
+    struct turn turn;
+    aw_result r = turns_take(t, party, &turn);
+
+    turns_give(t, &turn);
+    return aw_ok(r);
+}
+
+/* Of six turns, two are one's share while there are others. */
+static void
+attack_107_a_share_of_what_is_worked_on(void **state)
+{
+    const struct turns_rule rule = {
+        .count = 6, .share = 2, .timeout_ms = 1, .what = "", .hint = ""};
+    struct turn greedy[4], other[2];
+    turns *t = NULL;
+    (void)state;
+
+    assert_true(aw_ok(turns_new(&rule, &t)));
+    for (size_t i = 0; i < AW_COUNT(greedy); i++) /* it is alone */
+        assert_true(aw_ok(turns_take(t, "greedy", &greedy[i])));
+    assert_true(aw_ok(turns_take(t, "other", &other[0])));
+    assert_false(is_free(t, "greedy"));
+    assert_true(aw_ok(turns_take(t, "other", &other[1])));
+    turns_give(t, &greedy[0]);
+    assert_false(is_free(t, "other"));
+    turns_give(t, &greedy[1]);
+    turns_give(t, &other[0]);
+    assert_true(is_free(t, "other"));
+    assert_true(is_free(t, "third"));
+    assert_false(is_free(t, "greedy")); /* two are still had */
+    turns_give(t, &greedy[2]);
+    assert_true(is_free(t, "greedy"));
+    turns_give(t, &greedy[3]);
+    turns_give(t, &other[1]);
+    turns_free(&t);
+}
+
+/* What another's end frees is had by those of the same party that wait for their share, and by as
+ * many as there are turns. */
+static void
+test_share_is_called(void **state)
+{
+    const struct turns_rule rule = {
+        .count = 3, .share = 1, .timeout_ms = LONG_MS, .what = "", .hint = ""};
+    struct crowd crowd = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct request requests[5];
+    struct turn a, b;
+    (void)state;
+
+    assert_true(aw_ok(turns_new(&rule, &crowd.turns)));
+    assert_true(aw_ok(turns_take(crowd.turns, "a", &a)));
+    assert_true(aw_ok(turns_take(crowd.turns, "b", &b)));
+    for (unsigned i = 0; i < AW_COUNT(requests); i++) {
+        requests[i] = (struct request){.crowd = &crowd, .application = {"aaabb"[i], '\0'}};
+        assert_int_equal(0, pthread_create(&requests[i].thread, NULL, ask, &requests[i]));
+        wait_until_waiting(crowd.turns, i + 1);
+    }
+    turns_give(crowd.turns, &a);
+    for (size_t i = 0; i < 3; i++)
+        pthread_join(requests[i].thread, NULL);
+    assert_string_equal("aaa", crowd.served);
+    turns_give(crowd.turns, &b);
+    for (size_t i = 3; i < AW_COUNT(requests); i++)
+        pthread_join(requests[i].thread, NULL);
+    assert_string_equal("aaabb", crowd.served);
     turns_free(&crowd.turns);
 }
 
@@ -175,7 +267,8 @@ hurry(void *argument)
 
     for (int i = 0; i < 400; i++) {
         application[0] = (char)('a' + i % 3);
-        aw_result r = turns_take(stress->turns, application);
+        struct turn turn;
+        aw_result r = turns_take(stress->turns, application, &turn);
         if (!aw_ok(r))
             continue;
         int inside = atomic_fetch_add(&stress->inside, 1) + 1;
@@ -185,7 +278,7 @@ hurry(void *argument)
         if (i % 8 == 0)
             nanosleep(&(struct timespec){.tv_nsec = 700000}, NULL);
         atomic_fetch_sub(&stress->inside, 1);
-        turns_give(stress->turns);
+        turns_give(stress->turns, &turn);
     }
     return NULL;
 }
@@ -198,7 +291,7 @@ test_stress(void **state)
     unsigned waiting = 1, had = 1;
     (void)state;
 
-    assert_true(aw_ok(turns_new(3, 1, &stress.turns)));
+    stress.turns = open_turns(3, 1);
     for (size_t i = 0; i < AW_COUNT(threads); i++)
         assert_int_equal(0, pthread_create(&threads[i], NULL, hurry, &stress));
     for (size_t i = 0; i < AW_COUNT(threads); i++)
@@ -218,6 +311,8 @@ main(void)
         cmocka_unit_test(attack_107_each_application_in_its_turn),
         cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_full_line),
+        cmocka_unit_test(attack_107_a_share_of_what_is_worked_on),
+        cmocka_unit_test(test_share_is_called),
         cmocka_unit_test(test_stress),
     };
 
