@@ -233,10 +233,27 @@ grounds(struct core *core, const struct peer *peer, struct grounds *out)
     policy_visit_grounds(snapshot, &subject, add_ground, out);
 }
 
+/* Whether it never goes on record, which else is what a call costs. What relays ask is as light,
+ * but they ask it for many. */
 static bool
-is_paced(struct core *core, const struct peer *peer)
+is_light(const struct aw_varlink_call *call)
 {
-    return ledger_is_over(core->ledger, peer->uid);
+    static const char own[] = SERVICE_SIGNER ".", relay[] = SERVICE_RELAY ".";
+    enum sign_operation operation;
+
+    if (strncmp(call->method, relay, sizeof(relay) - 1) == 0)
+        return false;
+    return strncmp(call->method, own, sizeof(own) - 1) != 0 ||
+           !sign_operation_parse(call->method + sizeof(own) - 1, &operation) ||
+           operation == SIGN_CHECK || operation == SIGN_WHOAMI;
+}
+
+/* Refusals beyond what is recorded, and light calls of who could make many at once. */
+static bool
+is_paced(
+    struct core *core, const struct peer *peer, const struct aw_varlink_call *call, bool crowds)
+{
+    return ledger_is_over(core->ledger, peer->uid) || (crowds && (call == NULL || is_light(call)));
 }
 
 const struct gate_service application_service = {

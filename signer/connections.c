@@ -15,9 +15,11 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "signer/channel.h"
+#include "signer/passing.h"
 #include "signer/slots.h"
 #include "signer/teller.h"
 #include "signer/turned.h"
+#include "signer/turns.h"
 #include "signer/users.h"
 
 enum { LAST_ARRIVALS_MS = 10 * 1000 }; /* that a gate has for what it passes at the end */
@@ -27,6 +29,7 @@ struct connection {
     connections *all;
     size_t slot;
     struct peer peer;
+    char party[32];            /* the peer's uid as text, for its turns */
     struct grounds grounds;    /* as of when it was taken */
     int channel;               /* from the gate */
     aw_varlink_stream *stream; /* to the peer, which is written only */
@@ -38,6 +41,7 @@ struct connections {
     int stop_fd, open_fd;       /* eventfds: it is the end; a gate has accepted */
     _Atomic int64_t away_since; /* that no gate accepts; 0: one does */
     pthread_t taker;
+    turns *turns;       /* of uids, at the core */
     struct slots slots; /* the taker takes them */
     struct connection *items;
     struct turned turned; /* the taker's */
@@ -131,6 +135,7 @@ enter(
     *out = &c->items[slot];
     **out = (struct connection){
         .all = c, .slot = slot, .peer = *peer, .grounds = *grounds, .channel = -1};
+    snprintf((*out)->party, sizeof((*out)->party), "uid %u", (unsigned)peer->uid);
     if (c->of.core != NULL)
         atomic_fetch_add(&c->of.core->connections, 1);
     return AW_OK;
@@ -144,6 +149,20 @@ count_leaver(const struct connection *connection)
 }
 
 /* Calls. */
+
+/* One, and what becomes of it. */
+struct exchange {
+    struct channel_message message;
+    bool paced;  /* its answer waits */
+    char *reply; /* it may hold an app-eab's key */
+};
+
+static void
+exchange_free(struct exchange *exchange)
+{
+    channel_message_free(&exchange->message);
+    aw_secret_text_free(&exchange->reply);
+}
 
 static aw_result
 send_reply(struct connection *slot, const char *reply)
@@ -159,31 +178,50 @@ send_reply(struct connection *slot, const char *reply)
 }
 
 static aw_result
-answer_garbage(struct connection *slot, const struct channel_message *message, char **reply)
+answer_failed(const struct connection *slot, char **reply)
+{
+    teller_failure(&slot->all->failed, AW_LOG_ERROR, slot->peer.user);
+    return slot->all->of.service->answer_failure(reply);
+}
+
+static bool
+is_paced(const struct connection *slot, const struct aw_varlink_call *call)
+{
+    const struct connections_of *of = &slot->all->of;
+
+    return of->service->is_paced != NULL &&
+           of->service->is_paced(of->core, &slot->peer, call,
+               slots_count(&slot->all->slots, slot->peer.uid) > of->service->limits.calls_per_uid);
+}
+
+static aw_result
+answer_garbage(struct connection *slot, struct exchange *x)
 {
     const struct connections_of *of = &slot->all->of;
     const char *text = NULL;
 
-    AW_TRY(channel_decode_garbage(message, &text));
+    AW_TRY(channel_decode_garbage(&x->message, &text));
     aw_ignore(aw_fail(AW_CODE_SYNTAX, "%s", text), "it is what is answered");
-    return of->service->answer_garbage(of->core, &slot->peer, reply);
+    AW_TRY(of->service->answer_garbage(of->core, &slot->peer, &x->reply));
+    x->paced = is_paced(slot, NULL);
+    return AW_OK;
 }
 
 static aw_result
-answer_call(struct connection *slot, const struct channel_message *message, char **reply)
+answer_call(struct connection *slot, struct exchange *x)
 {
     const struct connections_of *of = &slot->all->of;
     AW_CLEANUP(aw_varlink_call_free) struct aw_varlink_call call = {.message = NULL};
-    aw_result r = channel_decode(message, &call);
+    aw_result r = channel_decode(&x->message, &call);
 
     if (r.code == AW_CODE_MISMATCH)
         return r;
     if (aw_ok(r))
-        r = of->service->answer(of->core, &slot->peer, &call, reply);
-    if (aw_ok(r))
-        return r;
-    teller_failure(&slot->all->failed, AW_LOG_ERROR, slot->peer.user);
-    return of->service->answer_failure(reply);
+        r = of->service->answer(of->core, &slot->peer, &call, &x->reply);
+    if (!aw_ok(r))
+        return answer_failed(slot, &x->reply);
+    x->paced = is_paced(slot, &call);
+    return AW_OK;
 }
 
 /* Whoever has hung up asks nothing any more: what comes in his name is the gate's own. One who has
@@ -198,35 +236,48 @@ check_presence(const struct connection *slot)
     return AW_OK;
 }
 
-/* Refusals beyond what is recorded cost neither the disk nor a turn at the token, so nothing else
- * would keep one who causes them from taking the processors from all others. Who is alone takes
- * them from nobody. */
-static void
-pace(struct connection *slot)
+/* Processors, locks and disk are everybody's: while others have business too, most of the calls of
+ * one who has many at once wait here. */
+static aw_result
+answer_in_turn(struct connection *slot, struct exchange *x)
 {
-    const struct connections_of *of = &slot->all->of;
+    turns *turns_of_uids = slot->all->turns;
+    struct turn turn;
+
+    if (!aw_ok(turns_take(turns_of_uids, slot->party, &turn)))
+        return answer_failed(slot, &x->reply);
+    aw_result r = check_presence(slot);
+    if (aw_ok(r))
+        r = x->message.kind == CHANNEL_CALL ? answer_call(slot, x) : answer_garbage(slot, x);
+    turns_give(turns_of_uids, &turn);
+    return r;
+}
+
+/* What costs neither the disk nor a turn at the token would keep the processors busy for one who
+ * asks for it without end, so each answer waits. Who is alone takes them from nobody. */
+static void
+pace(const struct connection *slot)
+{
+    const struct gate_limits *limits = &slot->all->of.service->limits;
     const struct timespec pause = {
-        .tv_sec = of->service->limits.pace_ms / 1000,
-        .tv_nsec = (long)(of->service->limits.pace_ms % 1000) * 1000000,
+        .tv_sec = limits->pace_ms / 1000,
+        .tv_nsec = (long)(limits->pace_ms % 1000) * 1000000,
     };
 
-    if (of->service->is_paced != NULL && of->service->is_paced(of->core, &slot->peer) &&
-        slots_have_others(&slot->all->slots, slot->peer.uid))
+    if (slots_have_others(&slot->all->slots, slot->peer.uid))
         nanosleep(&pause, NULL);
 }
 
 static aw_result
 serve_one(struct connection *slot)
 {
-    AW_CLEANUP(channel_message_free) struct channel_message message = {.data = NULL};
-    AW_CLEANUP(aw_secret_text_free) char *reply = NULL; /* it may hold an app-eab's key */
+    AW_CLEANUP(exchange_free) struct exchange x = {.message = {.data = NULL}};
 
-    AW_TRY(channel_receive(slot->channel, GATE_MESSAGE_MS, &message));
-    AW_TRY(check_presence(slot));
-    AW_TRY(message.kind == CHANNEL_CALL ? answer_call(slot, &message, &reply)
-                                        : answer_garbage(slot, &message, &reply));
-    pace(slot);
-    return send_reply(slot, reply);
+    AW_TRY(channel_receive(slot->channel, GATE_MESSAGE_MS, &x.message));
+    AW_TRY(answer_in_turn(slot, &x));
+    if (x.paced)
+        pace(slot);
+    return send_reply(slot, x.reply);
 }
 
 /* On record too: it is an attack, or a fault of ours. */
@@ -271,42 +322,6 @@ serve(void *argument)
 }
 
 /* Arrivals. */
-
-static aw_result
-no_connection(const connections *c)
-{
-    return aw_fail(AW_CODE_MISMATCH, "the gate for %s passed what is no connection to its socket",
-        c->of.service->name);
-}
-
-/* A connected stream that was accepted at the gate's own socket. */
-static aw_result
-check_connection(const connections *c, int fd)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNSPEC};
-    socklen_t size = sizeof(address), int_size = sizeof(int);
-    int type = 0, listening = 1;
-
-    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_size) != 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_size) != 0)
-        return no_connection(c);
-    if (address.sun_family != AF_UNIX || type != SOCK_STREAM || listening != 0 ||
-        strncmp(address.sun_path, c->path, sizeof(address.sun_path)) != 0)
-        return no_connection(c);
-    return AW_OK;
-}
-
-static aw_result
-check_channel(const connections *c, int fd)
-{
-    int type = 0;
-    socklen_t size = sizeof(type);
-
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM)
-        return no_connection(c);
-    return AW_OK;
-}
 
 /* The peer has business here, so it is told that this is no refusal; not at once while others are
  * connected (see pace). */
@@ -361,8 +376,7 @@ admit(connections *c, int *fd, int *channel)
     struct connection *connection = NULL;
     struct peer peer;
 
-    AW_TRY(check_connection(c, *fd));
-    AW_TRY(check_channel(c, *channel));
+    AW_TRY(passing_check(*fd, *channel, c->path, c->of.service->name));
     AW_TRY(aw_varlink_stream_new(*fd, &stream));
     *fd = -1;
     AW_TRY(peer_from_fd(aw_varlink_stream_fd(stream), &peer));
@@ -468,14 +482,29 @@ free_all(connections *c)
     aw_close(&c->stop_fd);
     aw_close(&c->open_fd);
     slots_release(&c->slots);
+    turns_free(&c->turns);
     free(c->items);
     free(c);
+}
+
+static aw_result
+open_turns(connections *c)
+{
+    const struct gate_limits *limits = &c->of.service->limits;
+
+    return turns_new(&(struct turns_rule){.count = (unsigned)limits->connections,
+                         .share = limits->calls_per_uid,
+                         .timeout_ms = limits->turn_ms,
+                         .what = "the signer",
+                         .hint = "try again later, with fewer requests at once"},
+        &c->turns);
 }
 
 static aw_result
 start_taker(connections *c)
 {
     AW_TRY(slots_init(&c->slots, c->of.service->limits.connections));
+    AW_TRY(open_turns(c));
     c->items = calloc(c->slots.count, sizeof(*c->items));
     if (c->items == NULL)
         return aw_fail_memory();

@@ -25,8 +25,11 @@ struct gate_service {
     /** Says why the peer has business here; one without grounds is dropped at accept. Must not
      * block. */
     void (*grounds)(struct core *core, const struct peer *peer, struct grounds *out);
-    /** NULL, or: true for one whose answers are held back a little while others are connected. */
-    bool (*is_paced)(struct core *core, const struct peer *peer);
+    /** NULL, or: true for a call whose answer is held back a little while others are connected.
+     * @param call NULL: what came was none
+     * @param crowds the peer's uid has more connections than it may have calls at once */
+    bool (*is_paced)(struct core *core, const struct peer *peer, const struct aw_varlink_call *call,
+        bool crowds);
     /** Answers one call. */
     aw_result (*answer)(struct core *core, const struct peer *peer,
         const struct aw_varlink_call *call, char **reply);

@@ -23,6 +23,8 @@ enum {
      * policy does: a user can have thousands of uids (user namespaces), a group any number. */
     GATE_CONNECTIONS_PER_GROUP_MAX = 128,
     GATE_CONNECTIONS_PER_APPLICATION_MAX = 128,
+    GATE_CALLS_PER_UID = 4,      /**< that the core works on at once, of a uid that is not alone */
+    GATE_TURN_MS = 30 * 1000,    /**< for a call of such a uid to have its turn */
     GATE_IDLE_MS = 60 * 1000,    /**< between two calls */
     GATE_MESSAGE_MS = 10 * 1000, /**< for one whole call to arrive */
     GATE_SEND_MS = 10 * 1000,    /**< for one whole reply to leave */
@@ -34,6 +36,7 @@ enum {
 struct gate_limits {
     size_t connections, connections_per_uid;                   /**< the core's */
     size_t connections_per_group, connections_per_application; /**< likewise */
+    unsigned calls_per_uid, turn_ms;                           /**< likewise */
     int idle_ms, message_ms;                                   /**< the gate's */
     int send_ms, pace_ms;                                      /**< the core's, which writes */
 };
@@ -44,8 +47,8 @@ struct gate_limits {
         .connections = GATE_CONNECTIONS_MAX, .connections_per_uid = GATE_CONNECTIONS_PER_UID_MAX, \
         .connections_per_group = GATE_CONNECTIONS_PER_GROUP_MAX,                                  \
         .connections_per_application = GATE_CONNECTIONS_PER_APPLICATION_MAX,                      \
-        .idle_ms = GATE_IDLE_MS, .message_ms = GATE_MESSAGE_MS, .send_ms = GATE_SEND_MS,          \
-        .pace_ms = GATE_PACE_MS                                                                   \
+        .calls_per_uid = GATE_CALLS_PER_UID, .turn_ms = GATE_TURN_MS, .idle_ms = GATE_IDLE_MS,    \
+        .message_ms = GATE_MESSAGE_MS, .send_ms = GATE_SEND_MS, .pace_ms = GATE_PACE_MS           \
     }
 
 /**

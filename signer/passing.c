@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 union control {
@@ -73,4 +74,35 @@ passing_take(int socket, char *octets, size_t size, struct passing *out)
     take_descriptors(&what, out);
     out->truncated = (what.msg_flags & MSG_CTRUNC) != 0;
     return got;
+}
+
+static bool
+is_stream(int fd)
+{
+    int type = 0;
+    socklen_t size = sizeof(type);
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+static bool
+is_accepted_at(int fd, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNSPEC};
+    socklen_t size = sizeof(address), int_size = sizeof(int);
+    int listening = 1;
+
+    return getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
+           getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_size) == 0 &&
+           address.sun_family == AF_UNIX && listening == 0 &&
+           strncmp(address.sun_path, path, sizeof(address.sun_path)) == 0;
+}
+
+aw_result
+passing_check(int connection, int channel, const char *path, const char *name)
+{
+    if (is_stream(connection) && is_accepted_at(connection, path) && is_stream(channel))
+        return AW_OK;
+    return aw_fail(
+        AW_CODE_MISMATCH, "the gate for %s passed what is no connection to its socket", name);
 }

@@ -101,6 +101,18 @@ slots_join(struct slots *slots)
     }
 }
 
+size_t
+slots_count(struct slots *slots, uint32_t owner)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&slots->lock);
+    for (size_t i = 0; i < slots->count; i++)
+        count += slots->items[i].state == SLOT_OPEN && slots->items[i].owner == owner;
+    pthread_mutex_unlock(&slots->lock);
+    return count;
+}
+
 bool
 slots_have_others(struct slots *slots, uint32_t owner)
 {

@@ -57,6 +57,9 @@ void slots_end(struct slots *slots, size_t slot);
 /** Waits for all threads; nobody may take a slot any more. */
 void slots_join(struct slots *slots);
 
+/** How many of that owner are open. */
+size_t slots_count(struct slots *slots, uint32_t owner);
+
 /** True while one of another owner is open. */
 bool slots_have_others(struct slots *slots, uint32_t owner);
 

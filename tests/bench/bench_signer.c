@@ -1,6 +1,7 @@
 /*
- * Load on the signer: threads with a connection each ask for POST-as-GET signatures, or for orders
- * that are refused. Messages are made beforehand and replies only searched, so that what is
+ * Load on the signer: threads with a connection each ask for POST-as-GET signatures, or for what
+ * takes neither the token nor the disk: orders that are refused, URLs claimed once more, the
+ * service's description. Messages are made beforehand and replies only searched, so that what is
  * measured is the signer.
  */
 #include <getopt.h>
@@ -24,7 +25,7 @@ enum { REPLY_MAX = 64 * 1024 };
 struct options {
     const char *socket, *application, *name, *origin;
     double threads, seconds;
-    bool refused; /* the name is not the application's: refusals are what is wanted */
+    bool ordered; /* an order is opened before */
 };
 
 struct client {
@@ -33,7 +34,8 @@ struct client {
     unsigned orders; /* opened so far */
     unsigned left;   /* signatures that the ledger still gives for the order */
     int fd;
-    char *call; /* the message, with its NUL */
+    char *call;  /* the message, with its NUL */
+    char *claim; /* that of the order's URL, likewise */
     size_t call_size;
     char reply[REPLY_MAX];
 };
@@ -104,17 +106,18 @@ static aw_result
 open_order(struct client *client)
 {
     AW_CLEANUP(aw_free) char *url = NULL;
-    AW_CLEANUP(aw_free) char *claim = NULL;
     long long order = 0;
 
     AW_TRY(ask_new_order(client, &order));
     AW_TRY(aw_format(&url, "%s/my-order/%d-%u-%u", client->options->origin, (int)getpid(),
         client->thread, client->orders++));
-    AW_TRY(aw_format(&claim,
+    free(client->claim);
+    client->claim = NULL;
+    AW_TRY(aw_format(&client->claim,
         "{\"method\":\"org.acmeward.Signer.ClaimUrls\",\"parameters\":{\"application\":\"%s\","
         "\"order\":%lld,\"urls\":[{\"kind\":\"order\",\"url\":\"%s\"}]}}",
         client->options->application, order, url));
-    AW_TRY(exchange(client, claim, strlen(claim) + 1));
+    AW_TRY(exchange(client, client->claim, strlen(client->claim) + 1));
     free(client->call);
     client->call = NULL;
     AW_TRY(aw_format(&client->call,
@@ -137,6 +140,7 @@ close_client(void *state)
         return;
     aw_close(&client->fd);
     free(client->call);
+    free(client->claim);
     free(client);
 }
 
@@ -152,7 +156,7 @@ open_client(void *context, unsigned thread, void **state)
     client->thread = thread;
     client->fd = -1;
     AW_TRY(connect_to(client->options->socket, &client->fd));
-    return client->options->refused ? AW_OK : open_order(client);
+    return client->options->ordered ? open_order(client) : AW_OK;
 }
 
 static aw_result
@@ -182,17 +186,56 @@ sign(void *state)
     return AW_OK;
 }
 
-static const char usage[] =
-    "usage: bench_signer --socket PATH --application A --name NAME --origin https://HOST:PORT\n"
-    "                    [--threads N] [--seconds S] [--refused]\n";
+static aw_result
+claim_again(void *state)
+{
+    struct client *client = state;
+
+    return exchange(client, client->claim, strlen(client->claim) + 1);
+}
 
 static aw_result
-parse(int argc, char **argv, struct options *out)
+describe(void *state)
+{
+    static const char call[] = "{\"method\":\"org.varlink.service.GetInfo\"}";
+
+    return exchange(state, call, sizeof(call));
+}
+
+static const struct load {
+    const char *name;
+    bool ordered;
+    aw_result (*operate)(void *state);
+} loads[] = {
+    {"signatures", true, sign},
+    {"refusals", false, be_refused}, /* the name is not the application's */
+    {"claims", true, claim_again},
+    {"descriptions", false, describe},
+};
+
+static const char usage[] =
+    "usage: bench_signer --socket PATH --application A --name NAME --origin https://HOST:PORT\n"
+    "                    [--threads N] [--seconds S]\n"
+    "                    [--ask signatures|refusals|claims|descriptions]\n";
+
+static aw_result
+find_load(const char *name, const struct load **out)
+{
+    for (size_t i = 0; i < AW_COUNT(loads); i++)
+        if (strcmp(loads[i].name, name) == 0) {
+            *out = &loads[i];
+            return AW_OK;
+        }
+    return aw_fail(AW_CODE_USAGE, "--ask %s is unknown; %s", name, usage);
+}
+
+static aw_result
+parse(int argc, char **argv, struct options *out, const struct load **load)
 {
     static const struct option names[] = {{"socket", required_argument, NULL, 'u'},
         {"application", required_argument, NULL, 'a'}, {"name", required_argument, NULL, 'd'},
         {"origin", required_argument, NULL, 'o'}, {"threads", required_argument, NULL, 'n'},
-        {"seconds", required_argument, NULL, 's'}, {"refused", no_argument, NULL, 'r'},
+        {"seconds", required_argument, NULL, 's'}, {"ask", required_argument, NULL, 'k'},
         {NULL, 0, NULL, 0}};
     int option;
 
@@ -205,8 +248,8 @@ parse(int argc, char **argv, struct options *out)
             out->name = optarg;
         else if (option == 'o')
             out->origin = optarg;
-        else if (option == 'r')
-            out->refused = true;
+        else if (option == 'k')
+            AW_TRY(find_load(optarg, load));
         else if (option == 'n')
             AW_TRY(bench_number("--threads", optarg, &out->threads));
         else if (option == 's')
@@ -223,13 +266,14 @@ static aw_result
 run(int argc, char **argv, struct bench_outcome *outcome)
 {
     struct options options = {.threads = 1, .seconds = 1};
-    const struct bench_job job = {
-        .context = &options, .open = open_client, .operate = sign, .close = close_client};
-    struct bench_job refused = job;
+    const struct load *load = &loads[0];
 
-    refused.operate = be_refused;
-    AW_TRY(parse(argc, argv, &options));
-    return bench_run(options.refused ? &refused : &job,
+    AW_TRY(parse(argc, argv, &options, &load));
+    options.ordered = load->ordered;
+    return bench_run(&(struct bench_job){.context = &options,
+                         .open = open_client,
+                         .operate = load->operate,
+                         .close = close_client},
         &(struct bench_plan){(unsigned)options.threads, options.seconds}, outcome);
 }
 

@@ -66,7 +66,13 @@ LOADS = {
     "64 signatures in flight": load(
         lambda signer, origin: bench_words(signer, origin, THEIRS), "bench_signer"),
     "64 requests in flight, all refused": load(
-        lambda signer, origin: bench_words(signer, origin, NAME, "--refused"), "bench_signer"),
+        lambda signer, origin: bench_words(signer, origin, NAME, "--ask", "refusals"), "bench_signer"),
+    "64 claims in flight, all known": load(
+        lambda signer, origin: bench_words(signer, origin, THEIRS, "--ask", "claims"),
+        "bench_signer"),
+    "64 descriptions in flight": load(
+        lambda signer, origin: bench_words(signer, origin, THEIRS, "--ask", "descriptions"),
+        "bench_signer"),
 }
 
 

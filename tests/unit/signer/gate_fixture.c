@@ -24,7 +24,7 @@
 /* A service whose methods are the cases. */
 
 atomic_bool gate_admits = true;
-atomic_bool gate_paces;
+atomic_bool gate_paces, gate_paces_crowds;
 atomic_int gate_answered;
 atomic_int gate_killed;
 sem_t gate_entered, gate_released;
@@ -53,11 +53,13 @@ grounds(struct core *core, const struct peer *peer, struct grounds *out)
 }
 
 static bool
-is_paced(struct core *core, const struct peer *peer)
+is_paced(
+    struct core *core, const struct peer *peer, const struct aw_varlink_call *call, bool crowds)
 {
     (void)core;
     (void)peer;
-    return gate_paces;
+    (void)call;
+    return gate_paces || (gate_paces_crowds && crowds);
 }
 
 static aw_result
@@ -106,7 +108,7 @@ static const struct gate_service usual = {
     .answer = answer,
     .answer_garbage = answer_garbage,
     .answer_failure = answer_failure,
-    .limits = {8, 8, 8, 8, LONG_MS, LONG_MS, LONG_MS, 0},
+    .limits = {8, 8, 8, 8, 8, LONG_MS, LONG_MS, LONG_MS, LONG_MS, 0},
 };
 
 static void *

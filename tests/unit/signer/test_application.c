@@ -6,11 +6,13 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/io.h"
 #include "signer/application.h"
+#include "signer/service.h"
 #include "signer_world.h"
 
 /* WhoAmI. */
@@ -267,6 +269,42 @@ the_gate_admits_whom_a_policy_names(void **state)
     }
 }
 
+/* What never goes on record has no price but this. */
+static void
+attack_106_light_calls_of_a_crowd_are_paced(void **state)
+{
+    static const struct {
+        const char *method; /* NULL: no call */
+        bool crowds, paced;
+    } rows[] = {
+        {"org.varlink.service.GetInfo", true, true},
+        {"org.varlink.service.GetInfo", false, false},
+        {SERVICE_SIGNER ".Whoami", true, true},
+        {SERVICE_SIGNER ".Check", true, true},
+        {SERVICE_SIGNER ".Unknown", true, true},
+        {SERVICE_SIGNER ".", true, true},
+        {SERVICE_ADMIN ".Freeze", true, true},
+        {SERVICE_SIGNER ".NewOrder", true, false},
+        {SERVICE_SIGNER ".PostAsGet", true, false},
+        {SERVICE_SIGNER ".RecordCertificate", true, false},
+        {SERVICE_RELAY ".GetNonces", true, false},
+        {NULL, true, true},
+        {NULL, false, false},
+    };
+    struct world *w = *state;
+    struct peer peer = world_peer("daemon", NULL);
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        struct aw_varlink_call call = {.message = NULL};
+
+        if (rows[i].method != NULL)
+            snprintf(call.method, sizeof(call.method), "%s", rows[i].method);
+        if (application_service.is_paced(w->core, &peer, rows[i].method == NULL ? NULL : &call,
+                rows[i].crowds) != rows[i].paced)
+            fail_msg("row %zu: %s", i, rows[i].method);
+    }
+}
+
 /* A broken log or ledger is no refusal; last, for it stays broken. */
 static void
 a_broken_log_is_unavailable(void **state)
@@ -294,6 +332,7 @@ main(void)
         cmocka_unit_test(no_administrators_method_on_this_socket),
         cmocka_unit_test(a_freeze_says_since_when),
         cmocka_unit_test(the_gate_admits_whom_a_policy_names),
+        cmocka_unit_test(attack_106_light_calls_of_a_crowd_are_paced),
         cmocka_unit_test(a_broken_log_is_unavailable),
     };
 

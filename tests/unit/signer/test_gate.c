@@ -379,7 +379,8 @@ no_descriptor_is_left_behind(void **state)
     pthread_t threads[8];
     int before = count_descriptors();
 
-    f->service.limits = (struct gate_limits){64, 64, 64, 64, LONG_MS, LONG_MS, LONG_MS, 0};
+    f->service.limits =
+        (struct gate_limits){64, 64, 64, 64, 64, LONG_MS, LONG_MS, LONG_MS, LONG_MS, 0};
     gate_fixture_start(f);
     for (size_t i = 0; i < AW_COUNT(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, call_often, f), 0);

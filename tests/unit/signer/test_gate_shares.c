@@ -7,11 +7,13 @@
 #include <cmocka.h>
 
 #include <grp.h>
+#include <semaphore.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/io.h"
@@ -155,12 +157,15 @@ attack_106_who_is_refused_too_often_leaves_room_for_others(void **state)
     static const struct {
         const char *name;
         bool paces, others;
-        int pace_ms; /* LONG_MS: an answer held back would never come */
+        unsigned calls_per_uid; /* beside two connections */
+        int pace_ms;            /* LONG_MS: an answer held back would never come */
         int64_t at_least_ms;
     } rows[] = {
-        {"others are connected", true, true, 300, 300},
-        {"nobody else is", true, false, LONG_MS, 0},
-        {"refused seldom", false, true, LONG_MS, 0},
+        {"others are connected", true, true, 2, 300, 300},
+        {"nobody else is", true, false, 2, LONG_MS, 0},
+        {"refused seldom", false, true, 2, LONG_MS, 0},
+        {"others are connected, and it crowds", false, true, 1, 300, 300},
+        {"it crowds alone", false, false, 1, LONG_MS, 0},
     };
     struct gate_fixture *f = *state;
 
@@ -170,6 +175,8 @@ attack_106_who_is_refused_too_often_leaves_room_for_others(void **state)
         int first = -1;
 
         f->service.limits.pace_ms = rows[i].pace_ms;
+        f->service.limits.calls_per_uid = rows[i].calls_per_uid;
+        gate_paces_crowds = true;
         gate_fixture_start(f);
         if (rows[i].others) {
             first = gate_dial(f);
@@ -180,12 +187,142 @@ attack_106_who_is_refused_too_often_leaves_room_for_others(void **state)
         int64_t begun = aw_now_ms();
         if (!gate_serves(fd) || !gate_serves(second) || aw_now_ms() - begun < rows[i].at_least_ms)
             fail_msg("%s: after %d ms", rows[i].name, (int)(aw_now_ms() - begun));
-        gate_paces = false;
+        gate_paces = gate_paces_crowds = false;
         close(first);
         close(fd);
         close(second);
         gate_fixture_end(f);
     }
+}
+
+static bool
+one_more_enters(void)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_MS / 1000;
+    return sem_timedwait(&gate_entered, &until) == 0;
+}
+
+/* Three calls of one uid, of which two may be worked on at once; how many are. */
+static int
+count_entered(const int *fds, int other)
+{
+    static const struct timespec pause = {.tv_nsec = 100 * 1000000};
+    int count = 0;
+
+    for (int i = 0; i < 3; i++)
+        gate_say(fds[i], CALL "Wait\"}");
+    for (; count < (other < 0 ? 3 : 2); count++)
+        assert_true(one_more_enters());
+    if (other >= 0)
+        assert_true(gate_serves(other)); /* which has its share */
+    nanosleep(&pause, NULL);
+    return count + (sem_trywait(&gate_entered) == 0);
+}
+
+/* Attack 106: who has many calls at once has a share of them worked on, and all when he is alone.
+ */
+static void
+attack_106_many_calls_at_once_leave_room_for_others(void **state)
+{
+    static const struct comer one = {1, {50}, true};
+    static const struct {
+        const char *name;
+        bool others;
+        int entered;
+    } rows[] = {{"others call", true, 2}, {"nobody else does", false, 3}};
+    struct gate_fixture *f = *state;
+
+    if (geteuid() != 0)
+        skip();
+    f->service.limits.calls_per_uid = 2;
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        int fds[3], other = -1;
+
+        gate_fixture_start(f);
+        if (rows[i].others) {
+            other = gate_dial(f);
+            assert_true(gate_serves(other));
+        }
+        for (size_t j = 0; j < AW_COUNT(fds); j++)
+            fds[j] = dial_as(f, &one);
+        int entered = count_entered(fds, other);
+        for (size_t j = 0; j < AW_COUNT(fds); j++)
+            sem_post(&gate_released);
+        for (size_t j = 0; j < AW_COUNT(fds); j++)
+            assert_true(gate_hears(fds[j], GOOD));
+        for (int left = 3 - entered; left > 0; left--)
+            assert_true(one_more_enters());
+        if (entered != rows[i].entered)
+            fail_msg("%s: %d were worked on at once", rows[i].name, entered);
+        for (size_t j = 0; j < AW_COUNT(fds); j++)
+            close(fds[j]);
+        close(other);
+        gate_fixture_end(f);
+    }
+}
+
+/* One call of uid 1 is worked on, which is its share; others may be dialled. */
+static int
+work_on_one(struct gate_fixture *f, int *other)
+{
+    static const struct comer one = {1, {50}, true};
+
+    f->service.limits.calls_per_uid = 1;
+    gate_fixture_start(f);
+    *other = gate_dial(f);
+    assert_true(gate_serves(*other));
+    int fd = dial_as(f, &one);
+    gate_say(fd, CALL "Wait\"}");
+    assert_true(one_more_enters());
+    return fd;
+}
+
+static void
+attack_106_who_waits_too_long_is_told(void **state)
+{
+    static const struct comer one = {1, {50}, true};
+    struct gate_fixture *f = *state;
+    int other = -1;
+
+    if (geteuid() != 0)
+        skip();
+    f->service.limits.turn_ms = 50;
+    int first = work_on_one(f, &other), fd = dial_as(f, &one);
+    gate_say(fd, CALL "Good\"}");
+    assert_true(gate_hears(fd, "{\"error\":\"failure\"}"));
+    sem_post(&gate_released);
+    assert_true(gate_hears(first, GOOD) && gate_serves(fd));
+    close(fd);
+    close(first);
+    close(other);
+}
+
+/* What comes in the name of one who has hung up is the gate's own, also when it was his when it
+ * came. */
+static void
+who_hangs_up_while_he_waits_asks_nothing(void **state)
+{
+    static const struct comer one = {1, {50}, true};
+    static const struct timespec until_it_waits = {.tv_nsec = 50 * 1000000};
+    struct gate_fixture *f = *state;
+    int other = -1;
+
+    if (geteuid() != 0)
+        skip();
+    int first = work_on_one(f, &other), gone = dial_as(f, &one), last = dial_as(f, &one);
+    int answered = gate_answered;
+    gate_say(gone, CALL "Good\"}");
+    nanosleep(&until_it_waits, NULL);
+    close(gone);
+    sem_post(&gate_released);
+    assert_true(gate_hears(first, GOOD) && gate_serves(last));
+    assert_int_equal(gate_answered, answered + 1);
+    close(last);
+    close(first);
+    close(other);
 }
 
 /* Attack 106: who dials on at his limit waits for each answer while others are connected, and
@@ -265,6 +402,9 @@ main(void)
         TEST(attack_106_one_uid_takes_all_connections),
         TEST(attack_106_many_uids_take_all_connections),
         TEST(attack_106_who_is_refused_too_often_leaves_room_for_others),
+        TEST(attack_106_many_calls_at_once_leave_room_for_others),
+        TEST(attack_106_who_waits_too_long_is_told),
+        TEST(who_hangs_up_while_he_waits_asks_nothing),
         TEST(attack_106_who_dials_on_leaves_room_for_others),
         TEST(who_is_turned_away_is_told_at_the_latest_at_the_end),
     };
