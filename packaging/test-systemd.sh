@@ -342,6 +342,11 @@ YAML
     soon "checkpoints left the spool by the path unit" inside sh -c \
         'ls /srv/checkpoints/checkpoint-* && ! ls /var/spool/acmeward/checkpoint-* 2>/dev/null'
     # shellcheck disable=SC2016
+    # Eight in two seconds: more than the five starts in ten seconds that systemd would allow.
+    inside sh -c 'for n in 1 2 3 4 5 6 7 8; do echo x >/var/spool/acmeward/checkpoint-000000000000000000$n; sleep 0.25; done'
+    soon "many at once leave it, too" inside sh -c '! ls /var/spool/acmeward/checkpoint-* 2>/dev/null'
+    has "and the path is still watched" acmeward-checkpoint-export.path ActiveState active
+    # shellcheck disable=SC2016
     soon "the export's unit ended well" inside sh -c \
         'test "$(systemctl show -P Result acmeward-checkpoint-export)" = success && ! systemctl is-active acmeward-checkpoint-export'
 }
