@@ -346,7 +346,7 @@ admin_print_text(const cJSON *reply, const char *name, const char *end)
 }
 
 aw_result
-admin_sha256(const char *text, size_t size, char hex[65])
+admin_sha256(const char *text, size_t size, char hex[AW_DIGEST_HEX_SIZE])
 {
     unsigned char digest[32];
 
@@ -359,7 +359,7 @@ admin_sha256(const char *text, size_t size, char hex[65])
 aw_result
 admin_print_sha256(const char *what, const char *text, size_t size)
 {
-    char hex[65];
+    char hex[AW_DIGEST_HEX_SIZE];
 
     AW_TRY(admin_sha256(text, size, hex));
     printf("%s sha256 %s\n", what, hex);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "common/config.h"
+#include "common/hex.h"
 #include "common/json.h"
 #include "common/result.h"
 #include "common/varlink.h"
@@ -179,7 +180,7 @@ void admin_print_report(const cJSON *report, FILE *stream);
 AW_MUST_USE aw_result admin_print_text(const cJSON *reply, const char *name, const char *end);
 
 /** SHA-256 as 64 hexadecimal digits and NUL. */
-AW_MUST_USE aw_result admin_sha256(const char *text, size_t size, char hex[65]);
+AW_MUST_USE aw_result admin_sha256(const char *text, size_t size, char hex[AW_DIGEST_HEX_SIZE]);
 
 /** Prints "what sha256 HEX". */
 AW_MUST_USE aw_result admin_print_sha256(const char *what, const char *text, size_t size);

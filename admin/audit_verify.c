@@ -265,7 +265,7 @@ print_as_json(
     const struct verification *v, const struct audit_verdict *found, const char *const *files)
 {
     struct aw_json_writer w = {0};
-    char root[2 * AUDIT_DIGEST_SIZE + 1];
+    char root[AW_DIGEST_HEX_SIZE];
 
     aw_hex(found->root.bytes, sizeof(found->root.bytes), root);
     aw_json_begin_object(&w);

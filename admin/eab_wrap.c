@@ -168,7 +168,7 @@ static aw_result
 tell_json(const struct wrap_options *asked, const char *line, bool twice)
 {
     AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {.text = NULL};
-    char sha256[65];
+    char sha256[AW_DIGEST_HEX_SIZE];
 
     AW_TRY(admin_sha256(line, strlen(line), sha256));
     aw_json_begin_object(&w);

@@ -11,6 +11,7 @@
 #include "admin/audit_files.h"
 #include "admin/report_clients.h"
 #include "admin/report_grants.h"
+#include "common/hex.h"
 
 /** What is reported of. */
 struct report_period {
@@ -23,7 +24,7 @@ struct report_period {
 struct report_certificate {
     char *application, *serial, *issuer;
     char *names; /**< sorted, one a line */
-    char digest[2 * AUDIT_DIGEST_SIZE + 1];
+    char digest[AW_DIGEST_HEX_SIZE];
     int64_t not_after;
     bool has_verified, verified;
     bool revoked;

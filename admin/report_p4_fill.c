@@ -294,7 +294,7 @@ put_role(struct report_page *page, const char *name, const struct aw_config_role
 static void
 put_hash(struct report_page *page, const struct audit_hash *hash, bool known)
 {
-    char text[2 * AUDIT_DIGEST_SIZE + 1];
+    char text[AW_DIGEST_HEX_SIZE];
 
     aw_hex(hash->bytes, sizeof(hash->bytes), text);
     report_text(page, known ? text : NULL);

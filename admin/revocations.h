@@ -12,11 +12,12 @@
 #include <stdint.h>
 
 #include "audit/audit.h"
+#include "common/hex.h"
 
 /** One: the first of its certificate. */
 struct revocation {
-    char certificate[2 * AUDIT_DIGEST_SIZE + 1]; /**< SHA-256 of the DER, hex */
-    int64_t time;                                /**< of its record */
+    char certificate[AW_DIGEST_HEX_SIZE]; /**< SHA-256 of the DER, hex */
+    int64_t time;                         /**< of its record */
 };
 
 /** Sorted by certificate. Release: revocations_free. */

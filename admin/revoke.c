@@ -18,7 +18,7 @@
 /* A CA that does not answer is not asked a thousand times. */
 enum { UNANSWERED_MAX = 3 };
 
-enum { DIGEST_TEXT = 2 * CSR_DIGEST_SIZE + 1, PEM_MAX = 256 * 1024 };
+enum { DIGEST_TEXT = AW_DIGEST_HEX_SIZE, PEM_MAX = 256 * 1024 };
 
 /* One run. */
 struct revoking {
@@ -61,7 +61,7 @@ static aw_result
 read_file(const char *path, uint8_t **der, size_t *size, char digest[DIGEST_TEXT])
 {
     AW_CLEANUP(aw_free) char *text = NULL;
-    unsigned char hash[CSR_DIGEST_SIZE];
+    unsigned char hash[AW_DIGEST_SIZE];
     size_t length = 0;
 
     AW_TRY(aw_file_read(path, PEM_MAX, &text, &length));
@@ -172,7 +172,7 @@ static aw_result
 take_certificate(const struct http_response *response, struct revoke_item *item)
 {
     AW_CLEANUP(aw_free) uint8_t *der = NULL;
-    unsigned char hash[CSR_DIGEST_SIZE];
+    unsigned char hash[AW_DIGEST_SIZE];
     char digest[DIGEST_TEXT];
     size_t size = 0;
 

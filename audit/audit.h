@@ -16,13 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/hex.h"
 #include "common/json.h"
 #include "common/result.h"
 
 /** Limits. */
 enum {
     AUDIT_RECORD_MAX = 64 * 1024,     /**< octets of a line with its newline */
-    AUDIT_DIGEST_SIZE = 32,           /**< SHA-256 */
     AUDIT_QUEUE_MAX = 4096,           /**< records waiting to become durable */
     AUDIT_QUEUE_RESERVED = 1024,      /**< of these for what is permitted */
     AUDIT_RESERVE = 64 * 1024 * 1024, /**< octets of the file system for what is permitted: some
@@ -105,9 +105,9 @@ struct audit_record {
     cJSON *json;
     int64_t seq;
     struct audit_entry entry;
-    const char **names_storage;               /**< owns entry.names */
-    char previous[2 * AUDIT_DIGEST_SIZE + 1]; /**< hex digest of the previous line */
-    char digest[2 * AUDIT_DIGEST_SIZE + 1];   /**< hex digest of this line, newline included */
+    const char **names_storage;        /**< owns entry.names */
+    char previous[AW_DIGEST_HEX_SIZE]; /**< hex digest of the previous line */
+    char digest[AW_DIGEST_HEX_SIZE];   /**< hex digest of this line, newline included */
 };
 
 /** Operation of the record (kind `admin`) that names the log's next key: `key` is the digest of its
@@ -180,7 +180,7 @@ struct audit_receipt {
     int64_t seq;
     int64_t time; /**< as recorded: the entry's, or later where the clock went back */
     size_t size;  /**< octets of its line */
-    char digest[2 * AUDIT_DIGEST_SIZE + 1]; /**< hex digest of its line: covers all before it */
+    char digest[AW_DIGEST_HEX_SIZE]; /**< hex digest of its line: covers all before it */
 };
 
 /** Like audit_log_append, for callers that keep an index of the log. */
@@ -274,7 +274,7 @@ AW_MUST_USE aw_result audit_read_source(
 
 /** A hash of the Merkle tree over the records (tree.h): of a leaf, a node or the root. */
 struct audit_hash {
-    uint8_t bytes[AUDIT_DIGEST_SIZE];
+    uint8_t bytes[AW_DIGEST_SIZE];
 };
 
 /** The head of the tree. */
@@ -298,11 +298,11 @@ struct audit_expected {
 
 /** What a verification found. */
 struct audit_verdict {
-    int64_t records;                      /**< whole records found in order */
-    char head[2 * AUDIT_DIGEST_SIZE + 1]; /**< digest of the last one */
-    struct audit_hash root;               /**< of the tree over all of them */
-    int64_t first_time, last_time;        /**< of those that were read */
-    int64_t segments;                     /**< closed ones */
+    int64_t records;               /**< whole records found in order */
+    char head[AW_DIGEST_HEX_SIZE]; /**< digest of the last one */
+    struct audit_hash root;        /**< of the tree over all of them */
+    int64_t first_time, last_time; /**< of those that were read */
+    int64_t segments;              /**< closed ones */
     int64_t absent;    /**< records in segments that are not at hand: they were not verified */
     int64_t unchecked; /**< expected heads within these: they were not compared */
     size_t torn; /**< octets behind the last whole record: a torn tail, or, beside a running signer,

@@ -13,17 +13,18 @@
 #include "audit/lines.h"
 #include "audit/mark.h"
 #include "audit/tree.h"
+#include "common/hex.h"
 
 /** A walk. Begin with audit_chain_begin; release: audit_chain_end. */
 struct audit_chain {
     const char *path; /**< for messages; not owned */
     struct audit_lines lines;
     audit_hasher *hasher;
-    struct audit_record record; /**< the present one */
-    int64_t seq;                /**< its sequence number; 0 before the first */
-    int64_t time;               /**< its time */
-    char head[AUDIT_HEX_SIZE];  /**< its digest; zeros before the first */
-    const char *line;           /**< its line without the newline; valid until the next one */
+    struct audit_record record;    /**< the present one */
+    int64_t seq;                   /**< its sequence number; 0 before the first */
+    int64_t time;                  /**< its time */
+    char head[AW_DIGEST_HEX_SIZE]; /**< its digest; zeros before the first */
+    const char *line;              /**< its line without the newline; valid until the next one */
     size_t line_length;
     struct audit_hash leaf;           /**< its hash as a leaf */
     struct audit_tree tree;           /**< over all records so far */

@@ -4,12 +4,13 @@
 
 #include "audit/hasher.h"
 #include "audit/record.h"
+#include "common/hex.h"
 #include "common/io.h"
 
 /* A place in the file where a record of some sequence number stands. */
 struct sighting {
     int64_t line; /* 0: nowhere */
-    char digest[AUDIT_HEX_SIZE];
+    char digest[AW_DIGEST_HEX_SIZE];
 };
 
 /* Notes the line if it is record `seq`; one that is no record at all is passed over. */

@@ -38,8 +38,8 @@ audit_hasher_free(audit_hasher **hasher)
 }
 
 aw_result
-audit_hasher_parts(audit_hasher *hasher, const struct audit_part *parts, size_t count,
-    uint8_t out[AUDIT_DIGEST_SIZE])
+audit_hasher_parts(
+    audit_hasher *hasher, const struct audit_part *parts, size_t count, uint8_t out[AW_DIGEST_SIZE])
 {
     bool good = EVP_DigestInit_ex2(hasher->context, hasher->algorithm, NULL) == 1;
 
@@ -51,10 +51,11 @@ audit_hasher_parts(audit_hasher *hasher, const struct audit_part *parts, size_t 
 }
 
 aw_result
-audit_hasher_line(audit_hasher *hasher, const char *line, size_t length, char out[AUDIT_HEX_SIZE])
+audit_hasher_line(
+    audit_hasher *hasher, const char *line, size_t length, char out[AW_DIGEST_HEX_SIZE])
 {
     const struct audit_part parts[] = {{line, length}, {"\n", 1}};
-    uint8_t digest[AUDIT_DIGEST_SIZE];
+    uint8_t digest[AW_DIGEST_SIZE];
 
     AW_TRY(audit_hasher_parts(hasher, parts, AW_COUNT(parts), digest));
     aw_hex(digest, sizeof(digest), out);

@@ -12,10 +12,8 @@
 #include <stdint.h>
 
 #include "audit/audit.h"
+#include "common/hex.h"
 #include "common/result.h"
-
-/** Characters of a digest in hex, with the terminating NUL. */
-enum { AUDIT_HEX_SIZE = 2 * AUDIT_DIGEST_SIZE + 1 };
 
 /** What stands for the record before the first: 64 zeros. */
 #define AUDIT_HEX_ZERO "0000000000000000000000000000000000000000000000000000000000000000"
@@ -32,7 +30,7 @@ void audit_hasher_free(audit_hasher **hasher);
 /** Digest of `length` octets of a line and of the newline that ends it (not counted in `length`).
  */
 AW_MUST_USE aw_result audit_hasher_line(
-    audit_hasher *hasher, const char *line, size_t length, char out[AUDIT_HEX_SIZE]);
+    audit_hasher *hasher, const char *line, size_t length, char out[AW_DIGEST_HEX_SIZE]);
 
 /** Octets that stand one behind the other in what is hashed. */
 struct audit_part {
@@ -42,6 +40,6 @@ struct audit_part {
 
 /** Digest of all parts. */
 AW_MUST_USE aw_result audit_hasher_parts(audit_hasher *hasher, const struct audit_part *parts,
-    size_t count, uint8_t out[AUDIT_DIGEST_SIZE]);
+    size_t count, uint8_t out[AW_DIGEST_SIZE]);
 
 #endif

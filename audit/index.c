@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "common/hex.h"
 #include "common/io.h"
 
 enum { FILE_MODE = 0640 };
@@ -32,7 +33,7 @@ roots_of(int64_t leaves)
 int64_t
 audit_index_offset(int64_t size)
 {
-    return roots_of(size - 1) * AUDIT_DIGEST_SIZE;
+    return roots_of(size - 1) * AW_DIGEST_SIZE;
 }
 
 void
@@ -49,7 +50,7 @@ aw_result
 audit_index_get(int fd, unsigned level, int64_t number, struct audit_hash *out)
 {
     int64_t size = (number + 1) << level;
-    int64_t offset = audit_index_offset(size) + (level - AUDIT_TREE_NOTED) * AUDIT_DIGEST_SIZE;
+    int64_t offset = audit_index_offset(size) + (level - AUDIT_TREE_NOTED) * AW_DIGEST_SIZE;
 
     if (fd < 0 || pread(fd, out->bytes, sizeof(out->bytes), offset) != sizeof(out->bytes))
         return aw_fail(AW_CODE_NOT_FOUND, "the index of the log lacks a subtree");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "audit/record.h"
+#include "common/hex.h"
 #include "common/io.h"
 
 enum {
@@ -73,7 +74,7 @@ aw_result
 audit_log_record(audit_log *log, const struct audit_entry *entry, struct audit_receipt *receipt)
 {
     AW_CLEANUP(aw_free) char *line = NULL;
-    char digest[AUDIT_HEX_SIZE];
+    char digest[AW_DIGEST_HEX_SIZE];
     struct audit_completed completed;
     size_t length;
 

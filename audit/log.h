@@ -15,6 +15,7 @@
 #include "audit/hasher.h"
 #include "audit/mark.h"
 #include "audit/tree.h"
+#include "common/hex.h"
 
 /** Lines, one behind the other. */
 struct audit_batch {
@@ -55,7 +56,7 @@ struct audit_log {
     struct audit_batch queue;      /* appended, not yet taken */
     int64_t appended;              /* the chain's end: sequence number, */
     int64_t time;                  /* time */
-    char head[AUDIT_HEX_SIZE];     /* and digest of the last record appended */
+    char head[AW_DIGEST_HEX_SIZE]; /* and digest of the last record appended */
     struct audit_tree tree;        /* over all records appended */
     _Atomic int64_t durable;       /* sequence number of the last durable record; it may be read
                                       without the lock, as `broken` may */

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "audit/base64.h"
+#include "common/hex.h"
 #include "common/io.h"
 
 /* Largest integer of JSON that every reader takes exactly. */
@@ -91,15 +92,15 @@ read_tree(const cJSON *json, struct audit_tree *tree)
 }
 
 static aw_result
-read_head(const cJSON *json, char out[AUDIT_HEX_SIZE])
+read_head(const cJSON *json, char out[AW_DIGEST_HEX_SIZE])
 {
     const char *text = NULL;
 
-    AW_TRY(aw_json_string(json, "head", AUDIT_HEX_SIZE - 1, &text));
-    if (strspn(text, "0123456789abcdef") != AUDIT_HEX_SIZE - 1)
+    AW_TRY(aw_json_string(json, "head", AW_DIGEST_HEX_SIZE - 1, &text));
+    if (strspn(text, "0123456789abcdef") != AW_DIGEST_HEX_SIZE - 1)
         return aw_fail(
-            AW_CODE_SYNTAX, "head: expected %d lower-case hex digits", AUDIT_HEX_SIZE - 1);
-    memcpy(out, text, AUDIT_HEX_SIZE);
+            AW_CODE_SYNTAX, "head: expected %d lower-case hex digits", AW_DIGEST_HEX_SIZE - 1);
+    memcpy(out, text, AW_DIGEST_HEX_SIZE);
     return AW_OK;
 }
 

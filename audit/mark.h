@@ -13,6 +13,7 @@
 #include "audit/audit.h"
 #include "audit/hasher.h"
 #include "audit/tree.h"
+#include "common/hex.h"
 
 /** Limits. */
 enum {
@@ -22,11 +23,11 @@ enum {
 
 /** A mark; zeroed with `head` AUDIT_HEX_ZERO it is the beginning of a log. May be copied. */
 struct audit_mark {
-    int64_t segment;           /**< number of the segment that ends here */
-    int64_t first;             /**< sequence number of its first record */
-    int64_t octets;            /**< its size */
-    int64_t time;              /**< of its last record */
-    char head[AUDIT_HEX_SIZE]; /**< digest of its last record */
+    int64_t segment;               /**< number of the segment that ends here */
+    int64_t first;                 /**< sequence number of its first record */
+    int64_t octets;                /**< its size */
+    int64_t time;                  /**< of its last record */
+    char head[AW_DIGEST_HEX_SIZE]; /**< digest of its last record */
     struct audit_tree tree; /**< over all records up to here: its size is the last one's number */
 };
 

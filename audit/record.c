@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "audit/hasher.h"
+#include "common/hex.h"
 #include "common/io.h"
 #include "common/json.h"
 
@@ -100,7 +101,7 @@ check_digest(const char *name, const char *text)
 {
     size_t digits = strspn(text, "0123456789abcdef");
 
-    if (digits == 2 * AUDIT_DIGEST_SIZE && text[digits] == '\0')
+    if (digits == 2 * AW_DIGEST_SIZE && text[digits] == '\0')
         return AW_OK;
     return aw_fail(AW_CODE_SYNTAX,
         "member \"%s\" is \"%.80s\", expected a SHA-256 digest of 64 lower-case hex digits", name,
@@ -313,12 +314,12 @@ read_names(const cJSON *json, const char *name, struct audit_record *record)
 }
 
 static aw_result
-read_chain(const cJSON *json, const char *name, char out[AUDIT_HEX_SIZE])
+read_chain(const cJSON *json, const char *name, char out[AW_DIGEST_HEX_SIZE])
 {
     const char *text;
 
     AW_TRY(read_digest(json, name, &text));
-    memcpy(out, text, AUDIT_HEX_SIZE);
+    memcpy(out, text, AW_DIGEST_HEX_SIZE);
     return AW_OK;
 }
 
@@ -397,7 +398,7 @@ aw_result
 audit_record_parse(const char *line, size_t length, struct audit_record *out)
 {
     AW_CLEANUP(audit_hasher_free) audit_hasher *hasher = NULL;
-    char digest[AUDIT_HEX_SIZE];
+    char digest[AW_DIGEST_HEX_SIZE];
 
     if (length > 0 && line[length - 1] == '\n')
         length--;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "audit/record.h"
+#include "common/hex.h"
 #include "common/io.h"
 
 aw_result
@@ -136,7 +137,7 @@ audit_walk_next(struct audit_walk *walk, bool *more)
 
 /* The digest of the last line of a file. A file that has none gives an empty text. */
 static aw_result
-last_digest(struct audit_walk *walk, const char *path, int64_t octets, char out[AUDIT_HEX_SIZE])
+last_digest(struct audit_walk *walk, const char *path, int64_t octets, char out[AW_DIGEST_HEX_SIZE])
 {
     AW_CLEANUP(aw_close) int fd = -1;
     AW_CLEANUP(audit_lines_end) struct audit_lines lines = {.fd = -1};
@@ -160,7 +161,7 @@ last_digest(struct audit_walk *walk, const char *path, int64_t octets, char out[
 
 /* What the first record of the segment behind says of the record before it; empty: none there. */
 static aw_result
-next_previous(struct audit_walk *walk, int64_t segment, char out[AUDIT_HEX_SIZE])
+next_previous(struct audit_walk *walk, int64_t segment, char out[AW_DIGEST_HEX_SIZE])
 {
     AW_CLEANUP(aw_close) int own = -1;
     AW_CLEANUP(audit_lines_end) struct audit_lines lines = {.fd = -1};
@@ -179,7 +180,7 @@ next_previous(struct audit_walk *walk, int64_t segment, char out[AUDIT_HEX_SIZE]
     AW_TRY(audit_lines_begin(&lines, fd));
     AW_TRY(audit_lines_next(&lines, &line, &length));
     if (line != NULL && aw_ok(audit_record_read(line, length, &record)))
-        memcpy(out, record.previous, AUDIT_HEX_SIZE);
+        memcpy(out, record.previous, AW_DIGEST_HEX_SIZE);
     return AW_OK;
 }
 
@@ -187,7 +188,7 @@ next_previous(struct audit_walk *walk, int64_t segment, char out[AUDIT_HEX_SIZE]
 static aw_result
 fits(struct audit_walk *walk, const struct audit_mark *mark, bool *out)
 {
-    char before[AUDIT_HEX_SIZE] = "", behind[AUDIT_HEX_SIZE] = "";
+    char before[AW_DIGEST_HEX_SIZE] = "", behind[AW_DIGEST_HEX_SIZE] = "";
     int64_t n = mark->segment;
 
     *out = false;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/b64url.h"
+#include "common/hex.h"
 #include "common/io.h"
 
 static const char http_01[] = "http-01", dns_01[] = "dns-01", tls_alpn_01[] = "tls-alpn-01";
@@ -128,7 +129,7 @@ authenticator_free(struct authenticator **slot)
 aw_result
 authenticator_validation(const struct issue_challenge *challenge, char **validation)
 {
-    uint8_t digest[CHALLENGE_DIGEST_SIZE];
+    uint8_t digest[AW_DIGEST_SIZE];
 
     if (strcmp(challenge->type, dns_01) != 0)
         return aw_format(validation, "%s", challenge->key_authorization);

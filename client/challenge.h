@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "common/hex.h"
 #include "common/names.h"
 #include "common/result.h"
 
@@ -26,7 +27,6 @@ enum {
     CHALLENGE_TLS_PORT = 443,         /**< RFC 8737 3 knows no other */
     CHALLENGE_TURN_SECONDS = 1800,    /**< for the port, while other runs of ours have it */
     CHALLENGE_HANDSHAKES_MAX = 64,    /**< at a time; more are closed */
-    CHALLENGE_DIGEST_SIZE = 32,       /**< octets of SHA-256 */
 };
 
 /** Where validation looks, below the web root and in a request. */
@@ -36,8 +36,7 @@ enum {
 AW_MUST_USE aw_result challenge_token_check(const char *token);
 
 /** SHA-256 of a key authorization: for dns-01 (RFC 8555 8.4) and tls-alpn-01 (RFC 8737 3). */
-AW_MUST_USE aw_result challenge_digest(
-    const char *key_authorization, uint8_t out[CHALLENGE_DIGEST_SIZE]);
+AW_MUST_USE aw_result challenge_digest(const char *key_authorization, uint8_t out[AW_DIGEST_SIZE]);
 
 /** The place of a type in a list of --preferred-challenges, from 1 on; 0: it is not there. */
 size_t challenge_preference(const char *list, const char *type);

@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 
 #include "client/chain.h"
+#include "common/hex.h"
 #include "common/openssl.h"
 
 enum {
@@ -95,7 +96,7 @@ static aw_result
 add_digest(X509 *certificate, const char *key_authorization)
 {
     /* OCTET STRING, its length, the digest. */
-    uint8_t der[2 + CHALLENGE_DIGEST_SIZE] = {V_ASN1_OCTET_STRING, CHALLENGE_DIGEST_SIZE};
+    uint8_t der[2 + AW_DIGEST_SIZE] = {V_ASN1_OCTET_STRING, AW_DIGEST_SIZE};
     AW_CLEANUP(aw_asn1_octets_free) ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
     AW_CLEANUP(free_object) ASN1_OBJECT *identifier = OBJ_txt2obj("1.3.6.1.5.5.7.1.31", 1);
     AW_CLEANUP(free_extension) X509_EXTENSION *extension = NULL;

@@ -4,9 +4,10 @@
 #include <openssl/evp.h>
 
 #include "client/challenge.h"
+#include "common/hex.h"
 
 aw_result
-challenge_digest(const char *key_authorization, uint8_t out[CHALLENGE_DIGEST_SIZE])
+challenge_digest(const char *key_authorization, uint8_t out[AW_DIGEST_SIZE])
 {
     unsigned size = 0;
 

@@ -16,7 +16,7 @@
 #include "common/io.h"
 #include "common/json.h"
 
-enum { FILE_MAX = 16 * 1024, DIGEST_SIZE = 32, SHOWN = 16 };
+enum { FILE_MAX = 16 * 1024, SHOWN = 16 };
 
 /* The members of a state; the file has them all, and no other. */
 static const struct member {
@@ -173,7 +173,7 @@ renew_failure_key(const struct aw_name *names, size_t count, char **out)
 static aw_result
 failure_path(const char *root, const char *key, char **out)
 {
-    unsigned char digest[DIGEST_SIZE];
+    unsigned char digest[AW_DIGEST_SIZE];
     char text[2 * SHOWN + 1];
     size_t size = 0;
 

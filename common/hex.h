@@ -7,6 +7,12 @@
 
 #include <stddef.h>
 
+/** A SHA-256 digest. */
+enum {
+    AW_DIGEST_SIZE = 32,                         /**< octets */
+    AW_DIGEST_HEX_SIZE = 2 * AW_DIGEST_SIZE + 1, /**< digits, with the NUL */
+};
+
 /** Writes 2 * size lower-case digits and a NUL. */
 void aw_hex(const void *bytes, size_t size, char *out);
 

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/hex.h"
 #include "common/result.h"
 
 /** The protected header of a request to a CA. */
@@ -31,8 +32,8 @@ struct aw_jws_header {
 struct aw_jws {
     char *input; /**< BASE64URL(header) "." BASE64URL(payload), NUL-terminated */
     size_t input_size;
-    size_t header_size; /**< characters before the "." */
-    uint8_t digest[32]; /**< SHA-256 of the input: goes on the record */
+    size_t header_size;             /**< characters before the "." */
+    uint8_t digest[AW_DIGEST_SIZE]; /**< SHA-256 of the input: goes on the record */
 };
 
 /** Builds header, payload and signing input. `payload` "" is POST-as-GET. Release: aw_jws_free. */

@@ -8,6 +8,7 @@
 
 #include <openssl/evp.h>
 
+#include "common/hex.h"
 #include "common/log.h"
 #include "csr/fields.h"
 
@@ -104,7 +105,7 @@ digest(OSSL_LIB_CTX *libctx, const char *properties, struct der octets, uint8_t 
     size_t written = 0;
 
     if (EVP_Q_digest(libctx, "SHA256", properties, octets.data, octets.size, out, &written) != 1 ||
-        written != CSR_DIGEST_SIZE)
+        written != AW_DIGEST_SIZE)
         return aw_fail_openssl("SHA-256");
     return AW_OK;
 }

@@ -19,12 +19,12 @@
 
 #include <openssl/types.h>
 
+#include "common/hex.h"
 #include "common/names.h"
 #include "common/result.h"
 
 /** Limits. */
 enum {
-    CSR_DIGEST_SIZE = 32,            /**< octets of SHA-256 */
     CSR_RULE_SIZE = 64,              /**< of a rule's tag, with NUL */
     CSR_NAMES_MAX = 100,             /**< names of a CSR */
     CSR_SIZE_MAX = 32 * 1024,        /**< octets of a CSR */
@@ -46,8 +46,8 @@ struct csr {
     size_t name_count;
     enum csr_key key;
     bool must_staple;
-    uint8_t digest[CSR_DIGEST_SIZE];     /**< SHA-256 of the DER */
-    uint8_t key_digest[CSR_DIGEST_SIZE]; /**< SHA-256 of the SubjectPublicKeyInfo's DER */
+    uint8_t digest[AW_DIGEST_SIZE];     /**< SHA-256 of the DER */
+    uint8_t key_digest[AW_DIGEST_SIZE]; /**< SHA-256 of the SubjectPublicKeyInfo's DER */
 };
 
 /**
@@ -86,8 +86,8 @@ struct certificate {
     char odd[128]; /**< what it may be used for that no order asks: "it is a CA's" ...; "": nothing
                     */
     int64_t not_before, not_after; /**< Unix seconds */
-    uint8_t key_digest[CSR_DIGEST_SIZE];
-    uint8_t digest[CSR_DIGEST_SIZE];
+    uint8_t key_digest[AW_DIGEST_SIZE];
+    uint8_t digest[AW_DIGEST_SIZE];
 };
 
 /** Parses an X.509 certificate (DER, no trailing bytes). AW_CODE_SYNTAX. Release: certificate_free.

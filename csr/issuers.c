@@ -20,7 +20,7 @@
 struct issuer {
     uint8_t *der;
     size_t size;
-    char digest[2 * CSR_DIGEST_SIZE + 1];
+    char digest[AW_DIGEST_HEX_SIZE];
     char subject[256];
     int64_t not_after;
 };
@@ -86,7 +86,7 @@ read_certificate(const struct block *block, struct issuer *out)
 {
     const unsigned char *at = block->data;
     AW_CLEANUP(aw_x509_free) X509 *x509 = d2i_X509(NULL, &at, block->size);
-    uint8_t digest[CSR_DIGEST_SIZE];
+    uint8_t digest[AW_DIGEST_SIZE];
 
     if (x509 == NULL || at != block->data + block->size) {
         ERR_clear_error();

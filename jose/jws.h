@@ -18,6 +18,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "common/hex.h"
 #include "common/result.h"
 #include "common/secret.h"
 #include "jose/jwk.h"
@@ -67,8 +68,8 @@ struct jose_jws {
     struct jose_jwk *jwk; /**< NULL: kid is set */
     char *input;          /**< signing input: protected "." payload; NUL-terminated */
     size_t input_size;
-    size_t header_size; /**< characters before the "." */
-    uint8_t digest[32]; /**< SHA-256 of the signing input */
+    size_t header_size;             /**< characters before the "." */
+    uint8_t digest[AW_DIGEST_SIZE]; /**< SHA-256 of the signing input */
     uint8_t signature[JOSE_SIGNATURE_MAX];
     size_t signature_size;
     bool verified;

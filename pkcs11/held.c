@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
+#include "common/hex.h"
 #include "common/io.h"
 #include "common/openssl.h"
 #include "pkcs11/internal.h"
@@ -29,7 +30,7 @@ octets_free(unsigned char **octets)
 /* What cannot be read as a certificate holds no key that could be compared. */
 static aw_result
 digest_value(
-    const token *t, const uint8_t *der, size_t size, uint8_t out[TOKEN_DIGEST_SIZE], bool *known)
+    const token *t, const uint8_t *der, size_t size, uint8_t out[AW_DIGEST_SIZE], bool *known)
 {
     const unsigned char *at = der;
     AW_CLEANUP(aw_x509_free) X509 *x509 = d2i_X509(NULL, &at, (long)size);
@@ -102,7 +103,7 @@ read_source(struct token_session *s, const struct source *source, struct token_h
 static int
 compare(const void *a, const void *b)
 {
-    return memcmp(a, b, TOKEN_DIGEST_SIZE);
+    return memcmp(a, b, AW_DIGEST_SIZE);
 }
 
 static aw_result
@@ -131,7 +132,7 @@ token_held_read(token *t, struct token_held *out)
 }
 
 bool
-token_held_has(const struct token_held *held, const uint8_t digest[TOKEN_DIGEST_SIZE])
+token_held_has(const struct token_held *held, const uint8_t digest[AW_DIGEST_SIZE])
 {
     return held->count > 0 &&
            bsearch(digest, held->digests, held->count, sizeof(*held->digests), compare) != NULL;

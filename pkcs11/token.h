@@ -17,6 +17,7 @@
 
 #include <openssl/types.h>
 
+#include "common/hex.h"
 #include "common/result.h"
 #include "common/secret.h"
 
@@ -28,7 +29,6 @@ enum {
     TOKEN_SIGNATURE_MAX = 512, /**< octets of a signature (RSA-4096) */
     TOKEN_MAC_MAX = 64,        /**< octets of a MAC (HS512) */
     TOKEN_MAC_KEY_MAX = 512,   /**< octets of an EAB HMAC key */
-    TOKEN_DIGEST_SIZE = 32,    /**< octets of SHA-256 */
 };
 
 /** Octets that somebody else holds. */
@@ -203,7 +203,7 @@ AW_MUST_USE aw_result token_key_sign(
 
 /** SHA-256 of the SubjectPublicKeyInfo of the keys in the token: sorted. */
 struct token_held {
-    uint8_t (*digests)[TOKEN_DIGEST_SIZE];
+    uint8_t (*digests)[AW_DIGEST_SIZE];
     size_t count;
     size_t unread; /**< public keys and certificates that tell none: of other types, or broken */
 };
@@ -217,7 +217,7 @@ struct token_held {
 AW_MUST_USE aw_result token_held_read(token *t, struct token_held *out);
 
 /** True when the token held a key of that digest. */
-bool token_held_has(const struct token_held *held, const uint8_t digest[TOKEN_DIGEST_SIZE]);
+bool token_held_has(const struct token_held *held, const uint8_t digest[AW_DIGEST_SIZE]);
 
 /** Releases and zeroes. */
 void token_held_free(struct token_held *held);
@@ -292,7 +292,7 @@ AW_MUST_USE aw_result token_mac_compute(
 struct token_wrapping {
     uint8_t *spki; /**< SubjectPublicKeyInfo, DER */
     size_t spki_size;
-    uint8_t digest[TOKEN_DIGEST_SIZE]; /**< SHA-256 of it: the fingerprint */
+    uint8_t digest[AW_DIGEST_SIZE]; /**< SHA-256 of it: the fingerprint */
 };
 
 /**

@@ -64,7 +64,7 @@ put_relay(EVP_MD_CTX *context, const struct policy_relay *relay)
 
 aw_result
 policy_digest_application(const policy_snapshot *snapshot, const struct application *application,
-    const char *principals, uint8_t out[DIGEST_SIZE])
+    const char *principals, uint8_t out[AW_DIGEST_SIZE])
 {
     AW_CLEANUP(aw_digest_context_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
 
@@ -93,7 +93,7 @@ static bool
 put_applications(EVP_MD_CTX *context, const struct draft *draft)
 {
     for (size_t i = 0; i < draft->count; i++)
-        if (EVP_DigestUpdate(context, draft->applications[i].digest, DIGEST_SIZE) != 1)
+        if (EVP_DigestUpdate(context, draft->applications[i].digest, AW_DIGEST_SIZE) != 1)
             return false;
     return true;
 }
@@ -103,7 +103,7 @@ policy_digest_all(struct draft *draft)
 {
     AW_CLEANUP(aw_digest_context_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
     policy_snapshot *snapshot = draft->snapshot;
-    uint8_t digest[DIGEST_SIZE];
+    uint8_t digest[AW_DIGEST_SIZE];
 
     if (context == NULL || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1 ||
         !put_number(context, "acmeward policy", 1) ||

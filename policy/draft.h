@@ -5,10 +5,9 @@
 #ifndef AW_POLICY_DRAFT_H
 #define AW_POLICY_DRAFT_H
 
+#include "common/hex.h"
 #include "common/yaml.h"
 #include "policy/snapshot.h"
-
-enum { DIGEST_SIZE = 32 };
 
 /** Where something stands in its application's file. */
 struct place {
@@ -22,7 +21,7 @@ struct draft_application {
     struct place place;
     struct place account_place;
     uint16_t serial; /**< number in the order of reading; members hold it until compiled */
-    uint8_t digest[DIGEST_SIZE];
+    uint8_t digest[AW_DIGEST_SIZE];
 };
 
 /** Zero-initialise; release: policy_draft_release. */
@@ -61,7 +60,7 @@ void policy_warn_overlaps(struct draft *draft);
 
 /** Digest of what one application's policy says, but for its principals: those come in as text. */
 AW_MUST_USE aw_result policy_digest_application(const policy_snapshot *snapshot,
-    const struct application *application, const char *principals, uint8_t out[DIGEST_SIZE]);
+    const struct application *application, const char *principals, uint8_t out[AW_DIGEST_SIZE]);
 
 /** Digest over all applications, in order, and the accounts; written to the snapshot. */
 AW_MUST_USE aw_result policy_digest_all(struct draft *draft);

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "common/hex.h"
 #include "policy/arena.h"
 #include "policy/index.h"
 #include "policy/policy.h"
@@ -47,7 +48,7 @@ struct members {
 
 struct policy_snapshot {
     atomic_size_t references;
-    char digest[65];
+    char digest[AW_DIGEST_HEX_SIZE];
     struct policy_counts counts;
     struct policy_arena arena;
     struct policy_index index;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/b64url.h"
+#include "common/hex.h"
 #include "common/io.h"
 #include "jose/jws.h"
 
@@ -50,7 +51,7 @@ read_members(struct kept_evidence *e)
     AW_TRY(aw_json_string(e->json, "signature", AW_JSON_MAX_SIZE, &b->signature));
     AW_TRY(aw_json_optional_string(e->json, "address", RELAY_ADDRESS_SIZE, &b->address));
     AW_TRY(aw_json_optional_string(
-        e->json, "client_certificate", RELAY_DIGEST_SIZE, &b->client_certificate));
+        e->json, "client_certificate", AW_DIGEST_HEX_SIZE, &b->client_certificate));
     return aw_json_optional_string(e->json, "validated", 32, &b->validated);
 }
 

@@ -193,10 +193,10 @@ check_chain(struct run *run, const char *pem, struct chain *out)
 }
 
 static aw_result
-leaf_digest(const struct chain *chain, char out[2 * SHA256_DIGEST_LENGTH + 1])
+leaf_digest(const struct chain *chain, char out[AW_DIGEST_HEX_SIZE])
 {
     AW_CLEANUP(aw_free) uint8_t *der = NULL;
-    uint8_t digest[SHA256_DIGEST_LENGTH];
+    uint8_t digest[AW_DIGEST_SIZE];
     size_t size = 0;
 
     AW_TRY(chain_der(chain, 0, &der, &size));
@@ -210,7 +210,7 @@ static aw_result
 check_alternate(struct run *run, const char *pem, const char *leaf)
 {
     AW_CLEANUP(chain_free) struct chain chain = {0};
-    char other[2 * SHA256_DIGEST_LENGTH + 1];
+    char other[AW_DIGEST_HEX_SIZE];
 
     AW_TRY(check_chain(run, pem, &chain));
     AW_TRY(leaf_digest(&chain, other));
@@ -247,7 +247,7 @@ finish(struct run *run, enum issuance_end *end)
     const struct signer_order ours = {run->order.application, run->order.ticket};
     AW_CLEANUP(chain_free) struct chain chain = {0};
     AW_CLEANUP(aw_free) char *renewal = NULL;
-    char leaf[2 * SHA256_DIGEST_LENGTH + 1];
+    char leaf[AW_DIGEST_HEX_SIZE];
 
     if (run->chain_count == 0 || strcmp(run->chains[0], run->issued.chain) != 0)
         return aw_fail_memory(); /* the first was not copied */

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/hex.h"
 #include "common/json.h"
 #include "common/result.h"
 
@@ -21,7 +22,6 @@ enum {
     RELAY_BODY_MAX = 64 * 1024, /**< octets of a request's body */
     RELAY_LINKS_MAX = 10,       /**< Link fields of a response, the index left out */
     RELAY_ADDRESS_SIZE = 48,    /**< text of an address, with its NUL */
-    RELAY_DIGEST_SIZE = 65,     /**< SHA-256 in hexadecimal, with its NUL */
     RELAY_NONCE_SIZE = 129,     /**< a nonce, with its NUL */
 };
 
@@ -39,8 +39,8 @@ struct relay_request {
     const char *body;         /**< `size` octets; NULL with size 0 */
     size_t size;
     bool on_loop; /**< answered on the event loop: nothing may wait for the signer */
-    char address[RELAY_ADDRESS_SIZE];           /**< the client's, numeric; IPv4 as IPv4 */
-    char client_certificate[RELAY_DIGEST_SIZE]; /**< SHA-256 of its DER, hex; "": none shown */
+    char address[RELAY_ADDRESS_SIZE];            /**< the client's, numeric; IPv4 as IPv4 */
+    char client_certificate[AW_DIGEST_HEX_SIZE]; /**< SHA-256 of its DER, hex; "": none shown */
 };
 
 /** A response. Zero is a response that has not been filled yet (status 0). */

@@ -8,6 +8,7 @@
 
 #include <openssl/sha.h>
 
+#include "common/hex.h"
 #include "common/io.h"
 #include "common/json.h"
 
@@ -68,7 +69,7 @@ relay_nonces_free(struct relay_nonces **slot)
 static void
 digest_of(const char *nonce, uint8_t out[KEPT_SIZE])
 {
-    uint8_t digest[SHA256_DIGEST_LENGTH];
+    uint8_t digest[AW_DIGEST_SIZE];
 
     SHA256((const unsigned char *)nonce, strlen(nonce), digest);
     memcpy(out, digest, KEPT_SIZE);

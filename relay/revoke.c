@@ -96,8 +96,8 @@ find_owner(struct revoking *r)
     struct relay *relay = r->call->relay;
     AW_CLEANUP(stored_order_free) struct stored_order order = {0};
     AW_CLEANUP(aw_free) uint8_t *der = NULL;
-    uint8_t digest[SHA256_DIGEST_LENGTH];
-    char text[2 * SHA256_DIGEST_LENGTH + 1];
+    uint8_t digest[AW_DIGEST_SIZE];
+    char text[AW_DIGEST_HEX_SIZE];
     size_t size = 0;
     int64_t ticket = 0;
 

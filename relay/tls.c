@@ -298,7 +298,7 @@ relay_tls_accept(struct relay_tls *tls)
 }
 
 void
-relay_tls_client(const SSL *ssl, char out[RELAY_DIGEST_SIZE])
+relay_tls_client(const SSL *ssl, char out[AW_DIGEST_HEX_SIZE])
 {
     const X509 *certificate = SSL_get0_peer_certificate(ssl);
     unsigned char digest[EVP_MAX_MD_SIZE];

@@ -11,6 +11,7 @@
 
 #include <openssl/types.h>
 
+#include "common/hex.h"
 #include "common/result.h"
 #include "relay/config.h"
 #include "relay/message.h"
@@ -43,6 +44,6 @@ void relay_tls_look(struct relay_tls *tls);
 AW_MUST_USE aw_result relay_tls_try(struct relay_tls *tls);
 
 /** SHA-256 of the DER of the verified certificate that the client showed, hex; "": none. */
-void relay_tls_client(const SSL *ssl, char out[RELAY_DIGEST_SIZE]);
+void relay_tls_client(const SSL *ssl, char out[AW_DIGEST_HEX_SIZE]);
 
 #endif

@@ -10,6 +10,7 @@
 #include "client/dns_lookup.h"
 #include "client/http_plain.h"
 #include "common/b64url.h"
+#include "common/hex.h"
 #include "common/io.h"
 #include "common/log.h"
 #include "relay/networks.h"
@@ -197,7 +198,7 @@ aw_result
 validation_dns(struct validation *v)
 {
     AW_CLEANUP(aw_free) char *text = NULL;
-    uint8_t digest[CHALLENGE_DIGEST_SIZE];
+    uint8_t digest[AW_DIGEST_SIZE];
     char name[AW_NAME_MAX + 32], why[AW_ERROR_MESSAGE_SIZE];
     bool found = false;
 

@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 
 #include "client/challenge_certificate.h"
+#include "common/hex.h"
 #include "common/io.h"
 #include "common/openssl.h"
 #include "relay/validation.h"
@@ -106,7 +107,7 @@ is_only_name(const X509 *certificate, const struct aw_name *name)
 static aw_result
 has_digest(const X509 *certificate, const char *key_authorization, bool *has)
 {
-    uint8_t der[2 + CHALLENGE_DIGEST_SIZE] = {V_ASN1_OCTET_STRING, CHALLENGE_DIGEST_SIZE};
+    uint8_t der[2 + AW_DIGEST_SIZE] = {V_ASN1_OCTET_STRING, AW_DIGEST_SIZE};
     ASN1_OBJECT *identifier = OBJ_txt2obj("1.3.6.1.5.5.7.1.31", 1);
 
     *has = false;

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "common/config.h"
+#include "common/hex.h"
 #include "common/json.h"
 #include "common/result.h"
 #include "pkcs11/token.h"
@@ -90,10 +91,10 @@ struct account {
     enum account_state state;
     char *thumbprint; /**< of the key made for it; NULL: none yet */
     bool has_key_digest;
-    uint8_t key_digest[32]; /**< SHA-256 of its SubjectPublicKeyInfo */
-    char *url;              /**< account URL (the kid of its requests) */
-    char *orders;           /**< its orders list, if the CA told */
-    char *attempted_kid;    /**< EAB key of the attempt; NULL: none */
+    uint8_t key_digest[AW_DIGEST_SIZE]; /**< SHA-256 of its SubjectPublicKeyInfo */
+    char *url;                          /**< account URL (the kid of its requests) */
+    char *orders;                       /**< its orders list, if the CA told */
+    char *attempted_kid;                /**< EAB key of the attempt; NULL: none */
     int64_t attempted_at;
     int64_t registered_at;
     char *contact;    /**< mailto URLs as last sent to the CA, with spaces between; NULL: none */
@@ -155,7 +156,7 @@ AW_MUST_USE aw_result accounts_key(accounts *table, struct account *account, tok
 token_key *accounts_known_key(accounts *table, const struct account *account);
 
 /** True when this is the public key of an account. While the table is held. */
-bool accounts_holds_key(accounts *table, const uint8_t digest[32]);
+bool accounts_holds_key(accounts *table, const uint8_t digest[AW_DIGEST_SIZE]);
 
 /**
  * @name Drafts

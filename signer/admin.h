@@ -7,6 +7,7 @@
 #ifndef AW_SIGNER_ADMIN_H
 #define AW_SIGNER_ADMIN_H
 
+#include "common/hex.h"
 #include "common/json.h"
 #include "signer/connections.h"
 #include "signer/ledger_app_eabs.h"
@@ -26,11 +27,12 @@ struct admin_call {
     char account[AW_CONFIG_LABEL_MAX + 1];     /**< for the record; may be empty */
     char application[AW_CONFIG_LABEL_MAX + 1]; /**< for the record; may be empty */
     char kid[LEDGER_KID_SIZE + 1];             /**< for the record: app-eab; may be empty */
-    int64_t not_after;  /**< for the record: when the app-eab expires; 0: never */
-    int64_t account_id; /**< for the record: account with a relay; 0: none */
-    int64_t count;      /**< for the record: accounts that it is for; 0: any number */
-    char input[65];     /**< for the record: SHA-256 of what was signed, hex; may be empty */
-    bool recorded;      /**< the handler has put the call on record itself */
+    int64_t not_after;              /**< for the record: when the app-eab expires; 0: never */
+    int64_t account_id;             /**< for the record: account with a relay; 0: none */
+    int64_t count;                  /**< for the record: accounts that it is for; 0: any number */
+    char input[AW_DIGEST_HEX_SIZE]; /**< for the record: SHA-256 of what was signed, hex; may be
+                                       empty */
+    bool recorded;                  /**< the handler has put the call on record itself */
 };
 
 /** A method's work; writes into call->reply. */

@@ -24,7 +24,7 @@ struct request {
     const char *url;
     const char *payload;
     struct audit_entry entry;
-    char input[2 * CSR_DIGEST_SIZE + 1];
+    char input[AW_DIGEST_HEX_SIZE];
 };
 
 static aw_result
@@ -198,8 +198,8 @@ read_reason(struct admin_call *call, struct revocation *out)
 /* What the record has besides: whose key it is. */
 struct texts {
     const char *names[CSR_NAMES_MAX];
-    char key[2 * CSR_DIGEST_SIZE + 1];
-    char digest[2 * CSR_DIGEST_SIZE + 1];
+    char key[AW_DIGEST_HEX_SIZE];
+    char digest[AW_DIGEST_HEX_SIZE];
 };
 
 static void
@@ -211,8 +211,8 @@ fill(const struct revocation *asked, struct texts *texts, struct audit_entry *en
 
     for (size_t i = 0; i < count; i++)
         texts->names[i] = certificate->names[i].text;
-    aw_hex(certificate->key_digest, CSR_DIGEST_SIZE, texts->key);
-    aw_hex(certificate->digest, CSR_DIGEST_SIZE, texts->digest);
+    aw_hex(certificate->key_digest, AW_DIGEST_SIZE, texts->key);
+    aw_hex(certificate->digest, AW_DIGEST_SIZE, texts->digest);
     entry->operation = "revoke";
     entry->names = texts->names;
     entry->name_count = count;

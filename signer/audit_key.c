@@ -133,7 +133,7 @@ audit_key_make(const struct audit_key_of *of, unsigned place, bool replace,
 }
 
 aw_result
-audit_key_digest(const struct audit_key *key, char out[65])
+audit_key_digest(const struct audit_key *key, char out[AW_DIGEST_HEX_SIZE])
 {
     unsigned char digest[32];
     const uint8_t *der = NULL;

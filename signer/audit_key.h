@@ -11,6 +11,7 @@
 #define AW_SIGNER_AUDIT_KEY_H
 
 #include "audit/verifier.h"
+#include "common/hex.h"
 #include "common/result.h"
 #include "pkcs11/token.h"
 
@@ -44,6 +45,6 @@ AW_MUST_USE aw_result audit_key_make(const struct audit_key_of *of, unsigned pla
     struct token_key_report *report, struct audit_key *out);
 
 /** SHA-256 of its SubjectPublicKeyInfo, as in records: hex. */
-AW_MUST_USE aw_result audit_key_digest(const struct audit_key *key, char out[65]);
+AW_MUST_USE aw_result audit_key_digest(const struct audit_key *key, char out[AW_DIGEST_HEX_SIZE]);
 
 #endif

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "audit/stored.h"
+#include "common/hex.h"
 #include "common/io.h"
 #include "common/lock.h"
 #include "common/log.h"
@@ -267,7 +268,7 @@ static aw_result
 record_key(checkpoints *maker, const struct peer *by, const char *operation,
     const struct audit_key *key, const char *line)
 {
-    char digest[65];
+    char digest[AW_DIGEST_HEX_SIZE];
 
     AW_TRY(audit_key_digest(key, digest));
     struct audit_entry entry = {.kind = AUDIT_ADMIN,

@@ -11,6 +11,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "common/hex.h"
 #include "common/io.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -192,7 +193,7 @@ load_first(struct core *core, struct aw_faults *faults)
 static aw_result
 record_issuers_of(struct core *core, const char *ca, const issuers *list)
 {
-    char digests[ISSUERS_MAX * (2 * CSR_DIGEST_SIZE + 1) + 1] = "";
+    char digests[ISSUERS_MAX * AW_DIGEST_HEX_SIZE + 1] = "";
     AW_CLEANUP(aw_free) char *message = NULL;
     size_t used = 0;
 

@@ -1,5 +1,6 @@
 #include "signer/held_keys.h"
 
+#include "common/hex.h"
 #include "common/log.h"
 
 static void
@@ -47,7 +48,7 @@ held_keys_refresh_late(struct core *core)
 }
 
 bool
-held_keys_has(struct core *core, const uint8_t digest[TOKEN_DIGEST_SIZE])
+held_keys_has(struct core *core, const uint8_t digest[AW_DIGEST_SIZE])
 {
     pthread_mutex_lock(&core->lock);
     bool found = token_held_has(&core->held, digest);

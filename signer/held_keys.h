@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/hex.h"
 #include "common/result.h"
 #include "signer/core.h"
 
@@ -23,6 +24,6 @@ AW_MUST_USE aw_result held_keys_refresh(struct core *core);
 void held_keys_refresh_late(struct core *core);
 
 /** True when the SubjectPublicKeyInfo of that SHA-256 is one of the token's. */
-bool held_keys_has(struct core *core, const uint8_t digest[TOKEN_DIGEST_SIZE]);
+bool held_keys_has(struct core *core, const uint8_t digest[AW_DIGEST_SIZE]);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "audit/audit.h"
 #include "common/db.h"
+#include "common/hex.h"
 #include "common/result.h"
 
 /** Statements; their text is in ledger_schema.c. */
@@ -92,9 +93,9 @@ enum ledger_standing {
 
 /** How far into which log the ledger has come. */
 struct ledger_position {
-    int64_t seq;  /**< last record taken in; 0: none */
-    int64_t time; /**< its time: the ledger's clock never goes behind it */
-    char digest[2 * AUDIT_DIGEST_SIZE + 1]; /**< its digest, which covers all before it */
+    int64_t seq;                     /**< last record taken in; 0: none */
+    int64_t time;                    /**< its time: the ledger's clock never goes behind it */
+    char digest[AW_DIGEST_HEX_SIZE]; /**< its digest, which covers all before it */
 };
 
 /**

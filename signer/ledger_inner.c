@@ -11,7 +11,7 @@
 static aw_result
 thumbprint_of(const char *jwk, char out[LEDGER_THUMBPRINT_SIZE])
 {
-    uint8_t digest[AUDIT_DIGEST_SIZE];
+    uint8_t digest[AW_DIGEST_SIZE];
 
     if (EVP_Q_digest(NULL, "SHA256", NULL, jwk, strlen(jwk), digest, NULL) != 1)
         return aw_fail_openssl("hashing an account's key");

@@ -15,8 +15,7 @@
 #define SUFFIX ".seal"
 
 enum {
-    DIGEST_SIZE = 32,
-    SEAL_SIZE = DIGEST_SIZE * 2 + 1, /* in hexadecimal, and a newline */
+    SEAL_SIZE = 2 * AW_DIGEST_SIZE + 1, /* in hexadecimal, and a newline */
     CHUNK = 65536,
     SEAL_MODE = 0640
 };
@@ -45,7 +44,7 @@ digest_of(const char *path, char out[SEAL_SIZE + 1])
 {
     AW_CLEANUP(aw_digest_context_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
     AW_CLEANUP(aw_close) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    unsigned char digest[DIGEST_SIZE];
+    unsigned char digest[AW_DIGEST_SIZE];
 
     if (fd < 0)
         return aw_fail_errno(AW_CODE_IO, "cannot open the ledger %s", path);

@@ -186,7 +186,7 @@ read_request(struct proving *p)
 }
 
 static aw_result
-digest_key(const struct proving *p, uint8_t out[CSR_DIGEST_SIZE])
+digest_key(const struct proving *p, uint8_t out[AW_DIGEST_SIZE])
 {
     unsigned char *der = NULL;
     int size = i2d_PUBKEY(p->key->key, &der);
@@ -204,8 +204,8 @@ static aw_result
 find_key_owner(struct proving *p, const struct certificate *certificate)
 {
     struct work *work = p->work;
-    uint8_t digest[CSR_DIGEST_SIZE];
-    char text[2 * CSR_DIGEST_SIZE + 1];
+    uint8_t digest[AW_DIGEST_SIZE];
+    char text[AW_DIGEST_HEX_SIZE];
 
     AW_TRY(digest_key(p, digest));
     if (memcmp(digest, certificate->key_digest, sizeof(digest)) != 0)

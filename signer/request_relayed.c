@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/b64url.h"
+#include "common/hex.h"
 #include "common/json.h"
 #include "jose/jws.h"
 #include "signer/request_fields.h"
@@ -49,10 +50,10 @@ read_client_certificate(const cJSON *seen, char **out)
 {
     const char *text;
 
-    AW_TRY(aw_json_optional_string(seen, "client_certificate", 2 * CSR_DIGEST_SIZE, &text));
+    AW_TRY(aw_json_optional_string(seen, "client_certificate", 2 * AW_DIGEST_SIZE, &text));
     if (text == NULL)
         return AW_OK;
-    if (strspn(text, "0123456789abcdef") != (size_t)2 * CSR_DIGEST_SIZE)
+    if (strspn(text, "0123456789abcdef") != (size_t)2 * AW_DIGEST_SIZE)
         return aw_fail(
             AW_CODE_SYNTAX, "\"client_certificate\" is no SHA-256 of 64 lower-case hex digits");
     return copy(text, out);

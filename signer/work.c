@@ -219,10 +219,10 @@ work_verify(struct work *work)
 /* Texts of a record that have to outlive the call that made them. */
 struct record_texts {
     const char *names[SIGN_NAMES_MAX];
-    char input[2 * CSR_DIGEST_SIZE + 1];
-    char csr[2 * CSR_DIGEST_SIZE + 1];
-    char key[2 * CSR_DIGEST_SIZE + 1];
-    char certificate[2 * CSR_DIGEST_SIZE + 1];
+    char input[AW_DIGEST_HEX_SIZE];
+    char csr[AW_DIGEST_HEX_SIZE];
+    char key[AW_DIGEST_HEX_SIZE];
+    char certificate[AW_DIGEST_HEX_SIZE];
     char replaces[2 * SIGN_TEXT_MAX + 1]; /* serial number, empty where it is none */
     char alarm[ISSUERS_REASON_SIZE + 128];
 };
@@ -275,7 +275,7 @@ fill_digests(const struct work *work, struct audit_entry *entry, struct record_t
         entry->csr = texts->csr;
     }
     if (key != NULL) {
-        aw_hex(key, CSR_DIGEST_SIZE, texts->key);
+        aw_hex(key, AW_DIGEST_SIZE, texts->key);
         entry->key = texts->key;
     }
 }

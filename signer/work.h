@@ -6,6 +6,7 @@
 #ifndef AW_SIGNER_WORK_H
 #define AW_SIGNER_WORK_H
 
+#include "common/hex.h"
 #include "jose/jwk.h"
 #include "signer/authorize.h"
 #include "signer/jws.h"
@@ -22,9 +23,9 @@ struct proof {
                                               the certificate's own key */
     struct jose_jwk *key;                /**< inner-account, inner-key-change: the (new) key */
     char *kid;                           /**< inner-account: of the app-eab */
-    char evidence[2 * CSR_DIGEST_SIZE + 1]; /**< SHA-256 of what was signed, hex; "": nothing was */
-    char *nonce;                            /**< that was used; NULL: none */
-    bool by_certificate;                    /**< revoke: signed by the certificate's own key */
+    char evidence[AW_DIGEST_HEX_SIZE];   /**< SHA-256 of what was signed, hex; "": nothing was */
+    char *nonce;                         /**< that was used; NULL: none */
+    bool by_certificate;                 /**< revoke: signed by the certificate's own key */
 };
 
 /** A request being worked on. */

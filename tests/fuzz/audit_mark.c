@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hex.h"
 #include "common/io.h"
 #include "fuzz.h"
 
@@ -20,7 +21,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     FUZZ_CHECK(mark.segment >= 1 && mark.segment <= AUDIT_SEGMENTS_MAX);
     FUZZ_CHECK(mark.first >= 1 && mark.tree.size >= mark.first && mark.octets >= 1);
-    FUZZ_CHECK(strlen(mark.head) == AUDIT_HEX_SIZE - 1);
+    FUZZ_CHECK(strlen(mark.head) == AW_DIGEST_HEX_SIZE - 1);
     FUZZ_CHECK(aw_ok(audit_mark_write(&mark, &written)));
     FUZZ_CHECK(aw_ok(audit_mark_parse(written, strlen(written), &again)));
     FUZZ_CHECK(audit_mark_equal(&mark, &again));

@@ -14,8 +14,8 @@ static void
 check_digest(const char *line, size_t length, const struct audit_record *record)
 {
     AW_CLEANUP(aw_free) char *whole = malloc(length + 1);
-    uint8_t digest[AUDIT_DIGEST_SIZE];
-    char hex[2 * AUDIT_DIGEST_SIZE + 1];
+    uint8_t digest[AW_DIGEST_SIZE];
+    char hex[AW_DIGEST_HEX_SIZE];
 
     memcpy(whole, line, length);
     whole[length] = '\n';
@@ -58,7 +58,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     FUZZ_CHECK(record.seq >= 1 && record.entry.time >= 0);
-    FUZZ_CHECK(strlen(record.previous) == 2 * AUDIT_DIGEST_SIZE);
+    FUZZ_CHECK(strlen(record.previous) == 2 * AW_DIGEST_SIZE);
     check_digest(line, line[size - 1] == '\n' ? size - 1 : size, &record);
     check_written(&record);
     fuzz_accept();

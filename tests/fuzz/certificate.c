@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 
 #include "client/chain.h"
+#include "common/hex.h"
 #include "common/openssl.h"
 #include "csr/csr.h"
 #include "fuzz.h"
@@ -17,7 +18,7 @@ static void
 check_key(const X509 *x509, const struct certificate *certificate)
 {
     unsigned char *der = NULL;
-    uint8_t digest[CSR_DIGEST_SIZE];
+    uint8_t digest[AW_DIGEST_SIZE];
     int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x509), &der);
 
     FUZZ_CHECK(size > 0);

@@ -8,6 +8,7 @@
 #include "audit/audit.h"
 #include "audit/file.h"
 #include "audit/hasher.h"
+#include "common/hex.h"
 #include "common/io.h"
 #include "fuzz.h"
 
@@ -36,7 +37,7 @@ log_file_write(const void *bytes, size_t size)
 static char *
 find_digest(char *line, size_t length)
 {
-    enum { DIGITS = AUDIT_HEX_SIZE - 1 };
+    enum { DIGITS = AW_DIGEST_HEX_SIZE - 1 };
     char *at = memmem(line, length, mark, sizeof(mark) - 1);
 
     if (at == NULL)
@@ -51,7 +52,7 @@ bool
 log_file_mend(char *text, size_t size)
 {
     AW_CLEANUP(audit_hasher_free) audit_hasher *hasher = NULL;
-    char previous[AUDIT_HEX_SIZE] = AUDIT_HEX_ZERO;
+    char previous[AW_DIGEST_HEX_SIZE] = AUDIT_HEX_ZERO;
     bool changed = false;
     char *newline;
 
@@ -60,8 +61,8 @@ log_file_mend(char *text, size_t size)
         size_t length = (size_t)(newline - text);
         char *at = find_digest(text, length);
         if (at != NULL) {
-            changed = changed || memcmp(at, previous, AUDIT_HEX_SIZE - 1) != 0;
-            memcpy(at, previous, AUDIT_HEX_SIZE - 1);
+            changed = changed || memcmp(at, previous, AW_DIGEST_HEX_SIZE - 1) != 0;
+            memcpy(at, previous, AW_DIGEST_HEX_SIZE - 1);
         }
         FUZZ_CHECK(aw_ok(audit_hasher_line(hasher, text, length, previous)));
         size -= length + 1;

@@ -15,6 +15,7 @@
 
 #include "audit/index.h"
 #include "audit/proof.h"
+#include "common/hex.h"
 #include "common/io.h"
 #include "support.h"
 
@@ -67,7 +68,7 @@ each_subtree_has_its_place(void **state)
 
         assert_int_equal(audit_index_offset(size), offset);
         if (levels > 0)
-            offset += (int64_t)levels * AUDIT_DIGEST_SIZE;
+            offset += (int64_t)levels * AW_DIGEST_SIZE;
     }
 }
 
@@ -150,7 +151,7 @@ a_wrong_index_proves_nothing_wrong(void **state)
     scene_path(&scene, AUDIT_INDEX_NAME, path);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, audit_index_offset(RECORDS + 1));
-    for (off_t at = 0; at < st.st_size; at += AUDIT_DIGEST_SIZE) {
+    for (off_t at = 0; at < st.st_size; at += AW_DIGEST_SIZE) {
         struct audit_proof proof;
 
         change_octet(path, at + 3);

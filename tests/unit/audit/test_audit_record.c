@@ -160,7 +160,7 @@ the_digest_covers_the_newline(void **state)
 {
     char text[sizeof(full_line) + 1];
     uint8_t digest[32];
-    char hex[65];
+    char hex[AW_DIGEST_HEX_SIZE];
     struct audit_record with, without;
     size_t length = strlen(full_line);
 

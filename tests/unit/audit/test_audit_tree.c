@@ -41,7 +41,7 @@ free_hasher(void **state)
 static void
 expect_hex(const char *row, const struct audit_hash *hash, const char *hex)
 {
-    char text[AUDIT_HEX_SIZE];
+    char text[AW_DIGEST_HEX_SIZE];
 
     aw_hex(hash->bytes, sizeof(hash->bytes), text);
     if (strcmp(text, hex) != 0)
@@ -118,10 +118,10 @@ digest(const void *octets, size_t size)
 static struct audit_hash
 node(struct audit_hash left, struct audit_hash right)
 {
-    uint8_t octets[1 + 2 * AUDIT_DIGEST_SIZE] = {1};
+    uint8_t octets[1 + 2 * AW_DIGEST_SIZE] = {1};
 
-    memcpy(octets + 1, left.bytes, AUDIT_DIGEST_SIZE);
-    memcpy(octets + 1 + AUDIT_DIGEST_SIZE, right.bytes, AUDIT_DIGEST_SIZE);
+    memcpy(octets + 1, left.bytes, AW_DIGEST_SIZE);
+    memcpy(octets + 1 + AW_DIGEST_SIZE, right.bytes, AW_DIGEST_SIZE);
     return digest(octets, sizeof(octets));
 }
 
@@ -271,7 +271,7 @@ refuse_changed(verifier verify, const struct audit_proof *proof, int m, int n)
     for (size_t i = 0; i < proof->count; i++) {
         struct audit_proof changed = *proof;
 
-        changed.hashes[i].bytes[(size_t)(m + n) % AUDIT_DIGEST_SIZE] ^= 1;
+        changed.hashes[i].bytes[(size_t)(m + n) % AW_DIGEST_SIZE] ^= 1;
         refuse(verify, &changed, m, n, "a bit of the proof changed");
         changed = *proof;
         changed.count--;
@@ -335,7 +335,7 @@ attack_101_another_beginning_is_not_consistent(void **state)
         for (int m = 1; m <= n; m++) {
             struct audit_proof proof = proof_of(ranges, audit_ranges_consistency(m, n, ranges));
             struct audit_head old = head_of(m), head = head_of(n);
-            old.root.bytes[m % AUDIT_DIGEST_SIZE] ^= 0x80;
+            old.root.bytes[m % AW_DIGEST_SIZE] ^= 0x80;
             if (audit_proof_consistency(&proof, &old, &head).code != AW_CODE_MISMATCH)
                 fail_msg("another root of %d is consistent with %d", m, n);
             /* Cut back: the older head is given as the newer one. */

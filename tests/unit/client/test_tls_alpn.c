@@ -20,6 +20,7 @@
 #include <openssl/x509v3.h>
 
 #include "client/challenge_certificate.h"
+#include "common/hex.h"
 #include "common/io.h"
 
 #define TEXT "token.thumbprint"
@@ -41,7 +42,7 @@ name_of(const char *text)
 static bool
 has_digest(X509 *certificate)
 {
-    uint8_t expected[2 + CHALLENGE_DIGEST_SIZE] = {V_ASN1_OCTET_STRING, CHALLENGE_DIGEST_SIZE};
+    uint8_t expected[2 + AW_DIGEST_SIZE] = {V_ASN1_OCTET_STRING, AW_DIGEST_SIZE};
     ASN1_OBJECT *identifier = OBJ_txt2obj("1.3.6.1.5.5.7.1.31", 1);
 
     assert_true(aw_ok(challenge_digest(TEXT, expected + 2)));

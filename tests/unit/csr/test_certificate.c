@@ -11,6 +11,7 @@
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
 
+#include "common/hex.h"
 #include "common/result.h"
 #include "csr/csr.h"
 #include "csr_builder.h"
@@ -91,7 +92,7 @@ key_digest_is_that_of_the_csr(void **state)
         struct csr *csr;
         assert_true(aw_ok(csr_parse(request.data, request.size, NULL, NULL, rule, &csr)));
         assert_true(aw_ok(certificate_parse(issued.data, issued.size, rule, &certificate)));
-        assert_memory_equal(csr->key_digest, certificate->key_digest, CSR_DIGEST_SIZE);
+        assert_memory_equal(csr->key_digest, certificate->key_digest, AW_DIGEST_SIZE);
         csr_free(&csr);
         certificate_free(&certificate);
     }

@@ -14,6 +14,8 @@
 
 #include "softhsm.h"
 
+#include "common/hex.h"
+
 struct scene {
     struct softhsm h;
     token *t;
@@ -44,7 +46,7 @@ teardown(void **state)
 }
 
 static void
-digest_of(const void *der, size_t size, uint8_t out[TOKEN_DIGEST_SIZE])
+digest_of(const void *der, size_t size, uint8_t out[AW_DIGEST_SIZE])
 {
     assert_int_equal(EVP_Digest(der, size, out, NULL, EVP_sha256(), NULL), 1);
 }
@@ -111,7 +113,7 @@ row_holds(struct scene *s, size_t i)
     EVP_PKEY *key = make(rows[i].type, rows[i].curve, rows[i].bits);
     struct token_held before = {0}, after = {0};
     unsigned char *spki = NULL;
-    uint8_t digest[TOKEN_DIGEST_SIZE];
+    uint8_t digest[AW_DIGEST_SIZE];
     size_t size = spki_of(key, &spki);
 
     digest_of(spki, size, digest);
@@ -156,7 +158,7 @@ account_keys_are_found(void **state)
         struct token_key_report report;
         struct token_held held = {0};
         token_key *key = NULL;
-        uint8_t digest[TOKEN_DIGEST_SIZE];
+        uint8_t digest[AW_DIGEST_SIZE];
         const uint8_t *spki;
         size_t size;
 
@@ -180,7 +182,7 @@ a_private_key_alone_is_found(void **state)
     struct token_key_report report;
     struct token_held held = {0};
     token_key *key = NULL;
-    uint8_t digest[TOKEN_DIGEST_SIZE];
+    uint8_t digest[AW_DIGEST_SIZE];
     const uint8_t *spki;
     size_t size;
 

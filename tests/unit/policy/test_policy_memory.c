@@ -12,6 +12,7 @@
 
 #include <libpsl.h>
 
+#include "common/hex.h"
 #include "common/io.h"
 #include "support.h"
 #include "tests/faults/memory.h"
@@ -141,7 +142,8 @@ teardown(void **state)
 
 /* What a load must be that says it succeeded: the very policy. */
 static void
-check_whole(policy_snapshot **snapshot, const char digest[65], size_t warned, size_t warnings)
+check_whole(policy_snapshot **snapshot, const char digest[AW_DIGEST_HEX_SIZE], size_t warned,
+    size_t warnings)
 {
     assert_non_null(*snapshot);
     assert_string_equal(policy_digest(*snapshot), digest);
@@ -151,8 +153,8 @@ check_whole(policy_snapshot **snapshot, const char digest[65], size_t warned, si
 
 /* True when no allocation failed any more. */
 static bool
-try_load(const struct folder *folder, long n, enum memory_failure failure, const char digest[65],
-    size_t warnings)
+try_load(const struct folder *folder, long n, enum memory_failure failure,
+    const char digest[AW_DIGEST_HEX_SIZE], size_t warnings)
 {
     AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0}, warned = {0};
     policy_snapshot *snapshot = NULL;
@@ -181,7 +183,7 @@ a_policy_is_loaded_whole_or_not_at_all(void **state)
     const struct folder *folder = *state;
     AW_CLEANUP(aw_faults_free) struct aw_faults warnings = {0};
     policy_snapshot *snapshot = load_folder_warned(folder->path, &folder->account, 1, &warnings);
-    char digest[65];
+    char digest[AW_DIGEST_HEX_SIZE];
 
     memcpy(digest, policy_digest(snapshot), sizeof(digest));
     policy_release(&snapshot);

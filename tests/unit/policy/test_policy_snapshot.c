@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hex.h"
 #include "common/io.h"
 #include "support.h"
 
@@ -381,7 +382,7 @@ visits_in_order_and_each_once(void **state)
 /* Digests. */
 
 static void
-take_digest(policy_snapshot *snapshot, char out[65])
+take_digest(policy_snapshot *snapshot, char out[AW_DIGEST_HEX_SIZE])
 {
     memcpy(out, policy_digest(snapshot), 65);
     assert_int_equal(strlen(out), 64);
@@ -395,7 +396,7 @@ a_digest_follows_what_is_said_not_how(void **state)
     const char *const plain[][2] = {{"x.yaml", one}, {"y.yaml", two}, {NULL, NULL}};
     const char *const renamed[][2] = {{"b.yaml", one}, {"a.yaml", two}, {NULL, NULL}};
     AW_CLEANUP(aw_free) char *commented = NULL;
-    char first[65], second[65];
+    char first[AW_DIGEST_HEX_SIZE], second[AW_DIGEST_HEX_SIZE];
 
     (void)state;
     assert_true(aw_ok(aw_format(&commented, "# a comment\n%s\n", two)));
@@ -421,7 +422,7 @@ a_digest_changes_with_every_statement(void **state)
         {"orders_per_day: 7", "orders_per_day: 8"}, {"day: 9", "day: 8"}, {"2030", "2031"},
         {"2026", "2025"}, {"  exact: [a.example.edu, 'bücher.example.edu']\n", ""},
         {"warn_until", "shares_with: [two]\nwarn_until"}};
-    char digests[AW_COUNT(changes) + 2][65];
+    char digests[AW_COUNT(changes) + 2][AW_DIGEST_HEX_SIZE];
 
     (void)state;
     for (size_t i = 0; i < AW_COUNT(changes); i++) {

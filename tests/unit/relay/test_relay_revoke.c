@@ -24,7 +24,7 @@
 /* A certificate of account 7's key: base64url of its DER, and the SHA-256. */
 struct certificate {
     char *text;
-    char sha256[2 * SHA256_DIGEST_LENGTH + 1];
+    char sha256[AW_DIGEST_HEX_SIZE];
 };
 
 static void
@@ -32,7 +32,7 @@ make_certificate(const struct stage *s, struct certificate *out)
 {
     EVP_PKEY *key = s->world.key.key;
     AW_CLEANUP(aw_x509_free) X509 *certificate = X509_new();
-    uint8_t *der = NULL, digest[SHA256_DIGEST_LENGTH];
+    uint8_t *der = NULL, digest[AW_DIGEST_SIZE];
 
     assert_int_equal(X509_set_pubkey(certificate, key), 1);
     X509_gmtime_adj(X509_getm_notBefore(certificate), 0);

@@ -349,7 +349,7 @@ world_check_jws(struct world *w, const char *row, const struct sign_reply *reply
     AW_CLEANUP(aw_free) char *input = NULL, *header = NULL, *wanted = NULL, *body = NULL;
     const char *protected, *text, *signature;
     uint8_t raw[512], digest[32];
-    char hex[65];
+    char hex[AW_DIGEST_HEX_SIZE];
     size_t size = 0;
 
     if (reply->jws == NULL)

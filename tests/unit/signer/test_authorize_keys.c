@@ -141,8 +141,8 @@ attack_112_a_key_called_compromised(void **state)
 static void
 record_revocation(struct world *w, const char *rule)
 {
-    uint8_t digest[CSR_DIGEST_SIZE];
-    char text[2 * CSR_DIGEST_SIZE + 1];
+    uint8_t digest[AW_DIGEST_SIZE];
+    char text[AW_DIGEST_HEX_SIZE];
     octets key = public_key(KEY_P256);
 
     assert_int_equal(EVP_Digest(key.data, key.size, digest, NULL, EVP_sha256(), NULL), 1);

@@ -17,6 +17,8 @@
 
 #include "ledger_support.h"
 
+#include "common/hex.h"
+
 #define U "https://ca.example.net/"
 
 static sqlite3 *connection;
@@ -196,7 +198,7 @@ static int
 steps_of_a_round(struct ledger_scene *scene, int round)
 {
     char url[] = U "finalize/000000";
-    char key[65];
+    char key[AW_DIGEST_HEX_SIZE];
     struct sign_claim claim = {SIGN_URL_FINALIZE, url};
     struct ask ask = {SIGN_NEW_ORDER, .limit = 100000};
     struct ledger_usage today;

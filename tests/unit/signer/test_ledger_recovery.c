@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/hex.h"
 #include "common/io.h"
 #include "ledger_support.h"
 
@@ -73,7 +74,7 @@ static void
 random_step(struct ledger_scene *scene, struct world *world)
 {
     char url[64];
-    char digest[65];
+    char digest[AW_DIGEST_HEX_SIZE];
     struct sign_claim claim;
     struct ask ask;
     struct ledger_verdict verdict;
