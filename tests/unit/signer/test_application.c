@@ -12,6 +12,7 @@
 
 #include "common/io.h"
 #include "signer/application.h"
+#include "signer/budget.h"
 #include "signer/service.h"
 #include "signer_world.h"
 
@@ -305,6 +306,30 @@ attack_106_light_calls_of_a_crowd_are_paced(void **state)
     }
 }
 
+/* Refusals beyond the budget are only counted, so whatever such a uid asks for is answered late. */
+static void
+attack_106_who_is_refused_beyond_the_budget_is_paced(void **state)
+{
+    struct world *w = *state;
+    struct peer peer = world_peer("uucp", NULL), other = world_peer("lp", "www-data");
+    struct audit_entry entry = {.kind = AUDIT_DECISION,
+        .has_uid = true,
+        .uid = peer.uid,
+        .verdict = "refuse",
+        .rule = "test",
+        .message = "refused"};
+    struct ledger_verdict said = {.rule = LEDGER_NONE};
+    struct aw_varlink_call call = {.message = NULL};
+    int64_t seq = 0;
+
+    snprintf(call.method, sizeof(call.method), SERVICE_SIGNER ".NewOrder");
+    assert_false(application_service.is_paced(w->core, &peer, &call, false));
+    for (int i = 0; i < BUDGET_REFUSALS_BURST / 100; i++)
+        assert_ok(ledger_submit(w->core->ledger, NULL, &entry, 0, &said, &seq));
+    assert_true(application_service.is_paced(w->core, &peer, &call, false));
+    assert_false(application_service.is_paced(w->core, &other, &call, false));
+}
+
 /* A broken log or ledger is no refusal; last, for it stays broken. */
 static void
 a_broken_log_is_unavailable(void **state)
@@ -333,6 +358,7 @@ main(void)
         cmocka_unit_test(a_freeze_says_since_when),
         cmocka_unit_test(the_gate_admits_whom_a_policy_names),
         cmocka_unit_test(attack_106_light_calls_of_a_crowd_are_paced),
+        cmocka_unit_test(attack_106_who_is_refused_beyond_the_budget_is_paced),
         cmocka_unit_test(a_broken_log_is_unavailable),
     };
 
