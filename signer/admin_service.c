@@ -375,6 +375,8 @@ admin_freeze(struct admin_call *call)
         call->parameters, "application", AW_CONFIG_LABEL_MAX, &application));
     call->field = NULL;
     snprintf(call->message, sizeof(call->message), "%s", reason);
+    if (application == NULL)
+        core_freeze_now(call->core, reason); /* and again below: an unfreeze may be under way */
     AW_HOLD(&call->core->freeze_lock);
     AW_TRY(application != NULL ? freeze_one(call, application, reason)
                                : core_freeze(call->core, reason));

@@ -157,6 +157,10 @@ bool core_frozen(struct core *core, int64_t *since, char reason[CORE_REASON_MAX 
  * holds freeze_lock over both: what a start finds in the two must be what was said last. */
 AW_MUST_USE aw_result core_freeze(struct core *core, const char *reason);
 
+/** Stops signing in memory alone, at once: before core_freeze, which waits for another change to be
+ * over, whatever that waits for. A reason that is too long is left out. */
+void core_freeze_now(struct core *core, const char *reason);
+
 /** Lets it go on; likewise. Freezes of single applications stay (freezes.h). */
 AW_MUST_USE aw_result core_unfreeze(struct core *core);
 

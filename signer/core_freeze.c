@@ -51,6 +51,12 @@ write_freeze(const struct core *core, int64_t since, const char *reason)
     return aw_file_replace(core->freeze_path, text, strlen(text), 0640);
 }
 
+void
+core_freeze_now(struct core *core, const char *reason)
+{
+    set_frozen(core, true, core_now(), strlen(reason) > CORE_REASON_MAX ? "" : reason);
+}
+
 /* Signing stops before the file is written: a full disk must not keep it going. */
 aw_result
 core_freeze(struct core *core, const char *reason)

@@ -6,9 +6,11 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/io.h"
@@ -242,6 +244,33 @@ what_a_file_has_stays_frozen(void **state)
     restart(w, "lifted", "", "");
 }
 
+static void *
+freeze_all(void *context)
+{
+    say(context, OPERATOR, "Freeze", "{\"reason\":\"at once\"}", "");
+    return NULL;
+}
+
+/* Another officer's change may hang at the disk. */
+static void
+a_freeze_waits_for_nobody(void **state)
+{
+    static const struct timespec pause = {.tv_nsec = 1000 * 1000};
+    struct world *w = *state;
+    pthread_t thread;
+
+    assert_ok(core_unfreeze(w->core));
+    pthread_mutex_lock(&w->core->freeze_lock);
+    assert_int_equal(pthread_create(&thread, NULL, freeze_all, w), 0);
+    int patience = 20 * 1000;
+    while (!core_frozen(w->core, NULL, NULL) && patience-- > 0)
+        nanosleep(&pause, NULL);
+    pthread_mutex_unlock(&w->core->freeze_lock);
+    pthread_join(thread, NULL);
+    assert_true(patience > 0);
+    assert_true(core_frozen(w->core, NULL, NULL));
+}
+
 int
 main(void)
 {
@@ -250,6 +279,7 @@ main(void)
         TEST(what_is_on_record_stays_frozen),
         TEST(what_was_lifted_stays_lifted),
         TEST(what_a_file_has_stays_frozen),
+        TEST(a_freeze_waits_for_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
