@@ -409,7 +409,7 @@ make_relay() {
     inside sh -c 'cd /etc/acmeward/relay && umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
         -keyout privkey.pem -out fullchain.pem -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null &&
         chgrp acmeward-relay privkey.pem && chmod 0640 privkey.pem && chmod 0644 fullchain.pem'
-    inside install -g acmeward-relay -m 0640 /dev/null /etc/acmeward/relay.yaml
+    inside install -m 0640 -g acmeward-relay /dev/null /etc/acmeward/relay.yaml
     sed -e 's|^url:.*|url: https://localhost:14443|' \
         "$root/usr/share/doc/acmeward-relay/examples/relay.yaml" >"$root/etc/acmeward/relay.yaml"
     printf 'ca_file: %s\ndns: {propagation_seconds: 1, auth_hook: /usr/local/sbin/dns-hook, cleanup_hook: /usr/local/sbin/dns-hook}\n' \

@@ -47,6 +47,7 @@ class ThroughRelay(World):
         self.ca = types.SimpleNamespace(
             directory=self.relay.directory, ca_file=self.relay.ca_file, kid=self.kid,
             key_file=key_file, stop=lambda: None)
+        self.http_port = free_ports(1)[0]   # nobody asks there: the relay validates
 
 
 class Clients(unittest.TestCase):

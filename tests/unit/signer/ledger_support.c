@@ -309,3 +309,13 @@ scene_expect_record(struct ledger_scene *scene, const char *row, enum audit_kind
         fail_msg("%s: the last record is %s, \"%s\", \"%s\"", row, audit_kind_name(last.kind),
             last.verdict, last.rule);
 }
+
+void
+scene_foreign_record(struct ledger_scene *scene, int64_t at)
+{
+    struct audit_entry entry = {.kind = AUDIT_RELOAD, .time = T0 + at, .message = "reloaded"};
+    int64_t seq;
+
+    assert_true(aw_ok(audit_log_append(scene->log, &entry, &seq)));
+    assert_true(aw_ok(audit_log_wait(scene->log, seq)));
+}

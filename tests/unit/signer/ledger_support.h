@@ -42,6 +42,9 @@ void scene_close(struct ledger_scene *scene);
 void scene_start(struct ledger_scene *scene);
 /** Removes the database (closed) with what belongs to it. */
 void scene_forget(const struct ledger_scene *scene);
+
+/** Appends what others append to the log themselves: it changes no table, but takes a number. */
+void scene_foreign_record(struct ledger_scene *scene, int64_t at);
 /** Files of the folder whose name begins so. */
 int scene_count(const struct ledger_scene *scene, const char *prefix);
 /** All rows of all tables of the closed database as text; release with free(). */

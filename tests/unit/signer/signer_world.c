@@ -310,3 +310,17 @@ world_peer(const char *user, const char *group)
     snprintf(peer.user, sizeof(peer.user), "%s", user);
     return peer;
 }
+
+void
+world_configure_audit(struct world *w, const char *section)
+{
+    AW_CLEANUP(aw_free) char *old = NULL, *new = NULL;
+    size_t size;
+
+    assert_ok(aw_file_read(w->config, 65536, &old, &size));
+    char *before = strstr(old, "audit:");
+    if (before != NULL)
+        *before = '\0';
+    assert_ok(aw_format(&new, "%s%s", old, section));
+    world_write(w, "signer.yaml", new);
+}

@@ -60,6 +60,10 @@ void world_reload(struct world *w);
 
 /** Replaces a file below the world's folder, e.g. "policy.d/app-a.yaml". */
 void world_write(struct world *w, const char *name, const char *text);
+
+/** Adds to signer.yaml what begins with "audit:", in place of what was added before; the core must
+ * be closed. */
+void world_configure_audit(struct world *w, const char *section);
 /** Path of a file below the world's folder. */
 void world_path(const struct world *w, const char *name, char out[256]);
 

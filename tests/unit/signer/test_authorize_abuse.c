@@ -1,4 +1,4 @@
-/* Clients that flood, and a disk, a clock and a token that do not do as they should. */
+/* Clients that flood, and a disk and a clock that do not do as they should. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +19,6 @@
 #include "signer/admin.h"
 #include "signer/application.h"
 #include "signer/budget.h"
-#include "signer/turns.h"
 #include "signer_world.h"
 
 #define ORDER_OF(name) \
@@ -27,22 +26,14 @@
 #define MINE ORDER_OF("a.example.edu")
 #define NOT_MINE ORDER_OF("b.example.edu")
 
-/* Seams: the room of the file system, both clocks, how long the token takes, whose turn it is. */
+/* Seams: the room of the file system, both clocks. */
 
 static int64_t room_free;
 static _Atomic int64_t real_ahead, boot_ahead;
-static _Atomic int token_ms;
 
-aw_result __real_turns_take(turns *t, const char *application, struct turn *turn);
-aw_result __wrap_turns_take(turns *t, const char *application, struct turn *turn);
 int __wrap_fstatvfs(int fd, struct statvfs *out);
 int __real_clock_gettime(clockid_t id, struct timespec *out);
 int __wrap_clock_gettime(clockid_t id, struct timespec *out);
-aw_result __real_token_key_sign(
-    token_key *key, const void *input, size_t size, uint8_t *signature, size_t *signature_size);
-aw_result __wrap_token_key_sign(
-    token_key *key, const void *input, size_t size, uint8_t *signature, size_t *signature_size);
-
 int
 __wrap_fstatvfs(int fd, struct statvfs *out)
 {
@@ -63,46 +54,11 @@ __wrap_clock_gettime(clockid_t id, struct timespec *out)
     return status;
 }
 
-aw_result
-__wrap_token_key_sign(
-    token_key *key, const void *input, size_t size, uint8_t *signature, size_t *signature_size)
-{
-    const struct timespec wait = {.tv_nsec = token_ms * 1000000L};
-
-    nanosleep(&wait, NULL);
-    return __real_token_key_sign(key, input, size, signature, signature_size);
-}
-
-/* Who had a turn at the token while another application waited for one. */
-static struct turns_seen {
-    const char *busy;    /* its name */
-    _Atomic int granted; /* turns that it had */
-    int asked;           /* by others, of one thread */
-    int before[64];      /* how many of the busy one's came before */
-} turns_seen;
-
-aw_result
-__wrap_turns_take(turns *t, const char *application, struct turn *turn)
-{
-    int before = turns_seen.granted;
-    aw_result r = __real_turns_take(t, application, turn);
-
-    if (turns_seen.busy == NULL)
-        return r;
-    if (strcmp(application, turns_seen.busy) == 0)
-        turns_seen.granted++;
-    else if (turns_seen.asked < (int)AW_COUNT(turns_seen.before))
-        turns_seen.before[turns_seen.asked++] = turns_seen.granted - before;
-    return r;
-}
-
 static int
 setup(void **state)
 {
-    turns_seen.busy = NULL;
     room_free = INT64_C(1) << 40;
     real_ahead = boot_ahead = 0;
-    token_ms = 0;
     return world_setup(state);
 }
 
@@ -530,66 +486,6 @@ attacks_48_91_revocations_end(void **state)
     assert_non_null(strstr(text, "\"revocations_per_day\":3,\"revocations_today\":3"));
 }
 
-/* Attack 107: one application has the token busy, and another is served. */
-
-struct hog {
-    pthread_t thread;
-    struct world *world;
-    struct peer peer;
-    _Atomic bool *stop;
-    int64_t signatures;
-};
-
-static void *
-hog_main(void *argument)
-{
-    struct hog *hog = argument;
-
-    while (!*hog->stop) {
-        AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
-
-        hog->signatures += world_ask(hog->world, &hog->peer, "NewOrder", MINE, &reply) == 0;
-    }
-    return NULL;
-}
-
-static int
-compare_ints(const void *a, const void *b)
-{
-    return *(const int *)a - *(const int *)b;
-}
-
-/* Sixteen wait for four turns; who comes then has the next but one. Without turns, or with one line
- * for all, some fifteen would come before him. Of ten the median: on a loaded machine a thread may
- * be late to its turn, and others have theirs. */
-static void
-attack_107_a_slow_token_starves_nobody(void **state)
-{
-    enum { ASKED = 10, TURNS = 4 };
-    struct world *w = *state;
-    struct hog hogs[16];
-    _Atomic bool stop = false;
-
-    token_ms = 5;
-    turns_seen.granted = turns_seen.asked = 0;
-    turns_seen.busy = "app-a";
-    for (size_t i = 0; i < AW_COUNT(hogs); i++) {
-        hogs[i] = (struct hog){.world = w, .peer = world_peer("daemon", NULL), .stop = &stop};
-        assert_int_equal(pthread_create(&hogs[i].thread, NULL, hog_main, &hogs[i]), 0);
-    }
-    for (int i = 0; i < 2000 && turns_seen.granted < 2 * (int)AW_COUNT(hogs); i++)
-        usleep(1000);
-    for (int i = 0; i < ASKED; i++)
-        expect(w, "bin", ORDER_OF("b.example.edu"), SIGN_OUTCOME_DONE, NULL);
-    stop = true;
-    for (size_t i = 0; i < AW_COUNT(hogs); i++)
-        pthread_join(hogs[i].thread, NULL);
-    assert_int_equal(turns_seen.asked, ASKED);
-    qsort(turns_seen.before, ASKED, sizeof(turns_seen.before[0]), compare_ints);
-    if (turns_seen.before[ASKED / 2] > TURNS + 2)
-        fail_msg("%d of the busy application came before", turns_seen.before[ASKED / 2]);
-}
-
 int
 main(void)
 {
@@ -607,7 +503,6 @@ main(void)
         TEST(small_steps_are_followed),
         TEST(attack_48_a_share_is_guaranteed),
         TEST(attacks_48_91_revocations_end),
-        TEST(attack_107_a_slow_token_starves_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,21 +73,6 @@ expect(struct world *w, const char *user, const char *method, const char *error,
             world_text(&answer, "message"));
 }
 
-/* Adds to signer.yaml; the core must be closed. */
-static void
-configure(struct world *w, const char *section)
-{
-    AW_CLEANUP(aw_free) char *old = NULL, *new = NULL;
-    size_t size;
-
-    assert_ok(aw_file_read(w->config, 65536, &old, &size));
-    char *before = strstr(old, "audit:");
-    if (before != NULL)
-        *before = '\0';
-    assert_ok(aw_format(&new, "%s%s", old, section));
-    world_write(w, "signer.yaml", new);
-}
-
 static int
 setup(void **state)
 {
@@ -99,7 +84,7 @@ setup(void **state)
     snprintf(account_thumbprint, sizeof(account_thumbprint), "%s", token_key_thumbprint(key));
     token_key_free(&key);
     core_close(&w->core);
-    configure(w, SECTION);
+    world_configure_audit(w, SECTION);
     world_open(w);
     return 0;
 }
@@ -169,7 +154,7 @@ nothing_without_configuration(void **state)
     struct world *w = *state;
 
     core_close(&w->core);
-    configure(w, "");
+    world_configure_audit(w, "");
     world_open(w);
     expect(w, OFFICER, "CreateAuditKey", "Failed", "config");
     expect(w, OFFICER, "GetAuditKey", "Failed", "config");
@@ -388,7 +373,7 @@ the_origin_of_a_log_stays(void **state)
 
     make_key(w);
     core_close(&w->core);
-    configure(w, "audit: {key: audit-1, origin: other.example/log, export: none}\n");
+    world_configure_audit(w, "audit: {key: audit-1, origin: other.example/log, export: none}\n");
     expect_start(w, "origin", AW_CODE_CONFIG, "the stored checkpoints of this log are of");
 }
 
@@ -403,7 +388,7 @@ a_key_of_another_type_is_not_taken(void **state)
         w->core->token, "acmeward-audit:audit-2", TOKEN_KEY_EC_P384, &report, &key));
     token_key_free(&key);
     core_close(&w->core);
-    configure(w, "audit: {key: audit-2, origin: " ORIGIN ", export: none}\n");
+    world_configure_audit(w, "audit: {key: audit-2, origin: " ORIGIN ", export: none}\n");
     expect_start(w, "P-384", AW_CODE_CONFIG, "not ec-p256");
 }
 
@@ -491,7 +476,7 @@ each_is_exported_whole(void **state)
     assert_int_equal(mkdir(folder, 0755), 0);
     assert_ok(
         aw_format(&section, "audit: {key: audit-1, origin: " ORIGIN ", export: %s}\n", folder));
-    configure(w, section);
+    world_configure_audit(w, section);
     world_open(w);
     make_key(w);
     struct audit_checkpoint made = checkpoint(w, &note);
@@ -567,46 +552,6 @@ stored_checkpoints_are_not_written_over(void **state)
     assert_int_equal(stored(w).count, 0);
 }
 
-/* Opens the core; what it says meanwhile. */
-static void
-open_and_listen(struct world *w, char said[8192])
-{
-    FILE *file = tmpfile();
-    int kept = dup(STDERR_FILENO);
-
-    assert_non_null(file);
-    assert_true(kept >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
-    world_open(w);
-    assert_true(dup2(kept, STDERR_FILENO) >= 0);
-    close(kept);
-    rewind(file);
-    said[fread(said, 1, 8191, file)] = '\0';
-    assert_int_equal(fclose(file), 0);
-}
-
-/* It signs on, since the ledger knows the log; but it is said, and not of a log that has them. */
-static void
-lost_checkpoints_are_told(void **state)
-{
-    static const char told[] = "the file checkpoints was lost";
-    struct world *w = *state;
-    char path[256], said[8192];
-
-    make_key(w);
-    wait_for_count(w, 1);
-    for (int i = 0; i < 6; i++)
-        add_record(w);
-    core_close(&w->core);
-    open_and_listen(w, said);
-    assert_null(strstr(said, told));
-    core_close(&w->core);
-    world_path(w, "state/audit/checkpoints", path);
-    assert_int_equal(unlink(path), 0);
-    open_and_listen(w, said);
-    assert_non_null(strstr(said, told));
-    wait_for_count(w, 1);
-}
-
 int
 main(void)
 {
@@ -631,7 +576,6 @@ main(void)
         TEST(a_wrong_signature_is_not_stored),
         TEST(no_checkpoint_of_a_broken_log),
         TEST(stored_checkpoints_are_not_written_over),
-        TEST(lost_checkpoints_are_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
