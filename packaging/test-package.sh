@@ -216,13 +216,7 @@ scripts_twice() {
         "$version-1"
 }
 
-if [ $# -gt 0 ]; then
-    debs=$1
-else
-    debs=$work/debs
-    echo "== packages"
-    make_packages "$debs"
-fi
+take_packages "$@"
 make_token_program
 
 make_root "$suite" "$work/debian" ca-certificates

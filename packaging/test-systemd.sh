@@ -505,13 +505,7 @@ purge_running() {
     ok "nothing failed in all that"
 }
 
-if [ $# -gt 0 ]; then
-    debs=$1
-else
-    debs=$work/debs
-    echo "== packages"
-    make_packages "$debs"
-fi
+take_packages "$@"
 make_token_program
 make_root "$suite" "$root" ca-certificates,systemd-sysv,dbus
 enter_root "$root"

@@ -71,6 +71,15 @@ make_packages() { # FOLDER
     rm -rf --one-file-system "$root"
 }
 
+# Sets `debs`: the folder that is named, or packages made now.
+take_packages() { # [FOLDER]
+    debs=${1:-}
+    [ -z "$debs" ] || return 0
+    debs=$work/debs
+    echo "== packages"
+    make_packages "$debs"
+}
+
 # The program that makes the token; and the version that the packages are of.
 make_token_program() {
     [ -x "$project/build/dev/softhsm-fixtures/softhsm-token" ] || {
