@@ -154,21 +154,21 @@ run(struct admin_call *call, const struct method *method, char **reply)
 }
 
 static aw_result
-answer(
-    struct core *core, const struct peer *peer, const struct aw_varlink_call *message, char **reply)
+answer(struct core *core, const struct peer *peer, const struct aw_varlink_call *message,
+    struct gate_answer *out)
 {
     struct admin_call call = {.core = core, .peer = peer, .parameters = message->parameters};
     struct service_method method = {NULL, NULL};
     bool handled = false;
 
-    AW_TRY(service_answer(&service_admin, message, &handled, &method, reply));
+    AW_TRY(service_answer(&service_admin, message, &handled, &method, &out->reply));
     if (handled)
         return AW_OK;
     call.role = core_role_of(core, peer);
     for (size_t i = 0; i < AW_COUNT(methods); i++)
         if (strcmp(methods[i].name, method.name) == 0)
-            return run(&call, &methods[i], reply);
-    return service_not_found(message, SERVICE_ADMIN, reply);
+            return run(&call, &methods[i], &out->reply);
+    return service_not_found(message, SERVICE_ADMIN, &out->reply);
 }
 
 static aw_result
@@ -198,7 +198,7 @@ const struct gate_service admin_service = {
     .answer = answer,
     .answer_garbage = answer_garbage,
     .answer_failure = answer_failure,
-    .limits = GATE_LIMITS,
+    .limits = GATE_LIMITS(GATE_CONNECTIONS_PER_UID_MAX), /* a freeze stands in no line */
 };
 
 void

@@ -165,55 +165,59 @@ reply_of(const struct sign_request *request, const struct sign_reply *said, char
 }
 
 aw_result
-application_authorize(
-    struct core *core, const struct peer *peer, const struct sign_request *request, char **reply)
+application_authorize(struct core *core, const struct peer *peer,
+    const struct sign_request *request, struct gate_answer *out)
 {
     AW_CLEANUP(sign_reply_free) struct sign_reply said = {.outcome = SIGN_OUTCOME_DONE};
     aw_result r = authorize(core, peer, request, &said);
 
+    out->light = !aw_ok(r) || said.outcome == SIGN_OUTCOME_NOT_READY;
     if (!aw_ok(r)) {
         teller_failure(&core->teller, AW_LOG_ERROR, sign_operation_name(request->operation));
-        return application_unavailable(request->relayed.is ? SERVICE_RELAY : SERVICE_SIGNER, reply);
+        return application_unavailable(
+            request->relayed.is ? SERVICE_RELAY : SERVICE_SIGNER, &out->reply);
     }
-    return reply_of(request, &said, reply);
+    return reply_of(request, &said, &out->reply);
 }
 
 static aw_result
 answer_method(struct core *core, const struct peer *peer, const struct aw_varlink_call *call,
-    const char *method, char **reply)
+    const char *method, struct gate_answer *out)
 {
     AW_CLEANUP(sign_request_free) struct sign_request request = {0};
     enum sign_operation operation;
     const char *field = NULL;
 
     if (!sign_operation_parse(method, &operation))
-        return service_not_found(call, SERVICE_SIGNER, reply);
+        return service_not_found(call, SERVICE_SIGNER, &out->reply);
     aw_result r = sign_request_parse(operation, call->parameters, &request, &field);
     if (r.code == AW_CODE_MEMORY)
-        return application_unavailable(SERVICE_SIGNER, reply);
+        return application_unavailable(SERVICE_SIGNER, &out->reply);
     if (!aw_ok(r)) {
         core_count_garbage(core, peer);
-        return application_invalid(SERVICE_SIGNER, field, reply);
+        return application_invalid(SERVICE_SIGNER, field, &out->reply);
     }
     if (operation == SIGN_WHOAMI)
-        return application_whoami(core, peer, reply);
+        return application_whoami(core, peer, &out->reply);
     if (operation == SIGN_CHECK)
-        return application_check(core, peer, &request, reply);
-    return application_authorize(core, peer, &request, reply);
+        return application_check(core, peer, &request, &out->reply);
+    return application_authorize(core, peer, &request, out);
 }
 
 static aw_result
-answer(struct core *core, const struct peer *peer, const struct aw_varlink_call *call, char **reply)
+answer(struct core *core, const struct peer *peer, const struct aw_varlink_call *call,
+    struct gate_answer *out)
 {
     struct service_method method = {NULL, NULL};
     bool handled = false;
 
-    AW_TRY(service_answer(&service_signer, call, &handled, &method, reply));
+    out->light = true;
+    AW_TRY(service_answer(&service_signer, call, &handled, &method, &out->reply));
     if (handled)
         return AW_OK;
     if (strcmp(method.interface, SERVICE_RELAY) == 0)
-        return relay_service_answer(core, peer, call, method.name, reply);
-    return answer_method(core, peer, call, method.name, reply);
+        return relay_service_answer(core, peer, call, method.name, out);
+    return answer_method(core, peer, call, method.name, out);
 }
 
 static bool
@@ -233,27 +237,11 @@ grounds(struct core *core, const struct peer *peer, struct grounds *out)
     policy_visit_grounds(snapshot, &subject, add_ground, out);
 }
 
-/* Whether it never goes on record, which else is what a call costs. What relays ask is as light,
- * but they ask it for many. */
+/* Refusals beyond what is recorded. */
 static bool
-is_light(const struct aw_varlink_call *call)
+is_paced(struct core *core, const struct peer *peer)
 {
-    static const char own[] = SERVICE_SIGNER ".", relay[] = SERVICE_RELAY ".";
-    enum sign_operation operation;
-
-    if (strncmp(call->method, relay, sizeof(relay) - 1) == 0)
-        return false;
-    return strncmp(call->method, own, sizeof(own) - 1) != 0 ||
-           !sign_operation_parse(call->method + sizeof(own) - 1, &operation) ||
-           operation == SIGN_CHECK || operation == SIGN_WHOAMI;
-}
-
-/* Refusals beyond what is recorded, and light calls of who could make many at once. */
-static bool
-is_paced(
-    struct core *core, const struct peer *peer, const struct aw_varlink_call *call, bool crowds)
-{
-    return ledger_is_over(core->ledger, peer->uid) || (crowds && (call == NULL || is_light(call)));
+    return ledger_is_over(core->ledger, peer->uid);
 }
 
 const struct gate_service application_service = {
@@ -263,5 +251,5 @@ const struct gate_service application_service = {
     .answer = answer,
     .answer_garbage = answer_garbage,
     .answer_failure = answer_failure,
-    .limits = GATE_LIMITS,
+    .limits = GATE_LIMITS(GATE_CALLS_PER_UID),
 };

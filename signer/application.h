@@ -25,8 +25,8 @@ AW_MUST_USE aw_result application_invalid(const char *interface, const char *fie
 AW_MUST_USE aw_result application_unavailable(const char *interface, char **reply);
 
 /** Authorizes a parsed request and replies. */
-AW_MUST_USE aw_result application_authorize(
-    struct core *core, const struct peer *peer, const struct sign_request *request, char **reply);
+AW_MUST_USE aw_result application_authorize(struct core *core, const struct peer *peer,
+    const struct sign_request *request, struct gate_answer *out);
 
 /** Writes a CA's pinned URLs (Directory of the interfaces) as that member; null until it is pinned.
  */

@@ -153,15 +153,14 @@ count_leaver(const struct connection *connection)
 /* One, and what becomes of it. */
 struct exchange {
     struct channel_message message;
-    bool paced;  /* its answer waits */
-    char *reply; /* it may hold an app-eab's key */
+    struct gate_answer answer; /* it may hold an app-eab's key */
 };
 
 static void
 exchange_free(struct exchange *exchange)
 {
     channel_message_free(&exchange->message);
-    aw_secret_text_free(&exchange->reply);
+    aw_secret_text_free(&exchange->answer.reply);
 }
 
 static aw_result
@@ -184,16 +183,6 @@ answer_failed(const struct connection *slot, char **reply)
     return slot->all->of.service->answer_failure(reply);
 }
 
-static bool
-is_paced(const struct connection *slot, const struct aw_varlink_call *call)
-{
-    const struct connections_of *of = &slot->all->of;
-
-    return of->service->is_paced != NULL &&
-           of->service->is_paced(of->core, &slot->peer, call,
-               slots_count(&slot->all->slots, slot->peer.uid) > of->service->limits.calls_per_uid);
-}
-
 static aw_result
 answer_garbage(struct connection *slot, struct exchange *x)
 {
@@ -202,9 +191,8 @@ answer_garbage(struct connection *slot, struct exchange *x)
 
     AW_TRY(channel_decode_garbage(&x->message, &text));
     aw_ignore(aw_fail(AW_CODE_SYNTAX, "%s", text), "it is what is answered");
-    AW_TRY(of->service->answer_garbage(of->core, &slot->peer, &x->reply));
-    x->paced = is_paced(slot, NULL);
-    return AW_OK;
+    x->answer.light = true;
+    return of->service->answer_garbage(of->core, &slot->peer, &x->answer.reply);
 }
 
 static aw_result
@@ -217,11 +205,8 @@ answer_call(struct connection *slot, struct exchange *x)
     if (r.code == AW_CODE_MISMATCH)
         return r;
     if (aw_ok(r))
-        r = of->service->answer(of->core, &slot->peer, &call, &x->reply);
-    if (!aw_ok(r))
-        return answer_failed(slot, &x->reply);
-    x->paced = is_paced(slot, &call);
-    return AW_OK;
+        r = of->service->answer(of->core, &slot->peer, &call, &x->answer);
+    return aw_ok(r) ? r : answer_failed(slot, &x->answer.reply);
 }
 
 /* Whoever has hung up asks nothing any more: what comes in his name is the gate's own. One who has
@@ -245,12 +230,23 @@ answer_in_turn(struct connection *slot, struct exchange *x)
     struct turn turn;
 
     if (!aw_ok(turns_take(turns_of_uids, slot->party, &turn)))
-        return answer_failed(slot, &x->reply);
+        return answer_failed(slot, &x->answer.reply);
     aw_result r = check_presence(slot);
     if (aw_ok(r))
         r = x->message.kind == CHANNEL_CALL ? answer_call(slot, x) : answer_garbage(slot, x);
     turns_give(turns_of_uids, &turn);
     return r;
+}
+
+static bool
+is_paced(const struct connection *slot, const struct gate_answer *answer)
+{
+    const struct connections_of *of = &slot->all->of;
+
+    return of->service->is_paced != NULL &&
+           (of->service->is_paced(of->core, &slot->peer) ||
+               (answer->light && slots_count(&slot->all->slots, slot->peer.uid) >
+                                     of->service->limits.calls_per_uid));
 }
 
 /* What costs neither the disk nor a turn at the token would keep the processors busy for one who
@@ -275,9 +271,9 @@ serve_one(struct connection *slot)
 
     AW_TRY(channel_receive(slot->channel, GATE_MESSAGE_MS, &x.message));
     AW_TRY(answer_in_turn(slot, &x));
-    if (x.paced)
+    if (is_paced(slot, &x.answer))
         pace(slot);
-    return send_reply(slot, x.reply);
+    return send_reply(slot, x.answer.reply);
 }
 
 /* On record too: it is an attack, or a fault of ours. */

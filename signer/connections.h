@@ -19,20 +19,26 @@
 #include "signer/grounds.h"
 #include "signer/peer.h"
 
+/** An answer to a call. */
+struct gate_answer {
+    char *reply; /**< allocated; NULL where it failed */
+    bool light;  /**< the call went on no record and was not counted as if it had, so nothing but
+                      processor time was its price */
+};
+
 /** What is served at a gate. */
 struct gate_service {
     const char *name; /**< for the log: "applications", "administrators" */
     /** Says why the peer has business here; one without grounds is dropped at accept. Must not
      * block. */
     void (*grounds)(struct core *core, const struct peer *peer, struct grounds *out);
-    /** NULL, or: true for a call whose answer is held back a little while others are connected.
-     * @param call NULL: what came was none
-     * @param crowds the peer's uid has more connections than it may have calls at once */
-    bool (*is_paced)(struct core *core, const struct peer *peer, const struct aw_varlink_call *call,
-        bool crowds);
+    /** NULL: no answers are held back. Else: true for one whose answers all are, a little, while
+     * others are connected. Those to light calls are where the peer's uid has more connections than
+     * it may have calls at once. */
+    bool (*is_paced)(struct core *core, const struct peer *peer);
     /** Answers one call. */
     aw_result (*answer)(struct core *core, const struct peer *peer,
-        const struct aw_varlink_call *call, char **reply);
+        const struct aw_varlink_call *call, struct gate_answer *out);
     /** The error reply to a message that is no call. Uses the thread's last failure. */
     aw_result (*answer_garbage)(struct core *core, const struct peer *peer, char **reply);
     /** The error reply to a call whose answer failed, or is too long, and to a peer for which there

@@ -42,7 +42,7 @@ static const struct sandbox_path paths[] = {
 static aw_result
 run(const struct aw_config_sandbox *use)
 {
-    static const struct gate_limits limits = GATE_LIMITS;
+    static const struct gate_limits limits = GATE_LIMITS(GATE_CALLS_PER_UID);
     const struct sandbox sandbox = {
         .kind = SANDBOX_GATE, .use = *use, .paths = paths, .path_count = AW_COUNT(paths) - 1};
 

@@ -24,7 +24,7 @@ refuse_peer(struct core *core, const struct peer *peer, char **reply)
 
 aw_result
 relay_service_answer(struct core *core, const struct peer *peer, const struct aw_varlink_call *call,
-    const char *name, char **reply)
+    const char *name, struct gate_answer *out)
 {
     AW_CLEANUP(sign_request_free) struct sign_request request = {0};
     char base[AW_CONFIG_RELAY_URL_MAX + 1];
@@ -32,17 +32,18 @@ relay_service_answer(struct core *core, const struct peer *peer, const struct aw
     const char *field = NULL;
 
     if (!core_relay_of(core, peer, base))
-        return refuse_peer(core, peer, reply);
+        return refuse_peer(core, peer, &out->reply);
     if (!relay_method_parse(name, &method))
-        return service_not_found(call, SERVICE_RELAY, reply);
+        return service_not_found(call, SERVICE_RELAY, &out->reply);
     aw_result r = relay_request_parse(method, call->parameters, &request, &field);
     if (r.code == AW_CODE_MEMORY)
-        return application_unavailable(SERVICE_RELAY, reply);
+        return application_unavailable(SERVICE_RELAY, &out->reply);
     if (!aw_ok(r)) {
         core_count_garbage(core, peer);
-        return application_invalid(SERVICE_RELAY, field, reply);
+        return application_invalid(SERVICE_RELAY, field, &out->reply);
     }
-    if (relay_method_asks(method))
-        return relay_query(core, base, method, &request, reply);
-    return application_authorize(core, peer, &request, reply);
+    if (!relay_method_asks(method))
+        return application_authorize(core, peer, &request, out);
+    out->light = false; /* a relay asks for many */
+    return relay_query(core, base, method, &request, &out->reply);
 }

@@ -109,6 +109,8 @@ has_its_share(const turns *t, const char *party)
 {
     unsigned count = 0;
 
+    if (t->had_count < t->rule.share)
+        return false;
     for (const struct turn *turn = t->had; turn != NULL; turn = turn->next)
         count += strcmp(turn->party, party) == 0;
     return count >= t->rule.share &&

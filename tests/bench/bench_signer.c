@@ -202,6 +202,18 @@ describe(void *state)
     return exchange(state, call, sizeof(call));
 }
 
+static aw_result
+ask_invalid(void *state)
+{
+    static const char call[] = "{\"method\":\"org.acmeward.Signer.NewOrder\"}";
+    struct client *client = state;
+
+    if (aw_ok(exchange(client, call, sizeof(call))) ||
+        strstr(client->reply, "InvalidRequest") == NULL)
+        return aw_fail(AW_CODE_MISMATCH, "an invalid call was answered %.900s", client->reply);
+    return AW_OK;
+}
+
 static const struct load {
     const char *name;
     bool ordered;
@@ -211,12 +223,13 @@ static const struct load {
     {"refusals", false, be_refused}, /* the name is not the application's */
     {"claims", true, claim_again},
     {"descriptions", false, describe},
+    {"invalid", false, ask_invalid},
 };
 
 static const char usage[] =
     "usage: bench_signer --socket PATH --application A --name NAME --origin https://HOST:PORT\n"
     "                    [--threads N] [--seconds S]\n"
-    "                    [--ask signatures|refusals|claims|descriptions]\n";
+    "                    [--ask signatures|refusals|claims|descriptions|invalid]\n";
 
 static aw_result
 find_load(const char *name, const struct load **out)

@@ -70,6 +70,9 @@ LOADS = {
     "64 claims in flight, all known": load(
         lambda signer, origin: bench_words(signer, origin, THEIRS, "--ask", "claims"),
         "bench_signer"),
+    "64 invalid calls in flight": load(
+        lambda signer, origin: bench_words(signer, origin, THEIRS, "--ask", "invalid"),
+        "bench_signer"),
     "64 descriptions in flight": load(
         lambda signer, origin: bench_words(signer, origin, THEIRS, "--ask", "descriptions"),
         "bench_signer"),

@@ -24,7 +24,7 @@
 /* A service whose methods are the cases. */
 
 atomic_bool gate_admits = true;
-atomic_bool gate_paces, gate_paces_crowds;
+atomic_bool gate_paces, gate_light;
 atomic_int gate_answered;
 atomic_int gate_killed;
 sem_t gate_entered, gate_released;
@@ -53,21 +53,21 @@ grounds(struct core *core, const struct peer *peer, struct grounds *out)
 }
 
 static bool
-is_paced(
-    struct core *core, const struct peer *peer, const struct aw_varlink_call *call, bool crowds)
+is_paced(struct core *core, const struct peer *peer)
 {
     (void)core;
     (void)peer;
-    (void)call;
-    return gate_paces || (gate_paces_crowds && crowds);
+    return gate_paces;
 }
 
 static aw_result
-answer(struct core *core, const struct peer *peer, const struct aw_varlink_call *call, char **reply)
+answer(struct core *core, const struct peer *peer, const struct aw_varlink_call *call,
+    struct gate_answer *out)
 {
     const char *name = strrchr(call->method, '.') + 1;
 
     (void)core;
+    out->light = gate_light;
     atomic_fetch_add(&gate_answered, 1);
     if (strcmp(name, "Fail") == 0)
         return aw_fail(AW_CODE_MEMORY, "no memory");
@@ -76,15 +76,16 @@ answer(struct core *core, const struct peer *peer, const struct aw_varlink_call 
         sem_wait(&gate_released);
     }
     if (strcmp(name, "Long") == 0)
-        return aw_format(reply, "{\"parameters\":{\"x\":\"%0*d\"}}", AW_VARLINK_MAX_MESSAGE, 1);
+        return aw_format(
+            &out->reply, "{\"parameters\":{\"x\":\"%0*d\"}}", AW_VARLINK_MAX_MESSAGE, 1);
     if (strcmp(name, "Large") == 0)
-        return aw_format(reply, "{\"parameters\":{\"x\":\"%0*d\"}}", 200000, 1);
+        return aw_format(&out->reply, "{\"parameters\":{\"x\":\"%0*d\"}}", 200000, 1);
     if (strcmp(name, "Who") == 0) {
         pthread_mutex_lock(&user_lock);
         snprintf(user, sizeof(user), "%s", peer->user);
         pthread_mutex_unlock(&user_lock);
     }
-    return aw_format(reply, "{\"parameters\":{}}");
+    return aw_format(&out->reply, "{\"parameters\":{}}");
 }
 
 static aw_result

@@ -24,8 +24,8 @@ enum { PATIENCE_MS = 20000, LONG_MS = 60000 };
 extern atomic_bool gate_admits;
 extern atomic_int gate_answered;
 
-/** Whether its answers are held back: all, or those to who has more connections than calls. */
-extern atomic_bool gate_paces, gate_paces_crowds;
+/** Whether all its answers are held back; whether its calls are light. */
+extern atomic_bool gate_paces, gate_light;
 
 /** How often a gate was to be killed. */
 extern atomic_int gate_killed;

@@ -137,12 +137,14 @@ world_call(struct world *w, const struct gate_service *service, const char *user
     AW_CLEANUP(aw_free) char *text = NULL, *reply = NULL;
     AW_CLEANUP(aw_varlink_call_free) struct aw_varlink_call call = {0};
     struct peer peer = world_peer(user, NULL);
+    struct gate_answer said = {.reply = NULL};
 
     assert_ok(aw_format(&text, "{\"method\":\"%s\",\"parameters\":%s}", method, expanded));
     if (!aw_ok(aw_varlink_call_parse(text, strlen(text), &call)))
         fail_msg("%s: %s", text, aw_error_last()->message);
-    assert_ok(service->answer(w->core, &peer, &call, &reply));
-    *out = (struct world_answer){.error = ""};
+    assert_ok(service->answer(w->core, &peer, &call, &said));
+    reply = said.reply;
+    *out = (struct world_answer){.error = "", .light = said.light};
     if (!aw_ok(aw_json_parse(reply, strlen(reply), AW_JSON_STRICT, &out->json)))
         fail_msg("%s: %s", reply, aw_error_last()->message);
     const cJSON *error = aw_json_member(out->json, "error");

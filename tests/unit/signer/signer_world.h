@@ -110,6 +110,7 @@ struct world_answer {
     cJSON *json;
     const char *error;       /**< last part of its name; "" for success */
     const cJSON *parameters; /**< of the reply or error */
+    bool light;              /**< of gate_answer */
 };
 void world_call(struct world *w, const struct gate_service *service, const char *user,
     const char *method, const char *parameters, struct world_answer *out);

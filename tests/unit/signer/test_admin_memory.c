@@ -190,6 +190,7 @@ ask_without(struct world *w, const struct row *row, enum memory_failure failure,
     AW_CLEANUP(aw_varlink_call_free) struct aw_varlink_call call = {0};
     AW_CLEANUP(aw_free) char *text = NULL, *reply = NULL;
     struct peer peer = world_peer(OFFICER, NULL);
+    struct gate_answer said = {.reply = NULL};
 
     assert_ok(aw_format(&text, "{\"method\":\"org.acmeward.Admin.%s\",\"parameters\":%s}",
         row->call.method, row->call.parameters));
@@ -197,7 +198,8 @@ ask_without(struct world *w, const struct row *row, enum memory_failure failure,
         failure == MEMORY_FAILS_ONCE ? MEMORY_PLACE_EXACT : MEMORY_PLACE_OURS, failure);
     *result = aw_varlink_call_parse(text, strlen(text), &call);
     if (aw_ok(*result))
-        *result = admin_service.answer(w->core, &peer, &call, &reply);
+        *result = admin_service.answer(w->core, &peer, &call, &said);
+    reply = said.reply;
     bool failed = memory_fail_end();
     *out = (struct world_answer){.error = "none"};
     if (!aw_ok(*result))

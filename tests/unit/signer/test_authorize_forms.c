@@ -87,15 +87,16 @@ static void
 answer_to(struct world *w, const char *message, char error[64])
 {
     AW_CLEANUP(aw_varlink_call_free) struct aw_varlink_call call = {0};
-    AW_CLEANUP(aw_free) char *reply = NULL;
     AW_CLEANUP(aw_json_free) cJSON *json = NULL;
     struct peer peer = world_peer("daemon", NULL);
+    struct gate_answer said = {.reply = NULL};
     aw_result r = aw_varlink_call_parse(message, strlen(message), &call);
 
     if (aw_ok(r))
-        assert_ok(application_service.answer(w->core, &peer, &call, &reply));
+        assert_ok(application_service.answer(w->core, &peer, &call, &said));
     else
-        assert_ok(application_service.answer_garbage(w->core, &peer, &reply));
+        assert_ok(application_service.answer_garbage(w->core, &peer, &said.reply));
+    AW_CLEANUP(aw_free) char *reply = said.reply;
     assert_ok(aw_json_parse(reply, strlen(reply), AW_JSON_STRICT, &json));
     const cJSON *name = aw_json_member(json, "error");
     snprintf(error, 64, "%s", name == NULL ? "" : strrchr(name->valuestring, '.') + 1);

@@ -189,6 +189,7 @@ ask(struct world *w, const struct operation *row, long n, enum memory_failure fa
     AW_CLEANUP(aw_free) char *parameters = world_expand(w, row->parameters);
     AW_CLEANUP(aw_free) char *text = NULL, *reply = NULL;
     struct peer peer = world_peer("daemon", NULL);
+    struct gate_answer said = {.reply = NULL};
 
     assert_ok(aw_format(&text, "{\"method\":\"org.acmeward.Signer.%s\",\"parameters\":%s}",
         row->method, parameters));
@@ -196,7 +197,8 @@ ask(struct world *w, const struct operation *row, long n, enum memory_failure fa
         failure == MEMORY_FAILS_ONCE ? MEMORY_PLACE_EXACT : MEMORY_PLACE_OURS, failure);
     out->result = aw_varlink_call_parse(text, strlen(text), &out->call);
     if (aw_ok(out->result))
-        out->result = application_service.answer(w->core, &peer, &out->call, &reply);
+        out->result = application_service.answer(w->core, &peer, &out->call, &said);
+    reply = said.reply;
     out->failed = memory_fail_end();
     out->answer.error = "";
     if (!aw_ok(out->result))

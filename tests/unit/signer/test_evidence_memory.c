@@ -217,6 +217,7 @@ try_call(struct world *w, const struct operation *row, int tries)
     AW_CLEANUP(aw_varlink_call_free) struct aw_varlink_call call = {0};
     AW_CLEANUP(aw_free) char *text = NULL, *reply = NULL, *parameters = NULL;
     struct peer peer = world_peer(RELAY, NULL);
+    struct gate_answer said = {.reply = NULL};
 
     prepare(w, row, tries);
     int64_t before = world_position(w);
@@ -228,7 +229,8 @@ try_call(struct world *w, const struct operation *row, int tries)
         row->begin == BEGIN_NOTHING ? MEMORY_PLACE_EXACT : MEMORY_PLACE_OURS, MEMORY_FAILS_ONCE);
     aw_result r = aw_varlink_call_parse(text, strlen(text), &call);
     if (aw_ok(r))
-        r = application_service.answer(w->core, &peer, &call, &reply);
+        r = application_service.answer(w->core, &peer, &call, &said);
+    reply = said.reply;
     bool failed = memory_fail_end();
     if (signatures > 0 && world_position(w) <= before)
         fail_msg("%s: signed, and nothing is on record", row->name);

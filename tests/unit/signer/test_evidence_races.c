@@ -36,8 +36,9 @@ race(void *context)
     struct racer *r = context;
 
     pthread_barrier_wait(r->start);
-    if (!aw_ok(application_service.answer(r->core, &r->peer, &r->call, &r->reply)))
-        r->reply = NULL;
+    struct gate_answer said = {.reply = NULL};
+    bool good = aw_ok(application_service.answer(r->core, &r->peer, &r->call, &said));
+    r->reply = good ? said.reply : NULL;
     return NULL;
 }
 

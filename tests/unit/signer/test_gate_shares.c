@@ -149,7 +149,16 @@ attack_106_many_uids_take_all_connections(void **state)
     }
 }
 
-/* Attack 106: refusals beyond the budget need processors only. Needs root. */
+static bool
+is_answered(int fd, bool garbage)
+{
+    if (!garbage)
+        return gate_serves(fd);
+    gate_say(fd, "garbage");
+    return gate_hears(fd, "{\"error\":\"garbage\"}");
+}
+
+/* Attack 106: refusals beyond the budget, and what is light, need processors only. Needs root. */
 static void
 attack_106_who_is_refused_too_often_leaves_room_for_others(void **state)
 {
@@ -158,14 +167,18 @@ attack_106_who_is_refused_too_often_leaves_room_for_others(void **state)
         const char *name;
         bool paces, others;
         unsigned calls_per_uid; /* beside two connections */
+        bool light;             /* calls are */
+        bool garbage;           /* is said, which is light by itself */
         int pace_ms;            /* LONG_MS: an answer held back would never come */
         int64_t at_least_ms;
     } rows[] = {
-        {"others are connected", true, true, 2, 300, 300},
-        {"nobody else is", true, false, 2, LONG_MS, 0},
-        {"refused seldom", false, true, 2, LONG_MS, 0},
-        {"others are connected, and it crowds", false, true, 1, 300, 300},
-        {"it crowds alone", false, false, 1, LONG_MS, 0},
+        {"others are connected", true, true, 2, true, false, 300, 300},
+        {"nobody else is", true, false, 2, true, false, LONG_MS, 0},
+        {"refused seldom", false, true, 2, true, false, LONG_MS, 0},
+        {"others are connected, and it crowds", false, true, 1, true, false, 300, 300},
+        {"it crowds with what is recorded", false, true, 1, false, false, LONG_MS, 0},
+        {"garbage of a crowd", false, true, 1, false, true, 300, 300},
+        {"it crowds alone", false, false, 1, true, false, LONG_MS, 0},
     };
     struct gate_fixture *f = *state;
 
@@ -176,7 +189,7 @@ attack_106_who_is_refused_too_often_leaves_room_for_others(void **state)
 
         f->service.limits.pace_ms = rows[i].pace_ms;
         f->service.limits.calls_per_uid = rows[i].calls_per_uid;
-        gate_paces_crowds = true;
+        gate_light = rows[i].light;
         gate_fixture_start(f);
         if (rows[i].others) {
             first = gate_dial(f);
@@ -185,9 +198,10 @@ attack_106_who_is_refused_too_often_leaves_room_for_others(void **state)
         int fd = dial_as(f, &other), second = dial_as(f, &again);
         gate_paces = rows[i].paces;
         int64_t begun = aw_now_ms();
-        if (!gate_serves(fd) || !gate_serves(second) || aw_now_ms() - begun < rows[i].at_least_ms)
+        if (!is_answered(fd, rows[i].garbage) || !is_answered(second, rows[i].garbage) ||
+            aw_now_ms() - begun < rows[i].at_least_ms)
             fail_msg("%s: after %d ms", rows[i].name, (int)(aw_now_ms() - begun));
-        gate_paces = gate_paces_crowds = false;
+        gate_paces = gate_light = false;
         close(first);
         close(fd);
         close(second);
