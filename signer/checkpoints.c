@@ -193,7 +193,8 @@ make_new(checkpoints *maker, const struct audit_head *head)
     return export_line(maker, maker->note);
 }
 
-/* The folder has a thread of its own; nobody waits for it under the lock. */
+/* The folder has a thread of its own; under the lock nobody waits for it but a rotation, whose old
+ * key goes only when its last checkpoint has left: a few seconds. */
 static aw_result
 give(checkpoints *maker, int64_t *ticket)
 {
