@@ -34,6 +34,9 @@ deactivate(struct relay_call *call, struct stored_order *order, struct stored_au
         return relay_problem_fail(&call->problem, RELAY_MALFORMED, "the authorization is %s",
             authorization_state_name(a->state));
     AW_TRY(relay_store_authorization_move(call->relay->store, &step, &moved));
+    if (!moved) /* it was validated, or deactivated, meanwhile */
+        return aw_fail(AW_CODE_BUSY, "authorization %zu of order %lld is in another state by now",
+            step.number, (long long)order->ticket);
     a->state = AUTHORIZATION_DEACTIVATED;
     return relay_respond_authorization(call, order, index_of(order, a));
 }

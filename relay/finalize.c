@@ -1,6 +1,7 @@
 /* Finalize (RFC 8555 7.4): what the client signed is stored, the work goes on behind it. */
 #include <string.h>
 
+#include "common/b64url.h"
 #include "common/io.h"
 #include "relay/evidence.h"
 #include "relay/handlers.h"
@@ -53,14 +54,30 @@ begin(struct relay_call *call, const struct stored_order *order)
     return moved ? AW_OK : not_ready(call, order);
 }
 
+/* What is inside is the signer's to judge; what can't even be handed to it would stay processing.
+ */
+static aw_result
+check_csr(struct relay_call *call)
+{
+    AW_CLEANUP(aw_free) uint8_t *der = NULL;
+    const char *csr;
+    size_t size = 0;
+
+    AW_TRY(relay_payload_check(call, aw_json_string(call->payload, "csr", RELAY_BODY_MAX, &csr)));
+    aw_result r = aw_b64url_decode_new(csr, strlen(csr), &der, &size);
+    if (r.code != AW_CODE_SYNTAX)
+        return r;
+    return relay_problem_fail(&call->problem, RELAY_BAD_CSR,
+        "csr: expected the DER of a PKCS#10 request in base64url without padding (RFC 8555 7.4)");
+}
+
 aw_result
 relay_post_finalize(struct relay_call *call)
 {
     AW_CLEANUP(stored_order_free) struct stored_order order = {0};
-    const char *csr;
 
     AW_TRY(relay_require_payload(call));
-    AW_TRY(relay_payload_check(call, aw_json_string(call->payload, "csr", RELAY_BODY_MAX, &csr)));
+    AW_TRY(check_csr(call));
     AW_TRY(relay_own_order(call, &order));
     AW_TRY(begin(call, &order));
     AW_TRY(relay_work_finalize(call->relay->work, &order, &call->problem));

@@ -236,6 +236,26 @@ is_ready_after_a_refused_csr(void **state)
     stage_expect(&s, "/acme/order/1/finalize", s.finalize, 403, "orderNotReady");
 }
 
+/* What is no base64url can't be handed to the signer: it is refused before anything is stored. */
+static void
+is_ready_after_a_csr_that_can_not_be_read(void **state)
+{
+    static const char *const payloads[] = {"{\"csr\":\"MIIB==\"}", "{\"csr\":\"a+b/\"}",
+        "{\"csr\":\"A\"}", "{\"csr\":\"-----BEGIN CERTIFICATE REQUEST-----\"}"};
+    static const struct ca_answer answers[] = {NONCE, READY};
+    AW_CLEANUP(stage_close) struct stage s;
+
+    (void)state;
+    stage_open(&s);
+    stage_script(&s, answers, AW_COUNT(answers));
+    assert_true(aw_ok(relay_begin(&s.world.relay)));
+    stage_expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
+    for (size_t i = 0; i < AW_COUNT(payloads); i++)
+        stage_expect(&s, "/acme/order/1/finalize", payloads[i], 400, "badCSR");
+    stage_expect(&s, "/acme/order/1/finalize", "{\"csr\":1}", 400, "malformed");
+    stage_expect(&s, "/acme/order/1", "", 200, "\"status\":\"ready\"");
+}
+
 /* The CA's own word ends the order, with its problem in it. */
 static void
 is_invalid_by_the_ca(void **state)
@@ -376,6 +396,47 @@ ends_with_a_deactivated_authorization(void **state)
     stage_expect(&s, "/acme/account/7/orders", "", 200, "\"orders\":[]");
 }
 
+aw_result __real_relay_store_authorization_move(
+    struct relay_store *store, const struct authorization_step *step, bool *moved);
+aw_result __wrap_relay_store_authorization_move(
+    struct relay_store *store, const struct authorization_step *step, bool *moved);
+
+static const struct authorization_step *before; /* somebody else's, just before the next one */
+
+aw_result
+__wrap_relay_store_authorization_move(
+    struct relay_store *store, const struct authorization_step *step, bool *moved)
+{
+    if (before != NULL) {
+        assert_true(aw_ok(__real_relay_store_authorization_move(store, before, moved)));
+        assert_true(*moved);
+        before = NULL;
+    }
+    return __real_relay_store_authorization_move(store, step, moved);
+}
+
+/* A step that somebody else's went before is not told as done. */
+static void
+tells_no_deactivation_that_was_not(void **state)
+{
+    static const struct ca_answer answers[] = {NONCE, READY};
+    static const struct authorization_step other = {.ticket = 1,
+        .number = 1,
+        .from = AUTHORIZATION_VALID,
+        .to = AUTHORIZATION_INVALID,
+        .challenge_from = CHALLENGE_VALID,
+        .challenge_to = CHALLENGE_INVALID};
+    AW_CLEANUP(stage_close) struct stage s;
+
+    (void)state;
+    stage_open(&s);
+    stage_script(&s, answers, AW_COUNT(answers));
+    stage_expect(&s, "/acme/new-order", NEW_ORDER, 201, "ready");
+    before = &other;
+    stage_expect(&s, "/acme/authz/1/1", "{\"status\":\"deactivated\"}", 503, "try again later");
+    stage_expect(&s, "/acme/authz/1/1", "", 200, "\"status\":\"invalid\"");
+}
+
 /* While one of two threads waits for the CA, the other is for those who need none. */
 static void
 leaves_threads_for_others(void **state)
@@ -406,12 +467,14 @@ main(void)
         cmocka_unit_test(keeps_accounts_apart),
         cmocka_unit_test(tells_why_there_is_no_order),
         cmocka_unit_test(is_ready_after_a_refused_csr),
+        cmocka_unit_test(is_ready_after_a_csr_that_can_not_be_read),
         cmocka_unit_test(is_invalid_by_the_ca),
         cmocka_unit_test(refuses_a_certificate_of_another_key),
         cmocka_unit_test(attack_109_no_foreign_alternate_is_passed_on),
         cmocka_unit_test(goes_on_after_a_kill),
         cmocka_unit_test(leaves_threads_for_others),
         cmocka_unit_test(ends_with_a_deactivated_authorization),
+        cmocka_unit_test(tells_no_deactivation_that_was_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
