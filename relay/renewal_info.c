@@ -14,7 +14,7 @@
 struct renewal {
     struct renewal *next;
     char *id;
-    char *body;
+    char *body;    /* NULL: it had none of use */
     int64_t until; /* as relay_now */
 };
 
@@ -86,7 +86,14 @@ put_in(struct relay_renewals *renewals, struct renewal *renewal)
     renewals->count++;
 }
 
-/* What is kept and still good; *body NULL: nothing is. */
+static aw_result
+no_use(const char *id)
+{
+    return aw_fail(
+        AW_CODE_CA_UNAVAILABLE, "the CA had no renewal information of use for %s a moment ago", id);
+}
+
+/* What is kept and still good, for *left seconds; 0: nothing is. */
 static aw_result
 look_up(struct relay_renewals *renewals, const char *id, char **body, int64_t *left)
 {
@@ -96,7 +103,7 @@ look_up(struct relay_renewals *renewals, const char *id, char **body, int64_t *l
     struct renewal *found = take_out(renewals, id);
     *left = found != NULL ? found->until - relay_now() : 0;
     if (*left > 0) {
-        r = aw_format(body, "%s", found->body);
+        r = found->body != NULL ? aw_format(body, "%s", found->body) : no_use(id);
         put_in(renewals, found);
     } else {
         renewal_free(&found);
@@ -105,6 +112,7 @@ look_up(struct relay_renewals *renewals, const char *id, char **body, int64_t *l
     return r;
 }
 
+/* `body` NULL: that there is none. */
 static aw_result
 keep(struct relay_renewals *renewals, const char *id, const char *body, int64_t seconds)
 {
@@ -114,7 +122,8 @@ keep(struct relay_renewals *renewals, const char *id, const char *body, int64_t 
     if (renewal == NULL)
         return aw_fail_memory();
     AW_TRY(aw_format(&renewal->id, "%s", id));
-    AW_TRY(aw_format(&renewal->body, "%s", body));
+    if (body != NULL)
+        AW_TRY(aw_format(&renewal->body, "%s", body));
     renewal->until = relay_now() + seconds;
     pthread_mutex_lock(&renewals->lock);
     old = take_out(renewals, id);
@@ -183,6 +192,21 @@ ask_ca(struct relay_call *call, const struct relay_account *account, char **body
     return keep(relay->renewals, call->match.word, *body, *again);
 }
 
+/* Anybody may ask, and a CA that has nothing to say costs one of the conversations that clients
+ * with orders need: it is asked once in a while, not each time. */
+static void
+keep_failure(struct relay_call *call, aw_result r)
+{
+    struct aw_error error;
+
+    if (r.code != AW_CODE_CA_UNAVAILABLE && r.code != AW_CODE_TIMEOUT)
+        return;
+    aw_error_save(&error);
+    aw_ignore(keep(call->relay->renewals, call->match.word, NULL, RELAY_RETRY_SECONDS),
+        "it is asked again then");
+    aw_ignore(aw_error_restore(&error), "told by the caller");
+}
+
 static aw_result
 find_and_ask(struct relay_call *call, char **body, int64_t *again)
 {
@@ -191,6 +215,7 @@ find_and_ask(struct relay_call *call, char **body, int64_t *again)
 
     AW_TRY(find_account(call, &account));
     aw_result r = ask_ca(call, account, body, again);
+    keep_failure(call, r);
     relay_account_release(relay->accounts, &account);
     return r;
 }
@@ -202,7 +227,7 @@ relay_get_renewal_info(struct relay_call *call)
     int64_t again = 0;
 
     AW_TRY(look_up(call->relay->renewals, call->match.word, &body, &again));
-    if (body == NULL)
+    if (again <= 0)
         AW_TRY(find_and_ask(call, &body, &again));
     call->response->retry_after = again;
     return relay_response_text(call->response, 200, "application/json", body);

@@ -53,9 +53,9 @@ certificate_free(struct certificate *c)
 }
 
 static void
-store_certificate(struct stage *s, const char *sha256)
+store_renewable(struct stage *s, int64_t ticket, const char *sha256, const char *renewal)
 {
-    struct stored_order order = {.ticket = 3,
+    struct stored_order order = {.ticket = ticket,
         .account = 7,
         .application = (char[]){"web"},
         .state = ORDER_PROCESSING,
@@ -66,10 +66,16 @@ store_certificate(struct stage *s, const char *sha256)
         .opened = 1,
         .expires = INT64_C(1) << 40};
     char *const chains[] = {(char[]){"pem"}};
-    const struct stored_certificate certificate = {sha256, "key.serial", chains, 1, true};
+    const struct stored_certificate certificate = {sha256, renewal, chains, 1, true, 0};
 
     assert_true(aw_ok(relay_store_order_add(s->world.relay.store, &order)));
-    assert_true(aw_ok(relay_store_finish(s->world.relay.store, 3, &certificate)));
+    assert_true(aw_ok(relay_store_finish(s->world.relay.store, ticket, &certificate)));
+}
+
+static void
+store_certificate(struct stage *s, const char *sha256)
+{
+    store_renewable(s, 3, sha256, "key.serial");
 }
 
 #define REVOKED                                   \
@@ -216,23 +222,28 @@ passes_renewal_information_on(void **state)
     assert_true(scripted_ca_check(&s.scene.ca, "asked once"));
 }
 
+/* Whoever asks again and again does not have the CA asked again and again. */
 static void
 says_when_the_ca_has_no_renewal_information(void **state)
 {
     static const struct ca_answer answers[] = {{"GET /ari/key.serial", 500, NULL, NULL, CA_PLAIN},
-        {"GET /ari/key.serial", 200, JSON, "{}", CA_PLAIN}};
+        {"GET /ari/key.other", 200, JSON, "{}", CA_PLAIN}};
+    static const char *const paths[] = {
+        "/acme/renewal-info/key.serial", "/acme/renewal-info/key.other"};
     AW_CLEANUP(stage_close) struct stage s;
     AW_CLEANUP(relay_response_free) struct relay_response response = {0};
 
     (void)state;
     stage_open(&s);
     store_certificate(&s, "00");
+    store_renewable(&s, 4, "01", "key.other");
     stage_script(&s, answers, AW_COUNT(answers));
-    for (size_t i = 0; i < AW_COUNT(answers); i++) {
-        get(&s, "/acme/renewal-info/key.serial", &response);
+    for (size_t i = 0; i < 3 * AW_COUNT(paths); i++) {
+        get(&s, paths[i % AW_COUNT(paths)], &response);
         assert_int_equal(response.status, 503);
         assert_true(response.retry_after > 0);
     }
+    assert_true(scripted_ca_check(&s.scene.ca, "asked once of each"));
 }
 
 int
