@@ -257,7 +257,7 @@ finish(struct run *run, enum issuance_end *end)
     aw_ignore(ari_id(chain.certificates[0], &renewal), "there is no ARI for it then");
     bool recorded = relay_record(run->talk.link, &ours, &chain);
     const struct stored_certificate certificate = {
-        leaf, renewal, run->chains, run->chain_count, recorded};
+        leaf, renewal, run->chains, run->chain_count, recorded, chain.not_after};
     AW_TRY(relay_store_finish(run->relay->store, run->order.ticket, &certificate));
     aw_log(AW_LOG_INFO, "order %lld of %s: issued, serial %s", (long long)run->order.ticket,
         run->order.application, chain.serial);

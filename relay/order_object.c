@@ -132,11 +132,20 @@ write_challenge(struct aw_json_writer *w, const char *base, const struct stored_
     aw_json_end_object(w);
 }
 
+/* An order with a certificate stays for as long as that; what was proved for it does not. */
+static int64_t
+authorization_end(const struct stored_order *order)
+{
+    int64_t most = order->opened + STORE_ORDER_SECONDS;
+
+    return order->expires < most ? order->expires : most;
+}
+
 /* RFC 8555 7.1.6: what is past its time is not told as good any more. */
 static const char *
 status_of(const struct stored_order *order, const struct stored_authorization *a)
 {
-    bool expired = relay_now() >= order->expires;
+    bool expired = relay_now() >= authorization_end(order);
 
     if (expired && a->state == AUTHORIZATION_VALID)
         return "expired";
@@ -159,7 +168,7 @@ relay_respond_authorization(struct relay_call *call, const struct stored_order *
     aw_json_pair(&w, "value", a->name.text + (wildcard ? strlen("*.") : 0));
     aw_json_end_object(&w);
     aw_json_pair(&w, "status", status_of(order, a));
-    pair_time(&w, "expires", order->expires);
+    pair_time(&w, "expires", authorization_end(order));
     if (wildcard)
         aw_json_pair_bool(&w, "wildcard", true);
     aw_json_name(&w, "challenges");

@@ -20,10 +20,11 @@
 /** Limits. */
 enum {
     STORE_ORDER_SECONDS = 7 * 86400, /**< an order may stay unfinished; less where the CA says so */
-    STORE_KEPT_SECONDS = 90 * 86400, /**< an order and its certificate are kept after that */
-    STORE_TOKEN_SIZE = 44,           /**< of a challenge: 256 bits, base64url, with the NUL */
-    STORE_TYPE_SIZE = 16,            /**< "tls-alpn-01", with the NUL */
-    STORE_CHAINS_MAX = 9,            /**< chains of one certificate */
+    STORE_KEPT_SECONDS =
+        90 * 86400,        /**< an order is kept after that, or after its certificate's end */
+    STORE_TOKEN_SIZE = 44, /**< of a challenge: 256 bits, base64url, with the NUL */
+    STORE_TYPE_SIZE = 16,  /**< "tls-alpn-01", with the NUL */
+    STORE_CHAINS_MAX = 9,  /**< chains of one certificate */
 };
 
 /** The store. */
@@ -114,9 +115,10 @@ struct stored_order {
     char *not_before, *not_after, *profile, *replaces; /**< NULL: none */
     char *url;                                         /**< the CA's */
     char *new_order;                                   /**< the CA's */
-    char *document; /**< the order as the CA told it when it was opened */
-    int64_t opened, expires;
-    char *evidence; /**< JSON of the client's finalize and how it was seen; NULL: none yet */
+    char *document;          /**< the order as the CA told it when it was opened */
+    int64_t opened, expires; /**< of a valid one: not before its certificate's end */
+    char *evidence; /**< JSON of the client's finalize and how it was seen; NULL: none yet, or the
+                         certificate is there */
     char *problem;  /**< JSON; NULL: none */
     struct stored_authorization *authorizations;
     size_t authorization_count;
@@ -188,7 +190,8 @@ struct stored_certificate {
     const char *renewal; /**< its identifier (RFC 9773 4.1); NULL: it has none */
     char *const *chains; /**< PEM, the CA's first one first */
     size_t count;
-    bool recorded; /**< the signer's inventory has it, or will not have it */
+    bool recorded;     /**< the signer's inventory has it, or will not have it */
+    int64_t not_after; /**< its end: until then it can be revoked, and is asked about (RFC 9773) */
 };
 
 /** The order becomes valid with its certificate. */

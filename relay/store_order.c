@@ -391,7 +391,7 @@ finish(aw_db *db, const void *context)
             NULL));
     return aw_db_run(db, STORE_SQL_ORDER_CERTIFICATE,
         AW_DB_VALUES(AW_DB_INTEGER(f->ticket), AW_DB_TEXT(c->leaf), AW_DB_TEXT(c->renewal),
-            AW_DB_INTEGER(c->recorded)),
+            AW_DB_INTEGER(c->recorded), AW_DB_INTEGER(c->not_after)),
         NULL);
 }
 

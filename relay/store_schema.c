@@ -47,7 +47,8 @@ const char *const store_statements[STORE_STATEMENT_COUNT] = {
     [STORE_SQL_ORDER_MOVE] = "UPDATE orders SET state = ?3, problem = ?4,"
                              " evidence = coalesce(?5, evidence)"
                              " WHERE ticket = ?1 AND state = ?2",
-    [STORE_SQL_ORDER_CERTIFICATE] = "UPDATE orders SET leaf = ?2, renewal = ?3, recorded = ?4"
+    [STORE_SQL_ORDER_CERTIFICATE] = "UPDATE orders SET leaf = ?2, renewal = ?3, recorded = ?4,"
+                                    " expires = max(expires, ?5), evidence = NULL"
                                     " WHERE ticket = ?1",
     [STORE_SQL_ORDER_RECORDED] = "UPDATE orders SET recorded = 1 WHERE ticket = ?1",
     [STORE_SQL_ORDERS_UNRECORDED] = "SELECT ticket FROM orders WHERE recorded = 0 AND ticket > ?1"

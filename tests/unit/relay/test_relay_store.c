@@ -17,7 +17,7 @@
 #include "relay/store.h"
 #include "tests/faults/disk.h"
 
-enum { NOW = 1800000000 };
+enum { NOW = 1800000000, YEAR = 366 * 86400 };
 
 /* A folder with a store. */
 struct place {
@@ -178,7 +178,8 @@ is_where_the_last_step_left_it(void **state)
     AW_CLEANUP(stored_order_free) struct stored_order order = {0};
     AW_CLEANUP(aw_free) char *pem = NULL;
     char *const chains[] = {(char[]){"first"}, (char[]){"second"}};
-    const struct stored_certificate certificate = {"abcd", "AKI.serial", chains, 2, false};
+    const struct stored_certificate certificate = {
+        "abcd", "AKI.serial", chains, 2, false, NOW + YEAR};
     int64_t ticket = 0;
     size_t count = 0;
 
@@ -204,6 +205,30 @@ is_where_the_last_step_left_it(void **state)
     assert_int_equal(count, 2);
     free(AW_MOVE(pem));
     assert_int_equal(relay_store_chain(p.store, 1, 2, &pem, &count).code, AW_CODE_NOT_FOUND);
+    stored_order_free(&order);
+    assert_true(aw_ok(relay_store_order(p.store, 1, &order)));
+    assert_null(order.evidence); /* it has done its work */
+}
+
+/* A certificate can be revoked with its key, and is asked about, to its end: not its order's. */
+static void
+keeps_a_certificate_to_its_end(void **state)
+{
+    AW_CLEANUP(place_close) struct place p;
+    char *const chains[] = {(char[]){"first"}};
+    const struct stored_certificate certificate = {
+        "abcd", "AKI.serial", chains, 1, true, NOW + YEAR};
+    int64_t ticket = 0;
+
+    (void)state;
+    place_open(&p);
+    add_order(&p, 1, ORDER_PROCESSING, NOW + 10);
+    assert_true(aw_ok(relay_store_finish(p.store, 1, &certificate)));
+    assert_true(aw_ok(relay_store_expire(p.store, NOW + YEAR)));
+    assert_true(aw_ok(relay_store_by_leaf(p.store, "abcd", &ticket)));
+    assert_true(aw_ok(relay_store_by_renewal(p.store, "AKI.serial", &ticket)));
+    assert_true(aw_ok(relay_store_expire(p.store, NOW + YEAR + STORE_KEPT_SECONDS)));
+    assert_int_equal(relay_store_by_leaf(p.store, "abcd", &ticket).code, AW_CODE_NOT_FOUND);
 }
 
 /* RFC 8555 7.1.6: an order is ready when all its authorizations are valid, and invalid with one. */
@@ -428,6 +453,7 @@ main(void)
         cmocka_unit_test(keeps_an_order),
         cmocka_unit_test(goes_by_the_table_only),
         cmocka_unit_test(is_where_the_last_step_left_it),
+        cmocka_unit_test(keeps_a_certificate_to_its_end),
         cmocka_unit_test(follows_its_authorizations),
         cmocka_unit_test(is_invalid_with_an_authorization),
         cmocka_unit_test(lists_by_account_and_state),
