@@ -149,8 +149,8 @@ run(const struct relay_config *config)
     AW_CLEANUP(relay_server_free) struct relay_server *server = NULL;
     AW_CLEANUP(aw_close) int signals = -1;
 
+    AW_TRY(take_signals(&signals)); /* first: a token's module may start threads */
     AW_TRY(prepare(config, &sockets, &tls));
-    AW_TRY(take_signals(&signals));
     AW_TRY(relay_open(config, &relay));
     AW_TRY(relay_server_new(&(struct relay_server_of){&relay, tls, signals}, &server));
     AW_TRY(relay_begin(&relay));

@@ -70,12 +70,20 @@ parse(const char *text, struct network *out)
     return is_clean(out);
 }
 
+/* It would hold nothing: what is asked about is taken for IPv4. */
+static bool
+is_mapped(const struct network *network)
+{
+    return network->size == 16 && network->prefix >= 96 &&
+           IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)(const void *)network->address);
+}
+
 bool
 relay_network_check(const char *text)
 {
     struct network network;
 
-    return parse(text, &network);
+    return parse(text, &network) && !is_mapped(&network);
 }
 
 static size_t

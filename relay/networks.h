@@ -10,7 +10,8 @@
 
 #include "common/yaml.h"
 
-/** Whether it is "ADDRESS/PREFIX" or "ADDRESS", with no bits set behind the prefix. */
+/** Whether it is "ADDRESS/PREFIX" or "ADDRESS", with no bits set behind the prefix, and not of
+ * IPv4-mapped addresses, which count as IPv4. */
 bool relay_network_check(const char *text);
 
 /** Whether an address is in one of them; an IPv4-mapped address counts as IPv4. */

@@ -144,6 +144,8 @@ static const struct {
     {"192.0.2.0/", NULL, false},
     {"192.0.2.0/-1", NULL, false},
     {"2001:db8::/129", NULL, false},
+    {"::ffff:192.0.2.0/120", NULL, false},
+    {"::/0", "2001:db8::1", true},
     {"www.example.edu", NULL, false},
     {"", NULL, false},
 };
