@@ -24,7 +24,6 @@ struct opening {
     struct stored_order order;
     struct aw_name *names; /* sorted, for the CA */
     size_t name_count;
-    bool stored;
 };
 
 static void
@@ -193,7 +192,6 @@ keep(void *context, const struct issue_order *opened)
     AW_TRY(aw_format(&order->document, "%s", opened->document));
     order->expires = expiry_of(opened->document, order->opened + STORE_ORDER_SECONDS);
     AW_TRY(relay_store_order_add(o->call->relay->store, order));
-    o->stored = true;
     return AW_OK;
 }
 

@@ -27,11 +27,10 @@ enum {
 
 /** Who must have signed a request (RFC 8555 6.2). */
 enum relay_authentication {
-    RELAY_NO_SIGNATURE,    /**< GET and HEAD */
-    RELAY_BY_KEY,          /**< the key in the request's header (jwk): new-account */
-    RELAY_BY_ACCOUNT,      /**< an account that is active (kid) */
-    RELAY_BY_ACCOUNT_SEEN, /**< an account, active or not: what must be told even so */
-    RELAY_BY_EITHER,       /**< an account, or a key in the header: revoke-cert */
+    RELAY_NO_SIGNATURE, /**< GET and HEAD */
+    RELAY_BY_KEY,       /**< the key in the request's header (jwk): new-account */
+    RELAY_BY_ACCOUNT,   /**< an account that is active (kid) */
+    RELAY_BY_EITHER,    /**< an account that is active, or a key in the header: revoke-cert */
 };
 
 /** Where a handler runs. */

@@ -19,7 +19,7 @@
 #include "relay/tls_advice.h"
 #include "relay/tls_key.h"
 
-enum { ADVICE_SECONDS = 24 * 3600, PEM_MAX = 1024 * 1024, FILES = 3 };
+enum { ADVICE_SECONDS = 24 * 3600, FILES = 3 };
 
 /* What of a file tells that it is another one. */
 struct stamp {

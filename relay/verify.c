@@ -122,7 +122,6 @@ check_kind(struct relay_call *call)
                             "this request is signed with the key in its header (jwk), not with "
                             "kid");
     case RELAY_BY_ACCOUNT:
-    case RELAY_BY_ACCOUNT_SEEN:
         return !by_key ? AW_OK
                        : relay_problem_fail(&call->problem, RELAY_MALFORMED,
                              "this request is signed by an account (kid), not with jwk");
@@ -161,8 +160,7 @@ find_account(struct relay_call *call, int64_t id)
 static aw_result
 check_active(struct relay_call *call)
 {
-    if (call->account == NULL || call->account->active ||
-        call->match.route->authentication == RELAY_BY_ACCOUNT_SEEN)
+    if (call->account == NULL || call->account->active)
         return AW_OK;
     return relay_problem_fail(&call->problem, RELAY_UNAUTHORIZED,
         "the account was deactivated (RFC 8555 7.3.6): register anew");

@@ -62,7 +62,7 @@ const struct relay_route relay_routes[] = {
     {RELAY_GET, "/directory", RELAY_NO_SIGNATURE, RELAY_ON_LOOP, relay_get_directory},
     {RELAY_GET, RELAY_NONCE_PATTERN, RELAY_NO_SIGNATURE, RELAY_ON_LOOP, relay_get_nonce},
     {RELAY_POST, "/acme/new-account", RELAY_BY_KEY, RELAY_ON_WORKER, handle},
-    {RELAY_POST, RELAY_ACCOUNT_PATTERN, RELAY_BY_ACCOUNT_SEEN, RELAY_ON_WORKER, handle},
+    {RELAY_POST, RELAY_ACCOUNT_PATTERN, RELAY_BY_ACCOUNT, RELAY_ON_WORKER, handle},
     {RELAY_POST, "/acme/order/#", RELAY_BY_ACCOUNT, RELAY_ON_WORKER, handle},
     {RELAY_POST, "/acme/revoke-cert", RELAY_BY_EITHER, RELAY_ON_WORKER, handle},
     {RELAY_POST, "/acme/fails", RELAY_BY_ACCOUNT, RELAY_ON_WORKER, fail_within},
@@ -202,7 +202,7 @@ a_deactivated_account(void **state)
     static const struct {
         const char *path;
         int status;
-    } asked[] = {{"/acme/order/5", 403}, {"/acme/revoke-cert", 403}, {"/acme/account/7", 200}};
+    } asked[] = {{"/acme/order/5", 403}, {"/acme/revoke-cert", 403}, {"/acme/account/7", 403}};
 
     (void)state;
     world.inactive = true;
