@@ -89,6 +89,7 @@ static const struct {
     {"ListAccounts", NULL, PEER_OPERATOR},
     {"ExamineToken", NULL, PEER_OPERATOR},
     {"GetAuditKey", NULL, PEER_OPERATOR},
+    {"RotateLog", "audit-rotate", PEER_OPERATOR},
     {"MakeCheckpoint", NULL, PEER_OPERATOR},
     {"Unfreeze", "unfreeze", PEER_OFFICER},
     {"PinCa", "ca-pin", PEER_OFFICER},
@@ -110,6 +111,8 @@ static const struct {
     {"NewAccount", "new-account", PEER_OFFICER},
     {"ForgetAttempt", "forget-attempt", PEER_OFFICER},
     {"RegisterAccount", "account-register", PEER_OFFICER},
+    {"FetchCertificate", "fetch-certificate", PEER_OFFICER},
+    {"RevokeCertificate", "revoke", PEER_OFFICER},
     {"AdoptAccount", "account-adopt", PEER_OFFICER},
     {"UpdateAccount", "account-update", PEER_OFFICER},
     {"DeactivateAccount", "account-deactivate", PEER_OFFICER},
@@ -142,9 +145,30 @@ check_role(struct world *w, size_t i, const char *user, enum peer_role role)
         expect_record(w, methods[i].method, methods[i].operation, "refuse");
 }
 
+/* The interface has no method that the table lacks. */
+static void
+check_table(void)
+{
+    AW_CLEANUP(aw_free) char *text = NULL;
+    char wanted[64];
+    size_t size = 0, count = 0;
+
+    assert_true(aw_ok(aw_file_read(
+        PROJECT_SOURCE_DIR "/signer/org.acmeward.Admin.varlink", 1U << 20U, &text, &size)));
+    for (const char *at = text; (at = strstr(at, "\nmethod ")) != NULL; at++)
+        count++;
+    for (size_t i = 0; i < AW_COUNT(methods); i++) {
+        snprintf(wanted, sizeof(wanted), "\nmethod %s(", methods[i].method);
+        if (strstr(text, wanted) == NULL)
+            fail_msg("the interface has no %s", methods[i].method);
+    }
+    assert_int_equal(count, AW_COUNT(methods));
+}
+
 static void
 each_method_asks_for_its_role(void **state)
 {
+    check_table();
     for (size_t i = 0; i < AW_COUNT(methods); i++) {
         check_role(*state, i, OFFICER, PEER_OFFICER);
         check_role(*state, i, OPERATOR, PEER_OPERATOR);
