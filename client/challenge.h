@@ -72,8 +72,8 @@ void challenge_webroot_free(challenge_webroot **w);
 
 /**
  * Writes ROOT/.well-known/acme-challenge/TOKEN, readable for the server; folders that are missing
- * are made (not ROOT). A file left by a run that was killed is replaced; no symbolic link is
- * written through.
+ * are made (not ROOT). A file of ours, left by a run that was killed, is replaced.
+ * @return AW_CODE_EXISTS where something else is in its place, be it a symbolic link
  */
 AW_MUST_USE aw_result challenge_webroot_deploy(
     challenge_webroot *w, const char *root, const char *token, const char *text);

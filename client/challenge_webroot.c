@@ -121,13 +121,31 @@ enter_folder(struct deployed *d, size_t index, const char *root)
     return d->made[index] ? open_to_server(d->folders[index + 1], name, root) : AW_OK;
 }
 
+/* A run that was killed leaves its file, and the next one goes on with the same token. What is no
+ * file of ours is somebody else's. */
+static void
+remove_left_over(const struct deployed *d)
+{
+    int folder = d->folders[FOLDERS];
+    struct stat st;
+
+    if (fstatat(folder, d->token, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+        st.st_uid == geteuid())
+        unlinkat(folder, d->token, 0);
+}
+
 static aw_result
 write_token(struct deployed *d, const char *root, const char *text)
 {
     int folder = d->folders[FOLDERS];
 
+    remove_left_over(d);
     AW_CLEANUP(aw_close)
     int fd = openat(folder, d->token, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd < 0 && errno == EEXIST)
+        return aw_hint(
+            aw_fail_errno(AW_CODE_IO, "can't make %s/" CHALLENGE_PATH "/%s", root, d->token),
+            "it is a link, or somebody else's: remove it");
     if (fd < 0)
         return aw_fail_errno(AW_CODE_IO, "can't make %s/" CHALLENGE_PATH "/%s", root, d->token);
     d->written = true;

@@ -219,6 +219,28 @@ test_webroot_keeps_others_files(void **state)
     assert_false(is_there(place, FILE_PATH));
 }
 
+/* The next run goes on with the order of one that was killed, and with its token. */
+static void
+test_webroot_replaces_what_a_killed_run_left(void **state)
+{
+    struct place *place = *state;
+    challenge_webroot *w = NULL;
+    char *text = NULL;
+    size_t size = 0;
+
+    assert_int_equal(mkdir(at(place, ".well-known"), 0755), 0);
+    assert_int_equal(mkdir(at(place, CHALLENGE_PATH), 0755), 0);
+    assert_true(aw_ok(aw_file_replace(at(place, FILE_PATH), "half of", 7, 0600)));
+    assert_true(aw_ok(challenge_webroot_new(&w)));
+    assert_true(aw_ok(challenge_webroot_deploy(w, place->root, TOKEN, TEXT)));
+    assert_mode(place, FILE_PATH, 0644);
+    assert_true(aw_ok(aw_file_read(at(place, FILE_PATH), 1000, &text, &size)));
+    assert_string_equal(text, TEXT);
+    free(text);
+    challenge_webroot_free(&w);
+    assert_false(is_there(place, FILE_PATH));
+}
+
 /* The web root belongs to another user often: a link there must not choose where we write. */
 static void
 test_webroot_follows_no_link(void **state)
@@ -234,6 +256,7 @@ test_webroot_follows_no_link(void **state)
     assert_int_equal(symlink("../../victim", at(place, FILE_PATH)), 0);
     assert_true(aw_ok(challenge_webroot_new(&w)));
     assert_int_equal(challenge_webroot_deploy(w, place->root, TOKEN, TEXT).code, AW_CODE_EXISTS);
+    assert_non_null(strstr(aw_error_last()->hint, "remove it"));
     challenge_webroot_free(&w);
     assert_true(is_there(place, FILE_PATH)); /* it is not ours to remove */
     assert_true(aw_ok(aw_file_read(at(place, "victim"), 100, &text, &size)));
@@ -516,6 +539,7 @@ main(void)
         IN_PLACE(test_webroot_leaves_nothing),
         IN_PLACE(test_webroot_keeps_what_was_there),
         IN_PLACE(test_webroot_keeps_others_files),
+        IN_PLACE(test_webroot_replaces_what_a_killed_run_left),
         IN_PLACE(test_webroot_follows_no_link),
         IN_PLACE(test_webroot_enters_no_linked_folder),
         IN_PLACE(test_webroot_failures),
