@@ -6,6 +6,7 @@
 
 #include <event2/event.h>
 
+#include "client/challenge.h"
 #include "common/io.h"
 
 static void
@@ -23,8 +24,8 @@ run(void *context)
     return NULL;
 }
 
-aw_result
-challenge_loop_open(struct challenge_loop *loop)
+static aw_result
+make_base(struct challenge_loop *loop)
 {
     loop->base = event_base_new();
     loop->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -34,6 +35,15 @@ challenge_loop_open(struct challenge_loop *loop)
     if (loop->stop == NULL || event_add(loop->stop, NULL) != 0)
         return aw_fail_memory();
     return AW_OK;
+}
+
+aw_result
+challenge_loop_listen(
+    struct challenge_loop *loop, const char *address, unsigned port, const char *option, int *fd)
+{
+    AW_TRY(challenge_listen(address, port, option, fd));
+    AW_TRY(challenge_listen_port(*fd, &loop->port));
+    return make_base(loop);
 }
 
 aw_result

@@ -25,7 +25,6 @@ struct served {
 struct challenge_standalone {
     struct challenge_loop loop;
     struct evhttp *server;
-    unsigned port;
     pthread_mutex_t lock; /* of the table */
     struct served served[CHALLENGE_DEPLOYED_MAX];
 };
@@ -77,7 +76,6 @@ answer(struct evhttp_request *request, void *context)
 static aw_result
 make_server(challenge_standalone *s, int *fd)
 {
-    AW_TRY(challenge_loop_open(&s->loop));
     s->server = evhttp_new(s->loop.base);
     if (s->server == NULL)
         return aw_fail_memory();
@@ -96,14 +94,13 @@ aw_result
 challenge_standalone_start(const char *address, unsigned port, challenge_standalone **out)
 {
     AW_CLEANUP(aw_close) int fd = -1;
-
-    AW_TRY(challenge_listen(address, port, "http-01", &fd));
     AW_CLEANUP(challenge_standalone_stop) challenge_standalone *s = calloc(1, sizeof(*s));
+
     if (s == NULL)
         return aw_fail_memory();
     s->loop = CHALLENGE_LOOP_CLOSED;
     pthread_mutex_init(&s->lock, NULL);
-    AW_TRY(challenge_listen_port(fd, &s->port));
+    AW_TRY(challenge_loop_listen(&s->loop, address, port, "http-01", &fd));
     AW_TRY(make_server(s, &fd));
     AW_TRY(challenge_loop_start(&s->loop));
     *out = AW_MOVE(s);
@@ -129,7 +126,7 @@ challenge_standalone_stop(challenge_standalone **slot)
 unsigned
 challenge_standalone_port(const challenge_standalone *s)
 {
-    return s->port;
+    return s->loop.port;
 }
 
 aw_result

@@ -38,8 +38,8 @@ struct challenge_tls_alpn {
     struct challenge_loop loop;
     struct evconnlistener *listener;
     SSL_CTX *tls;
-    unsigned port;
-    unsigned handshakes;  /* under way; the thread's own */
+    /* Handshakes under way, the thread's own while it runs; NULL: a free place. */
+    struct bufferevent *handshakes[CHALLENGE_HANDSHAKES_MAX];
     pthread_mutex_t lock; /* of the table */
     struct shown shown[CHALLENGE_DEPLOYED_MAX];
 };
@@ -115,6 +115,16 @@ choose_certificate(SSL *ssl, void *context)
 
 /* Connections. */
 
+/* The place of a connection, or for NULL a free one; NULL: there is none. */
+static struct bufferevent **
+place_of(challenge_tls_alpn *s, const struct bufferevent *connection)
+{
+    for (size_t i = 0; i < CHALLENGE_HANDSHAKES_MAX; i++)
+        if (s->handshakes[i] == connection)
+            return &s->handshakes[i];
+    return NULL;
+}
+
 /* Whatever happened, it is over: RFC 8737 3 has no data after the handshake. */
 static void
 end_connection(struct bufferevent *connection, short what, void *context)
@@ -122,7 +132,7 @@ end_connection(struct bufferevent *connection, short what, void *context)
     challenge_tls_alpn *s = context;
 
     (void)what;
-    s->handshakes--;
+    *place_of(s, connection) = NULL;
     SSL *ssl = bufferevent_openssl_get_ssl(connection);
     if (ssl != NULL && SSL_is_init_finished(ssl))
         SSL_shutdown(ssl);
@@ -136,12 +146,12 @@ take_connection(struct evconnlistener *listener, evutil_socket_t fd, struct sock
 {
     static const struct timeval limit = {.tv_sec = CHALLENGE_REQUEST_SECONDS};
     challenge_tls_alpn *s = context;
-    struct bufferevent *connection = NULL;
+    struct bufferevent *connection = NULL, **place = place_of(s, NULL);
 
     (void)listener;
     (void)from;
     (void)from_size;
-    SSL *ssl = s->handshakes < CHALLENGE_HANDSHAKES_MAX ? SSL_new(s->tls) : NULL;
+    SSL *ssl = place != NULL ? SSL_new(s->tls) : NULL;
     if (ssl != NULL)
         connection = bufferevent_openssl_socket_new(
             s->loop.base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
@@ -150,7 +160,7 @@ take_connection(struct evconnlistener *listener, evutil_socket_t fd, struct sock
         evutil_closesocket(fd);
         return;
     }
-    s->handshakes++;
+    *place = connection;
     bufferevent_setcb(connection, NULL, NULL, end_connection, s);
     bufferevent_set_timeouts(connection, &limit, &limit);
     bufferevent_enable(connection, EV_READ | EV_WRITE);
@@ -176,7 +186,6 @@ static aw_result
 make_server(challenge_tls_alpn *s, int *fd)
 {
     AW_TRY(make_tls(s));
-    AW_TRY(challenge_loop_open(&s->loop));
     s->listener = evconnlistener_new(
         s->loop.base, take_connection, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, *fd);
     if (s->listener == NULL)
@@ -189,14 +198,13 @@ aw_result
 challenge_tls_alpn_start(const char *address, unsigned port, challenge_tls_alpn **out)
 {
     AW_CLEANUP(aw_close) int fd = -1;
-
-    AW_TRY(challenge_listen(address, port, "tls-alpn-01", &fd));
     AW_CLEANUP(challenge_tls_alpn_stop) challenge_tls_alpn *s = calloc(1, sizeof(*s));
+
     if (s == NULL)
         return aw_fail_memory();
     s->loop = CHALLENGE_LOOP_CLOSED;
     pthread_mutex_init(&s->lock, NULL);
-    AW_TRY(challenge_listen_port(fd, &s->port));
+    AW_TRY(challenge_loop_listen(&s->loop, address, port, "tls-alpn-01", &fd));
     AW_TRY(make_server(s, &fd));
     AW_TRY(challenge_loop_start(&s->loop));
     *out = AW_MOVE(s);
@@ -211,6 +219,9 @@ challenge_tls_alpn_stop(challenge_tls_alpn **slot)
     challenge_tls_alpn *s = *slot;
 
     challenge_loop_stop(&s->loop);
+    for (size_t i = 0; i < CHALLENGE_HANDSHAKES_MAX; i++)
+        if (s->handshakes[i] != NULL)
+            bufferevent_free(s->handshakes[i]);
     if (s->listener != NULL)
         evconnlistener_free(s->listener);
     challenge_loop_close(&s->loop);
@@ -225,7 +236,7 @@ challenge_tls_alpn_stop(challenge_tls_alpn **slot)
 unsigned
 challenge_tls_alpn_port(const challenge_tls_alpn *s)
 {
-    return s->port;
+    return s->loop.port;
 }
 
 aw_result

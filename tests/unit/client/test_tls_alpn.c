@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -173,7 +174,7 @@ test_wildcards_are_for_dns_01(void **state)
     assert_int_equal(challenge_tls_alpn_deploy(s, &name, TEXT).code, AW_CODE_UNSUPPORTED);
 }
 
-/* A stranger who says nothing keeps nobody waiting. */
+/* A stranger who says nothing keeps nobody waiting, and is let go at the end. */
 static void
 test_silent_strangers_do_not_block(void **state)
 {
@@ -189,8 +190,12 @@ test_silent_strangers_do_not_block(void **state)
     X509 *shown = ask(challenge_tls_alpn_port(s), name.text, ACME);
     assert_non_null(shown);
     X509_free(shown);
-    for (size_t i = 0; i < AW_COUNT(silent); i++)
+    challenge_tls_alpn_stop(&s);
+    for (size_t i = 0; i < AW_COUNT(silent); i++) {
+        struct pollfd end = {.fd = silent[i], .events = POLLIN};
+        assert_int_equal(poll(&end, 1, 5000), 1);
         close(silent[i]);
+    }
 }
 
 static const struct preference {
