@@ -55,7 +55,6 @@ begin(const struct options *options, struct output *out, struct renew *r)
 {
     r->options = options;
     r->out = out;
-    r->lock = -1;
     r->now = (int64_t)time(NULL);
     AW_TRY(read_jobs(options->jobs, &r->jobs));
     AW_TRY(certonly_check_hooks(options));
@@ -133,7 +132,7 @@ run(struct renew *r)
 static aw_result
 run_all(const struct options *options, struct output *out, bool resume)
 {
-    AW_CLEANUP(renew_free) struct renew r = {.resume = resume};
+    AW_CLEANUP(renew_free) struct renew r = {.resume = resume, .lock = -1};
 
     AW_TRY(interrupt_begin());
     AW_TRY(begin(options, out, &r));

@@ -1,39 +1,74 @@
 #include "client/interrupt.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "common/io.h"
 
 static volatile sig_atomic_t number; /* of the signal that came; 0: none */
+static volatile sig_atomic_t forked; /* any number of them is noted */
 static int event = -1;
 
-/* eventfd_write is a write(2). */
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+
+/* eventfd_write is a write(2). SA_RESETHAND has let go of this signal already, so that raising it
+ * ends the process as soon as this returns. */
 static void
 note(int signal_number)
 {
+    int saved = errno;
+
+    if (number != 0 && !forked)
+        raise(signal_number);
     number = signal_number;
     (void)eventfd_write(event, 1);
+    errno = saved;
+}
+
+/* No restart: what sleeps is to wake. */
+static void
+catch_all(int flags)
+{
+    struct sigaction action = {.sa_handler = note, .sa_flags = flags}, before;
+
+    for (size_t i = 0; i < AW_COUNT(caught); i++)
+        if (sigaction(caught[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(caught[i], &action, NULL);
+}
+
+/* In the new process. Without an event of its own it shares the other's: whoever waits with it
+ * looks more often than need be. */
+static void
+after_fork(void)
+{
+    AW_CLEANUP(aw_close) int own = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    forked = 1;
+    if (own >= 0)
+        dup3(own, event, O_CLOEXEC);
+    catch_all(0);
+    if (number != 0)
+        (void)eventfd_write(event, 1);
 }
 
 aw_result
 interrupt_begin(void)
 {
-    static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
-    /* Reset: the second one is not waited with. No restart: what sleeps is to wake. */
-    struct sigaction action = {.sa_handler = note, .sa_flags = (int)SA_RESETHAND}, before;
-
     if (event >= 0)
         return AW_OK;
     event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (event < 0)
         return aw_fail_errno(AW_CODE_IO, "can't make an eventfd");
-    for (size_t i = 0; i < AW_COUNT(caught); i++)
-        if (sigaction(caught[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-            sigaction(caught[i], &action, NULL);
+    if (pthread_atfork(NULL, NULL, after_fork) != 0)
+        return aw_fail_memory();
+    catch_all((int)SA_RESETHAND); /* the second one is not waited with */
     return AW_OK;
 }
 

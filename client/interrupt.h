@@ -2,9 +2,11 @@
  * @file interrupt.h
  * @brief SIGINT, SIGTERM and SIGHUP end a run in order: what was deployed for the CA is removed.
  *
- * The first signal is noted, and whatever waits ends with AW_CODE_INTERRUPTED; a second one ends
- * the process at once. One state for the process; before interrupt_begin nothing is caught and all
- * functions answer "no".
+ * The first signal is noted, and whatever waits ends with AW_CODE_INTERRUPTED; a second one, of
+ * whatever kind, ends the process at once. One state for the process; before interrupt_begin
+ * nothing is caught and all functions answer "no". A process that is forked notes its own signals,
+ * any number of them: it may be sent the same one by a terminal or a service manager, which know
+ * all processes, and by the one that it was forked by.
  */
 #ifndef AW_CLIENT_INTERRUPT_H
 #define AW_CLIENT_INTERRUPT_H

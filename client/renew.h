@@ -66,8 +66,9 @@ struct renew {
     size_t count, capacity;
     int64_t now;
     size_t jobs;
-    bool resume;  /**< orders resume: go on with orders under way, and make no other */
-    bool stopped; /**< the signer is not there, or we are asked to end: nothing more is begun */
+    bool resume;      /**< orders resume: go on with orders under way, and make no other */
+    bool stopped;     /**< the signer is not there, or we are asked to end: nothing more is begun */
+    bool told_to_end; /**< what is under way knows of the latter */
     size_t examined, not_due, waiting, renewed, failed, left;
     enum aw_code code;                                             /**< of the first failure */
     struct aw_json_writer renewed_json, failed_json, waiting_json; /**< arrays, open */

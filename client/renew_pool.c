@@ -5,10 +5,12 @@
  * after the other.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,6 +23,7 @@
 /* A certificate under way. */
 struct job {
     pid_t pid; /* 0: none */
+    int pidfd;
     size_t item;
     FILE *results, *messages;
 };
@@ -85,6 +88,13 @@ start_process(struct renew *r, struct job *job, const struct options *settings)
         return aw_fail_errno(AW_CODE_IO, "can't make a process");
     if (pid == 0)
         work(r, job, settings, ssh);
+    job->pidfd = pidfd_open(pid, 0);
+    if (job->pidfd < 0) {
+        aw_result failed = aw_fail_errno(AW_CODE_IO, "can't watch a process");
+        kill(pid, SIGTERM);
+        waitpid(pid, NULL, 0);
+        return failed;
+    }
     job->pid = pid;
     return AW_OK;
 }
@@ -117,44 +127,60 @@ pass_messages(FILE *from, struct output *out)
         fputs(line, out->messages);
 }
 
-static void
-finish(struct renew *r, struct job *job, int status)
+static aw_result
+finish(struct renew *r, struct job *job)
 {
+    int status = 0;
+
+    while (waitpid(job->pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return aw_fail_errno(AW_CODE_IO, "can't wait for a job");
     pass_messages(job->messages, r->out);
     rewind(job->results);
     renew_take(r, &r->items[job->item], status, job->results);
     close_stream(&job->results);
     close_stream(&job->messages);
+    aw_close(&job->pidfd);
     job->pid = 0;
+    return AW_OK;
 }
 
 static struct job *
-find_job(struct job *jobs, size_t count, pid_t pid)
+find_free(struct job *jobs, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (jobs[i].pid == pid)
+        if (jobs[i].pid == 0)
             return &jobs[i];
     return NULL;
 }
 
-/* Waits for one of them; a signal that came is passed on to all, once. */
+/* Once: a terminal tells them too, but who ends us alone does not. */
+static void
+pass_on_signal(struct renew *r, const struct job *jobs)
+{
+    if (!interrupt_came() || r->told_to_end)
+        return;
+    r->stopped = r->told_to_end = true;
+    for (size_t i = 0; i < r->jobs; i++)
+        if (jobs[i].pid > 0)
+            kill(jobs[i].pid, SIGTERM);
+}
+
+/* Until one of them ends, or a signal comes, be it a moment before. */
 static aw_result
 await(struct renew *r, struct job *jobs)
 {
-    int status = 0;
-    pid_t pid = waitpid(-1, &status, 0);
-    struct job *job = pid <= 0 ? NULL : find_job(jobs, r->jobs, pid);
+    struct pollfd on[RENEW_JOBS_MAX + 1] = {{.fd = -1}};
 
-    if (pid < 0 && errno != EINTR)
+    for (size_t i = 0; i < r->jobs; i++)
+        on[i] = (struct pollfd){.fd = jobs[i].pid > 0 ? jobs[i].pidfd : -1, .events = POLLIN};
+    on[r->jobs] = (struct pollfd){.fd = r->told_to_end ? -1 : interrupt_fd(), .events = POLLIN};
+    if (poll(on, r->jobs + 1, -1) < 0 && errno != EINTR)
         return aw_fail_errno(AW_CODE_IO, "can't wait for a job");
-    if (job != NULL)
-        finish(r, job, status);
-    if (interrupt_came() && !r->stopped) {
-        r->stopped = true;
-        for (size_t i = 0; i < r->jobs; i++)
-            if (jobs[i].pid > 0)
-                kill(jobs[i].pid, SIGTERM);
-    }
+    for (size_t i = 0; i < r->jobs; i++)
+        if (on[i].revents != 0)
+            AW_TRY(finish(r, &jobs[i]));
+    pass_on_signal(r, jobs);
     return AW_OK;
 }
 
@@ -176,7 +202,7 @@ static void
 begin_next(struct renew *r, struct job *jobs, size_t *next, size_t *running)
 {
     while (*next < r->count && *running < r->jobs && !r->stopped) {
-        struct job *job = find_job(jobs, r->jobs, 0);
+        struct job *job = find_free(jobs, r->jobs);
 
         if (is_limited(r, &r->items[*next])) {
             (*next)++;

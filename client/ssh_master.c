@@ -126,7 +126,6 @@ ssh_master_socket(const ssh_master *master)
     return master->socket;
 }
 
-/* Who waits for any process of ours may have collected it already. */
 static void
 end_process(ssh_master *master)
 {
