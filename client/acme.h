@@ -103,7 +103,7 @@ AW_MUST_USE aw_result acme_problem_fail(
 struct acme_progress {
     void (*waiting)(
         void *context, const char *why, int64_t seconds); /**< before a wait of 1 s on */
-    bool (*stop)(void *context); /**< asked before a wait and when a signal came: true ends it */
+    bool (*stop)(void *context); /**< asked before a wait and twice a second in it: true ends it */
     void *context;
 };
 

@@ -1,10 +1,12 @@
-#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "client/acme_internal.h"
 #include "common/io.h"
+
+enum { WAIT_PIECE_MS = 500 }; /* of a wait, until `stop` is asked again */
 
 struct acme_session {
     http *h;
@@ -114,10 +116,12 @@ past_limit(const acme_session *session, const char *why, int64_t ms)
         "try again after %s, or wait longer with --issuance-timeout", when);
 }
 
+/* In pieces: a relay stops without a signal, and a signal may come just before it would be slept
+ * through. */
 aw_result
 acme_wait(acme_session *session, const char *why, int64_t ms)
 {
-    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
+    int64_t end_ms = aw_now_ms() + ms, left = ms;
 
     if (session->limit > 0 && aw_now_ms() + ms > session->limit_ms)
         return past_limit(session, why, ms);
@@ -126,7 +130,9 @@ acme_wait(acme_session *session, const char *why, int64_t ms)
     do {
         if (is_stopped(session))
             return aw_fail(AW_CODE_INTERRUPTED, "stopped while waiting: %s", why);
-    } while (nanosleep(&left, &left) != 0 && errno == EINTR);
+        poll(NULL, 0, (int)(left < WAIT_PIECE_MS ? left : WAIT_PIECE_MS));
+        left = end_ms - aw_now_ms();
+    } while (left > 0);
     return AW_OK;
 }
 

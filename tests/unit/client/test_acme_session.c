@@ -268,11 +268,14 @@ tells_of_waits_and_can_be_stopped(void **state)
     assert_true(aw_ok(acme_post(c.session, sign, &c, false, "posting", &response)));
     http_response_free(&response);
     assert_int_equal(c.waits, 1);
-    scripted_ca_load(&ca, stops, AW_COUNT(stops));
-    c.stop_after = c.asked;
-    assert_int_equal(
-        acme_post(c.session, sign, &c, false, "posting", &response).code, AW_CODE_INTERRUPTED);
-    assert_non_null(strstr(aw_error_last()->message, "stopped while waiting"));
+    /* Before the wait, and in the middle of it, where no signal wakes it. */
+    for (unsigned later = 0; later < 2; later++) {
+        scripted_ca_load(&ca, stops, AW_COUNT(stops));
+        c.stop_after = c.asked + later;
+        assert_int_equal(
+            acme_post(c.session, sign, &c, false, "posting", &response).code, AW_CODE_INTERRUPTED);
+        assert_non_null(strstr(aw_error_last()->message, "stopped while waiting"));
+    }
     assert_true(scripted_ca_check(&ca, "stopped"));
 }
 
