@@ -93,7 +93,7 @@ static int
 set_up(
     posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, const struct pipes *pipes)
 {
-    sigset_t ignored_by_us;
+    sigset_t ignored_by_us, none;
     int error = posix_spawn_file_actions_adddup2(actions, pipes->in[0], STDIN_FILENO);
 
     if (error == 0)
@@ -104,8 +104,13 @@ set_up(
     sigaddset(&ignored_by_us, SIGPIPE);
     if (error == 0)
         error = posix_spawnattr_setsigdefault(attributes, &ignored_by_us);
+    /* A relay's threads take no signals; ssh has to, or it could not be told to end. */
+    sigemptyset(&none);
     if (error == 0)
-        error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF);
+        error = posix_spawnattr_setsigmask(attributes, &none);
+    if (error == 0)
+        error =
+            posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     return error;
 }
 
