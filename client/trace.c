@@ -75,14 +75,17 @@ tell_request(FILE *stream, const struct http_exchange *exchange)
     fputs(">   signature (not shown)\n", stream);
 }
 
+/* Names come from the CA too: those of links. */
 static void
 tell_field(FILE *stream, const char *name, const char *value)
 {
-    char before[32];
+    char safe[64], before[80];
 
-    snprintf(before, sizeof(before), "<   %s: ", name);
-    if (value != NULL)
-        tell(stream, before, value, strlen(value));
+    if (value == NULL)
+        return;
+    aw_log_escape(name, strlen(name), safe, sizeof(safe));
+    snprintf(before, sizeof(before), "<   %s: ", safe);
+    tell(stream, before, value, strlen(value));
 }
 
 static void

@@ -47,7 +47,7 @@ __wrap_signer_link_trace(signer_tracer t, void *context)
 /* An exchange. has: all of these lines; lacks: none of them (both with "|" between). */
 static const struct {
     const char *name, *method, *body;
-    const char *type, *text, *location, *nonce, *index;
+    const char *type, *text, *location, *nonce, *index, *rel;
     int64_t retry_after;
     const char *failure;
     const char *has, *lacks;
@@ -107,6 +107,8 @@ static const struct {
         .type = "application/json",
         .text = "\033]0;x\007",
         .location = "https://ca.example.edu/\033[2J",
+        .index = "https://ca.example.edu/\033[2J",
+        .rel = "\033[2J",
         .has = "<   Location: https://ca.example.edu/",
         .lacks = "\033|\007"},
     {.name = "no answer",
@@ -134,8 +136,8 @@ answer_of(size_t i)
         .retry_after = rows[i].retry_after == 0 ? -1 : rows[i].retry_after};
 
     if (rows[i].index != NULL)
-        answer.links[answer.link_count++] =
-            (struct http_link){.url = copy(rows[i].index), .rel = copy("index")};
+        answer.links[answer.link_count++] = (struct http_link){
+            .url = copy(rows[i].index), .rel = copy(rows[i].rel == NULL ? "index" : rows[i].rel)};
     return answer;
 }
 
