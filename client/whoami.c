@@ -46,16 +46,17 @@ static aw_result
 groups_text(char **out)
 {
     AW_CLEANUP(aw_free) char *buffer = malloc(USER_BUFFER);
-    gid_t groups[GROUPS_SHOWN];
-    int count = getgroups(GROUPS_SHOWN, groups);
+    int most = getgroups(0, NULL); /* with room for fewer it tells none */
+    AW_CLEANUP(aw_free) gid_t *groups = calloc(most > 0 ? (size_t)most : 1, sizeof(*groups));
 
-    if (buffer == NULL)
+    if (buffer == NULL || groups == NULL)
         return aw_fail_memory();
+    int count = most > 0 ? getgroups(most, groups) : 0;
     AW_TRY(aw_format(out, "%s", group_name(getegid(), buffer, USER_BUFFER)));
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count && i < GROUPS_SHOWN; i++)
         if (groups[i] != getegid())
             AW_TRY(append(out, group_name(groups[i], buffer, USER_BUFFER)));
-    return AW_OK;
+    return count > GROUPS_SHOWN ? append(out, "...") : AW_OK;
 }
 
 /* No refusal: a signer that is full or about to stop closes connections too. */

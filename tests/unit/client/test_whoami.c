@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <grp.h>
 #include <unistd.h>
 
 #include "client/whoami.h"
@@ -184,9 +185,15 @@ test_turned_away(void **state)
     AW_CLEANUP(scripted_signer_stop) struct scripted_signer signer;
     AW_CLEANUP(signer_link_close) signer_link *link = NULL;
     struct whoami w = {0};
+    const char *groups = "groups (";
+    gid_t many[40] = {0};
     char uid[32];
 
     (void)state;
+    for (size_t i = 0; i < AW_COUNT(many); i++)
+        many[i] = 60000 + (gid_t)i; /* nobody's: they have no names */
+    if (setgroups(AW_COUNT(many), many) == 0)
+        groups = ", ?, ?, ...)";
     scripted_signer_start(&signer, "https://ca");
     scripted_signer_load(&signer, changes, AW_COUNT(changes));
     assert_true(aw_ok(signer_link_open(
@@ -195,7 +202,7 @@ test_turned_away(void **state)
     snprintf(uid, sizeof(uid), "(uid %u)", (unsigned)geteuid());
     assert_non_null(strstr(aw_error_last()->message, "no policy names user"));
     assert_non_null(strstr(aw_error_last()->message, uid));
-    assert_non_null(strstr(aw_error_last()->message, "groups ("));
+    assert_non_null(strstr(aw_error_last()->message, groups));
     assert_non_null(strstr(aw_error_last()->hint, "under principals"));
     signer_link_close(&link);
 }
