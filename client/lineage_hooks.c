@@ -90,8 +90,11 @@ run(const lineage_hooks *hooks, const struct hook *hook)
     output_step(hooks->out, "running", hook->option, hook->command);
     aw_result r = hook_run(hook, &output);
     tell_output(hooks->out, hook->option, &output);
-    if (!aw_ok(r))
-        output_warning(hooks->out, "%s", aw_error_last()->message);
+    if (!aw_ok(r)) {
+        const struct aw_error *error = aw_error_last();
+        output_warning(
+            hooks->out, "%s%s%s", error->message, error->hint[0] == '\0' ? "" : "; ", error->hint);
+    }
     return aw_ok(r);
 }
 

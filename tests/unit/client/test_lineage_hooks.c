@@ -45,6 +45,17 @@ make_program(const struct place *place)
 }
 
 static void
+make_failing(const struct place *place)
+{
+    static const char text[] = "#!/bin/sh\nexit 3\n";
+    char path[192];
+
+    make_folder(place);
+    snprintf(path, sizeof(path), "%s/10-fail", place->folder);
+    assert_true(aw_ok(aw_file_replace(path, text, strlen(text), 0755)));
+}
+
+static void
 make_writable(const struct place *place)
 {
     make_program(place);
@@ -113,6 +124,7 @@ a_folder_of_hooks_that_can_not_be_read_is_told(void **state)
         {"no folder", make_nothing, true, ""},
         {"an empty folder", make_folder, true, ""},
         {"a program", make_program, true, "ran a.example.edu"},
+        {"a program that fails", make_failing, false, "ended with status 3; it ran: '/tmp/"},
         {"a folder that others may write", make_writable, false, "renewal-hooks/deploy is run: "},
         {"a file in its place", make_file, false, "renewal-hooks/deploy is run: can't read"},
         {"a link to itself", make_loop, false, "renewal-hooks/deploy is run: can't read"},
