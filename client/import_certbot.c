@@ -60,6 +60,8 @@ static const struct row {
     {"deploy_hook", TEXT, AT(deploy_hook), NULL},
     {"manual_auth_hook", TEXT, AT(manual_auth_hook), NULL},
     {"manual_cleanup_hook", TEXT, AT(manual_cleanup_hook), NULL},
+    {"dns_rfc2136_credentials", TEXT, AT(dns_rfc2136_credentials), NULL},
+    {"dns_rfc2136_propagation_seconds", TEXT, AT(dns_rfc2136_seconds), NULL},
     {"account", MISSING, 0, accounts},
     {"eab_kid", MISSING, 0, accounts},
     {"eab_hmac_key", MISSING, 0,
@@ -218,7 +220,7 @@ choose_key(struct options *o)
 static aw_result
 check_way(struct import_certbot *out)
 {
-    static const char *const known[] = {"webroot", "standalone", "manual"};
+    static const char *const known[] = {"webroot", "standalone", "manual", "dns-rfc2136"};
     const char *way = out->options.authenticator;
 
     for (size_t i = 0; way != NULL && i < AW_COUNT(known); i++)
@@ -229,8 +231,8 @@ check_way(struct import_certbot *out)
     const struct configobj_entry entry = {.key = "authenticator", .values = &way, .value_count = 1};
     out->options.authenticator = NULL;
     return leave(out, &entry,
-        "that plug-in is not here: names that the CA has not validated need webroot, standalone or "
-        "manual");
+        "that plug-in is not here: names that the CA has not validated need webroot, standalone, "
+        "manual or dns-rfc2136");
 }
 
 static aw_result

@@ -53,6 +53,9 @@ class Changed(unittest.TestCase):
                      "--must-staple", "--post-hook", "true")
         # As an admin, or another plug-in, leaves it.
         for name, more in (("nginx", "authenticator = nginx\ninstaller = nginx\nnovel_key = 1\n"),
+                           ("dns", "authenticator = dns-rfc2136\n"
+                                   "dns_rfc2136_credentials = /etc/dns.ini\n"
+                                   "dns_rfc2136_propagation_seconds = 30\n"),
                            ("broken", "what is this\n")):
             with open(f"{self.letsencrypt}/renewal/alone.conf", encoding="ascii") as file:
                 text = file.read().replace("authenticator = standalone\n", "")
@@ -77,11 +80,16 @@ class Changed(unittest.TestCase):
                     "http_01_port": f'"{self.world.http_port}"', "post_hook": '"true"'}
         self.assertEqual({key: alone[key] for key in expected}, expected)
         self.assertNotIn("authenticator", self.settings("nginx"))
+        dns = self.settings("dns")
+        expected = {"authenticator": '"dns-rfc2136"', "dns_rfc2136_credentials": '"/etc/dns.ini"',
+                    "dns_rfc2136_propagation_seconds": '"30"'}
+        self.assertEqual({key: dns[key] for key in expected}, expected)
         again = self.world.client("import-certbot", self.letsencrypt, "--json", status=2).json()
-        self.assertEqual((again["imported"], len(again["left"])), ([], 4))
+        self.assertEqual((again["imported"], len(again["left"])), ([], 5))
 
     def test_2_renew_orders_them(self):
-        os.unlink(self.world.path("client", "renewal", "nginx.conf"))
+        for name in ("nginx", "dns"):
+            os.unlink(self.world.path("client", "renewal", f"{name}.conf"))
         self.world.client("renew", "--dry-run")
         done = self.world.client("renew", "--no-random-sleep-on-renew", "--json").json()
         self.assertEqual(sorted(c["name"] for c in done["renewed"]), ["alone", "web"])
