@@ -159,7 +159,6 @@ take_success(struct renew *r, const struct renew_item *item, const cJSON *object
 
     r->renewed++;
     aw_json_write_raw(&r->renewed_json, text);
-    r->renewed_json.comma = true;
     if (r->options->dry_run) {
         bool rehearsed = cJSON_IsTrue(aw_json_member(object, "rehearsed"));
         output_line(r->out, "dry run: certificate %s %s", item->name,
