@@ -8,7 +8,10 @@
 #include "common/log.h"
 #include "signer/admin.h"
 
-enum { STATUS_LISTED_MAX = 100 }; /* of each kind; the rest is counted */
+enum {
+    STATUS_LISTED_MAX = 100,   /* of each kind; the rest is counted */
+    LEAVING_MORE_MS = 2 * 1000 /* than a reply is sent for */
+};
 
 static void
 write_freeze(struct admin_call *call)
@@ -361,6 +364,26 @@ freeze_one(struct admin_call *call, const char *application, const char *reason)
     return freezes_add(call->core->freezes, application, reason, core_now());
 }
 
+static aw_result
+freeze(struct admin_call *call, const char *application, const char *reason)
+{
+    AW_HOLD(&call->core->freeze_lock);
+    AW_TRY(application != NULL ? freeze_one(call, application, reason)
+                               : core_freeze(call->core, reason));
+    return admin_record(call, "freeze", true);
+}
+
+/* Without the lock: it may take as long as a peer that does not read is waited for. */
+static aw_result
+wait_for_leaving(struct core *core)
+{
+    if (leaving_wait(&core->leaving, GATE_SEND_MS + LEAVING_MORE_MS))
+        return AW_OK;
+    return aw_fail(AW_CODE_TIMEOUT,
+        "signing is stopped, but what was signed before is still on its way to a peer that does "
+        "not read");
+}
+
 aw_result
 admin_freeze(struct admin_call *call)
 {
@@ -377,10 +400,8 @@ admin_freeze(struct admin_call *call)
     snprintf(call->message, sizeof(call->message), "%s", reason);
     if (application == NULL)
         core_freeze_now(call->core, reason); /* and again below: an unfreeze may be under way */
-    AW_HOLD(&call->core->freeze_lock);
-    AW_TRY(application != NULL ? freeze_one(call, application, reason)
-                               : core_freeze(call->core, reason));
-    return admin_record(call, "freeze", true);
+    AW_TRY(freeze(call, application, reason));
+    return wait_for_leaving(call->core);
 }
 
 /* On record before it takes effect: after it, signatures leave. */

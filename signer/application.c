@@ -177,6 +177,8 @@ application_authorize(struct core *core, const struct peer *peer,
         return application_unavailable(
             request->relayed.is ? SERVICE_RELAY : SERVICE_SIGNER, &out->reply);
     }
+    out->leave = said.leave;
+    said.leave = (struct leave){.of = NULL};
     return reply_of(request, &said, &out->reply);
 }
 

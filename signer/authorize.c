@@ -224,6 +224,7 @@ write_jws(struct work *work)
 static aw_result
 withhold(struct work *work)
 {
+    leaving_end(&work->reply->leave);
     aw_ignore(aw_fail(AW_CODE_FROZEN, "frozen while it was signed: the signature was withheld"),
         "it is what the outcome record says");
     work_record_failure(work);
@@ -250,6 +251,7 @@ sign(struct work *work)
     AW_TRY(audit_log_wait(work->core->audit, work->seq));
     if (work->jws.input == NULL)
         return AW_OK;
+    leaving_begin(&work->core->leaving, &work->reply->leave);
     if (work_is_frozen(work))
         return withhold(work);
     return aw_jws_serialize(&work->jws, signature, size, &work->reply->jws);

@@ -10,6 +10,7 @@
 #include "common/result.h"
 #include "csr/csr.h"
 #include "signer/core.h"
+#include "signer/leaving.h"
 #include "signer/peer.h"
 #include "signer/request.h"
 
@@ -45,6 +46,7 @@ struct sign_reply {
     char *message;
     int64_t retry_after;
     int64_t since;
+    struct leave leave; /**< of a signature: to the end of the reply, or moved */
 };
 
 /** Releases and zeroes. */

@@ -161,6 +161,7 @@ exchange_free(struct exchange *exchange)
 {
     channel_message_free(&exchange->message);
     aw_secret_text_free(&exchange->answer.reply);
+    leaving_end(&exchange->answer.leave);
 }
 
 static aw_result

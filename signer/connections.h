@@ -17,6 +17,7 @@
 #include "signer/core.h"
 #include "signer/gate.h"
 #include "signer/grounds.h"
+#include "signer/leaving.h"
 #include "signer/peer.h"
 
 /** An answer to a call. */
@@ -24,6 +25,7 @@ struct gate_answer {
     char *reply; /**< allocated; NULL where it failed */
     bool light;  /**< the call went on no record and was not counted as if it had, so nothing but
                       processor time was its price */
+    struct leave leave; /**< ended when the reply has been sent */
 };
 
 /** What is served at a gate. */

@@ -265,6 +265,7 @@ core_load(const char *config_path, users *who, struct aw_faults *faults, struct 
     pthread_mutex_init(&core->change_lock, NULL);
     pthread_mutex_init(&core->held_lock, NULL);
     pthread_mutex_init(&core->lock, NULL);
+    leaving_init(&core->leaving);
     core->teller = (struct teller)TELLER_INIT;
     core->config_path = config_path;
     core->forward_target.fd = -1;
@@ -345,6 +346,7 @@ core_close(struct core **slot)
     pthread_mutex_destroy(&core->held_lock);
     pthread_mutex_destroy(&core->change_lock);
     pthread_mutex_destroy(&core->freeze_lock);
+    leaving_destroy(&core->leaving);
     free(core);
     *slot = NULL;
 }

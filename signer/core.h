@@ -26,6 +26,7 @@
 #include "signer/forward.h"
 #include "signer/forward_send.h"
 #include "signer/freezes.h"
+#include "signer/leaving.h"
 #include "signer/ledger.h"
 #include "signer/metrics.h"
 #include "signer/peer.h"
@@ -62,7 +63,8 @@ struct core {
     struct forward_target forward_target; /**< made before the sandbox, then its */
     ledger *ledger;
     char *freeze_path;
-    freezes *freezes; /**< of single applications */
+    freezes *freezes;       /**< of single applications */
+    struct leaving leaving; /**< signatures that no freeze stops any more */
     int64_t started_at;
     struct core_sandbox sandbox; /**< what main put in force */
     struct clock clock;          /**< records and quotas go by it: core_time */

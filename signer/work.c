@@ -562,5 +562,6 @@ sign_reply_free(struct sign_reply *reply)
     for (size_t i = 0; i < AW_COUNT(strings); i++)
         free(strings[i]);
     free(reply->names);
+    leaving_end(&reply->leave);
     memset(reply, 0, sizeof(*reply));
 }

@@ -144,6 +144,7 @@ world_call(struct world *w, const struct gate_service *service, const char *user
         fail_msg("%s: %s", text, aw_error_last()->message);
     assert_ok(service->answer(w->core, &peer, &call, &said));
     reply = said.reply;
+    leaving_end(&said.leave);
     *out = (struct world_answer){.error = "", .light = said.light};
     if (!aw_ok(aw_json_parse(reply, strlen(reply), AW_JSON_STRICT, &out->json)))
         fail_msg("%s: %s", reply, aw_error_last()->message);
