@@ -207,6 +207,7 @@ scene_ask(
                                : ask->limit < 0 ? 0
                                                 : ask->limit,
         .order = ask->order,
+        .again = ask->again,
         .url = ask->url,
         .csr = ask->csr,
         .key = ask->key,
@@ -278,7 +279,7 @@ scene_claim(struct ledger_scene *scene, const char *row, const struct ask *ask,
 
 struct last {
     enum audit_kind kind;
-    char verdict[16], rule[64];
+    char verdict[16], rule[64], url[128], url_kind[32];
 };
 
 static aw_result
@@ -290,7 +291,20 @@ keep_last(const struct audit_record *record, void *context)
     last->kind = entry->kind;
     snprintf(last->verdict, sizeof(last->verdict), "%s", entry->verdict ? entry->verdict : "");
     snprintf(last->rule, sizeof(last->rule), "%s", entry->rule ? entry->rule : "");
+    snprintf(last->url, sizeof(last->url), "%s", entry->url ? entry->url : "");
+    snprintf(last->url_kind, sizeof(last->url_kind), "%s", entry->url_kind ? entry->url_kind : "");
     return AW_OK;
+}
+
+static void
+read_last(struct ledger_scene *scene, struct last *out)
+{
+    int64_t appended;
+    int64_t durable;
+
+    audit_log_position(scene->log, &appended, &durable);
+    assert_true(aw_ok(audit_log_wait(scene->log, appended)));
+    assert_true(aw_ok(audit_read(scene->folder, appended, keep_last, out)));
 }
 
 void
@@ -298,16 +312,22 @@ scene_expect_record(struct ledger_scene *scene, const char *row, enum audit_kind
     const char *verdict, const char *rule)
 {
     struct last last = {0};
-    int64_t appended;
-    int64_t durable;
 
-    audit_log_position(scene->log, &appended, &durable);
-    assert_true(aw_ok(audit_log_wait(scene->log, appended)));
-    assert_true(aw_ok(audit_read(scene->folder, appended, keep_last, &last)));
+    read_last(scene, &last);
     if (last.kind != kind || strcmp(last.verdict, verdict == NULL ? "" : verdict) != 0 ||
         strcmp(last.rule, rule == NULL ? "" : rule) != 0)
         fail_msg("%s: the last record is %s, \"%s\", \"%s\"", row, audit_kind_name(last.kind),
             last.verdict, last.rule);
+}
+
+void
+scene_expect_url(struct ledger_scene *scene, const char *row, const char *url, const char *kind)
+{
+    struct last last = {0};
+
+    read_last(scene, &last);
+    if (strcmp(last.url, url) != 0 || strcmp(last.url_kind, kind) != 0)
+        fail_msg("%s: the last record is of %s, \"%s\"", row, last.url, last.url_kind);
 }
 
 void

@@ -58,6 +58,7 @@ struct ask {
     const char *application; /**< "app-a" */
     const char *account;     /**< "acct" */
     int64_t order;
+    bool again; /**< new-order: signed again for that order */
     const char *url;
     const char *csr, *key;
     const char *names;    /**< separated by spaces; "a.example.edu" */
@@ -90,5 +91,9 @@ void scene_claim(struct ledger_scene *scene, const char *row, const struct ask *
 /** The log's last record must be of this kind, verdict and rule (NULL: absent). */
 void scene_expect_record(struct ledger_scene *scene, const char *row, enum audit_kind kind,
     const char *verdict, const char *rule);
+
+/** The log's last record must be of this URL, claimed as this kind. */
+void
+scene_expect_url(struct ledger_scene *scene, const char *row, const char *url, const char *kind);
 
 #endif

@@ -219,12 +219,15 @@ attack_hostile_relay_evidence_that_proves_nothing(void **state)
 static void
 attack_hostile_relay_evidence_is_used_once(void **state)
 {
+    AW_CLEANUP(world_record_free) struct world_record last = {0};
     struct world *w = *state;
 
     relayed_order(w, &relayed.a, APP_A, "u/1");
     relayed_expect(
         w, "attack 89: replayed", "NewOrder", NEW_ORDER, "EvidenceRefused", "evidence.nonce");
     relayed_expect_record(w, "new-order", "refuse", relayed.a.account);
+    world_last(w, &last);
+    assert_string_equal(last.entry->application, "app-a"); /* its budget's, and not the relay's */
     char nonce[64];
     relayed_nonce(w, nonce);
     relayed_sign(w, "E",

@@ -86,6 +86,52 @@ finalize_goes_on_after_a_restart(void **state)
     relayed_expect_record(w, "finalize", "permit", relayed.a.account);
 }
 
+/* What a client signed, besides names, is asked of the policy and of the CA. */
+static const struct {
+    const char *name, *members, *error, *rule;
+    const char *payload; /* what is signed; NULL: nothing is */
+} extras[] = {
+    {"a profile", ",\"profile\":\"classic\"", "", "",
+        "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example.edu\"}],"
+        "\"profile\":\"classic\"}"},
+    {"a profile that is not the application's", ",\"profile\":\"other\"", "PolicyRefused",
+        "profiles", NULL},
+    {"notBefore", ",\"notBefore\":\"2027-01-01T00:00:00Z\"", "PolicyRefused", "validity", NULL},
+    {"notAfter", ",\"notAfter\":\"2027-01-01T00:00:00Z\"", "PolicyRefused", "validity", NULL},
+    {"what it never had replaced", ",\"replaces\":\"AQ.Aas\"", "LedgerRefused", "order.replaces",
+        NULL},
+};
+
+static void
+what_else_a_client_signed(void **state)
+{
+    struct world *w = *state;
+
+    for (size_t i = 0; i < AW_COUNT(extras); i++) {
+        AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
+        AW_CLEANUP(world_record_free) struct world_record last = {0};
+
+        world_set(w, "PAYLOAD",
+            "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example.edu\"}]%s}",
+            extras[i].members);
+        relayed_sign(w, "E",
+            &(struct relayed_request){
+                .client = &relayed.a, .path = "/acme/new-order", .payload = "$PAYLOAD"});
+        relayed_call_as(w, RELAY, "NewOrder", NEW_ORDER, &answer);
+        if (strcmp(answer.error, extras[i].error) != 0 ||
+            strcmp(world_text(&answer, "rule"), extras[i].rule) != 0)
+            fail_msg("%s: %s %s", extras[i].name, answer.error, world_text(&answer, "message"));
+        world_last(w, &last);
+        if (strcmp(extras[i].rule, "order.replaces") == 0)
+            assert_string_equal(last.entry->serial, "01ab");
+        if (extras[i].payload == NULL)
+            continue;
+        AW_CLEANUP(aw_free)
+        char *payload = world_decode(aw_json_member(answer.parameters, "jws"), "payload");
+        assert_string_equal(payload, extras[i].payload);
+    }
+}
+
 #define AGAIN "{\"evidence\":$E,\"seen\":{},\"nonce\":\"$N\",\"again\":$ORDER}"
 
 static void
@@ -236,6 +282,7 @@ main(void)
             attack_hostile_relay_finalize_is_bound, relayed_begin, relayed_end),
         cmocka_unit_test_setup_teardown(
             finalize_goes_on_after_a_restart, relayed_begin, relayed_end),
+        cmocka_unit_test_setup_teardown(what_else_a_client_signed, relayed_begin, relayed_end),
         cmocka_unit_test_setup_teardown(new_order_again, relayed_begin, relayed_end),
         cmocka_unit_test_setup_teardown(
             attack_hostile_relay_new_order_again_with_other_evidence, relayed_begin, relayed_end),

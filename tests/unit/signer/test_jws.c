@@ -291,6 +291,17 @@ new_account(void **state)
     is_payload(r, text, "{\"onlyReturnExisting\":true}");
 }
 
+/* RFC 8555 7.3.5. */
+static void
+key_change(void **state)
+{
+    char *text;
+    aw_result r = jws_payload_key_change(KID, "{\"kty\":\"EC\"}", &text);
+
+    (void)state;
+    is_payload(r, text, "{\"account\":\"" KID "\",\"oldKey\":{\"kty\":\"EC\"}}");
+}
+
 int
 main(void)
 {
@@ -304,6 +315,7 @@ main(void)
         cmocka_unit_test(new_order),
         cmocka_unit_test(finalize_and_revoke),
         cmocka_unit_test(new_account),
+        cmocka_unit_test(key_change),
     };
 
     return cmocka_run_group_tests_name("jws", tests, NULL, NULL);

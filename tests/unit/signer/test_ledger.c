@@ -167,6 +167,8 @@ an_order_expires(void **state)
     scene_expect(&f.scene, "finalize", &ask, LEDGER_ORDER_EXPIRED);
     scene_claim(&f.scene, "claim", &(struct ask){.order = f.order, .url = U "a/new"},
         SIGN_URL_CERTIFICATE, LEDGER_ORDER_EXPIRED);
+    ask = (struct ask){SIGN_NEW_ORDER, .order = f.order, .again = true, .names = TWO};
+    scene_expect(&f.scene, "new-order, signed again", &ask, LEDGER_ORDER_EXPIRED);
     end(&f);
 }
 

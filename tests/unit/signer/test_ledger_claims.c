@@ -196,10 +196,13 @@ claims_are_all_or_nothing(void **state)
     struct ask ask = {SIGN_CLAIM, .order = scene_order(&scene, "app-a", NULL), .claims = too_many,
         .claim_count = AW_COUNT(too_many)};
     scene_expect(&scene, "too many", &ask, LEDGER_URL_TOO_MANY);
+    scene_expect_url(&scene, "too many", three, "authorization");
     ask.claims = with_taken;
     scene_expect(&scene, "one taken", &ask, LEDGER_URL_TAKEN);
+    scene_expect_url(&scene, "one taken", taken, "challenge");
     ask.claims = two_kinds;
     scene_expect(&scene, "one as two kinds", &ask, LEDGER_URL_TAKEN);
+    scene_expect_url(&scene, "one as two kinds", two, "challenge");
     scene_close(&scene);
     assert_int_equal(count_rows(&scene, "acct|" U "n/"), 0);
     scene_open(&scene);

@@ -358,6 +358,10 @@ static const struct row field_rows[] = {
         CLAIMS(CLAIM("order", "https://ca.example/o/1") "," CLAIM(
             "finalize", "https://ca.example/o/1")),
         "urls", "twice"),
+    ROW("a URL twice, another between", CLAIM,
+        CLAIMS(CLAIM("order", "https://ca.example/o/1") "," CLAIM("authorization",
+            "https://ca.example/a/1") "," CLAIM("finalize", "https://ca.example/o/1")),
+        "urls", "twice"),
     ROW("claim takes no nonce", CLAIM, "{\"nonce\":\"a\",\"order\":1,\"urls\":[]}", "", "nonce"),
     ROW("record-certificate", RECORD_CERTIFICATE,
         "{\"order\":1,\"certificate\":\"MPv_\",\"chain\":[]}", NULL, NULL),
