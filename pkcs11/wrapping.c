@@ -95,6 +95,21 @@ encrypt(const token *t, EVP_PKEY *key, const uint8_t *value, size_t size,
     return AW_OK;
 }
 
+/* What the trial of a process that was killed, or of a token that failed then, left behind. */
+static aw_result
+sweep_trials(struct token_session *s)
+{
+    const CK_ATTRIBUTE template[] = {token_attribute_bool(CKA_TOKEN, true),
+        token_attribute(CKA_LABEL, trial_label, strlen(trial_label))};
+    CK_OBJECT_HANDLE left[4];
+    size_t count = AW_COUNT(left);
+
+    AW_TRY(token_objects_find(s, template, AW_COUNT(template), left, &count));
+    for (size_t i = 0; i < count; i++)
+        AW_TRY(TOKEN_CALL_ALONE(s, C_DestroyObject, s->handle, left[i]));
+    return AW_OK;
+}
+
 static aw_result
 unwrap_trial(struct token_session *s, const struct generation *g, EVP_PKEY *key)
 {
@@ -111,6 +126,7 @@ unwrap_trial(struct token_session *s, const struct generation *g, EVP_PKEY *key)
             &size) == NULL)
         return aw_fail_openssl("can't make a key for a trial");
     AW_TRY(encrypt(t, key, value, form->block, wrapped));
+    AW_TRY(sweep_trials(s));
     const struct token_wrapped trial = {.label = trial_label,
         .algorithm = TOKEN_HS256,
         .wrapped = {wrapped, sizeof(wrapped)},

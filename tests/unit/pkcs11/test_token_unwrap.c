@@ -153,6 +153,23 @@ destroyed_with_both_halves(void **state)
     assert_fails(token_wrapping_destroy(t, "second"), AW_CODE_TOKEN_KEY_MISSING, "wrapping key");
 }
 
+/* What a trial left that was cut off is in nobody's way. */
+static void
+a_trial_that_was_cut_off_is_not_in_the_way(void **state)
+{
+    AW_CLEANUP(aw_secret_free) aw_secret *value = NULL;
+    struct token_key_report report;
+
+    (void)state;
+    assert_ok(aw_secret_new(TOKEN_MAC_MAX, &value));
+    value->size = value->capacity;
+    assert_ok(token_mac_import(
+        t, "acmeward: trial of a new wrapping key", TOKEN_HS256, value, false, &report));
+    assert_ok(token_wrapping_generate(t, "second", &report));
+    assert_ok(token_wrapping_destroy(t, "second"));
+    assert_int_equal(mock_objects(), PAIR);
+}
+
 /* A token without OAEP, or that does it wrongly, gets no wrapping key. */
 static void
 a_token_that_cannot_unwrap_gets_no_wrapping_key(void **state)
@@ -404,6 +421,7 @@ main(void)
         cmocka_unit_test(what_was_wrapped_cannot_be_decrypted),
         cmocka_unit_test(there_is_one_wrapping_key),
         cmocka_unit_test(destroyed_with_both_halves),
+        cmocka_unit_test(a_trial_that_was_cut_off_is_not_in_the_way),
         cmocka_unit_test(a_token_that_cannot_unwrap_gets_no_wrapping_key),
         cmocka_unit_test(the_wrapping_key_itself_says_what_is_unwrapped),
         cmocka_unit_test(unwrapped_keys_make_the_same_macs),
