@@ -5,8 +5,6 @@
 #include "pkcs11/keytype.h"
 #include "pkcs11/template.h"
 
-/* Octets of a CKA_ID of ours. */
-
 /* Usages and freedoms that a key does not get, the least important first (template.h). */
 static const CK_ATTRIBUTE_TYPE denied_public[] = {
     CKA_COPYABLE, CKA_MODIFIABLE, CKA_DERIVE, CKA_VERIFY_RECOVER, CKA_WRAP, CKA_ENCRYPT};

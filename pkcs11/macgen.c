@@ -10,8 +10,6 @@
 #include "pkcs11/key.h"
 #include "pkcs11/mac.h"
 
-/* Octets of a CKA_ID of ours. */
-
 struct generation {
     const char *label;
     enum token_mac_algorithm algorithm;

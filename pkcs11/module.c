@@ -14,7 +14,7 @@
  * them crashes the process at its end.
  */
 static aw_result
-load_library(struct token_module *module, const char *path)
+load_library(struct token_module *module, const char *path, CK_FUNCTION_LIST **out)
 {
     CK_C_GetFunctionList get = NULL;
 
@@ -30,24 +30,20 @@ load_library(struct token_module *module, const char *path)
                            "%s is no PKCS#11 module: it has no C_GetFunctionList", path),
             "\"module\" must be the path of the token's PKCS#11 library");
     memcpy(&get, &symbol, sizeof(get));
-    CK_RV rv = get(&module->functions);
+    CK_RV rv = get(out);
     if (rv != CKR_OK)
         return aw_context(token_ckr_fail(rv, "C_GetFunctionList"), "%s", path);
-    if (module->functions == NULL)
-        return aw_hint(aw_fail(AW_CODE_TOKEN_ABSENT, "%s gives no list of PKCS#11 functions", path),
-            "\"module\" must be the path of the token's PKCS#11 library");
     return AW_OK;
 }
 
 static aw_result
-initialize(struct token_module *module, const char *path)
+initialize(const CK_FUNCTION_LIST *functions, const char *path)
 {
     CK_C_INITIALIZE_ARGS arguments = {.flags = CKF_OS_LOCKING_OK};
-    CK_RV rv = module->functions->C_Initialize(&arguments);
+    CK_RV rv = functions->C_Initialize(&arguments);
 
     if (rv == CKR_OK)
         return AW_OK;
-    module->functions = NULL; /* not ours to finalise */
     if (rv == CKR_CRYPTOKI_ALREADY_INITIALIZED)
         return aw_hint(aw_fail_cause(AW_CODE_TOKEN, AW_CAUSE_CKR, rv,
                            "%s is in use by another part of this process", path),
@@ -102,9 +98,15 @@ list_slots(struct token_module *module, const char *path)
 static aw_result
 open_steps(struct token_module *module, const char *path)
 {
-    AW_TRY(load_library(module, path));
-    AW_TRY(initialize(module, path));
-    CK_RV rv = module->functions->C_GetInfo(&module->info);
+    CK_FUNCTION_LIST *functions = NULL;
+
+    AW_TRY(load_library(module, path, &functions));
+    if (functions == NULL)
+        return aw_hint(aw_fail(AW_CODE_TOKEN_ABSENT, "%s gives no list of PKCS#11 functions", path),
+            "\"module\" must be the path of the token's PKCS#11 library");
+    AW_TRY(initialize(functions, path));
+    module->functions = functions; /* from here on ours to finalize */
+    CK_RV rv = functions->C_GetInfo(&module->info);
     if (rv != CKR_OK)
         return aw_context(token_ckr_fail(rv, "C_GetInfo"), "%s", path);
     return list_slots(module, path);

@@ -9,6 +9,7 @@
 #include "pkcs11/internal.h"
 #include "pkcs11/key.h"
 #include "pkcs11/keytype.h"
+#include "pkcs11/mac.h"
 #include "pkcs11/probe_parts.h"
 #include "pkcs11/template.h"
 
@@ -261,7 +262,8 @@ probe_relay_key(struct probing *p)
     return AW_OK;
 }
 
-/* A key that came into the token wrapped. Nothing of ours does yet, so nothing here must hold. */
+/* A key that came into the token wrapped. Ours are looked at one by one as they come (unwrap.c), so
+ * nothing here must hold. */
 
 struct unwrapping {
     const struct probe_tools *tools;
@@ -283,22 +285,12 @@ create_unwrapped(struct token_session *s, const struct token_template *templates
 static aw_result
 unwrap_strictly(struct token_session *s, struct unwrapping *u, struct token_key_report *report)
 {
-    static const CK_OBJECT_CLASS class = CKO_SECRET_KEY;
-    static const CK_KEY_TYPE type = CKK_GENERIC_SECRET;
-    static const CK_ATTRIBUTE_TYPE denied[] = {CKA_COPYABLE, CKA_MODIFIABLE, CKA_VERIFY, CKA_DERIVE,
-        CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP};
+    static const uint8_t id[TOKEN_NEW_ID_SIZE] = "acmeward-probe:";
+    const struct token_mac_name name = {LABEL_UNWRAPPED, id, TOKEN_HS256};
     struct token_ladder ladder = {.template_count = 1, .create = create_unwrapped, .context = u};
     struct token_template *t = &ladder.templates[0];
 
-    token_template_must(t, token_attribute(CKA_CLASS, &class, sizeof(class)));
-    token_template_must(t, token_attribute(CKA_KEY_TYPE, &type, sizeof(type)));
-    token_template_must(t, token_attribute(CKA_LABEL, LABEL_UNWRAPPED, strlen(LABEL_UNWRAPPED)));
-    token_template_must_flag(t, CKA_TOKEN, true);
-    token_template_must_flag(t, CKA_PRIVATE, true);
-    token_template_must_flag(t, CKA_SENSITIVE, true);
-    token_template_must_flag(t, CKA_EXTRACTABLE, false);
-    token_template_must_flag(t, CKA_SIGN, true);
-    token_template_deny(t, denied, AW_COUNT(denied));
+    token_mac_template(t, &name);
     AW_TRY(token_ladder_create(s, &ladder, report));
     u->made = true;
     return token_template_verify(s, u->object, t, report);

@@ -115,6 +115,8 @@ probe_verify(struct probe_try *attempt)
     CK_ULONG size;
 
     attempt->answer = sign(attempt, &mechanism, mac, &size);
+    if (attempt->answer == CKR_OK && size > sizeof(mac))
+        attempt->answer = CKR_BUFFER_TOO_SMALL;
     if (attempt->answer == CKR_OK)
         attempt->answer =
             PROBE_CALL(s, C_VerifyInit, s->handle, &mechanism, attempt->subject->object);
@@ -283,7 +285,8 @@ probe_unwrap_template(struct probe_try *attempt)
     if (attempt->answer == CKR_OK)
         attempt->answer = PROBE_CALL(s, C_WrapKey, s->handle, &mechanism, strict.aes, strict.victim,
             strict.blob, &strict.blob_size);
-    attempt->absent = attempt->answer != CKR_OK;
+    /* A module that tells of more octets than there was room for would have us hand out others. */
+    attempt->absent = attempt->answer != CKR_OK || strict.blob_size > sizeof(strict.blob);
     if (attempt->absent)
         return;
     attempt->answer = probe_unwrap(s, &strict, template, count, &object);

@@ -65,7 +65,7 @@ typedef struct token token;
  * are read first: no login at CKF_USER_PIN_FINAL_TRY or CKF_USER_PIN_LOCKED. Before C_Login the
  * latch marker is written durably, after success removed: a marker that is there at start means an
  * earlier PIN was wrong (or unproved), and no login is tried until an administrator removes the
- * file. It holds a salted digest of nothing: only time and token serial, never the PIN.
+ * file. It holds the time, the token's serial and its answer, nothing of the PIN.
  *
  * @return AW_CODE_TOKEN_ABSENT (module, token; says which tokens there are), AW_CODE_TOKEN_PIN
  *         (wrong, latched, locked, loose mode), AW_CODE_TOKEN, AW_CODE_CONFIG (URI)

@@ -13,8 +13,6 @@
 #include "pkcs11/key.h"
 #include "pkcs11/mac.h"
 
-/* Octets of a CKA_ID of ours. */
-
 struct unwrapping {
     const struct token_wrapped *wrapped;
     CK_OBJECT_HANDLE wrapper;
