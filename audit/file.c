@@ -346,7 +346,7 @@ audit_file_space(const struct audit_file *file, struct audit_file_space *out)
     struct statvfs st;
 
     *out = (struct audit_file_space){.free = 0, .reserve = AUDIT_RESERVE};
-    if (fstatvfs(file->fd, &st) != 0 || st.f_bavail > INT64_MAX / st.f_frsize)
+    if (fstatvfs(file->fd, &st) != 0 || st.f_frsize == 0 || st.f_bavail > INT64_MAX / st.f_frsize)
         return;
     int64_t tenth = (int64_t)(st.f_blocks * st.f_frsize / 10);
     out->free = (int64_t)(st.f_bavail * st.f_frsize);

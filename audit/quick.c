@@ -21,7 +21,6 @@ struct reader {
     audit_hasher *hasher;
     const struct audit_quick *asked;
     int64_t block; /* whose leaves are here; -1: none */
-    int64_t count; /* of them */
     struct audit_hash leaves[BLOCK];
     char *line; /* of the wanted record */
 };
@@ -169,7 +168,6 @@ load_block(struct reader *reader, int64_t block)
         last = reader->asked->size;
     for (int64_t n = segment_of(reader, next); n <= reader->segments.count + 1 && next <= last; n++)
         AW_TRY(read_segment(reader, n, last, &next));
-    reader->count = next - 1 - block * BLOCK;
     return next > last ? AW_OK : not_there(next);
 }
 

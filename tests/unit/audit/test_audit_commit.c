@@ -11,8 +11,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "audit/file.h"
 #include "support.h"
 
 enum { THREADS = 8, RECORDS_EACH = 500 };
@@ -52,6 +54,30 @@ gate_set(bool closed, int error)
     gate.error = error;
     pthread_cond_broadcast(&gate.changed);
     pthread_mutex_unlock(&gate.lock);
+}
+
+int __real_fstatvfs(int fd, struct statvfs *out);
+int __wrap_fstatvfs(int fd, struct statvfs *out);
+
+/* As some file systems in user space answer: nothing at all, and that it went well. */
+int
+__wrap_fstatvfs(int fd, struct statvfs *out)
+{
+    if (fd >= 0)
+        return __real_fstatvfs(fd, out);
+    *out = (struct statvfs){.f_frsize = 0};
+    return 0;
+}
+
+static void
+where_the_file_system_tells_nothing_there_is_no_room(void **state)
+{
+    struct audit_file_space space = {.free = 1};
+
+    (void)state;
+    audit_file_space(&(struct audit_file){.fd = -1}, &space);
+    assert_int_equal(space.free, 0);
+    assert_int_equal(space.reserve, AUDIT_RESERVE);
 }
 
 static void
@@ -335,6 +361,7 @@ main(void)
         cmocka_unit_test(all_that_is_queued_is_one_batch),
         cmocka_unit_test(an_idle_writer_does_not_wait_for_company),
         cmocka_unit_test(a_full_queue_is_busy),
+        cmocka_unit_test(where_the_file_system_tells_nothing_there_is_no_room),
         cmocka_unit_test(long_records_are_bounded_in_octets),
         cmocka_unit_test(the_first_cause_stays),
         cmocka_unit_test(attack_104_a_failed_fsync_is_final),
