@@ -1,9 +1,12 @@
 #include "admin/eab_key.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -13,13 +16,23 @@
 /* What may be pasted: a key of 512 octets, encoded twice. */
 enum { KEY_TEXT_MAX = 4096 };
 
+static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+
 static aw_result
-read_line(int fd, aw_secret *out)
+read_line(int fd, int signals, aw_secret *out)
 {
+    struct pollfd either[] = {
+        {.fd = fd, .events = POLLIN},
+        {.fd = signals, .events = POLLIN},
+    };
+
     for (;;) {
         char octet;
-        ssize_t got = read(fd, &octet, 1);
+        int ready = poll(either, AW_COUNT(either), -1);
 
+        if (ready > 0 && either[1].revents != 0)
+            return aw_fail(AW_CODE_CLOSED, "a signal came before the whole key; nothing was done");
+        ssize_t got = ready < 0 ? -1 : read(fd, &octet, 1);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -30,9 +43,8 @@ read_line(int fd, aw_secret *out)
     }
 }
 
-/* Echo is switched on again on every path; a line that a signal cut off ends the program anyway. */
 static aw_result
-read_terminal(int fd, aw_secret *out)
+read_without_echo(int fd, int signals, aw_secret *out)
 {
     struct termios old, quiet;
 
@@ -43,9 +55,27 @@ read_terminal(int fd, aw_secret *out)
     if (tcsetattr(fd, TCSAFLUSH, &quiet) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't switch the terminal's echo off");
     fputs("EAB HMAC key (not shown): ", stderr); /* only now: what came before was thrown away */
-    aw_result r = read_line(fd, out);
+    aw_result r = read_line(fd, signals, out);
     tcsetattr(fd, TCSAFLUSH, &old);
     fputc('\n', stderr);
+    return r;
+}
+
+/* A signal that ends or stops the program does so when echo is on again. */
+static aw_result
+read_terminal(int fd, aw_secret *out)
+{
+    sigset_t waiting, before;
+
+    sigemptyset(&waiting);
+    for (size_t i = 0; i < AW_COUNT(ending); i++)
+        sigaddset(&waiting, ending[i]);
+    AW_CLEANUP(aw_close) int signals = signalfd(-1, &waiting, SFD_CLOEXEC);
+    if (signals < 0)
+        return aw_fail_errno(AW_CODE_IO, "can't wait for signals");
+    pthread_sigmask(SIG_BLOCK, &waiting, &before);
+    aw_result r = read_without_echo(fd, signals, out);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r;
 }
 

@@ -7,7 +7,9 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
+import termios
 import time
 import unittest
 
@@ -23,11 +25,9 @@ class Terminal(unittest.TestCase):
             world.start_signer()
             with open(world.ca.key_file, encoding="ascii") as file:
                 key = file.read()
-            main, other = pty.openpty()
-            process = subprocess.Popen(
-                [ADMIN, "--config", world.config, "eab", "import", "--ca", "loopback", "--kid", "k"],
-                stdin=other, stdout=other, stderr=other, env=environment(), start_new_session=True)
-            os.close(other)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.cut_off(world, number)
+            main, process = self.importing(world)
             shown = self.until(main, b"not shown")
             os.write(main, key.encode() + b"\n")
             shown += self.until(main, b"destroy every other copy")
@@ -35,6 +35,26 @@ class Terminal(unittest.TestCase):
             os.close(main)
             self.assertIn(b"imported: 256 bits", shown)
             self.assertNotIn(key.encode(), shown)
+
+    @staticmethod
+    def importing(world):
+        main, other = pty.openpty()
+        process = subprocess.Popen(
+            [ADMIN, "--config", world.config, "eab", "import", "--ca", "loopback", "--kid", "k"],
+            stdin=other, stdout=other, stderr=other, env=environment(), start_new_session=True)
+        os.close(other)
+        return main, process
+
+    def cut_off(self, world, number):
+        """The shell that comes next on the terminal shows what is typed."""
+        main, process = self.importing(world)
+        self.until(main, b"not shown")
+        self.assertFalse(termios.tcgetattr(main)[3] & termios.ECHO)
+        os.write(main, b"half a k")
+        process.send_signal(number)
+        self.assertEqual(process.wait(30), -number)
+        self.assertTrue(termios.tcgetattr(main)[3] & termios.ECHO)
+        os.close(main)
 
     @staticmethod
     def until(descriptor, words, seconds=30):
