@@ -6,8 +6,6 @@
 
 #include "common/io.h"
 
-enum { CONTACT_SIZE = 300 };
-
 aw_result
 admin_http_open(const struct aw_config_ca *ca, const char *ca_file, http **out)
 {
@@ -27,20 +25,20 @@ admin_account_ca(const struct aw_config *config, const char *account)
     return found == NULL ? NULL : aw_config_find_ca(config, found->ca);
 }
 
-static void
+static aw_result
 write_contacts(struct aw_json_writer *w, const struct admin_new_account *asked)
 {
-    char contact[CONTACT_SIZE];
-
     aw_json_name(w, "contact");
     aw_json_begin_array(w);
     for (size_t i = 0; i < asked->contact_count; i++) {
         bool prefixed = strncmp(asked->contact[i], "mailto:", 7) == 0;
+        AW_CLEANUP(aw_free) char *contact = NULL;
 
-        snprintf(contact, sizeof(contact), "%s%s", prefixed ? "" : "mailto:", asked->contact[i]);
+        AW_TRY(aw_format(&contact, "%s%s", prefixed ? "" : "mailto:", asked->contact[i]));
         aw_json_write_string(w, contact);
     }
     aw_json_end_array(w);
+    return AW_OK;
 }
 
 aw_result
@@ -84,10 +82,10 @@ aw_result
 admin_sign_new_account(void *context, const char *nonce, char **url, char **jws)
 {
     struct admin_new_account *asked = context;
-    struct aw_json_writer w = {0};
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
 
     admin_signing_begin(&w, asked->account, nonce);
-    write_contacts(&w, asked);
+    AW_TRY(write_contacts(&w, asked));
     aw_json_pair_bool(&w, "terms_agreed", asked->terms_agreed);
     if (asked->kid != NULL)
         aw_json_pair(&w, "kid", asked->kid);
@@ -144,9 +142,9 @@ aw_result
 admin_sign_update(void *context, const char *nonce, char **url, char **jws)
 {
     const struct admin_new_account *asked = context;
-    struct aw_json_writer w = {0};
+    AW_CLEANUP(aw_json_writer_free) struct aw_json_writer w = {0};
 
     admin_signing_begin(&w, asked->account, nonce);
-    write_contacts(&w, asked);
+    AW_TRY(write_contacts(&w, asked));
     return admin_signing_call(asked->options, "UpdateAccount", &w, url, jws);
 }

@@ -132,6 +132,17 @@ admin_parse_time(const char *option, const char *text, int64_t fallback, int64_t
     return AW_OK;
 }
 
+aw_result
+admin_parse_name(const char *option, const char *text, struct aw_name *out)
+{
+    size_t length = strlen(text);
+
+    if (aw_ok(aw_name_parse_address(text, length, out)) ||
+        aw_ok(aw_name_parse_file(text, length, out)))
+        return AW_OK;
+    return aw_fail(AW_CODE_USAGE, "--%s: %s", option, aw_error_last()->message);
+}
+
 /* The signer may run as the owner of its socket's folder: as trustworthy as the folder is. */
 static uid_t
 owner_of_folder(const char *path)

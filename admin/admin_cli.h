@@ -12,6 +12,7 @@
 #include "common/config.h"
 #include "common/hex.h"
 #include "common/json.h"
+#include "common/names.h"
 #include "common/result.h"
 #include "common/varlink.h"
 
@@ -120,6 +121,10 @@ AW_MUST_USE aw_result admin_parse_words(int argc, char **argv, const struct admi
 /** Reads an option's time, "2026-11-24" or "2026-11-24T02:34:25Z"; without text the fallback. */
 AW_MUST_USE aw_result admin_parse_time(
     const char *option, const char *text, int64_t fallback, int64_t *out);
+
+/** Reads a name or an address of an option, as people write it, into the form that policies and
+ * records have: a misspelt one would look like one that nobody has. */
+AW_MUST_USE aw_result admin_parse_name(const char *option, const char *text, struct aw_name *out);
 
 /** The folder of the audit log: the one given, or signer.yaml's. Allocated. */
 AW_MUST_USE aw_result admin_audit_folder(

@@ -8,7 +8,6 @@
 #include "audit/audit.h"
 #include "common/io.h"
 #include "common/log.h"
-#include "common/names.h"
 
 enum { LAST_MAX = 1000000 };
 
@@ -130,17 +129,12 @@ check_verdict(const char *verdict)
         AW_CODE_USAGE, "--verdict: found \"%s\", expected permit, refuse or warn", verdict);
 }
 
-/* In the form that records have; a misspelt name would look like one that nobody asked for. */
 static aw_result
 check_name(struct view *view)
 {
-    size_t length = view->name == NULL ? 0 : strlen(view->name);
-
     if (view->name == NULL)
         return AW_OK;
-    if (!aw_ok(aw_name_parse_address(view->name, length, &view->canonical)) &&
-        !aw_ok(aw_name_parse_file(view->name, length, &view->canonical)))
-        return aw_fail(AW_CODE_USAGE, "--name: %s", aw_error_last()->message);
+    AW_TRY(admin_parse_name("name", view->name, &view->canonical));
     view->name = view->canonical.text;
     return AW_OK;
 }

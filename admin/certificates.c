@@ -21,6 +21,7 @@ struct inventory {
     const char *application, *name;
     int64_t from, until; /* ends of validity */
     int64_t shown, seen;
+    struct aw_name canonical;
 };
 
 static void
@@ -135,6 +136,16 @@ visit(const struct audit_record *record, void *context)
 }
 
 static aw_result
+check_name(struct inventory *inventory)
+{
+    if (inventory->name == NULL)
+        return AW_OK;
+    AW_TRY(admin_parse_name("name", inventory->name, &inventory->canonical));
+    inventory->name = inventory->canonical.text;
+    return AW_OK;
+}
+
+static aw_result
 parse_days(const char *text, struct inventory *inventory)
 {
     char *end = NULL;
@@ -168,6 +179,7 @@ admin_certificates(const struct admin_options *options, int argc, char **argv)
     };
 
     AW_TRY(admin_parse(argc, argv, table, AW_COUNT(table), NULL, 0));
+    AW_TRY(check_name(&inventory));
     AW_TRY(parse_days(expiring, &inventory));
     AW_TRY(admin_audit_log_find(options, &log));
     AW_TRY(revocations_read(&log.source, &inventory.revocations));

@@ -89,7 +89,7 @@ read_public_key(const char *path, unsigned char **spki, size_t *size)
 
     AW_TRY(aw_file_read(path, PEM_MAX, &text, &length));
     bio = BIO_new_mem_buf(text, (int)length);
-    key = bio == NULL ? NULL : PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
+    key = bio == NULL ? NULL : PEM_read_bio_PUBKEY(bio, NULL, aw_no_passphrase, NULL);
     int got = key == NULL ? 0 : i2d_PUBKEY(key, spki);
     if (got <= 0)
         return aw_hint(aw_fail_openssl("%s is no public key in PEM form", path),
@@ -104,11 +104,11 @@ read_fingerprint(const char *text, char out[AW_WRAPPED_HEX + 1])
 {
     size_t used = 0;
 
-    for (const char *at = text; *at != '\0' && used < AW_WRAPPED_HEX; at++)
-        if (strchr(": -", *at) == NULL)
-            out[used++] = (char)tolower((unsigned char)*at);
+    for (; *text != '\0' && used < AW_WRAPPED_HEX; text++)
+        if (strchr(": -", *text) == NULL)
+            out[used++] = (char)tolower((unsigned char)*text);
     out[used] = '\0';
-    if (!aw_wrapped_is_fingerprint(out))
+    if (!aw_wrapped_is_fingerprint(out) || *text != '\0')
         return aw_fail(AW_CODE_USAGE, "--fingerprint: expected a SHA-256, %d hexadecimal digits",
             AW_WRAPPED_HEX);
     return AW_OK;

@@ -43,15 +43,8 @@ parse_names(const struct explain_options *options, struct asked *out)
     out->names = calloc(POLICY_REQUEST_NAMES_MAX, sizeof(*out->names));
     if (out->names == NULL)
         return aw_fail_memory();
-    for (size_t i = 0; i < options->count; i++) {
-        const char *text = options->texts[i];
-        size_t length = strlen(text);
-
-        if (aw_ok(aw_name_parse_address(text, length, &out->names[i])))
-            continue;
-        if (!aw_ok(aw_name_parse_file(text, length, &out->names[i])))
-            return aw_fail(AW_CODE_USAGE, "--name: %s", aw_error_last()->message);
-    }
+    for (size_t i = 0; i < options->count; i++)
+        AW_TRY(admin_parse_name("name", options->texts[i], &out->names[i]));
     out->request.names = out->names;
     out->request.name_count = options->count;
     return AW_OK;

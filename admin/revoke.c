@@ -35,7 +35,8 @@ struct revoking {
     const char *url;                /* being fetched */
 
     size_t revoked, already, failed, in_a_row;
-    struct aw_error first; /* failure */
+    bool stopped;            /* the rest was not tried */
+    struct aw_error telling; /* the first failure, or the one that stopped the run */
     struct aw_json_writer results;
 };
 
@@ -249,34 +250,32 @@ goes_on_after(enum aw_code code)
            code == AW_CODE_MISMATCH || code == AW_CODE_SYNTAX || code == AW_CODE_LIMIT;
 }
 
-static aw_result
+static void
 note_failure(struct revoking *run, const struct revoke_item *item)
 {
     struct aw_error error;
 
     aw_error_save(&error);
-    if (run->failed++ == 0)
-        run->first = error;
     tell(run, item, "failed", error.message);
     bool answered = error.code != AW_CODE_CA_UNAVAILABLE && error.code != AW_CODE_TIMEOUT;
     run->in_a_row = answered ? 0 : run->in_a_row + 1;
-    if (goes_on_after(error.code) && run->in_a_row < UNANSWERED_MAX)
-        return AW_OK;
-    return aw_error_restore(&error);
+    run->stopped = !goes_on_after(error.code) || run->in_a_row == UNANSWERED_MAX;
+    if (run->failed++ == 0 || run->stopped)
+        run->telling = error;
 }
 
-static aw_result
+static void
 revoke_all(struct revoking *run)
 {
     aw_json_begin_object(&run->results);
     aw_json_name(&run->results, "certificates");
     aw_json_begin_array(&run->results);
-    for (size_t i = 0; i < run->list.count; i++) {
+    for (size_t i = 0; i < run->list.count && !run->stopped; i++) {
         struct revoke_item *item = &run->list.items[i];
         bool already = false;
 
         if (!aw_ok(revoke_one(run, item, &already))) {
-            AW_TRY(note_failure(run, item));
+            note_failure(run, item);
             continue;
         }
         run->in_a_row = 0;
@@ -285,28 +284,31 @@ revoke_all(struct revoking *run)
         tell(run, item, already ? "already revoked" : "revoked", NULL);
     }
     aw_json_end_array(&run->results);
-    return AW_OK;
 }
 
 static aw_result
 close_results(struct revoking *run)
 {
+    size_t left = run->list.count - run->revoked - run->already;
+
     if (!run->options->json) {
-        printf("%zu revoked, %zu were revoked already, %zu failed\n", run->revoked, run->already,
-            run->failed);
+        printf("%zu revoked, %zu were revoked already, %zu failed, %zu not tried\n", run->revoked,
+            run->already, run->failed, left - run->failed);
     } else {
         aw_json_pair_integer(&run->results, "revoked", (int64_t)run->revoked);
         aw_json_pair_integer(&run->results, "already_revoked", (int64_t)run->already);
         aw_json_pair_integer(&run->results, "failed", (int64_t)run->failed);
+        aw_json_pair_integer(&run->results, "not_tried", (int64_t)(left - run->failed));
         aw_json_end_object(&run->results);
         AW_TRY(admin_print_writer(&run->results));
     }
     if (run->failed == 0)
         return AW_OK;
-    return aw_hint(aw_fail(run->first.code, "%zu of %zu are not revoked; the first: %s",
-                       run->failed, run->list.count, run->first.message),
+    return aw_hint(
+        aw_fail(run->telling.code, "%zu of %zu are not revoked; %s: %s", left, run->list.count,
+            run->stopped ? "stopped at" : "the first", run->telling.message),
         "%s",
-        run->first.hint[0] != '\0' ? run->first.hint : "run it again: it goes on where it was");
+        run->telling.hint[0] != '\0' ? run->telling.hint : "run it again: it goes on where it was");
 }
 
 static aw_result
@@ -319,7 +321,7 @@ run_list(struct revoking *run)
             "with --certificate FILE --account NAME");
     show_list(run);
     AW_TRY(admin_confirm(run->yes, "Revoke these certificates?", "nothing was revoked"));
-    AW_TRY(revoke_all(run));
+    revoke_all(run);
     return close_results(run);
 }
 

@@ -203,6 +203,10 @@ class Ends(unittest.TestCase):
         world.admin("account", "update", ACCOUNT, status=2)
         world.admin("account", "update", ACCOUNT, "--contact", "new@dept.example.edu")
         self.assertEqual(account(world)["contact"], "mailto:new@dept.example.edu")
+        long = "a" * 300 + "@dept.example.edu"    # whole, or not at all
+        world.admin("account", "update", ACCOUNT, "--contact", long, status=None)
+        self.assertIn(account(world)["contact"],
+                      ("mailto:new@dept.example.edu", f"mailto:{long}"))
         self.assertIn("in the token", world.admin("account", "recover", ACCOUNT, "--yes",
                                                   status=1).text)
         self.assertIn("--yes", world.admin("account", "deactivate", ACCOUNT, status=2).text)
@@ -560,7 +564,8 @@ class Wrapped(unittest.TestCase):
         self.assertEqual(self.world.admin("--json", "eab", "list").json(), {"eabs": []})
 
     def test_mistakes_are_told(self):
-        self.assertIn("fingerprint", self.wrap(fingerprint="12ab", status=2).text)
+        for wrong in ("12ab", self.fingerprint + "0"):
+            self.assertIn("fingerprint", self.wrap(fingerprint=wrong, status=2).text)
         self.assertIn("128 bits", self.wrap(stdin="A" * 22, status=1).text)
         self.wrap("--force", stdin="A" * 22)
         done = self.world.admin("eab", "import", "--wrapped", self.file, status=1)

@@ -116,6 +116,9 @@ class Course(unittest.TestCase):
         self.assertFalse(self.revoked("a.app2"))
         self.assertEqual(self.world.admin("certificates", "--revoked").out.splitlines()[-1],
                          "2 of 3 certificates")
+        by_name = self.world.admin("certificates", "--name", "A.App1.dept.example.edu").out
+        self.assertEqual(by_name.splitlines()[-1], "1 of 3 certificates")
+        self.assertIn("--name: ", self.world.admin("certificates", "--name", "a..b", status=2).err)
         records = [r for r in self.world.records("--application", "app1")
                    if r["kind"] == "admin" and r.get("operation") == "revoke"]
         self.assertEqual({r["serial"].lower().lstrip("0") for r in records},
@@ -170,6 +173,16 @@ class Course(unittest.TestCase):
         self.assertIn("1 of 1 are not revoked", done.err)
         done = self.revoke("--certificate", path, "--yes", "--account", "none", status=None)
         self.assertIn('has no account "none"', done.text)
+
+    def test_9_a_run_that_stops_tells_what_it_did(self):
+        self.world.stop_signer()
+        done = self.world.admin("--json", "revoke", "--application", "app2", "--yes", status=None)
+        self.assertNotEqual(done.status, 0)
+        self.assertIn("3 of 3 are not revoked; stopped at: ", done.err)
+        found = json.loads(done.out)
+        self.assertEqual([found[name] for name in ("revoked", "already_revoked", "failed", "not_tried")],
+                         [0, 0, 1, 2])
+        self.assertEqual([one["result"] for one in found["certificates"]], ["failed"])
 
 
 if __name__ == "__main__":
