@@ -91,32 +91,13 @@ sign_query(void *context, const char *nonce, char **url, char **jws)
     return sign_old(work, &request, url, jws);
 }
 
-/* Which account has the key? *url NULL: none. */
-static aw_result
-look_up(struct adoption *work, acme_signer sign, void *context, char **url)
-{
-    AW_CLEANUP(http_response_free) struct http_response answer = {.status = 0};
-
-    *url = NULL;
-    aw_result r = acme_post(
-        work->ca.session, sign, context, true, "asking for the account of a key", &answer);
-    if (r.code == AW_CODE_CA_REFUSED &&
-        strcmp(acme_session_problem(work->ca.session), "accountDoesNotExist") == 0)
-        return AW_OK;
-    AW_TRY(r);
-    if (answer.location == NULL)
-        return aw_fail(AW_CODE_CA_UNAVAILABLE,
-            "the CA answered onlyReturnExisting without a Location (RFC 8555 7.3.1)");
-    return copy(answer.location, url);
-}
-
 static aw_result
 look_up_by_token(struct adoption *work, char **url)
 {
     struct admin_new_account asked = {
         .options = work->options, .account = work->name, .only_existing = true};
 
-    return look_up(work, admin_sign_new_account, &asked, url);
+    return admin_key_look_up_by(&work->ca, admin_sign_new_account, &asked, url);
 }
 
 /* The steps. */
@@ -207,7 +188,7 @@ find(struct adoption *work, bool *changed)
         work->account_url = AW_MOVE(by_token);
         return check_url(work, work->account_url);
     }
-    AW_TRY(look_up(work, sign_look_up, work, &work->account_url));
+    AW_TRY(admin_key_look_up_by(&work->ca, sign_look_up, work, &work->account_url));
     if (work->account_url == NULL)
         return aw_hint(
             aw_fail(AW_CODE_CA_REFUSED, "the CA has no account for the key in %s", work->key_file),

@@ -5,23 +5,14 @@
 
 #include "common/io.h"
 
-static aw_result
-post(struct admin_ca *ca, struct admin_request *request, const char *what,
-    struct http_response *answer)
-{
-    return acme_post(ca->session, admin_sign_request, request, true, what, answer);
-}
-
 aw_result
-admin_key_look_up(struct admin_ca *ca, const struct admin_options *options, const char *account,
-    const char *key, char **url)
+admin_key_look_up_by(struct admin_ca *ca, acme_signer sign, void *context, char **url)
 {
     AW_CLEANUP(http_response_free) struct http_response answer = {.status = 0};
-    struct admin_request request = {
-        .options = options, .method = "LookUpAccount", .account = account, .key = key};
 
     *url = NULL;
-    aw_result r = post(ca, &request, "asking for the account of a key", &answer);
+    aw_result r =
+        acme_post(ca->session, sign, context, true, "asking for the account of a key", &answer);
     if (r.code == AW_CODE_CA_REFUSED &&
         strcmp(acme_session_problem(ca->session), "accountDoesNotExist") == 0)
         return AW_OK;
@@ -34,13 +25,24 @@ admin_key_look_up(struct admin_ca *ca, const struct admin_options *options, cons
 }
 
 aw_result
+admin_key_look_up(struct admin_ca *ca, const struct admin_options *options, const char *account,
+    const char *key, char **url)
+{
+    struct admin_request request = {
+        .options = options, .method = "LookUpAccount", .account = account, .key = key};
+
+    return admin_key_look_up_by(ca, admin_sign_request, &request, url);
+}
+
+aw_result
 admin_key_prove_taken(struct admin_ca *ca, const struct admin_options *options, const char *account)
 {
     AW_CLEANUP(http_response_free) struct http_response answer = {.status = 0};
     struct admin_request request = {
         .options = options, .method = "QueryAccount", .account = account, .key = "present"};
 
-    return aw_hint(post(ca, &request, "a request with the new key", &answer),
+    return aw_hint(acme_post(ca->session, admin_sign_request, &request, true,
+                       "a request with the new key", &answer),
         "the old key was not destroyed; run the command again");
 }
 

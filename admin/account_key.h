@@ -14,6 +14,10 @@
 AW_MUST_USE aw_result admin_key_look_up(struct admin_ca *ca, const struct admin_options *options,
     const char *account, const char *key, char **url);
 
+/** The same for a request that somebody else signs (acme_signer). */
+AW_MUST_USE aw_result admin_key_look_up_by(
+    struct admin_ca *ca, acme_signer sign, void *context, char **url);
+
 /** Succeeds when the CA answers a request of the account with the present key. */
 AW_MUST_USE aw_result admin_key_prove_taken(
     struct admin_ca *ca, const struct admin_options *options, const char *account);

@@ -118,13 +118,11 @@ post_change(struct rotation *work)
         r.code != AW_CODE_TIMEOUT && r.code != AW_CODE_CLOSED && r.code != AW_CODE_IO)
         return r; /* the signer's: nothing left */
     aw_error_save(&first);
-    if (!aw_ok(resolve(work, &changed))) {
-        aw_ignore(aw_error_restore(&first), "returned below");
+    if (!aw_ok(resolve(work, &changed)))
         return aw_hint(aw_error_restore(&first),
             "whether the CA changed the key is not known: both are kept; run account rotate %s "
             "again, which asks the CA first",
             work->name);
-    }
     return changed ? AW_OK : not_changed(work, &first);
 }
 

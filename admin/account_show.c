@@ -7,6 +7,7 @@
 #include "admin/account.h"
 #include "admin/account_use.h"
 #include "common/io.h"
+#include "common/log.h"
 
 struct showing {
     const char *name;
@@ -91,11 +92,12 @@ find_use(struct showing *showing)
     return AW_OK;
 }
 
+/* What the log's files hold may be anybody's. */
 static void
 print_use(const struct showing *showing)
 {
     const struct admin_account_use *use = &showing->use;
-    char time[32];
+    char operation[256], application[256], time[32];
 
     if (!showing->use_known) {
         printf("  last use     unknown: %s\n", showing->use_fault);
@@ -104,9 +106,10 @@ print_use(const struct showing *showing)
             use->partial ? " in the segments that are here" : "");
     } else {
         aw_time_text(use->time, time);
-        printf("  last use     %s, %s for %s, record %lld\n", time, use->operation,
-            use->application[0] == '\0' ? "an administrator" : use->application,
-            (long long)use->seq);
+        aw_log_escape(use->operation, strlen(use->operation), operation, sizeof(operation));
+        aw_log_escape(use->application, strlen(use->application), application, sizeof(application));
+        printf("  last use     %s, %s for %s, record %lld\n", time, operation,
+            application[0] == '\0' ? "an administrator" : application, (long long)use->seq);
     }
 }
 
