@@ -164,15 +164,6 @@ check_kind(const char *kind)
         "kinds are decision, claim, certificate, alarm ...: docs/audit-format.md");
 }
 
-/* Told before the records, since they do not begin with the first. */
-static void
-tell_absent(const struct audit_absent *absent, void *context)
-{
-    (void)context;
-    fprintf(stderr, "segment %lld is not here: records %lld to %lld are not shown\n",
-        (long long)absent->segment, (long long)absent->first, (long long)absent->last);
-}
-
 static aw_result
 show(const struct admin_audit_log *log, const struct view *asked, long last)
 {
@@ -181,7 +172,7 @@ show(const struct admin_audit_log *log, const struct view *asked, long last)
     struct view view = *asked;
 
     counted.known = asked->application == NULL;
-    counting.absent = tell_absent;
+    counting.absent = admin_audit_tell_absent; /* before the records: they begin with a later one */
     AW_TRY(audit_read_source(&counting, 1, count_record, &counted));
     if (!counted.known)
         return aw_hint(

@@ -32,6 +32,14 @@ admin_audit_log_find(const struct admin_options *options, struct admin_audit_log
 }
 
 void
+admin_audit_tell_absent(const struct audit_absent *absent, void *context)
+{
+    (void)context;
+    fprintf(stderr, "segment %lld is not here: records %lld to %lld are left out\n",
+        (long long)absent->segment, (long long)absent->first, (long long)absent->last);
+}
+
+void
 admin_audit_log_free(struct admin_audit_log *log)
 {
     aw_free(&log->folder);

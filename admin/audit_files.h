@@ -37,6 +37,9 @@ struct admin_audit_log {
 AW_MUST_USE aw_result admin_audit_log_find(
     const struct admin_options *options, struct admin_audit_log *log);
 
+/** For audit_source.absent: says on stderr that records are left out. Context: none. */
+void admin_audit_tell_absent(const struct audit_absent *absent, void *context);
+
 /** For AW_CLEANUP; nothing is left in it. */
 void admin_audit_log_free(struct admin_audit_log *log);
 

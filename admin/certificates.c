@@ -183,6 +183,7 @@ admin_certificates(const struct admin_options *options, int argc, char **argv)
     AW_TRY(parse_days(expiring, &inventory));
     AW_TRY(admin_audit_log_find(options, &log));
     AW_TRY(revocations_read(&log.source, &inventory.revocations));
+    log.source.absent = admin_audit_tell_absent;
     AW_TRY(audit_read_source(&log.source, 1, visit, &inventory));
     if (!inventory.json)
         printf(

@@ -122,7 +122,7 @@ const struct admin_command admin_commands[] = {
     {"revoke", NULL, admin_revoke,
         "--application A | --serial S | --certificate FILE [--account NAME] [--reason "
         "unspecified|keycompromise|affiliationchanged|superseded|cessationofoperation] "
-        "[--ca-file FILE] [--yes]",
+        "[--ca-file FILE] [--folder DIR] [--archive DIR]... [--partial] [--yes]",
         "revoke a certificate, or all of an application that are not expired, with the account's "
         "key"},
     {"status", NULL, admin_status, "", "how the signer is"},

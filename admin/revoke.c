@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "admin/acme_call.h"
+#include "admin/audit_files.h"
 #include "client/acme.h"
 #include "common/b64url.h"
 #include "common/hex.h"
@@ -17,6 +18,8 @@
 
 /* A CA that does not answer is not asked a thousand times. */
 enum { UNANSWERED_MAX = 3 };
+
+enum { HTTP_NOT_FOUND = 404, HTTP_GONE = 410 };
 
 enum { DIGEST_TEXT = AW_DIGEST_HEX_SIZE, PEM_MAX = 256 * 1024 };
 
@@ -101,14 +104,15 @@ list_stranger(
 }
 
 static aw_result
-list_file(struct revoking *run, const char *folder, const char *path, const char *account)
+list_file(
+    struct revoking *run, const struct audit_source *log, const char *path, const char *account)
 {
     AW_CLEANUP(aw_free) uint8_t *der = NULL;
     char digest[DIGEST_TEXT];
     size_t size = 0;
 
     AW_TRY(read_file(path, &der, &size, digest));
-    AW_TRY(revoke_find(folder, &(struct revoke_wanted){.digest = digest}, &run->list));
+    AW_TRY(revoke_find(log, &(struct revoke_wanted){.digest = digest}, &run->list));
     if (run->list.count == 0)
         AW_TRY(list_stranger(run, account, digest, der, size));
     run->list.items[0].der = AW_MOVE(der);
@@ -207,6 +211,13 @@ fetch(struct revoking *run, struct revoke_item *item)
     return aw_hint(r, "with the certificate in a file: acmeward-admin revoke --certificate FILE");
 }
 
+static bool
+is_gone(const struct aw_error *error)
+{
+    return error->cause == AW_CAUSE_HTTP &&
+           (error->cause_number == HTTP_NOT_FOUND || error->cause_number == HTTP_GONE);
+}
+
 static aw_result
 revoke_one(struct revoking *run, struct revoke_item *item, bool *already)
 {
@@ -215,7 +226,7 @@ revoke_one(struct revoking *run, struct revoke_item *item, bool *already)
     run->item = item;
     AW_TRY(connect_for(run, item->account));
     aw_result r = item->der == NULL ? fetch(run, item) : AW_OK;
-    *already = r.code == AW_CODE_CA_REFUSED && item->signed_for != 0;
+    *already = r.code == AW_CODE_CA_REFUSED && item->signed_for != 0 && is_gone(aw_error_last());
     if (*already)
         return AW_OK; /* revoked by what was signed before, and the CA has it no longer */
     AW_TRY(r);
@@ -329,7 +340,7 @@ aw_result
 admin_revoke(const struct admin_options *options, int argc, char **argv)
 {
     AW_CLEANUP(revoking_free) struct revoking run = {.options = options};
-    AW_CLEANUP(aw_free) char *folder = NULL;
+    AW_CLEANUP(admin_audit_log_free) struct admin_audit_log log = {.given = NULL};
     struct revoke_wanted wanted = {0};
     const char *file = NULL, *account = NULL;
     const struct admin_option table[] = {
@@ -339,6 +350,7 @@ admin_revoke(const struct admin_options *options, int argc, char **argv)
         {.name = "account", .value = &account},
         {.name = "reason", .value = &run.reason_text},
         {.name = "ca-file", .value = &run.ca_file},
+        ADMIN_AUDIT_LOG_OPTIONS(log),
         {.name = "yes", .flag = &run.yes},
     };
 
@@ -349,10 +361,11 @@ admin_revoke(const struct admin_options *options, int argc, char **argv)
         return aw_fail(AW_CODE_USAGE, "--account goes with --certificate");
     AW_TRY(aw_context(aw_jws_reason_parse(run.reason_text, &run.reason), "--reason"));
     AW_TRY(admin_config(options, &run.config));
-    AW_TRY(admin_audit_folder(options, NULL, &folder));
+    AW_TRY(admin_audit_log_find(options, &log));
+    log.source.absent = admin_audit_tell_absent;
     if (file != NULL)
-        AW_TRY(list_file(&run, folder, file, account));
+        AW_TRY(list_file(&run, &log.source, file, account));
     else
-        AW_TRY(revoke_find(folder, &wanted, &run.list));
+        AW_TRY(revoke_find(&log.source, &wanted, &run.list));
     return run_list(&run);
 }

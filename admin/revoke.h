@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "audit/audit.h"
 #include "common/result.h"
 
 /** Limits. */
@@ -45,9 +46,10 @@ struct revoke_list {
     size_t count;
 };
 
-/** Finds those that are wanted and not expired in the log. Release: revoke_list_free. */
+/** Finds those that are wanted and not expired in the log; source->absent is told once of what is
+ * passed over. Release: revoke_list_free. */
 AW_MUST_USE aw_result revoke_find(
-    const char *folder, const struct revoke_wanted *wanted, struct revoke_list *out);
+    const struct audit_source *source, const struct revoke_wanted *wanted, struct revoke_list *out);
 
 /** Releases and zeroes. */
 void revoke_list_free(struct revoke_list *list);

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "audit/audit.h"
 #include "common/io.h"
 
 /* Hex without colons, in lower case, without leading zeros. */
@@ -171,15 +170,18 @@ visit_rest(const struct audit_record *record, void *context)
 }
 
 aw_result
-revoke_find(const char *folder, const struct revoke_wanted *wanted, struct revoke_list *out)
+revoke_find(
+    const struct audit_source *source, const struct revoke_wanted *wanted, struct revoke_list *out)
 {
+    struct audit_source again = *source;
     struct search search = {.wanted = wanted, .list = out, .now = (int64_t)time(NULL)};
 
-    AW_TRY(audit_read(folder, 1, visit_certificate, &search));
+    AW_TRY(audit_read_source(source, 1, visit_certificate, &search));
     if (out->count == 0)
         return AW_OK;
     qsort(out->items, out->count, sizeof(*out->items), by_order);
-    return audit_read(folder, 1, visit_rest, &search);
+    again.absent = NULL;
+    return audit_read_source(&again, 1, visit_rest, &search);
 }
 
 void

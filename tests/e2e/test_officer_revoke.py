@@ -136,11 +136,27 @@ class Course(unittest.TestCase):
         self.world.admin("unfreeze")
 
     def test_6_by_serial_as_openssl_writes_it(self):
+        """Also when the segment that it is in was archived."""
         serial = self.serial("a.app2")
         colons = ":".join(serial[i:i + 2] for i in range(0, len(serial), 2))
-        done = self.revoke("--serial", colons.upper(), "--yes", "--reason", "superseded")
+        words = ("--serial", colons.upper(), "--yes", "--reason", "superseded")
+        closed, archive = self.archive()
+        self.assertIn("--archive", self.revoke(*words, status=1).err)
+        done = self.revoke(*words, "--partial", status=1)
+        self.assertIn("are left out", done.err)
+        self.assertIn("no such certificate", done.err)
+        done = self.revoke(*words, "--archive", archive)
         self.assertIn("1 revoked", done.out)
         self.assertTrue(self.revoked("a.app2"))
+        os.rename(os.path.join(archive, os.path.basename(closed)), closed)
+
+    def archive(self):
+        world = self.world
+        world.admin("audit", "rotate")
+        closed, archive = world.path("state", "audit", "audit-000001.jsonl"), world.path("archive")
+        os.mkdir(archive)
+        os.rename(closed, os.path.join(archive, os.path.basename(closed)))
+        return closed, archive
 
     def test_7_single_failures_are_told_and_the_rest_goes_on(self):
         """One that the CA never issued is in the inventory, before one that it did."""
