@@ -261,6 +261,27 @@ class Quirks(unittest.TestCase):
         done = self.certonly(name, OK)
         self.assertIn("another", done.err)
 
+    def test_revoked_before_is_said_only_of_what_is_gone(self):
+        """What was signed before may never have reached the CA, or been refused by it."""
+        name = f"gone.{BASE}"
+        directory = json.loads(self.ca.find("GET", "/dir")(None)[2])
+        directory["revokeCert"] = self.ca.origin + "/revoke"
+        self.ca.table[("GET", "/dir")] = (200, JSON, json.dumps(directory))
+        self.world.admin("ca", "pin", "loopback", "--replace", "--yes")
+        course = Course(self.ca, self.issuer, 970, name)
+        course.install()
+        self.certonly(name, OK)
+        serial = f"{x509.load_pem_x509_certificate(course.pem.encode()).serial_number:x}"
+        refused = problem("unauthorized", 403)
+        self.ca.table[("POST", "/revoke")] = refused
+        for certificate, status, said in (
+                (lambda _: (200, {"Content-Type": PEM}, course.pem), CA_REFUSED, "1 failed"),
+                (refused, CA_REFUSED, "1 failed"),
+                (problem("malformed", 404), OK, "1 were revoked already")):
+            self.ca.table[("POST", course.path + "/cert")] = certificate
+            done = self.world.admin("revoke", "--serial", serial, "--yes", status=status)
+            self.assertIn(said, done.out)
+
 
 if __name__ == "__main__":
     unittest.main()
