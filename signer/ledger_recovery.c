@@ -133,10 +133,12 @@ choose_name(const char *path, char **out)
     return AW_OK;
 }
 
+/* What belongs to a database, the file itself last. */
+static const char *const suffixes[] = {".seal", "-wal", "-shm", "-journal", ""};
+
 static aw_result
 set_aside(const char *path)
 {
-    static const char *const suffixes[] = {".seal", "-wal", "-shm", "-journal", ""};
     AW_CLEANUP(aw_free) char *base = NULL;
 
     AW_TRY(choose_name(path, &base));
@@ -144,6 +146,23 @@ set_aside(const char *path)
         AW_TRY(move_file(path, base, suffixes[i]));
     aw_log_failure(AW_LOG_WARNING, "the ledger is rebuilt from the audit log");
     return aw_folder_sync_of(path);
+}
+
+/* Half of a ledger that the log can't be taken into. The next start would find it wanting, set it
+ * aside and make another: one more each time, until the disk of the log is full. */
+static aw_result
+discard(const char *path)
+{
+    struct aw_error error;
+
+    aw_error_save(&error);
+    for (size_t i = 0; i < AW_COUNT(suffixes); i++) {
+        AW_CLEANUP(aw_free) char *file = NULL;
+
+        if (aw_ok(aw_format(&file, "%s%s", path, suffixes[i])))
+            unlink(file);
+    }
+    return aw_error_restore(&error);
 }
 
 aw_result
@@ -162,5 +181,5 @@ ledger_recover(const struct ledger_source *source, aw_db **out, struct ledger_po
     }
     if (fresh && recovery->replayed > 0)
         recovery->rebuilt = true;
-    return r;
+    return fresh && r.code == AW_CODE_CORRUPT ? discard(source->path) : r;
 }

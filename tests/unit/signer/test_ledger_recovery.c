@@ -482,6 +482,38 @@ a_log_that_contradicts_itself_is_refused(void **state)
     }
 }
 
+/* The service manager starts the signer anew every two seconds, as long as the log has that fault.
+ */
+static void
+a_log_that_contradicts_itself_fills_no_disk(void **state)
+{
+    const struct audit_entry entry = {.kind = AUDIT_DECISION,
+        .time = T0,
+        .application = "app-a",
+        .account = "acct",
+        .operation = "post-as-get",
+        .verdict = "permit",
+        .order = 77};
+    struct ledger_scene scene;
+    int64_t seq;
+
+    (void)state;
+    scene_start(&scene);
+    for (int i = 0; i < 1000; i++) /* more than are taken in at once */
+        assert_true(aw_ok(audit_log_append(
+            scene.log, &(struct audit_entry){.kind = AUDIT_RELOAD, .time = T0}, &seq)));
+    assert_true(aw_ok(audit_log_append(scene.log, &entry, &seq)));
+    scene_close(&scene);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(scene_try_open(&scene).code, AW_CODE_CORRUPT);
+        assert_non_null(strstr(aw_error_last()->message, "record 1001"));
+        if (scene_count(&scene, "ledger.db.bad") > 1)
+            fail_msg("start %d: %d are aside", i, scene_count(&scene, "ledger.db.bad"));
+        scene_close(&scene);
+    }
+    scene_end(&scene);
+}
+
 int
 main(void)
 {
@@ -492,6 +524,7 @@ main(void)
         cmocka_unit_test(a_sealed_database_is_what_it_was),
         cmocka_unit_test(a_link_or_a_second_signer_is_refused),
         cmocka_unit_test(a_log_that_contradicts_itself_is_refused),
+        cmocka_unit_test(a_log_that_contradicts_itself_fills_no_disk),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
