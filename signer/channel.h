@@ -50,7 +50,7 @@ AW_MUST_USE aw_result channel_encode(
 AW_MUST_USE aw_result channel_encode_garbage(const char *text, struct channel_message *out);
 
 /**
- * Reads a CHANNEL_CALL: bounds, depth, UTF-8 without control characters, exact integers, no member
+ * Reads a CHANNEL_CALL: bounds, depth, UTF-8 without NUL, exact integers, no member
  * twice, a method's name of the right form, parameters that are an object, and nothing behind.
  * @return AW_CODE_MISMATCH for what no gate sends. Release: aw_varlink_call_free.
  */
@@ -75,8 +75,9 @@ AW_MUST_USE aw_result channel_send(int fd, const struct channel_message *message
 
 /**
  * Waits for a message; for its whole once it has begun, `message_ms`.
- * @return AW_CODE_CLOSED at the end between messages; AW_CODE_MISMATCH: a header that no gate
- *         sends, an end in the middle, a message that does not come. Release: channel_message_free.
+ * @return AW_CODE_CLOSED at the end, in the middle of a message too: the gate has gone;
+ *         AW_CODE_MISMATCH: a header that no gate sends, a message that does not come. Release:
+ *         channel_message_free.
  */
 AW_MUST_USE aw_result channel_receive(int fd, int message_ms, struct channel_message *out);
 

@@ -86,7 +86,8 @@ late(void)
     return aw_fail(AW_CODE_MISMATCH, "a gate began a message and did not end it");
 }
 
-/* All of `size`; AW_CODE_CLOSED at an end before the first octet. */
+/* All of `size`. A gate that ends, killed or not, leaves half of what it was sending: that is no
+ * sign of malice, and the next gate must not be taken for it. */
 static aw_result
 receive_all(int fd, void *out, size_t size, int64_t deadline)
 {
@@ -99,7 +100,7 @@ receive_all(int fd, void *out, size_t size, int64_t deadline)
             continue;
         }
         if (part == 0 || is_closed(errno))
-            return got == 0 ? closed() : late();
+            return closed();
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN)
@@ -134,8 +135,7 @@ receive_body(int fd, const struct header *header, int64_t deadline, struct chann
     if (out->data == NULL)
         return aw_fail_memory();
     out->data[out->size] = '\0';
-    aw_result r = receive_all(fd, out->data, out->size, deadline);
-    return r.code == AW_CODE_CLOSED ? late() : r;
+    return receive_all(fd, out->data, out->size, deadline);
 }
 
 aw_result

@@ -316,6 +316,26 @@ a_hostile_gate_is_killed_for_what_no_gate_sends(void **state)
     }
 }
 
+/* The kernel's out-of-memory killer, for one, ends a gate between two octets of a message. The next
+ * gate has started by then, and must not be killed for it. */
+static void
+a_gate_that_ends_in_a_message_is_not_hostile(void **state)
+{
+    static const char half[] = "\1\0\0\0\4\0\0\0ab";
+    struct gate_fixture *f = *state;
+
+    gate_killed = 0;
+    gate_fixture_start_hostile(f);
+    int client = gate_dial(f), fd = accepted(f);
+    int channel = introduce(f, fd);
+    assert_int_equal(send(channel, half, sizeof(half) - 1, 0), sizeof(half) - 1);
+    close(channel);
+    assert_true(gate_hears(client, ""));
+    assert_int_equal(gate_killed, 0);
+    close(client);
+    close(fd);
+}
+
 static void
 descriptors_of_another_number_end_the_gate(void **state)
 {
@@ -487,6 +507,7 @@ main(void)
         TEST(a_hostile_gate_sees_no_answer),
         TEST(a_peer_that_has_said_all_is_answered),
         TEST(a_hostile_gate_is_killed_for_what_no_gate_sends),
+        TEST(a_gate_that_ends_in_a_message_is_not_hostile),
         TEST(descriptors_of_another_number_end_the_gate),
         TEST(a_gate_that_begins_otherwise_is_ended),
         TEST(more_descriptors_than_two_end_the_gate),
