@@ -171,7 +171,7 @@ application_authorize(struct core *core, const struct peer *peer,
     AW_CLEANUP(sign_reply_free) struct sign_reply said = {.outcome = SIGN_OUTCOME_DONE};
     aw_result r = authorize(core, peer, request, &said);
 
-    out->light = !aw_ok(r) || said.outcome == SIGN_OUTCOME_NOT_READY;
+    out->light = !aw_ok(r) || said.outcome == SIGN_OUTCOME_NOT_READY || said.known;
     if (!aw_ok(r)) {
         teller_failure(&core->teller, AW_LOG_ERROR, sign_operation_name(request->operation));
         return application_unavailable(

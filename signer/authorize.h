@@ -38,6 +38,7 @@ struct sign_reply {
     int64_t holder;        /**< evidence.key: the account that has the key */
     struct aw_name *names; /**< new-order through a relay: what was ordered */
     size_t name_count;
+    bool known;    /**< nothing was recorded: all of it was on record before */
     char *warning; /**< let through by warn_until: what will be refused, and from when */
     char *rule;    /**< stable tag */
     char *name;    /**< the name that was refused */

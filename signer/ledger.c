@@ -182,9 +182,11 @@ record_claims(
     ledger *self, const struct ledger_check *check, struct audit_entry *entry, int64_t *seq)
 {
     *seq = self->position.seq;
+    check->verdict->known = true;
     for (size_t i = 0; i < check->request->claim_count; i++) {
         if (!check->fresh[i])
             continue;
+        check->verdict->known = false;
         entry->url = check->request->claims[i].url;
         entry->url_kind = ledger_kind_name(check->request->claims[i].kind);
         AW_TRY(record(self, entry, seq));
@@ -251,6 +253,7 @@ record_certificate(
     struct audit_entry odd = *entry;
 
     *seq = self->position.seq;
+    check->verdict->known = check->repeated;
     if (check->repeated)
         return AW_OK;
     AW_TRY(record(self, entry, seq));

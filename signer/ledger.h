@@ -138,6 +138,7 @@ struct ledger_verdict {
     char message[512];     /**< for a person, when a rule refused */
     int64_t retry_after;   /**< seconds, for a quota; 0: none */
     bool alarm;            /**< an alarm record was written too */
+    bool known;            /**< nothing was recorded: all of it was on record before */
     int64_t account_id;    /**< evidence.key: the account that has the key */
 };
 

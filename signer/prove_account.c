@@ -85,6 +85,7 @@ settle_existing(struct work *work, const struct ledger_inner_account *found)
         return work_refuse(work, SIGN_OUTCOME_EVIDENCE_REFUSED, EVIDENCE_ACCOUNT,
             "the account of that key was deactivated: register with a new key");
     work->proof.settled = true;
+    work->reply->known = true;
     work->reply->inner = found->id;
     return proving_copy(found->application, &work->reply->application);
 }

@@ -493,6 +493,7 @@ work_record(struct work *work)
         AW_TRY(work_refuse(
             work, outcome_of(said.rule), ledger_rule_tag(said.rule), "%s", said.message));
     }
+    work->reply->known = said.known;
     fill_reply(work);
     atomic_fetch_add(work_refused(work) ? &work->core->refusals : &work->core->permits, 1);
     count(work, &entry);

@@ -294,11 +294,16 @@ attack_106_what_is_not_recorded_is_light(void **state)
             false},
         {"daemon", SERVICE_SIGNER ".NewOrder", "{\"nonce\":\"$N\"," NAMES(DNS("z.example.edu")) "}",
             false},
+        {"daemon", SERVICE_SIGNER ".ClaimUrls",
+            "{\"order\":$ORDER,\"urls\":[{\"kind\":\"certificate\",\"url\":\"$BASE/c\"}]}", false},
+        {"daemon", SERVICE_SIGNER ".ClaimUrls",
+            "{\"order\":$ORDER,\"urls\":[{\"kind\":\"certificate\",\"url\":\"$BASE/c\"}]}", true},
         {RELAY, SERVICE_RELAY ".GetNonces", "{\"count\":1}", false},
         {RELAY, SERVICE_RELAY ".GetNonces", "{}", true},
     };
     struct world *w = *state;
 
+    world_order(w, "daemon", "a.example.edu", "light");
     for (size_t i = 0; i < AW_COUNT(rows); i++) {
         AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
 
