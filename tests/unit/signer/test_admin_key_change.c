@@ -206,6 +206,56 @@ contacts_the_end_and_another_account(void **state)
     }
 }
 
+/* Nothing is signed or changed for an account that the CA does not have, or no more, or whose CA's
+ * URLs nobody confirmed; all else would be in order. */
+static void
+all_refuse(struct world *w, const char *row)
+{
+    static const char *const calls[][2] = {
+        {"UpdateAccount", "{\"account\":\"main\",\"nonce\":\"n-1\",\"contact\":[]}"},
+        {"DeactivateAccount", NONCE},
+        {"NoteDeactivated", MAIN},
+        {"StartKeyChange", MAIN},
+        {"SignKeyChange", NONCE},
+        {"LookUpAccount", KEY("present")},
+        {"QueryAccount", KEY("present")},
+        {"ConfirmKeyChange", URL(ACCOUNT_URL)},
+    };
+
+    for (size_t i = 0; i < AW_COUNT(calls); i++) {
+        AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
+
+        world_call_admin(w, OFFICER, calls[i][0], calls[i][1], &answer);
+        if (strcmp(world_text(&answer, "tag"), "not-found") != 0 ||
+            strstr(world_text(&answer, "message"), "is not registered") == NULL)
+            fail_msg(
+                "%s: %s: %s %s", row, calls[i][0], answer.error, world_text(&answer, "message"));
+        assert_null(aw_json_member(answer.parameters, "jws"));
+        expect_state(w, calls[i][0], "attempted");
+    }
+}
+
+static void
+only_for_registered_accounts_of_pinned_cas(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(world_answer_free) struct world_answer made = {0}, attempted = {0}, signs = {0};
+    struct account *account = accounts_find(w->core->accounts, "main");
+    int64_t pinned = account->ca->pinned_at;
+
+    call(w, "StartKeyChange", MAIN, &made);
+    call(w, "SignKeyChange", NONCE, &attempted);
+    account->state = ACCOUNT_DEACTIVATED;
+    all_refuse(w, "deactivated");
+    account->state = ACCOUNT_ATTEMPTED;
+    all_refuse(w, "never confirmed");
+    account->state = ACCOUNT_REGISTERED;
+    account->ca->pinned_at = 0;
+    all_refuse(w, "of a CA that is not pinned");
+    account->ca->pinned_at = pinned;
+    call(w, "QueryAccount", KEY("present"), &signs);
+}
+
 /* The token is another one: nothing of a request is signed by its keys in place of the lost one. */
 static void
 a_lost_key_is_given_up_and_not_used(void **state)
@@ -274,6 +324,7 @@ main(void)
         TEST(each_state_allows_its_steps_alone),
         TEST(applications_follow_the_present_key),
         TEST(contacts_the_end_and_another_account),
+        TEST(only_for_registered_accounts_of_pinned_cas),
         TEST(a_lost_key_is_given_up_and_not_used),
         TEST(an_account_without_registration_has_no_key_change),
     };
