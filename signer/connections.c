@@ -22,8 +22,6 @@
 #include "signer/turns.h"
 #include "signer/users.h"
 
-enum { LAST_ARRIVALS_MS = 10 * 1000 }; /* that a gate has for what it passes at the end */
-
 /* A connection: what belongs to the slot of the same number. */
 struct connection {
     connections *all;
@@ -40,6 +38,7 @@ struct connections {
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
     int stop_fd, open_fd;       /* eventfds: it is the end; a gate has accepted */
     _Atomic int64_t away_since; /* that no gate accepts; 0: one does */
+    _Atomic int64_t ends_at;    /* no call is begun from then on; 0: it is not the end */
     pthread_t taker;
     turns *turns;       /* of uids, at the core */
     struct slots slots; /* the taker takes them */
@@ -222,6 +221,22 @@ check_presence(const struct connection *slot)
     return AW_OK;
 }
 
+static int64_t
+ms_left(connections *c)
+{
+    return atomic_load(&c->ends_at) - aw_now_ms();
+}
+
+/* What has come before the end is answered, but one who has sent calls by the thousand must not
+ * keep everybody waiting for the next start. */
+static aw_result
+check_end(connections *c)
+{
+    if (atomic_load(&c->ends_at) != 0 && ms_left(c) <= 0)
+        return aw_fail(AW_CODE_CLOSED, "the signer ends");
+    return AW_OK;
+}
+
 /* Processors, locks and disk are everybody's: while others have business too, most of the calls of
  * one who has many at once wait here. */
 static aw_result
@@ -233,6 +248,8 @@ answer_in_turn(struct connection *slot, struct exchange *x)
     if (!aw_ok(turns_take(turns_of_uids, slot->party, &turn)))
         return answer_failed(slot, &x->answer.reply);
     aw_result r = check_presence(slot);
+    if (aw_ok(r))
+        r = check_end(slot->all);
     if (aw_ok(r))
         r = x->message.kind == CHANNEL_CALL ? answer_call(slot, x) : answer_garbage(slot, x);
     turns_give(turns_of_uids, &turn);
@@ -420,11 +437,10 @@ take_one(connections *c, int gate)
 static void
 take_last(connections *c, int gate)
 {
-    int64_t deadline = aw_now_ms() + LAST_ARRIVALS_MS;
     struct pollfd wait = {.fd = gate, .events = POLLIN};
 
     shutdown(gate, SHUT_WR);
-    for (int64_t left = LAST_ARRIVALS_MS; left > 0; left = deadline - aw_now_ms())
+    for (int64_t left = ms_left(c); left > 0; left = ms_left(c))
         if (poll(&wait, 1, (int)left) > 0 && !aw_ok(take_one(c, gate)))
             break;
     c->of.source.kill(c->of.source.context); /* one that does not end by itself */
@@ -542,6 +558,7 @@ connections_stop(connections **slot)
         return;
     connections *c = *slot;
 
+    atomic_store(&c->ends_at, aw_now_ms() + c->of.service->limits.last_ms);
     eventfd_write(c->stop_fd, 1);
     pthread_join(c->taker, NULL);
     slots_join(&c->slots); /* the gate is gone, so open ones end without our help */

@@ -28,8 +28,9 @@ enum {
     GATE_IDLE_MS = 60 * 1000,    /**< between two calls */
     GATE_MESSAGE_MS = 10 * 1000, /**< for one whole call to arrive */
     GATE_SEND_MS = 10 * 1000,    /**< for one whole reply to leave */
-    GATE_PACE_MS = 50,  /**< before the answer to one who was refused too often, or crowds */
-    GATE_BACKLOG = 128, /**< connections that wait to be accepted */
+    GATE_PACE_MS = 50,        /**< before the answer to one who was refused too often, or crowds */
+    GATE_LAST_MS = 10 * 1000, /**< at the end, for what has come before it to be answered */
+    GATE_BACKLOG = 128,       /**< connections that wait to be accepted */
 };
 
 /** The limits of a gate, and of the core where it looks after a gate's connections. */
@@ -39,6 +40,7 @@ struct gate_limits {
     unsigned calls_per_uid, turn_ms;                           /**< likewise */
     int idle_ms, message_ms;                                   /**< the gate's */
     int send_ms, pace_ms;                                      /**< the core's, which writes */
+    int last_ms;                                               /**< the core's */
 };
 
 /** The limits that the signer's gates have, for so many calls of one uid at once. */
@@ -48,7 +50,8 @@ struct gate_limits {
         .connections_per_group = GATE_CONNECTIONS_PER_GROUP_MAX,                                  \
         .connections_per_application = GATE_CONNECTIONS_PER_APPLICATION_MAX,                      \
         .calls_per_uid = (calls), .turn_ms = GATE_TURN_MS, .idle_ms = GATE_IDLE_MS,               \
-        .message_ms = GATE_MESSAGE_MS, .send_ms = GATE_SEND_MS, .pace_ms = GATE_PACE_MS           \
+        .message_ms = GATE_MESSAGE_MS, .send_ms = GATE_SEND_MS, .pace_ms = GATE_PACE_MS,          \
+        .last_ms = GATE_LAST_MS                                                                   \
     }
 
 /**

@@ -342,6 +342,34 @@ who_called_before_the_end_is_answered(void **state)
     }
 }
 
+/* Calls by the hundred that one has sent ahead; the end is not his to put off. */
+static void
+what_was_sent_ahead_does_not_hold_the_end(void **state)
+{
+    struct gate_fixture *f = *state;
+    pthread_t stopper;
+
+    f->service.limits.last_ms = 0;
+    gate_fixture_start(f);
+    int fd = gate_dial(f);
+    for (int i = 0; i < 100; i++)
+        gate_say(fd, CALL "Wait\"}");
+    sem_wait(&gate_entered);
+    assert_int_equal(pthread_create(&stopper, NULL, stop, f), 0);
+    for (int i = 0; i < PATIENCE_MS && gate_killed == 0; i++)
+        poll(NULL, 0, 1);
+    assert_int_equal(gate_killed, 1);
+    for (int i = 0; i < 100; i++)
+        sem_post(&gate_released);
+    pthread_join(stopper, NULL);
+    assert_int_equal(gate_answered, 1); /* the one in progress */
+    assert_true(gate_hears(fd, GOOD));
+    assert_true(gate_hears(fd, ""));
+    close(fd);
+    while (sem_trywait(&gate_released) == 0)
+        ;
+}
+
 static int
 count_descriptors(void)
 {
@@ -380,7 +408,7 @@ no_descriptor_is_left_behind(void **state)
     int before = count_descriptors();
 
     f->service.limits =
-        (struct gate_limits){64, 64, 64, 64, 64, LONG_MS, LONG_MS, LONG_MS, LONG_MS, 0};
+        (struct gate_limits){64, 64, 64, 64, 64, LONG_MS, LONG_MS, LONG_MS, LONG_MS, 0, 10000};
     gate_fixture_start(f);
     for (size_t i = 0; i < AW_COUNT(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, call_often, f), 0);
@@ -414,6 +442,7 @@ main(void)
         TEST(attack_105_one_octet_at_a_time),
         TEST(a_peer_that_does_not_read_loses_its_slot),
         TEST(calls_in_progress_are_answered_at_the_end),
+        TEST(what_was_sent_ahead_does_not_hold_the_end),
         TEST(who_called_before_the_end_is_answered),
         TEST(no_descriptor_is_left_behind),
     };
