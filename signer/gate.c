@@ -12,6 +12,7 @@
 #include "common/io.h"
 #include "common/log.h"
 #include "common/varlink.h"
+#include "signer/arrivals.h"
 #include "signer/channel.h"
 #include "signer/slots.h"
 
@@ -28,6 +29,7 @@ struct gate {
     int listen_fd;
     int core_fd;
     const struct gate_limits *limits;
+    struct arrivals arrivals;
     struct slots slots;
     struct connection *connections;
 };
@@ -146,9 +148,26 @@ admit(struct gate *gate, int *fd)
 }
 
 static void
+admit_or_close(struct gate *gate, int arrived)
+{
+    AW_CLEANUP(aw_close) int fd = arrived;
+
+    if (!aw_ok(admit(gate, &fd)))
+        aw_log_failure(AW_LOG_DEBUG, "a connection was closed at once");
+}
+
+/* Those that came too fast, when it is their time. */
+static void
+admit_due(struct gate *gate, int64_t now)
+{
+    for (int fd; (fd = arrivals_next(&gate->arrivals, now)) >= 0;)
+        admit_or_close(gate, fd);
+}
+
+static void
 accept_one(struct gate *gate)
 {
-    AW_CLEANUP(aw_close) int fd = accept4(gate->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    int fd = accept4(gate->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
     if (fd < 0) {
         /* Out of descriptors: the pending connection stays readable, so do not spin on it. */
@@ -156,8 +175,9 @@ accept_one(struct gate *gate)
             poll(NULL, 0, 100);
         return;
     }
-    if (!aw_ok(admit(gate, &fd)))
-        aw_log_failure(AW_LOG_DEBUG, "a connection was closed at once");
+    fd = arrivals_take(&gate->arrivals, fd, aw_now_ms());
+    if (fd >= 0)
+        admit_or_close(gate, fd);
 }
 
 /* Who has connected before the end is still answered; bounded, for others may go on connecting. */
@@ -168,6 +188,7 @@ accept_last(struct gate *gate)
 
     for (int i = 0; i < GATE_BACKLOG && poll(&wait, 1, 0) > 0; i++)
         accept_one(gate);
+    admit_due(gate, INT64_MAX);
 }
 
 static aw_result
@@ -177,12 +198,14 @@ accept_all(struct gate *gate)
         {.fd = gate->core_fd, .events = POLLIN | POLLRDHUP}};
 
     for (;;) {
-        if (poll(waits, AW_COUNT(waits), -1) < 0 && errno != EINTR)
+        int wait = arrivals_wait(&gate->arrivals, aw_now_ms());
+        if (poll(waits, AW_COUNT(waits), wait) < 0 && errno != EINTR)
             return aw_fail_errno(AW_CODE_IO, "can't wait for connections");
         if (waits[1].revents != 0)
             break;
         if (waits[0].revents != 0)
             accept_one(gate);
+        admit_due(gate, aw_now_ms());
     }
     accept_last(gate);
     return AW_OK;
@@ -217,7 +240,11 @@ serve_all(struct gate *gate)
 aw_result
 gate_run(int listen_fd, int core_fd, const struct gate_limits *limits)
 {
-    struct gate gate = {.listen_fd = listen_fd, .core_fd = core_fd, .limits = limits};
+    const int64_t interval_ms = limits->per_second == 0 ? 0 : 1000 / limits->per_second;
+    struct gate gate = {.listen_fd = listen_fd,
+        .core_fd = core_fd,
+        .limits = limits,
+        .arrivals = {.interval_ms = interval_ms, .burst_ms = (limits->burst - 1) * interval_ms}};
     int flags = fcntl(listen_fd, F_GETFL);
 
     /* A peer that gives up between poll and accept must not hold the acceptor. */

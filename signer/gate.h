@@ -23,6 +23,8 @@ enum {
      * policy does: a user can have thousands of uids (user namespaces), a group any number. */
     GATE_CONNECTIONS_PER_GROUP_MAX = 128,
     GATE_CONNECTIONS_PER_APPLICATION_MAX = 128,
+    GATE_ARRIVALS_BURST = 128,      /**< connections of one uid that may come at once ... */
+    GATE_ARRIVALS_PER_SECOND = 100, /**< ... and then go on so fast; more wait (arrivals.h) */
     GATE_CALLS_PER_UID = 4,      /**< that the core works on at once, of a uid that is not alone */
     GATE_TURN_MS = 30 * 1000,    /**< for a call of such a uid to have its turn */
     GATE_IDLE_MS = 60 * 1000,    /**< between two calls */
@@ -41,6 +43,7 @@ struct gate_limits {
     int idle_ms, message_ms;                                   /**< the gate's */
     int send_ms, pace_ms;                                      /**< the core's, which writes */
     int last_ms;                                               /**< the core's */
+    unsigned burst, per_second;                                /**< the gate's; 0: any */
 };
 
 /** The limits that the signer's gates have, for so many calls of one uid at once. */
@@ -51,7 +54,8 @@ struct gate_limits {
         .connections_per_application = GATE_CONNECTIONS_PER_APPLICATION_MAX,                      \
         .calls_per_uid = (calls), .turn_ms = GATE_TURN_MS, .idle_ms = GATE_IDLE_MS,               \
         .message_ms = GATE_MESSAGE_MS, .send_ms = GATE_SEND_MS, .pace_ms = GATE_PACE_MS,          \
-        .last_ms = GATE_LAST_MS                                                                   \
+        .last_ms = GATE_LAST_MS, .burst = GATE_ARRIVALS_BURST,                                    \
+        .per_second = GATE_ARRIVALS_PER_SECOND                                                    \
     }
 
 /**

@@ -109,7 +109,7 @@ static const struct gate_service usual = {
     .answer = answer,
     .answer_garbage = answer_garbage,
     .answer_failure = answer_failure,
-    .limits = {8, 8, 8, 8, 8, LONG_MS, LONG_MS, LONG_MS, LONG_MS, 0, 10000},
+    .limits = {8, 8, 8, 8, 8, LONG_MS, LONG_MS, LONG_MS, LONG_MS, 0, 10000, 0, 0},
 };
 
 static void *

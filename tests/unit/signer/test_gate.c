@@ -342,6 +342,36 @@ who_called_before_the_end_is_answered(void **state)
     }
 }
 
+/* Who dials on and on is let in more slowly; that he has called before the end counts all the same.
+ */
+static void
+who_connects_too_fast_waits(void **state)
+{
+    struct gate_fixture *f = *state;
+    int fds[4];
+
+    f->service.limits.burst = 2;
+    f->service.limits.per_second = 10;
+    gate_fixture_start(f);
+    int64_t begun = aw_now_ms();
+    for (int i = 0; i < 3; i++) {
+        fds[i] = gate_dial(f);
+        assert_true(gate_serves(fds[i]));
+    }
+    assert_true(aw_now_ms() - begun >= 90);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    for (int i = 0; i < 4; i++) {
+        fds[i] = gate_dial(f);
+        gate_say(fds[i], CALL "Good\"}");
+    }
+    gate_fixture_end(f);
+    for (int i = 0; i < 4; i++) {
+        assert_true(gate_hears(fds[i], GOOD));
+        close(fds[i]);
+    }
+}
+
 /* Calls by the hundred that one has sent ahead; the end is not his to put off. */
 static void
 what_was_sent_ahead_does_not_hold_the_end(void **state)
@@ -407,8 +437,8 @@ no_descriptor_is_left_behind(void **state)
     pthread_t threads[8];
     int before = count_descriptors();
 
-    f->service.limits =
-        (struct gate_limits){64, 64, 64, 64, 64, LONG_MS, LONG_MS, LONG_MS, LONG_MS, 0, 10000};
+    f->service.limits = (struct gate_limits){
+        64, 64, 64, 64, 64, LONG_MS, LONG_MS, LONG_MS, LONG_MS, 0, 10000, 0, 0};
     gate_fixture_start(f);
     for (size_t i = 0; i < AW_COUNT(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, call_often, f), 0);
@@ -442,6 +472,7 @@ main(void)
         TEST(attack_105_one_octet_at_a_time),
         TEST(a_peer_that_does_not_read_loses_its_slot),
         TEST(calls_in_progress_are_answered_at_the_end),
+        TEST(who_connects_too_fast_waits),
         TEST(what_was_sent_ahead_does_not_hold_the_end),
         TEST(who_called_before_the_end_is_answered),
         TEST(no_descriptor_is_left_behind),
