@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/io.h"
+#include "common/lock.h"
 #include "common/log.h"
 #include "common/nss.h"
 #include "policy/system.h"
@@ -36,8 +38,10 @@ struct note {
 struct users {
     int fd;
     pid_t child;
-    pthread_mutex_t lock; /* one question at a time */
-    uint32_t asked;
+    pthread_mutex_t lock; /* guards `busy`; for moments only */
+    pthread_cond_t free;
+    bool busy;                /* somebody asks; what follows is his */
+    uint32_t asked, answered; /* numbers of the last question, and of the last answer to any */
 };
 
 static void
@@ -128,6 +132,7 @@ users_start(const struct aw_config_sandbox *use, users **out)
         return r;
     }
     pthread_mutex_init(&u->lock, NULL);
+    pthread_cond_init(&u->free, NULL);
     *out = AW_MOVE(u);
     return AW_OK;
 }
@@ -141,6 +146,7 @@ users_stop(users **slot)
 
     close(u->fd);
     child_end(u->child);
+    pthread_cond_destroy(&u->free);
     pthread_mutex_destroy(&u->lock);
     free(u);
     *slot = NULL;
@@ -154,35 +160,85 @@ users_gone(const users *u)
     return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-/* Under the lock. False: no answer in time. */
+/* False: errno says why, EAGAIN where nothing is there yet. */
 static bool
-exchange(users *u, struct note *note, int timeout_ms)
+take_answer(users *u, struct note *note)
 {
-    int64_t deadline = aw_now_ms() + timeout_ms;
-    uint32_t number = note->number = ++u->asked;
+    ssize_t size = recv(u->fd, note, sizeof(*note), MSG_DONTWAIT);
 
+    if (size >= 0 && size != sizeof(*note))
+        errno = EPIPE; /* it has ended */
+    if (size != sizeof(*note))
+        return false;
+    u->answered = note->number;
+    return true;
+}
+
+/* False: an earlier question has no answer yet, so this one would have none in time. */
+static bool
+is_prompt(users *u)
+{
+    struct note late;
+
+    while (take_answer(u, &late))
+        ;
+    return u->answered == u->asked;
+}
+
+/* False: no answer in time. */
+static bool
+exchange(users *u, struct note *note, int64_t deadline)
+{
+    note->number = u->asked + 1;
     if (send(u->fd, note, sizeof(*note), MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof(*note))
         return false;
+    u->asked = note->number;
     for (;;) {
         struct pollfd wait = {.fd = u->fd, .events = POLLIN};
         int64_t left = deadline - aw_now_ms();
 
         if (left <= 0 || (poll(&wait, 1, (int)left) < 0 && errno != EINTR))
             return false;
-        ssize_t size = recv(u->fd, note, sizeof(*note), MSG_DONTWAIT);
-        if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
+        if (take_answer(u, note)) {
+            if (u->answered == u->asked)
+                return true;
+        } else if (errno != EAGAIN && errno != EINTR) {
             return false;
-        if (size == sizeof(*note) && note->number == number)
-            return true;
+        }
     }
+}
+
+/* Waiting for others counts: each of many who ask waits as long as one would. */
+static bool
+begin(users *u, int64_t deadline)
+{
+    const struct timespec until = {.tv_sec = deadline / 1000, .tv_nsec = deadline % 1000 * 1000000};
+
+    AW_HOLD(&u->lock);
+    while (u->busy)
+        if (pthread_cond_clockwait(&u->free, &u->lock, CLOCK_MONOTONIC, &until) != 0)
+            return false;
+    u->busy = true;
+    return true;
+}
+
+static void
+end(users *u)
+{
+    AW_HOLD(&u->lock);
+    u->busy = false;
+    pthread_cond_signal(&u->free);
 }
 
 static bool
 ask(users *u, struct note *note, int timeout_ms)
 {
-    pthread_mutex_lock(&u->lock);
-    bool answered = exchange(u, note, timeout_ms);
-    pthread_mutex_unlock(&u->lock);
+    int64_t deadline = aw_now_ms() + timeout_ms;
+
+    if (!begin(u, deadline))
+        return false;
+    bool answered = (is_prompt(u) || note->kind != ASK_NAME) && exchange(u, note, deadline);
+    end(u);
     return answered;
 }
 

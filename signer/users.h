@@ -21,7 +21,8 @@
 enum {
     USERS_NAME_MAX = 255,        /**< octets of a user's or group's name */
     USERS_LOOKUP_MS = 30 * 1000, /**< longest wait for a user or group of a policy */
-    USERS_NAME_OF_MS = 2 * 1000, /**< longest wait for a peer's name, which is for people */
+    USERS_NAME_OF_MS = 2 * 1000, /**< longest wait for a peer's name, which is for people; waiting
+                                      for others who ask is part of it */
 };
 
 /** The child and the socket to it. Locks itself. */
@@ -40,7 +41,8 @@ bool users_gone(const users *u);
 /** Looks users and groups up; NULL: in this process. No answer in time is a failure. */
 struct policy_resolver users_resolver(users *u);
 
-/** The user's name, or the number where there is none, or not in time. NULL: in this process. */
+/** The user's name, or the number where there is none, or not in time: while a question is without
+ * an answer for longer, at once. NULL: in this process. */
 void users_name_of(users *u, uid_t uid, char *out, size_t size);
 
 #endif

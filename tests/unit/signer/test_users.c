@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/io.h"
+#include "signer/peer.h"
 #include "signer/users.h"
 #include "signer_world.h"
 
@@ -141,9 +143,9 @@ the_process_that_looks_says_when_it_could_not(void **state)
     failure = 0;
 }
 
-/* The only child that there is. */
+/* To the only child that there is. */
 static void
-kill_child(void)
+signal_child(int signal)
 {
     AW_CLEANUP(aw_free) char *list = NULL, *path = NULL;
     size_t size;
@@ -152,7 +154,7 @@ kill_child(void)
     assert_ok(aw_file_read(path, 64, &list, &size));
     pid_t child = (pid_t)strtol(list, NULL, 10);
     assert_true(child > 0);
-    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(kill(child, signal), 0);
 }
 
 static void
@@ -164,8 +166,48 @@ a_process_that_has_ended_knows_nothing_of_anybody(void **state)
     (void)state;
     assert_ok(users_start(&use, &u));
     ask(u, "alive", "root", AW_CODE_OK, true);
-    kill_child();
+    signal_child(SIGKILL);
     ask(u, "gone", "root", AW_CODE_IO, false);
+    users_stop(&u);
+}
+
+enum { ASKERS = 3 };
+
+static void *
+ask_for_name(void *context)
+{
+    char name[PEER_USER_SIZE];
+
+    users_name_of(context, 0, name, sizeof(name));
+    return NULL;
+}
+
+/* Each connection asks for its peer's name before it is served. */
+static void
+a_directory_that_hangs_holds_nobody_up_for_others(void **state)
+{
+    const struct aw_config_sandbox use = {.seccomp = true, .landlock = true};
+    char name[PEER_USER_SIZE] = "";
+    pthread_t threads[ASKERS];
+    users *u = NULL;
+
+    (void)state;
+    assert_ok(users_start(&use, &u));
+    signal_child(SIGSTOP);
+    int64_t begin = aw_now_ms();
+    for (int i = 0; i < ASKERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_for_name, u), 0);
+    for (int i = 0; i < ASKERS; i++)
+        pthread_join(threads[i], NULL);
+    assert_in_range(aw_now_ms() - begin, USERS_NAME_OF_MS, 2 * USERS_NAME_OF_MS - 1);
+    begin = aw_now_ms();
+    users_name_of(u, 0, name, sizeof(name));
+    assert_string_equal(name, "0");
+    assert_in_range(aw_now_ms() - begin, 0, USERS_NAME_OF_MS / 2);
+    signal_child(SIGCONT);
+    for (int64_t end = aw_now_ms() + 10000; strcmp(name, "root") != 0 && aw_now_ms() < end;)
+        users_name_of(u, 0, name, sizeof(name));
+    assert_string_equal(name, "root");
     users_stop(&u);
 }
 
@@ -178,6 +220,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_start_that_can_not_look_up_fails, setup, world_teardown),
         cmocka_unit_test(the_process_that_looks_says_when_it_could_not),
         cmocka_unit_test(a_process_that_has_ended_knows_nothing_of_anybody),
+        cmocka_unit_test(a_directory_that_hangs_holds_nobody_up_for_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
