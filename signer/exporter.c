@@ -16,7 +16,7 @@
 enum {
     RETRY_MS = 60 * 1000, /* after a failure */
     COUNT_MS = 15 * 1000, /* how often what waits in the folder is counted */
-    HANGS_MS = 2 * 1000,  /* an attempt that takes longer is told */
+    HANGS_MS = 2 * 1000,  /* a folder that takes longer is told */
     WAIT_MS = 3 * 1000,   /* for who asked for the checkpoint */
     END_MS = 3 * 1000,    /* for the last one */
     EXPORT_MODE = 0644,   /* a checkpoint is made to be handed around */
@@ -38,7 +38,7 @@ struct exporter {
     int64_t given;    /* how often something was to be written ... */
     int64_t tried;    /* ... and how many of these an attempt was for that is over */
     int64_t exported; /* size of the last one that was written */
-    int64_t since_ms; /* an attempt is under way since then; 0: none is */
+    int64_t since_ms; /* the thread has been at the folder since then; 0: it is not */
     int64_t next_ms;  /* not before then */
     int64_t waiting;  /* files in the folder */
     int64_t oldest;   /* time of the oldest of them */
@@ -137,9 +137,11 @@ count(exporter *self)
 {
     int64_t waiting = 0, oldest = 0;
 
+    self->since_ms = aw_now_ms();
     pthread_mutex_unlock(&self->lock);
     count_files(self, &waiting, &oldest);
     pthread_mutex_lock(&self->lock);
+    self->since_ms = 0;
     self->waiting = waiting;
     self->oldest = oldest;
 }
@@ -283,8 +285,10 @@ exporter_give(exporter *self, const char *note, int64_t size, int64_t *ticket)
 static aw_result
 still_waits(const exporter *self)
 {
+    int64_t ms = self->since_ms == 0 ? WAIT_MS : aw_now_ms() - self->since_ms;
+
     return aw_hint(aw_fail(AW_CODE_IO, "export: %s has not answered for %lld s", self->folder,
-                       (long long)(aw_now_ms() - self->since_ms) / 1000),
+                       (long long)ms / 1000),
         "is it a share of which the server is away? The checkpoint is stored beside the log, and "
         "is exported when the folder answers");
 }

@@ -43,8 +43,8 @@ struct exporter_state {
     int64_t exported;    /**< records that the last file which was written covers; 0: none yet */
     int64_t waiting;     /**< files in the folder that nobody has fetched and removed */
     int64_t waiting_for; /**< seconds that the oldest of them has been there; 0: none is */
-    char message[AW_ERROR_MESSAGE_SIZE]; /**< why the last attempt failed, or that one hangs; else
-                                              empty */
+    char message[AW_ERROR_MESSAGE_SIZE]; /**< why the last attempt failed, or that the folder hangs;
+                                              else empty */
 };
 
 /** How it is; never waits for the folder. */
