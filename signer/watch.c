@@ -3,8 +3,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "common/io.h"
 #include "common/log.h"
 #include "signer/core.h"
+
+/* Two clocks change their second at different moments: at the edge of what a correction may be, it
+ * is off and is not within each second. */
+enum { CLOCK_AGREED_MS = 60 * 1000 };
 
 static aw_result
 alarm_of(struct core *core, const char *rule, const char *message)
@@ -24,7 +29,11 @@ look_at_clock(struct core *core)
 
     core_time(core, &ahead);
     bool off = ahead != 0;
+    if (off)
+        core->watch.clock_off_ms = aw_now_ms();
     if (off == core->watch.clock_off)
+        return AW_OK;
+    if (!off && aw_now_ms() - core->watch.clock_off_ms < CLOCK_AGREED_MS)
         return AW_OK;
     core->watch.clock_off = off;
     if (!off) {

@@ -7,6 +7,7 @@
 #define AW_SIGNER_WATCH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/result.h"
 
@@ -15,6 +16,7 @@ struct core;
 /** What was told already, so that it is told once. Only housekeeping uses it. */
 struct watch {
     bool clock_off;
+    int64_t clock_off_ms; /**< when it was off for the last time, monotonic */
     bool room_low;
 };
 

@@ -355,6 +355,25 @@ attack_92_a_log_from_the_future(void **state)
     expect(w, "irc", ORDER_OF("one.example.edu"), SIGN_OUTCOME_DONE, NULL);
 }
 
+/* Clocks change their second at different moments: at the edge it is off and is not, by turns. */
+static void
+attack_92_a_clock_at_the_edge_is_told_once(void **state)
+{
+    struct world *w = *state;
+
+    for (int i = 0; i < 6; i++) {
+        real_ahead = i % 2 == 0 ? 3600 : 0;
+        assert_ok(core_housekeep(w->core));
+    }
+    assert_int_equal(tally_of(w, AUDIT_ALARM, "clock.step").records, 1);
+    /* When it has agreed for a while, a step is another one. */
+    w->core->watch.clock_off_ms -= 60 * 1000;
+    assert_ok(core_housekeep(w->core));
+    real_ahead = 3600;
+    assert_ok(core_housekeep(w->core));
+    assert_int_equal(tally_of(w, AUDIT_ALARM, "clock.step").records, 2);
+}
+
 /* Corrections and drift are followed, so that the records' times are those of the clock. */
 static void
 small_steps_are_followed(void **state)
@@ -500,6 +519,7 @@ main(void)
         TEST(attack_92_a_step_ahead_resets_no_quota),
         TEST(attack_92_a_step_back_neither_resets_nor_holds),
         TEST(attack_92_a_log_from_the_future),
+        TEST(attack_92_a_clock_at_the_edge_is_told_once),
         TEST(small_steps_are_followed),
         TEST(attack_48_a_share_is_guaranteed),
         TEST(attacks_48_91_revocations_end),
