@@ -349,28 +349,39 @@ check_application(struct admin_call *call, const char *application)
 {
     AW_CLEANUP(policy_release) policy_snapshot *snapshot = core_snapshot(call->core);
 
-    if (policy_find(snapshot, application) != NULL)
-        return AW_OK;
-    return aw_hint(aw_fail(AW_CODE_NOT_FOUND, "there is no application \"%s\": nothing was frozen",
-                       application),
-        "acmeward-admin policy show lists them");
+    if (policy_find(snapshot, application) == NULL)
+        return aw_hint(aw_fail(AW_CODE_NOT_FOUND,
+                           "there is no application \"%s\": nothing was frozen", application),
+            "acmeward-admin policy show lists them");
+    snprintf(call->application, sizeof(call->application), "%s", application);
+    return AW_OK;
 }
 
+/* On record even where the file could not be written: then the next start freezes by the record. */
 static aw_result
-freeze_one(struct admin_call *call, const char *application, const char *reason)
+record_freeze(struct admin_call *call, aw_result written)
 {
-    AW_TRY(check_application(call, application));
-    snprintf(call->application, sizeof(call->application), "%s", application);
-    return freezes_add(call->core->freezes, application, reason, core_now());
+    struct aw_error error;
+
+    if (aw_ok(written))
+        return admin_record(call, "freeze", true);
+    aw_error_save(&error);
+    bool recorded = aw_ok(admin_record(call, "freeze", true));
+    return aw_hint(aw_error_restore(&error),
+        recorded ? "signing is stopped all the same, and it is on record: the next start freezes "
+                   "by that; make space or mend the disk"
+                 : "signing is stopped until the signer ends, but nothing keeps it so then: make "
+                   "space or mend the disk, then freeze again");
 }
 
 static aw_result
 freeze(struct admin_call *call, const char *application, const char *reason)
 {
     AW_HOLD(&call->core->freeze_lock);
-    AW_TRY(application != NULL ? freeze_one(call, application, reason)
-                               : core_freeze(call->core, reason));
-    return admin_record(call, "freeze", true);
+    aw_result r = application == NULL
+                      ? core_freeze(call->core, reason)
+                      : freezes_add(call->core->freezes, application, reason, core_now());
+    return r.code == AW_CODE_LIMIT ? r : record_freeze(call, r); /* of too many nothing counts */
 }
 
 /* Without the lock: it may take as long as a peer that does not read is waited for. */
@@ -400,6 +411,8 @@ admin_freeze(struct admin_call *call)
     snprintf(call->message, sizeof(call->message), "%s", reason);
     if (application == NULL)
         core_freeze_now(call->core, reason); /* and again below: an unfreeze may be under way */
+    else
+        AW_TRY(check_application(call, application));
     AW_TRY(freeze(call, application, reason));
     return wait_for_leaving(call->core);
 }

@@ -10,8 +10,8 @@
 
 #include "signer/core.h"
 
-/** Reads the files. One that can't be read ends the start, but for frozen.json, whose presence is
- * the freeze. */
+/** Reads the files. One that can't be read ends the start, and so does one of applications that
+ * says nothing; frozen.json need not say anything: its presence is the freeze. */
 AW_MUST_USE aw_result core_freeze_read(struct core *core);
 
 /**

@@ -45,7 +45,8 @@ bool freezes_find(freezes *self, const char *application, struct freeze *out);
 bool freezes_get(freezes *self, size_t index, struct freeze *out);
 
 /** Freezes, or changes the reason. It counts at once, and is durable on return; where writing
- * failed it counts until the next start. */
+ * failed it counts until the next start, and longer where it is on record. AW_CODE_LIMIT: nothing
+ * counts. */
 AW_MUST_USE aw_result freezes_add(
     freezes *self, const char *application, const char *reason, int64_t now);
 
