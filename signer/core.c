@@ -314,7 +314,9 @@ core_close(struct core **slot)
     if (slot == NULL || *slot == NULL)
         return;
     struct core *core = *slot;
+    struct aw_error why;
 
+    aw_error_save(&why);
     if (core->accounts != NULL) {
         struct audit_entry entry = {.kind = AUDIT_STOP};
         if (!aw_ok(ledger_record_counts(core->ledger, true, core_time(core, NULL))))
@@ -349,6 +351,7 @@ core_close(struct core **slot)
     leaving_destroy(&core->leaving);
     free(core);
     *slot = NULL;
+    aw_ignore(aw_error_restore(&why), "why it is closed is the caller's to tell");
 }
 
 policy_snapshot *

@@ -115,7 +115,8 @@ AW_MUST_USE aw_result core_start(struct core *core);
 AW_MUST_USE aw_result core_open(
     const char *config_path, users *who, struct aw_faults *faults, struct core **out);
 
-/** Writes the stop record, closes everything in order, nulls; NULL is allowed. */
+/** Writes the stop record, closes everything in order, nulls; NULL is allowed. This thread's last
+ * failure stays: it may be why. */
 void core_close(struct core **core);
 
 /** Reads and checks configuration and policies as core_open would, without opening anything. */
@@ -155,8 +156,9 @@ issuers *core_issuers(struct core *core, const char *ca);
 /** True while signing for applications is stopped; since when and why. Both may be NULL. */
 bool core_frozen(struct core *core, int64_t *since, char reason[CORE_REASON_MAX + 1]);
 
-/** Stops signing for all applications; durable before it returns. Its record is the caller's, who
- * holds freeze_lock over both: what a start finds in the two must be what was said last. */
+/** Stops signing for all applications; durable before it returns, and where writing failed it is
+ * stopped until the end. Its record is the caller's, who holds freeze_lock over both: what a start
+ * finds in the two must be what was said last. */
 AW_MUST_USE aw_result core_freeze(struct core *core, const char *reason);
 
 /** Stops signing in memory alone, at once: before core_freeze, which waits for another change to be

@@ -191,6 +191,42 @@ attack_104_a_change_that_cannot_be_written(void **state)
     }
 }
 
+/* What could not be written to its file holds all the same: the record has it. */
+static void
+attack_104_a_freeze_that_cannot_be_written_outlives_the_signer(void **state)
+{
+    struct world *w = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        bool all = i == 0;
+        char message[512];
+
+        disk_fail("rename", changes[i].suffix, ENOSPC);
+        assert_string_equal(
+            ask_admin(w, changes[i].method, changes[i].parameters, message), "Failed");
+        assert_int_not_equal(disk_fail_end(), 0);
+        assert_non_null(strstr(message, "it is on record"));
+        world_restart(w);
+        assert_int_equal(core_frozen(w->core, NULL, NULL), all);
+        assert_int_equal(freezes_find(w->core->freezes, "app-b", NULL), !all);
+        assert_string_equal(ask_admin(w, changes[i].undo, changes[i].undo_parameters, message), "");
+    }
+}
+
+/* The process tells at its end why it ends. */
+static void
+what_fails_in_closing_is_not_told_as_the_reason(void **state)
+{
+    struct world *w = *state;
+
+    disk_fail("write", "audit.jsonl", ENOSPC);
+    aw_ignore(aw_fail(AW_CODE_INTERNAL, "the reason"), "it is looked at below");
+    core_close(&w->core);
+    assert_int_not_equal(disk_fail_end(), 0);
+    assert_string_equal(aw_error_last()->message, "the reason");
+    world_open(w);
+}
+
 /* No login without its marker: the PIN would be tried again and again. */
 static void
 attack_96c_a_marker_that_cannot_be_written(void **state)
@@ -223,6 +259,8 @@ main(void)
         cmocka_unit_test(attack_104_a_decision_that_cannot_be_written),
         cmocka_unit_test(attack_104_a_ledger_that_cannot_be_written),
         cmocka_unit_test(attack_104_a_change_that_cannot_be_written),
+        cmocka_unit_test(attack_104_a_freeze_that_cannot_be_written_outlives_the_signer),
+        cmocka_unit_test(what_fails_in_closing_is_not_told_as_the_reason),
         cmocka_unit_test(attack_96c_a_marker_that_cannot_be_written),
     };
 
