@@ -21,7 +21,8 @@ struct child {
 
 /**
  * Forks. The child is killed when its parent ends, leaves the signals of the service manager and of
- * the terminal to it, and closes every descriptor that it does not keep; then it runs and ends.
+ * the terminal to it, bears a log that nobody reads, and closes every descriptor that it does not
+ * keep; then it runs and ends.
  */
 AW_MUST_USE aw_result child_start(const struct child *child, pid_t *out);
 
