@@ -1,7 +1,9 @@
 #include "common/program.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "common/result.h"
 
@@ -44,6 +46,18 @@ aw_program_options(const struct aw_program *program, int argc, char **argv)
     fprintf(
         stderr, "%s: \"%s\" is not expected here\n%s", program->name, argv[optind], program->usage);
     return aw_code_exit(AW_CODE_USAGE);
+}
+
+void
+aw_program_streams(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
 }
 
 void

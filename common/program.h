@@ -32,6 +32,12 @@ enum { AW_PROGRAM_FLAGS_MAX = 8 };
  */
 int aw_program_options(const struct aw_program *program, int argc, char **argv);
 
+/**
+ * First of all: opens what is closed of standard input, output and error, on /dev/null. Otherwise a
+ * file that is opened later takes the number, and messages are written into it.
+ */
+void aw_program_streams(void);
+
 /** Writes this thread's last failure to standard error, and what to do about it. */
 void aw_program_failed(const char *name);
 

@@ -411,14 +411,19 @@ wait_for_end(struct run *run)
     }
 }
 
+/* Why it ends is told afterwards: what fails on the way does not take its place. */
 static void
 end(struct run *run)
 {
+    struct aw_error why;
+
+    aw_error_save(&why);
     doors_close(&run->doors);
     guard_stop(&run->guard);
     core_close(&run->core);
     aw_close(&run->signals);
     stop_children(&run->children);
+    aw_ignore(aw_error_restore(&why), "the caller has its result");
 }
 
 static aw_result
@@ -453,8 +458,9 @@ int
 main(int argc, char **argv)
 {
     struct options options = {.config = AW_CONFIG_PATH};
-    int status = parse_options(argc, argv, &options);
 
+    aw_program_streams();
+    int status = parse_options(argc, argv, &options);
     if (status >= 0)
         return status;
     aw_log_open("acmeward-signer", options.verbose ? AW_LOG_DEBUG : AW_LOG_INFO);

@@ -176,6 +176,8 @@ class Processes(unittest.TestCase):
                 self.world.signer = None
                 self.assertEqual(status, {"core": 0 if number == signal.SIGTERM else -number}
                                  .get(name, 1), self.world.log())
+                if name != "core":
+                    self.assertIn("ended: a process of the signer's own has ended", self.world.log())
                 wait_until("the end of all", lambda all=everybody:
                            not any(is_alive(pid) for pid in all.values()))
 
