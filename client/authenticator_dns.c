@@ -149,22 +149,17 @@ dns_remove(struct authenticator *a, const struct issue_challenge *challenge)
 /* Waiting. */
 
 /* ADDRESS or ADDRESS@PORT, with commas. */
+/* One that dns_credentials_load has seen to be ADDRESS or ADDRESS@PORT. */
 static aw_result
 take_server(const char *text, size_t length, struct dns_server *out)
 {
     char host[DNS_SERVER_TEXT_SIZE];
 
-    if (length == 0 || length >= sizeof(host))
-        return aw_fail(
-            AW_CODE_CONFIG, "dns_rfc2136_propagation_servers: an entry is empty or too long");
-    memcpy(host, text, length);
-    host[length] = '\0';
+    snprintf(host, sizeof(host), "%.*s", (int)length, text);
     char *at = strchr(host, '@');
     unsigned long port = at == NULL ? DNS_PORT : strtoul(at + 1, NULL, 10);
     if (at != NULL)
         *at = '\0';
-    if (port < 1 || port > 65535)
-        return aw_fail(AW_CODE_CONFIG, "dns_rfc2136_propagation_servers: expected ADDRESS@PORT");
     return dns_server_find(host, (unsigned)port, out);
 }
 

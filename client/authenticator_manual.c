@@ -38,14 +38,15 @@ output_of(const struct authenticator *a, const char *token)
 static aw_result
 remember(struct authenticator *a, const char *token, char **output)
 {
-    struct manual_run *run = calloc(1, sizeof(*run));
+    AW_CLEANUP(aw_free) char *copy = NULL;
 
+    AW_TRY(aw_format(&copy, "%s", token));
+    struct manual_run *run = calloc(1, sizeof(*run));
     if (run == NULL)
         return aw_fail_memory();
-    run->next = a->manual;
+    *run = (struct manual_run){a->manual, AW_MOVE(copy), AW_MOVE(*output)};
     a->manual = run;
-    run->output = AW_MOVE(*output);
-    return aw_format(&run->token, "%s", token);
+    return AW_OK;
 }
 
 /* CERTBOT_TOKEN is http-01's alone: a file's name. */

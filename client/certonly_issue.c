@@ -270,9 +270,10 @@ order_or_drop(struct work *w)
 
     if (!aw_ok(r))
         w->c->out->retry_after = acme_session_retry_after(w->session);
-    if (!aw_ok(r) && certonly_order_is_lost(r.code))
+    if (!aw_ok(r) && certonly_order_is_lost(r.code)) {
         certonly_drop_order(w->c);
-    else if (!aw_ok(r) && w->kept)
+        w->kept = false;
+    } else if (!aw_ok(r) && w->kept)
         output_note(w->c->out, "the order is kept: the next run goes on with it");
     return r;
 }

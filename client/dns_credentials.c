@@ -113,19 +113,43 @@ take_lines(const char *path, char *text, struct raw *raw)
 
 /* Values. */
 
+/* 0: it is none. */
+static unsigned
+port_of(const char *text, size_t length)
+{
+    bool digits = length >= 1 && length <= 5 && strspn(text, "0123456789") == length;
+    unsigned long port = digits ? strtoul(text, NULL, 10) : 0;
+
+    return port <= 65535 ? (unsigned)port : 0;
+}
+
 static aw_result
 take_port(const char *path, const char *text, unsigned *out)
 {
-    size_t length = text == NULL ? 0 : strlen(text);
+    *out = text == NULL ? DNS_PORT : port_of(text, strlen(text));
+    return *out != 0 ? AW_OK
+                     : aw_fail(AW_CODE_CONFIG, "%s: dns_rfc2136_port: expected 1 to 65535", path);
+}
 
-    *out = DNS_PORT;
-    if (text == NULL)
-        return AW_OK;
-    unsigned long port =
-        length <= 5 && strspn(text, "0123456789") == length ? strtoul(text, NULL, 10) : 0;
-    if (port < 1 || port > 65535)
-        return aw_fail(AW_CODE_CONFIG, "%s: dns_rfc2136_port: expected 1 to 65535", path);
-    *out = (unsigned)port;
+/* Before a record is made: whom to ask for it is found afterwards. */
+static aw_result
+check_servers(const char *path, const char *list)
+{
+    static const char between[] = ", \t";
+    unsigned number = 1;
+
+    for (list += strspn(list, between); *list != '\0'; number++) {
+        size_t length = strcspn(list, between);
+        const char *at = memchr(list, '@', length);
+
+        if (at == list || length >= DNS_SERVER_TEXT_SIZE ||
+            (at != NULL && port_of(at + 1, length - (size_t)(at + 1 - list)) == 0))
+            return aw_fail(AW_CODE_CONFIG,
+                "%s: dns_rfc2136_propagation_servers: server %u: expected ADDRESS or ADDRESS@PORT",
+                path, number);
+        list += length;
+        list += strspn(list, between);
+    }
     return AW_OK;
 }
 
@@ -169,6 +193,8 @@ take_values(const char *path, const struct raw *raw, struct dns_credentials *out
             return aw_fail(AW_CODE_CONFIG, "%s: dns_rfc2136_%s is missing", path, needed[i].key);
     AW_TRY(check_secret(path, raw->secret));
     AW_TRY(take_port(path, raw->port, &out->port));
+    if (raw->propagation_servers != NULL)
+        AW_TRY(check_servers(path, raw->propagation_servers));
     AW_TRY(take_algorithm(path, raw->algorithm, &out->key.algorithm));
     out->sign_query = raw->sign_query != NULL && strcasecmp(raw->sign_query, "true") == 0;
     if (raw->sign_query != NULL && !out->sign_query && strcasecmp(raw->sign_query, "false") != 0)

@@ -118,8 +118,9 @@ chain_key_file_read(const char *path, const char *name, aw_secret **out)
     if (fd < 0 || fstat(fd, &st) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't open %s", name);
     if ((st.st_mode & 0007) != 0)
-        return aw_fail(AW_CODE_PERMISSION, "%s has mode %04o: everybody may use it", name,
-            (unsigned)st.st_mode & 07777);
+        return aw_hint(aw_fail(AW_CODE_PERMISSION, "%s has mode %04o: everybody may use it", name,
+                           (unsigned)st.st_mode & 07777),
+            "chmod o= %s; who could read it until now may have a copy: a new key is better", path);
     AW_TRY(aw_secret_new(KEY_FILE_MAX, &secret));
     AW_TRY(aw_fd_read_secret(fd, secret));
     if (memmem(secret->data, secret->size, reference, strlen(reference)) != NULL)

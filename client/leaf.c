@@ -59,6 +59,8 @@ read_names(const X509 *certificate, struct chain_leaf *out)
     if (list == NULL)
         return aw_fail(AW_CODE_MISMATCH, "the certificate has %s",
             critical == -1 ? "no subjectAltName" : "a subjectAltName that can't be read");
+    if (count == 0)
+        return aw_fail(AW_CODE_MISMATCH, "the certificate has an empty subjectAltName");
     if (count > CHAIN_NAMES_MAX)
         return aw_fail(AW_CODE_LIMIT, "the certificate has %d names, at most %d expected", count,
             CHAIN_NAMES_MAX);

@@ -332,6 +332,8 @@ check_account_names(const struct aw_config *config, struct aw_faults *faults)
     const struct aw_config_account **sorted = calloc(config->account_count + 1, sizeof(*sorted));
     size_t count = 0;
 
+    if (sorted == NULL)
+        aw_faults_add(faults, "", 0, 0, "out of memory");
     for (size_t i = 0; sorted != NULL && i < config->account_count; i++)
         if (config->accounts[i].name != NULL)
             sorted[count++] = &config->accounts[i];

@@ -252,7 +252,7 @@ place_file_at(
     if (aw_ok(r))
         r = sync(fd);
     if (aw_ok(r) && place(temporary, path) != 0)
-        r = aw_fail_errno(AW_CODE_IO, "can't rename %s", temporary);
+        r = aw_fail_errno(AW_CODE_IO, "can't give it its name");
     if (!aw_ok(r))
         unlink(temporary);
     return r;

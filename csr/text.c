@@ -46,7 +46,10 @@ from_pem(BIO *bio, const struct wanted *wanted, uint8_t **der, size_t *der_size)
     aw_result r = AW_OK;
 
     if (PEM_read_bio(bio, &name, &header, &data, &length) != 1)
-        r = aw_fail_openssl("it is not PEM");
+        r = aw_openssl_lacked_memory()
+                ? aw_fail_memory()
+                : aw_fail(AW_CODE_SYNTAX, "found neither DER nor a whole PEM block of a %s",
+                      wanted->text);
     else if (!wanted->is(name))
         r = aw_fail(
             AW_CODE_SYNTAX, "found a PEM block \"%.60s\", expected a %s", name, wanted->text);

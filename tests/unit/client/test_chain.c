@@ -366,6 +366,7 @@ SPECIAL(make_uri, .san = GOOD_SAN ",URI:https://example.edu/")
 SPECIAL(make_bad_name, .san = GOOD_SAN ",DNS:a_b.example.edu")
 SPECIAL(make_name_twice, .san = GOOD_SAN ",DNS:" HOST)
 SPECIAL(make_no_san, .san = NULL)
+SPECIAL(make_empty_san, .san = "DER:30:00")
 SPECIAL(make_ca, .san = GOOD_SAN, .ca = true)
 SPECIAL(make_expired, .san = GOOD_SAN, .from = -90000, .until = -7200)
 SPECIAL(make_just_expired, .san = GOOD_SAN, .from = -90000, .until = -1800)
@@ -456,6 +457,7 @@ static const struct row {
     {"a name that is none", make_bad_name, AW_CODE_MISMATCH, "a_b.example.edu"},
     {"a name twice", make_name_twice, AW_CODE_MISMATCH, "twice"},
     {"no SAN", make_no_san, AW_CODE_MISMATCH, "no subjectAltName"},
+    {"a SAN without a name", make_empty_san, AW_CODE_MISMATCH, "empty subjectAltName"},
     {"a CA as leaf", make_ca, AW_CODE_MISMATCH, "one of a CA"},
     {"expired", make_expired, AW_CODE_MISMATCH, "expired at"},
     {"not valid yet", make_future, AW_CODE_MISMATCH, "valid only from"},

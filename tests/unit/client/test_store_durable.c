@@ -13,8 +13,12 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -276,12 +280,52 @@ test_order(void **state)
     }
 }
 
+/* The key is longer than a file may be for it: it is killed with half of it written. */
+static void
+save_and_be_killed(struct place *place, struct store_order *order)
+{
+    const struct rlimit limit = {16, 16};
+    store *s;
+
+    if (aw_ok(store_open(place->root, NAME, &s)) && setrlimit(RLIMIT_FSIZE, &limit) == 0)
+        aw_ignore(store_order_save(s, order, "key_type: ec-p256\n"), "it is killed");
+    _exit(1);
+}
+
+/* What a killed run leaves of a key is under a name that the next one removes. */
+static void
+test_killed(void **state)
+{
+    struct place *place = *state;
+    AW_CLEANUP(store_order_free) struct store_order order = {0};
+    AW_CLEANUP(store_close) store *s = NULL;
+    int status;
+
+    make_order(&order);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        save_and_be_killed(place, &order);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+    assert_int_equal(access(at(place, "archive/.order-" NAME ".key"), F_OK), 0);
+    assert_true(aw_ok(store_open(place->root, NAME, &s)));
+    assert_true(aw_ok(store_order_forget(s)));
+    DIR *folder = opendir(at(place, "archive"));
+    assert_non_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        if (strstr(entry->d_name, "order") != NULL)
+            fail_msg("%s is left", entry->d_name);
+    closedir(folder);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_PLACE(test_version),
         IN_PLACE(test_order),
+        IN_PLACE(test_killed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

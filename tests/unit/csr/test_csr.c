@@ -11,6 +11,7 @@
 
 #include <openssl/sha.h>
 
+#include "common/io.h"
 #include "common/result.h"
 #include "csr/csr.h"
 #include "csr_rows.h"
@@ -512,6 +513,42 @@ missing_provider_is_no_refusal(void **state)
     assert_null(csr);
 }
 
+static const struct {
+    const char *name, *text;
+    const char *reason; /* part of the message; NULL: the DER is found */
+} texts[] = {
+    {"DER", "0\x01\x02", NULL},
+    {"PEM", "-----BEGIN CERTIFICATE REQUEST-----\nMAEC\n-----END CERTIFICATE REQUEST-----\n", NULL},
+    {"the older label",
+        "-----BEGIN NEW CERTIFICATE REQUEST-----\nMAEC\n-----END NEW CERTIFICATE REQUEST-----\n",
+        NULL},
+    {"a certificate", "-----BEGIN CERTIFICATE-----\nMAEC\n-----END CERTIFICATE-----\n",
+        "found a PEM block \"CERTIFICATE\", expected a CERTIFICATE REQUEST"},
+    {"neither", "DNS:www.example.edu\n",
+        "found neither DER nor a whole PEM block of a CERTIFICATE REQUEST"},
+    {"empty", "", "found neither"},
+    {"cut off", "-----BEGIN CERTIFICATE REQUEST-----\nMAEC\n", "found neither"},
+};
+
+static void
+what_files_hold(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < AW_COUNT(texts); i++) {
+        AW_CLEANUP(aw_free) uint8_t *der = NULL;
+        size_t size = 0;
+
+        aw_result r = csr_from_text(texts[i].text, strlen(texts[i].text), &der, &size);
+        if (texts[i].reason == NULL) {
+            assert_true(aw_ok(r));
+            assert_int_equal(size, 3);
+            assert_memory_equal(der, "0\x01\x02", 3);
+        } else if (r.code != AW_CODE_SYNTAX ||
+                   strstr(aw_error_last()->message, texts[i].reason) == NULL)
+            fail_msg("%s: %s %s", texts[i].name, aw_code_tag(r.code), aw_error_last()->message);
+    }
+}
+
 int
 main(void)
 {
@@ -525,6 +562,7 @@ main(void)
         cmocka_unit_test_teardown(attack_71_over_32_kib, csr_reset),
         cmocka_unit_test_teardown(every_allowed_signature_is_accepted, csr_reset),
         cmocka_unit_test_teardown(attack_71a_names_are_those_of_the_csr, csr_reset),
+        cmocka_unit_test(what_files_hold),
         cmocka_unit_test_teardown(missing_provider_is_no_refusal, csr_reset),
     };
 
