@@ -5,8 +5,8 @@
 #include "common/io.h"
 #include "common/json.h"
 
-/* RFC 8555 7.1.1: host names that the CA takes for itself in CAA records (RFC 8659 4.2). Only what
- * is such a name is kept: it is shown as part of a DNS record. */
+/* RFC 8555 7.1.1: host names that the CA takes for itself in CAA records (RFC 8659 4.2). A
+ * directory with what is no such name is refused: they are shown as part of a DNS record. */
 static aw_result
 read_caa(const cJSON *meta, char **out)
 {

@@ -197,15 +197,7 @@ aw_result
 certificates_table_add(struct certificates_table *table, const struct store_entry *entry,
     const struct certificates_plan *plan, int64_t now)
 {
-    if (table->count == table->room) {
-        size_t room = table->room == 0 ? 64 : 2 * table->room;
-        void *rows = reallocarray(table->rows, room, sizeof(*table->rows));
-
-        if (rows == NULL)
-            return aw_fail_memory();
-        table->rows = rows;
-        table->room = room;
-    }
+    AW_TRY(aw_array_grow(&table->rows, table->count, &table->room, sizeof(*table->rows)));
     struct certificates_row *row = &table->rows[table->count++];
     *row = (struct certificates_row){.names = NULL};
     return fill_row(row, entry, plan, now);

@@ -6,8 +6,9 @@
  * policy, certonly_existing.c compares with what is stored, certonly_issue.c gets the certificate,
  * certonly_key.c its key, certonly_token.c one in a token, certonly_csr.c a CSR that was made
  * elsewhere, certonly_chain.c judges chains, certonly_profile.c profiles, certonly_resume.c finds
- * the order under way,
- * certonly_report.c tells.
+ * the order under way, certonly_settings.c writes the renewal's settings, certonly_hooks.c says
+ * which hooks run, certonly_dry.c rehearses, certonly_renew.c is a renewal, certonly_report.c
+ * tells.
  */
 #ifndef AW_CLIENT_CERTONLY_H
 #define AW_CLIENT_CERTONLY_H

@@ -3,13 +3,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "client/certonly.h"
+#include "client/renew.h"
 #include "common/io.h"
 #include "hostkey/host_key.h"
 
 /* A certificate is good while more than this part of its lifetime is left (RFC 9773 advises the
  * last third, as ACME CAs do). */
-enum { RENEW_PART = 3 };
 
 /* Names of one side that the other has not, as "a, b". */
 struct difference {

@@ -74,7 +74,7 @@ AW_MUST_USE aw_result dns_update(const struct dns_server *server, const struct d
 AW_MUST_USE aw_result dns_zone_servers(const struct dns_server *server, const struct dns_key *key,
     const char *zone, struct dns_server *out, size_t *count);
 
-/** Whether a server tells that record; *why tells the failure where it can't be asked. */
+/** Whether a server tells that record; one that can't be asked does not. */
 bool dns_has(const struct dns_server *server, const struct dns_record *record);
 
 #endif

@@ -10,9 +10,10 @@
 #include <unistd.h>
 
 #include "client/doctor.h"
+#include "client/renew.h"
 #include "common/io.h"
 
-enum { DAY = 24 * 3600, LIFETIME_PART = 3 };
+enum { DAY = 24 * 3600 };
 
 #define TIMER "acmeward-renew.timer"
 
@@ -69,7 +70,7 @@ look_at_expiry(struct doctor *d, const struct store_entry *entry)
 {
     AW_CLEANUP(aw_free) char *text = NULL;
     int64_t left = entry->not_after - (int64_t)time(NULL);
-    bool due = left < (entry->not_after - entry->not_before) / LIFETIME_PART;
+    bool due = left < (entry->not_after - entry->not_before) / RENEW_PART;
 
     if (!aw_ok(aw_format(&text, "%s: %s %lld days", entry->name, left < 0 ? "EXPIRED since" : "for",
             (long long)(left < 0 ? -left : left) / DAY)))

@@ -81,7 +81,7 @@ enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST };
  * is (AW_CODE_CA_UNAVAILABLE, with its target).
  * @param body for HTTP_POST: sent as application/jose+json (RFC 8555 6.2)
  * @return AW_CODE_CA_UNAVAILABLE (no connection, TLS, name), AW_CODE_TIMEOUT, AW_CODE_LIMIT, each
- * with the URL and what to do Release: http_response_free.
+ * with the URL and what to do. Release: http_response_free.
  */
 AW_MUST_USE aw_result http_request(
     http *h, enum http_method method, const char *url, const char *body, struct http_response *out);

@@ -72,8 +72,10 @@ run(const struct command *command, const struct options *options, struct output 
 static int
 refuse_command(const char *found)
 {
-    fprintf(
-        stderr, "acmeward: %s\n", found[0] == '-' ? "the command comes first" : "no such command");
+    if (found[0] == '-')
+        fputs("acmeward: the command comes first\n", stderr);
+    else
+        fprintf(stderr, "acmeward: no such command: %s\n", found);
     print_commands(stderr);
     return aw_code_exit(AW_CODE_USAGE);
 }

@@ -294,6 +294,18 @@ read_all(int argc, char **argv, const struct tables *tables, struct options *out
     return AW_OK;
 }
 
+static const char *
+argument_hint(unsigned command)
+{
+    if (command == OPTIONS_IMPORT)
+        return "one folder is imported at a time";
+    if (command == OPTIONS_CERTONLY)
+        return "names are given with -d NAME; --help lists the options";
+    if ((command & OPTIONS_STORE) != 0)
+        return "a certificate is named with --cert-name NAME; --help lists the options";
+    return "--help lists the options";
+}
+
 /* What stands without an option. */
 static aw_result
 take_argument(int argc, char **argv, unsigned command, struct options *out)
@@ -304,9 +316,8 @@ take_argument(int argc, char **argv, unsigned command, struct options *out)
         out->argument = argv[optind];
         return AW_OK;
     }
-    return aw_hint(aw_fail(AW_CODE_USAGE, "found an argument that belongs to no option"),
-        command == OPTIONS_IMPORT ? "one folder is imported at a time"
-                                  : "names are given with -d NAME; --help lists the options");
+    return aw_hint(aw_fail(AW_CODE_USAGE, "found an argument that belongs to no option"), "%s",
+        argument_hint(command));
 }
 
 /* Renewals keep the key that the servers' settings name. */

@@ -63,7 +63,7 @@ struct renew {
     struct renew_signer signers[RENEW_SIGNERS_MAX];
     size_t signer_count;
     struct renew_item *items; /**< due */
-    size_t count, capacity;
+    size_t count, room;
     int64_t now;
     size_t jobs;
     bool resume;      /**< orders resume: go on with orders under way, and make no other */

@@ -307,14 +307,7 @@ add_item(struct look *look)
 {
     struct renew *r = look->r;
 
-    if (r->count == r->capacity) {
-        size_t capacity = r->capacity == 0 ? 16 : 2 * r->capacity;
-        struct renew_item *items = realloc(r->items, capacity * sizeof(*items));
-        if (items == NULL)
-            return aw_fail_memory();
-        r->items = items;
-        r->capacity = capacity;
-    }
+    AW_TRY(aw_array_grow(&r->items, r->count, &r->room, sizeof(*r->items)));
     struct renew_item *item = &r->items[r->count];
     *item = (struct renew_item){.left = look->entry.not_after - r->now, .version = look->version};
     AW_TRY(aw_format(&item->name, "%s", look->name));

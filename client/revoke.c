@@ -62,7 +62,10 @@ read_certificate(struct revoke *r)
     AW_CLEANUP(chain_leaf_free) struct chain_leaf leaf = {0};
     size_t size = 0;
 
-    AW_TRY(aw_file_read(r->path, CHAIN_PEM_MAX, &text, &size));
+    aw_result read = aw_file_read(r->path, CHAIN_PEM_MAX, &text, &size);
+    if (read.code == AW_CODE_NOT_FOUND && r->options->cert_name != NULL)
+        return aw_hint(read, "acmeward certificates lists what is stored");
+    AW_TRY(read);
     AW_TRY(aw_context(chain_read(text, size, &r->chain), "%s", r->path));
     AW_TRY(aw_context(chain_leaf_read(r->chain.certificates[0], &leaf), "%s", r->path));
     memcpy(r->serial, leaf.serial, sizeof(r->serial));

@@ -17,8 +17,8 @@
 #include "common/openssl.h"
 #include "hostkey/host_key.h"
 
-/* The failure just met becomes the entry's fault; the first one stays. */
-/* The first fault is told; want of memory is none of the certificate's. */
+/* The failure just met becomes the entry's fault; the first one stays. Want of memory is none of
+ * the certificate's. */
 static aw_result
 note_fault(struct store_entry *entry, aw_result r)
 {

@@ -1,9 +1,9 @@
 /**
- * @file csr_der.h
+ * @file der.h
  * @brief DER elements (X.690): read from octets with OpenSSL's low-level reader, and written anew.
  *
  * The reader takes definite lengths of any form; that they were the shortest is proved by writing
- * the structure again and comparing (csr_write.c).
+ * the structure again and comparing (write.c).
  */
 #ifndef AW_CSR_DER_H
 #define AW_CSR_DER_H

@@ -1,5 +1,5 @@
 /**
- * @file csr_fields.h
+ * @file fields.h
  * @brief What a CSR holds, between the files that read it, check its key and write it anew.
  *
  * Internal to csr*.c. Members of type struct der point into the CSR that is being parsed.
@@ -162,28 +162,28 @@ AW_MUST_USE aw_result csr_take_bits(
 /** Refuses octets that are left in `in`. */
 AW_MUST_USE aw_result csr_take_end(struct csr_fields *f, const struct der *in, const char *what);
 
-/** csr_read.c: the whole CSR by the grammar, but for what needs it as a whole. */
+/** read.c: the whole CSR by the grammar, but for what needs it as a whole. */
 AW_MUST_USE aw_result csr_read(const uint8_t *der, size_t size, struct csr_fields *f);
 
-/** csr_write.c: writes the CSR anew from its fields; refuses when it is not the very same octets.
+/** write.c: writes the CSR anew from its fields; refuses when it is not the very same octets.
  */
 AW_MUST_USE aw_result csr_check_same(struct csr_fields *f, const uint8_t *der, size_t size);
 
-/** csr_key.c: reads a SubjectPublicKeyInfo off the front of `in`. */
+/** key.c: reads a SubjectPublicKeyInfo off the front of `in`. */
 AW_MUST_USE aw_result csr_key_read(struct csr_fields *f, struct der *in);
 
-/** csr_key.c: writes it. */
+/** key.c: writes it. */
 void csr_key_write(const struct csr_fields *f, struct der_writer *w);
 
-/** csr_key.c: refuses a weak key, a point off the curve, a signature that is not of this key. */
+/** key.c: refuses a weak key, a point off the curve, a signature that is not of this key. */
 AW_MUST_USE aw_result csr_key_verify(
     struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties);
 
-/** csr_key.c: refuses a subjectKeyIdentifier that is not the key's. */
+/** key.c: refuses a subjectKeyIdentifier that is not the key's. */
 AW_MUST_USE aw_result csr_key_identifier_check(
     struct csr_fields *f, OSSL_LIB_CTX *libctx, const char *properties);
 
-/** csr_rsa.c: refuses a modulus that is known to be unsafe. */
+/** rsa.c: refuses a modulus that is known to be unsafe. */
 AW_MUST_USE aw_result csr_rsa_check(struct csr_fields *f);
 
 #endif

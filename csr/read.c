@@ -1,6 +1,6 @@
 /*
  * The grammar of csr.h, read from front to back. Encodings that are not DER but read alike (long
- * lengths, padded integers, explicit defaults) are let through here: csr_write.c finds them.
+ * lengths, padded integers, explicit defaults) are let through here: write.c finds them.
  */
 #include <stdlib.h>
 #include <string.h>

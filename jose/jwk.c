@@ -35,7 +35,7 @@ static const struct {
     [JOSE_ED25519] = {"OKP", "Ed25519", 32, "ED25519", NULL},
 };
 
-/* RSA moduli that no sound key has are even; the exponent is the one that CAs take. */
+/* The one that CAs take. */
 static const uint8_t exponent[] = {1, 0, 1};
 
 struct number {

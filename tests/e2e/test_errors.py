@@ -212,6 +212,10 @@ class Running(unittest.TestCase):
         done = run([CLIENT, "whoami", "--signer", "/nonexistent/signer.sock"], status=UNAVAILABLE)
         self.assertIn("/nonexistent/signer.sock", done.text)
 
+    def test_revoking_what_is_not_stored(self):
+        done = self.world.client("revoke", "--cert-name", "absent", status=1)
+        self.assertIn("acmeward certificates lists what is stored", done.err)
+
     def test_admin_without_signer(self):
         done = run([ADMIN, "--socket", "/nonexistent/admin.sock", "status"], status=UNAVAILABLE)
         self.assertIn("/nonexistent/admin.sock", done.text)
@@ -219,7 +223,11 @@ class Running(unittest.TestCase):
     def test_usage(self):
         rows = [
             ([CLIENT], USAGE, "usage"),
-            ([CLIENT, "frobnicate"], USAGE, "no such command"),
+            ([CLIENT, "frobnicate"], USAGE, "no such command: frobnicate"),
+            ([CLIENT, "certonly", "www.example.edu"], USAGE, "names are given with -d NAME"),
+            ([CLIENT, "export", "www.example.edu"], USAGE, "is named with --cert-name NAME"),
+            ([CLIENT, "orders", "resume", "www.example.edu"], USAGE, "--cert-name NAME"),
+            ([CLIENT, "whoami", "app"], USAGE, "\n  --help lists the options"),
             ([CLIENT, "certonly"], USAGE, "-d"),
             ([CLIENT, "certonly", "-d", "a..b", "--standalone"], USAGE, "a..b"),
             ([CLIENT, "certonly", "--frobnicate"], USAGE, "frobnicate"),
