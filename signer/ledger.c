@@ -359,6 +359,7 @@ find_holder(ledger *self, const char *account, const char *url, enum sign_url_ki
 {
     AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
+    *application = NULL;
     AW_TRY(aw_db_find(self->db, LEDGER_SQL_CLAIM_FIRST,
         AW_DB_VALUES(AW_DB_TEXT(account), AW_DB_TEXT(url)), &row));
     if (row == NULL)
@@ -381,6 +382,7 @@ find_key_owner(ledger *self, const char *key, char **application)
 {
     AW_CLEANUP(aw_db_row_end) aw_db_row *row = NULL;
 
+    *application = NULL;
     AW_TRY(aw_db_find(self->db, LEDGER_SQL_KEY, AW_DB_VALUES(AW_DB_TEXT(key)), &row));
     return row == NULL ? AW_OK : aw_db_text(row, 0, application);
 }

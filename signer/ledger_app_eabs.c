@@ -155,6 +155,14 @@ ledger_app_eab_rule(const struct ledger_app_eab *app_eab, int64_t now)
     return app_eab->once && app_eab->used > 0 ? LEDGER_INNER_USED : LEDGER_NONE;
 }
 
+const char *
+ledger_app_eab_fate(enum ledger_rule rule)
+{
+    return rule == LEDGER_INNER_REVOKED   ? "was revoked"
+           : rule == LEDGER_INNER_EXPIRED ? "has expired"
+                                          : "was for one account, which was made with it";
+}
+
 aw_result
 ledger_app_eab_usable(struct ledger_check *check)
 {
@@ -170,10 +178,8 @@ ledger_app_eab_usable(struct ledger_check *check)
     if (rule == LEDGER_INNER_BINDING)
         return ledger_refuse(check, rule, "application %.100s has no app-eab \"%.64s\"",
             check->request->application, kid);
-    return ledger_refuse(check, rule, "the app-eab %.64s %s; ask for another one", kid,
-        rule == LEDGER_INNER_REVOKED   ? "was revoked"
-        : rule == LEDGER_INNER_EXPIRED ? "has expired"
-                                       : "was for one account, which was made with it");
+    return ledger_refuse(
+        check, rule, "the app-eab %.64s %s; ask for another one", kid, ledger_app_eab_fate(rule));
 }
 
 /* Effects. */

@@ -42,6 +42,9 @@ void ledger_app_eab_free(struct ledger_app_eab *app_eab);
  * none), _REVOKED, _EXPIRED, _USED. */
 enum ledger_rule ledger_app_eab_rule(const struct ledger_app_eab *app_eab, int64_t now);
 
+/** What became of it, for a person: after its key id, for _REVOKED, _EXPIRED, _USED. */
+const char *ledger_app_eab_fate(enum ledger_rule rule);
+
 /**
  * Visits those after record `after`, in their order; under the ledger's lock, so `visit` must be
  * short. A false of `visit` ends it.

@@ -21,7 +21,7 @@ struct ledger_source {
 
 /**
  * Opens the database and takes in what the log has beyond it. One that is damaged is set aside and
- * made anew.
+ * made anew; of one that the log can't be taken into nothing stays.
  * @return AW_CODE_NOT_FOUND when the log ends before what the database has taken in,
  *         AW_CODE_MISMATCH when the two are of different logs
  */

@@ -78,7 +78,8 @@ find_signer(struct proving *p)
     if (by_key ? operation != SIGN_INNER_ACCOUNT && operation != SIGN_REVOKE
                : operation == SIGN_INNER_ACCOUNT)
         return work_refuse(p->work, SIGN_OUTCOME_EVIDENCE_REFUSED, EVIDENCE_FORM,
-            "the request names its key by \"%s\"", by_key ? "jwk" : "kid");
+            "the request names its key by \"%s\", expected \"%s\"", by_key ? "jwk" : "kid",
+            by_key ? "kid" : "jwk");
     if (!by_key)
         return find_account(p);
     p->key = p->jws->jwk;
@@ -215,7 +216,7 @@ find_key_owner(struct proving *p, const struct certificate *certificate)
     AW_TRY(ledger_key_owner(work->core->ledger, text, &work->proof.account.application));
     if (work->proof.account.application == NULL)
         return work_refuse(work, SIGN_OUTCOME_LEDGER_REFUSED, "revoke.key",
-            "no application finalized an order with the certificate's key");
+            "no application finalized an order with the certificate's key: revoke it at the CA");
     work->proof.by_certificate = true;
     return proving_copy(work->proof.account.application, &work->reply->application);
 }

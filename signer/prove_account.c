@@ -53,9 +53,10 @@ check_eab(struct work *work, const struct ledger_app_eab *eab)
             "there is no such key id: an administrator makes one with acmeward-admin app-eab "
             "create");
     enum ledger_rule rule = ledger_app_eab_rule(eab, core_time(work->core, NULL));
-    return rule == LEDGER_NONE
-               ? AW_OK
-               : refuse_binding(work, rule, "the external account binding is of no more use");
+    if (rule == LEDGER_NONE)
+        return AW_OK;
+    return work_refuse(work, SIGN_OUTCOME_EVIDENCE_REFUSED, ledger_rule_tag(rule),
+        "the app-eab %.64s %s; ask for another one", eab->kid, ledger_app_eab_fate(rule));
 }
 
 static aw_result

@@ -2,8 +2,8 @@
  * @file request.h
  * @brief An application's request, parsed: an operation and typed parameters, nothing to be signed.
  *
- * Parsing is all or nothing: what does not parse exactly is refused with the field's name. This is
- * the gate's side of the signer: it knows no policy, ledger or token.
+ * Parsing is all or nothing: what does not parse exactly is refused with the field's name. It knows
+ * no policy, ledger or token.
  */
 #ifndef AW_SIGNER_REQUEST_H
 #define AW_SIGNER_REQUEST_H

@@ -267,6 +267,11 @@ attack_88_a_credential_for_one_account(void **state)
     sign(w, &(struct registration){.client = &second, .by = &once});
     relayed_expect(w, "and after a restart", "NewAccount", NEW_ACCOUNT, "EvidenceRefused",
         "evidence.binding.used");
+    AW_CLEANUP(world_answer_free) struct world_answer told = {0};
+    sign(w, &(struct registration){.client = &second, .by = &once});
+    relayed_call_as(w, RELAY, "NewAccount", NEW_ACCOUNT, &told);
+    assert_non_null(strstr(world_text(&told, "message"), "was for one account"));
+    assert_non_null(strstr(world_text(&told, "message"), "ask for another one"));
     relayed_client_free(&second);
 }
 
