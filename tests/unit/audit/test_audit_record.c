@@ -278,6 +278,10 @@ what_is_no_record_is_refused(void **state)
         {"time of 30 February",
             "{\"seq\":1,\"time\":\"2026-02-30T02:34:25Z\",\"kind\":\"start\"" TAIL, "time",
             AW_CODE_SYNTAX},
+        {"time before 1970", "{\"seq\":1,\"time\":\"1969-12-31T23:59:59Z\",\"kind\":\"start\"" TAIL,
+            "from 1970 on", AW_CODE_SYNTAX},
+        {"kind as number", "{\"seq\":1,\"time\":\"2026-11-24T02:34:25Z\",\"kind\":1" TAIL, "kind",
+            AW_CODE_SYNTAX},
         {"unknown kind", "{\"seq\":1,\"time\":\"2026-11-24T02:34:25Z\",\"kind\":\"party\"" TAIL,
             "no kind", AW_CODE_SYNTAX},
         {"uid -1", HEAD ",\"uid\":-1" TAIL, "uid", AW_CODE_LIMIT},
@@ -291,6 +295,8 @@ what_is_no_record_is_refused(void **state)
             HEAD
             ",\"policy\":\"A000000000000000000000000000000000000000000000000000000000000000\"" TAIL,
             "64 lower-case hex", AW_CODE_SYNTAX},
+        {"verified as number", HEAD ",\"verified\":1" TAIL, "neither true nor false",
+            AW_CODE_SYNTAX},
         {"order 0", HEAD ",\"order\":0" TAIL, "order", AW_CODE_LIMIT},
         {"NUL escape", HEAD ",\"user\":\"a\\u0000\"" TAIL, "", AW_CODE_SYNTAX},
         {"two lines", HEAD TAIL "\n" HEAD TAIL "\n", "", AW_CODE_SYNTAX},
@@ -358,6 +364,14 @@ the_longest_line_passes(void **state)
     expect_ok("back", audit_record_parse(line, length, &back));
     assert_string_equal(back.entry.message, text);
     audit_record_free(&back);
+    /* The same with one octet more, in the message. */
+    static char longer[AUDIT_RECORD_MAX + 1];
+    size_t before = (size_t)(strstr(line, "aa") - line);
+    memcpy(longer, line, before);
+    longer[before] = 'a';
+    memcpy(longer + before + 1, line + before, length - before);
+    expect_failure("too long to be read", audit_record_parse(longer, length + 1, &back),
+        AW_CODE_LIMIT, "octets");
     free(line);
     text[strlen(text)] = 'a';
     expect_failure(

@@ -35,12 +35,19 @@ count_record(const struct audit_record *record, void *context)
 static void
 the_chain_goes_on_over_segments(void **state)
 {
+    static const char *const strays[] = {/* somebody's copies: no segments */
+        "backup000009.jsonl", "audit-0000009.jsonl", "audit-+00009.jsonl", "audit-000009.jsonl~"};
     struct scene scene, whole;
     struct audit_verdict verdict, other;
+    char path[128];
 
     (void)state;
     scene_fill_segments(&scene, RECORDS, EACH);
     scene_fill(&whole, RECORDS);
+    for (size_t i = 0; i < AW_COUNT(strays); i++) {
+        scene_path(&scene, strays[i], path);
+        expect_ok("stray", aw_file_replace(path, "{}\n", 3, 0440));
+    }
     expect_ok("verify", audit_verify(scene.folder, &verdict));
     expect_ok("verify", audit_verify(whole.folder, &other));
     assert_int_equal(verdict.records, RECORDS);

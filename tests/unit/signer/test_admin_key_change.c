@@ -206,6 +206,25 @@ contacts_the_end_and_another_account(void **state)
     }
 }
 
+/* A key that was looked up before a reload is used after it only if it is the account's still. */
+static void
+a_reload_looks_another_key_up(void **state)
+{
+    struct world *w = *state;
+    AW_CLEANUP(world_answer_free) struct world_answer before = {0}, after = {0};
+    token_key *key = NULL;
+
+    call(w, "QueryAccount", KEY("present"), &before);
+    key = accounts_find(w->core->accounts, "main")->key;
+    assert_non_null(key);
+    world_reload(w);
+    assert_ptr_equal(accounts_find(w->core->accounts, "main")->key, key);
+    accounts_find(w->core->accounts, "main")->thumbprint[0] ^= 1;
+    world_reload(w);
+    assert_null(accounts_find(w->core->accounts, "main")->key);
+    call(w, "QueryAccount", KEY("present"), &after);
+}
+
 /* Nothing is signed or changed for an account that the CA does not have, or no more, or whose CA's
  * URLs nobody confirmed; all else would be in order. */
 static void
@@ -324,6 +343,7 @@ main(void)
         TEST(each_state_allows_its_steps_alone),
         TEST(applications_follow_the_present_key),
         TEST(contacts_the_end_and_another_account),
+        TEST(a_reload_looks_another_key_up),
         TEST(only_for_registered_accounts_of_pinned_cas),
         TEST(a_lost_key_is_given_up_and_not_used),
         TEST(an_account_without_registration_has_no_key_change),
