@@ -83,6 +83,9 @@ FAULTS = {
     "headers": [
         ("needs another", {"common/one.h": "size_t one(void);\n"}, "common/one.h with gcc"),
         ("the same", {"common/one.h": "size_t one(void);\n"}, "common/one.h with clang"),
+        ("what clang alone warns of", {"common/one.h": HEADER.format("ONE", "one").replace(
+            "#endif", "static inline int\none(int x)\n{\n    x = x;\n    return x;\n}\n\n#endif")},
+         "common/one.h with clang"),
         ("no guard", {"common/one.h": "struct one {\n    int x;\n};\n"}, "redefinition"),
         ("old prototype", {"common/one.h": "int one();\n"}, "common/one.h with"),
     ],
