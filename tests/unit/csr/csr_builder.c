@@ -13,6 +13,8 @@
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
+#include "csr_rsa.h"
+
 /* What was built, to be released together. */
 struct block {
     struct block *next;
@@ -217,15 +219,13 @@ generate_ec(const char *curve, const char *encoding)
 }
 
 static EVP_PKEY *
-generate_rsa(size_t size, unsigned e)
+rsa(int size, unsigned e)
 {
-    OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_size_t(OSSL_PKEY_PARAM_RSA_BITS, &size),
-        OSSL_PARAM_construct_uint(OSSL_PKEY_PARAM_RSA_E, &e),
-        OSSL_PARAM_construct_end(),
-    };
+    EVP_PKEY *key = csr_rsa(size, e);
 
-    return generate("RSA", parameters);
+    if (key == NULL)
+        die("RSA key");
+    return key;
 }
 
 /* The key of two primes, exponent 65537; NULL when they cannot have it. Takes over p and q. */
@@ -364,17 +364,17 @@ make_key(enum test_key key)
     case KEY_ED25519:
         return generate("ED25519", NULL);
     case KEY_RSA_1024:
-        return generate_rsa(1024, RSA_F4);
+        return rsa(1024, RSA_F4);
     case KEY_RSA_2047:
-        return generate_rsa(2047, RSA_F4);
+        return rsa(2047, RSA_F4);
     case KEY_RSA_2048:
-        return generate_rsa(2048, RSA_F4);
+        return rsa(2048, RSA_F4);
     case KEY_RSA_3072:
-        return generate_rsa(3072, RSA_F4);
+        return rsa(3072, RSA_F4);
     case KEY_RSA_4096:
-        return generate_rsa(4096, RSA_F4);
+        return rsa(4096, RSA_F4);
     case KEY_RSA_EXPONENT_3:
-        return generate_rsa(2048, 3);
+        return rsa(2048, 3);
     case KEY_RSA_ROCA:
         return make_roca();
     case KEY_RSA_CLOSE_PRIMES:
