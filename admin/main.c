@@ -5,6 +5,7 @@
 
 #include "admin/admin_cli.h"
 #include "common/log.h"
+#include "common/program.h"
 
 const struct admin_command admin_commands[] = {
     {"eab", "import", admin_eab_import,
@@ -321,6 +322,7 @@ main(int argc, char **argv)
 {
     struct admin_options options = {.config = AW_CONFIG_PATH};
 
+    aw_program_streams();
     aw_log_open("acmeward-admin", AW_LOG_WARNING);
     if (mentions_hmac_key(argc, argv))
         return refuse_hmac_key(argc, argv);

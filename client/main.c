@@ -7,6 +7,7 @@
 #include "client/command.h"
 #include "client/interrupt.h"
 #include "client/trace.h"
+#include "common/program.h"
 
 static const struct command {
     const char *name;
@@ -113,6 +114,7 @@ main(int argc, char **argv)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
+    aw_program_streams();
     bool secret = options_wipe_secrets(argc, argv);
 
     umask(0077); /* every file's mode is set when it is made */

@@ -165,6 +165,7 @@ main(int argc, char **argv)
     struct options options = {.config = RELAY_CONFIG_PATH};
     AW_CLEANUP(relay_config_free) struct relay_config *config = NULL;
 
+    aw_program_streams();
     int status = parse_options(argc, argv, &options);
     if (status >= 0)
         return status;
