@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Figures for Prometheus: the file is what node_exporter reads, and says what happened."""
 
+import json
 import os
 import re
 import shutil
@@ -11,9 +12,25 @@ import unittest
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from world import World, wait_until
+from world import PROJECT, World, wait_until
 
 NAME = re.compile(r"acmeward_[a-z_]+\Z")
+# What has each alert fire, beside the figures of a quiet signer.
+ALERTS = {
+    "AcmewardDown": {"written_timestamp_seconds": None},
+    "AcmewardFrozen": {"frozen": 1},
+    "AcmewardRecordFails": {"audit_healthy": 0},
+    "AcmewardDiskLow": {"audit_free_bytes": 10**6},
+    "AcmewardNotRenewed": {"certificate_expiry_days{application=\"a\"}": 13},
+    "AcmewardTokenSlow": {"token_sign_seconds_bucket{le=\"1\"}": 0,
+                          "token_sign_seconds_bucket{le=\"2\"}": "0+10x6000"},
+    "AcmewardTokenFails": {"token_failures_total": "0+1x6000"},
+    "AcmewardRefusals": {"requests_total{operation=\"new-order\",verdict=\"refuse\"}": "0+1x6000"},
+    "AcmewardCheckpoints": {"audit_records_total": 45},
+    "AcmewardExport": {"export_waiting_seconds": 7201},
+    "AcmewardForward": {"forward_lag_records": 1001},
+    "AcmewardClock": {"clock_ahead_seconds": -61},
+}
 RULE = re.compile(r"[a-z0-9._-]{1,47}\Z")
 
 
@@ -148,6 +165,48 @@ class Figures(unittest.TestCase):
         faulty = "# TYPE acmeward_x_total gauge\nacmeward_x_total 1\n"
         self.assertNotEqual(subprocess.run(["promtool", "check", "metrics"], input=faulty, text=True,
                                            capture_output=True, timeout=60, check=False).returncode, 0)
+
+    @unittest.skipUnless(shutil.which("promtool"), "there is no promtool (package prometheus)")
+    def test_9_the_alerts_of_operations_md(self):
+        """Each fires where it should, and a signer with nothing to do alarms nobody."""
+        with open(os.path.join(PROJECT, "docs", "operations.md"), encoding="utf-8") as file:
+            rules = re.search(r"^Alerts to begin with:\n\n```yaml\n(.*?)^```$", file.read(),
+                              re.DOTALL | re.MULTILINE).group(1)
+        named = re.findall(r"alert: (\w+)", rules)
+        self.assertEqual(sorted(ALERTS), sorted(named), "a row for each alert")
+        at = 27 * 3600      # promtool's time begins at 0; one alert waits for a day
+        quiet = {"written_timestamp_seconds": f"0+60x{at // 60}", "checkpoint_failing": 0,
+                 "checkpoint_timestamp_seconds": 60, "audit_records_total": 44,
+                 "checkpoint_records": 44, "audit_healthy": 1, "frozen": 0,
+                 "audit_free_bytes": 10**10, "audit_reserve_bytes": 10**6,
+                 "certificate_expiry_days{application=\"a\"}": 60, "token_failures_total": 3,
+                 "requests_total{operation=\"new-order\",verdict=\"refuse\"}": 1000,
+                 "refusals_unrecorded_total": 7, "export_waiting_seconds": 0,
+                 "forward_lag_records": 0, "clock_ahead_seconds": 0,
+                 "token_sign_seconds_bucket{le=\"1\"}": "0+10x6000",
+                 "token_sign_seconds_bucket{le=\"+Inf\"}": "0+10x6000"}
+        cases = [("quiet", {}, None), *((alert, figures, alert) for alert, figures in ALERTS.items())]
+        tests = [{"interval": "1m", "name": name,
+                  "input_series": [{"series": f"acmeward_{key}",
+                                    "values": value if isinstance(value, str) else f"{value}+0x{at // 60}"}
+                                   for key, value in {**quiet, **figures}.items()
+                                   if value is not None],
+                  "promql_expr_test": [{
+                      "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
+                      "eval_time": f"{at // 60}m",
+                      "exp_samples": [] if alert is None else [
+                          {"labels": f'{{alertname="{alert}"}}', "value": 1}]}]}
+                 for name, figures, alert in cases]
+        with open(self.world.path("rules.yml"), "w", encoding="utf-8") as file:
+            file.write(rules)
+        with open(self.world.path("tests.yml"), "w", encoding="utf-8") as file:
+            json.dump({"rule_files": ["rules.yml"], "evaluation_interval": "1h", "tests": tests},
+                      file)
+        for words in (("check", "rules", "rules.yml"), ("test", "rules", "tests.yml")):
+            done = subprocess.run(["promtool", *words], cwd=self.world.path(), timeout=60,
+                                  text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  check=False)
+            self.assertEqual(done.returncode, 0, done.stdout)
 
 
 if __name__ == "__main__":
