@@ -9,6 +9,8 @@ set -eu
 
 # shellcheck source=packaging/root.sh
 . "$(dirname -- "$0")/root.sh"
+# shellcheck source=packaging/trial.sh
+. "$(dirname -- "$0")/trial.sh"
 
 alone "$0" "$@"
 work=$(mktemp -d)
@@ -39,12 +41,21 @@ configured_by() { # PROGRAM
         quietly inside dpkg -s "$package"
     done
     quietly inside acmeward-admin policy check
+    # Whose is what, by docs/operations.md; nobody named a file with the PIN.
+    for path in 'policy.d 2750' 'signer.yaml 640' 'policy.d/web.yaml 640'; do
+        is "/etc/acmeward/${path% *}" "${path#* } root:acmeward-config"
+    done
+    is /etc/acmeward/client.yaml "644 root:root"
+    says "the signer takes what $1 wrote" "in order" inside runuser -u acmeward -- acmeward-signer --check-config
+    ends_with 1 "others do not read policies" inside runuser -u nobody -- cat /etc/acmeward/policy.d/web.yaml
+    says "the PIN is a credential" '/run/credentials/acmeward-signer.service/pin' \
+        inside grep pin_source /etc/acmeward/signer.yaml
     for file in signer.yaml client.yaml policy.d/web.yaml; do
         grep -q "Written by $1" "$root/etc/acmeward/$file" || die "$file is not $1's"
     done
     quietly inside apt-get purge -q -y 'acmeward*'
     rm -rf "$root/etc/acmeward"
-    echo "ok $1 installs and configures; a second run changes nothing"
+    ok "$1 installs and configures; a second run changes nothing"
 }
 
 play() { # PATTERN: what the end says
@@ -79,7 +90,7 @@ class { 'acmeward::signer':
     token          => {
       module     => '/usr/lib/softhsm/libsofthsm2.so',
       uri        => 'pkcs11:token=acmeward',
-      pin_source => '/etc/acmeward/pin',
+      pin_source => '/run/credentials/acmeward-signer.service/pin',
     },
     cas            => [{ name => 'incommon', preset => 'sectigo-incommon-rsa-ov' }],
     accounts       => [{ name => 'dept-ov', ca => 'incommon', ceiling => ['dept.example.edu'] }],
@@ -99,3 +110,4 @@ PUPPET
 apply 2
 apply 0
 configured_by Puppet
+echo "$name: all $checks checks hold"

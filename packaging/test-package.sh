@@ -16,12 +16,8 @@ set -eu
 . "$(dirname -- "$0")/trial.sh"
 
 alone "$0" "$@"
-suite=bookworm
-if [ "${1:-}" = --suite ]; then
-    [ $# -gt 1 ] || die "--suite wants a name: bookworm or trixie"
-    suite=$2
-    shift 2
-fi
+take_suite "$@"
+shift "$suite_words"
 work=$(mktemp -d)
 chmod 0755 "$work"
 root=$work/debian

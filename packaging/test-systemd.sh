@@ -2,7 +2,9 @@
 # Boots a Debian root with systemd as its first process and has it run what the packages bring: sockets,
 # signer, relay, renewals and exports, with the PIN in an encrypted credential and a journal that is real.
 #
-#   sh packaging/test-systemd.sh [FOLDER]     FOLDER: packages that are made already (release 1 and 2)
+#   sh packaging/test-systemd.sh [--suite SUITE] [FOLDER]
+#       SUITE: bookworm (default), trixie; packages are made in a root of it, where this machine is another
+#       FOLDER: packages that are made already (release 1 and 2)
 #
 # Run as root, on Debian 12. Needs the Debian archive and a cgroup2 hierarchy; some minutes. The root
 # has no network but loopback.
@@ -17,7 +19,8 @@ command -v systemd-nspawn >/dev/null || apt-get install -q -y --no-install-recom
 alone "$0" "$@"
 # That of these processes: systemd-nspawn looks itself up.
 mount -t proc proc /proc
-suite=bookworm
+take_suite "$@"
+shift "$suite_words"
 work=$(mktemp -d)
 chmod 0755 "$work"
 root=$work/debian
@@ -222,7 +225,7 @@ not_written() { # UNIT PATH...
 sandbox_in_force() {
     for unit in $signer acmeward-relay.service; do
         confined "$unit"
-        not_written "$unit" /usr/lib/x /usr/bin/kill /etc/acmeward/x /var/lib/x
+        not_written "$unit" /usr/lib/x /usr/bin/acmeward-admin /etc/acmeward/x /var/lib/x
         ends_with 1 "$unit sees no home" inside test -e "$(seen_by "$unit" /home/myapp1)"
         ends_with 1 "$unit has no devices but the harmless" inside test -e "$(seen_by "$unit" /dev/kmsg)"
         not_executed "$unit" /run/lock
@@ -233,7 +236,7 @@ sandbox_in_force() {
     not_executed acmeward-relay.service /var/lib/acmeward-relay
     # shellcheck disable=SC2016
     ends_with 126 "the signer can run no program of the system" inside sh -c '"$1"' sh "$(seen_by $signer /usr/bin/true)"
-    ends_with 0 "but systemd's reload can" inside "$(seen_by $signer /usr/bin/kill)" -l
+    ends_with 0 "but the unit's reload can" inside "$(seen_by $signer /usr/bin/acmeward-admin)" --version
     expect "the signer's state is writable" inside touch "$(seen_by $signer /var/lib/acmeward/.x)"
     inside rm /var/lib/acmeward/.x
     # shellcheck disable=SC2016
@@ -267,9 +270,34 @@ freeze_and_restart() {
     ends_with 5 "frozen outlives a restart" certonly b.myapp1.dept.example.edu
     expect "signing goes on" inside acmeward-admin unfreeze
     issues b.myapp1.dept.example.edu
+}
+
+# `systemctl reload` is over when the new policies are in force, and fails when they are refused. The
+# signer's user, as whom it asks, is no administrator.
+reloads() {
     main=$(property $signer MainPID)
+    policy=$root/etc/acmeward/policy.d/dept_myapp1.yaml
+    cp "$policy" "$work/policy.yaml"
+    sed -i 's/^names:/names_of:/' "$policy"
+    ends_with 1 "a reload of faulty policies fails" inside systemctl reload $signer
+    has "the signer runs on" $signer ActiveState active
+    says "the journal has the fault and its place" 'dept_myapp1.yaml:[0-9]*:[0-9]*: .*names_of' \
+        inside journalctl -q -u $signer -o cat
+    expect "with the policies that it has" certonly a.myapp1.dept.example.edu
+    for turn in 1 2 3; do
+        sed "s/^owner:.*/owner: turn$turn@dept.example.edu/" "$work/policy.yaml" >"$policy"
+        inside systemctl reload $signer || die "reload $turn failed"
+        inside runuser -u myapp1 -- acmeward whoami --json | grep -q "turn$turn@" ||
+            die "after reload $turn the new policy is not in force"
+    done
+    ok "each reload has taken the new policies when it returns"
+    echo 'no_such: 1' >>"$root/etc/acmeward/signer.yaml"
+    ends_with 1 "a reload of a faulty signer.yaml fails" inside systemctl reload $signer
+    sed -i '$d' "$root/etc/acmeward/signer.yaml"
+    cp "$work/policy.yaml" "$policy"
     expect "reload" inside systemctl reload $signer
     has "a reload keeps the process" $signer MainPID "$main"
+    ends_with 1 "the signer's user has no other call" inside runuser -u acmeward -- acmeward-admin status
 }
 
 crash() {
@@ -371,6 +399,24 @@ metrics() {
     # Days are what people ask for; the seconds are beside them.
     ! grep -v '^acmeward_certificate_expiry_days use base unit' "$work/out" >&2 || die "promtool is not content"
     ok "promtool has nothing against them"
+    expect "the figures are those of docs/operations.md, alerts name no others" figures_as_documented
+}
+
+# Here, where checkpoints, export and forwarding are configured, all of them are there.
+figures_as_documented() {
+    python3 -B - "$project/docs/operations.md" "$root/var/lib/prometheus/node-exporter/acmeward.prom" <<'PYTHON'
+import re, sys
+with open(sys.argv[1], encoding="utf-8") as file:
+    text = re.search(r"^## Monitoring\n(.*?)^## ", file.read(), re.DOTALL | re.MULTILINE).group(1)
+with open(sys.argv[2], encoding="utf-8") as file:
+    there = set(re.findall(r"^# TYPE acmeward_(\w+)", file.read(), re.MULTILINE))
+named = set(re.findall(r"`(\w+)(?:\{[a-z,]*\})?`", text))
+rows = set(re.findall(r"`(\w+)", " ".join(re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE))))
+alerts = {re.sub("_bucket$", "", name) for name in re.findall(r"acmeward_(\w+)", text)}
+sys.exit("\n".join(f"{name}: {where}" for where, names in (
+    ("not documented", there - named), ("documented, not there", rows - there),
+    ("in an alert, not there", alerts - there)) for name in sorted(names)) or None)
+PYTHON
 }
 
 # --- renewals
@@ -532,6 +578,7 @@ start_units
 echo "== a certificate"
 ceremony
 freeze_and_restart
+reloads
 forwarding
 echo "== relay and renewals"
 make_relay

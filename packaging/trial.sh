@@ -1,5 +1,5 @@
 # A trial of the Debian packages in a root: checks, packages, token, CA, a first certificate; read by
-# test-package.sh and test-systemd.sh after root.sh. Uses $work (a folder), $root and $suite.
+# test-package.sh and test-systemd.sh after root.sh. Uses $work (a folder), $root and $suite (take_suite).
 # shellcheck shell=sh
 # They are set by who reads this.
 # shellcheck disable=SC2154
@@ -46,6 +46,17 @@ gone() { # PATH...
         [ ! -e "$root$path" ] || die "$path is still there"
         ok "$path is gone"
     done
+}
+
+# Sets `suite` by `--suite NAME`, and says how many words that were.
+# shellcheck disable=SC2034 # for who reads this
+take_suite() { # ARGUMENT...
+    suite=bookworm suite_words=0
+    [ "${1:-}" = --suite ] || return 0
+    case ${2:-} in
+    bookworm | trixie) suite=$2 suite_words=2 ;;
+    *) die "--suite wants a name: bookworm or trixie" ;;
+    esac
 }
 
 # Packages are for the release of Debian that they are made on.

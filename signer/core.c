@@ -45,12 +45,12 @@ core_check_config(const char *config_path, struct aw_faults *faults, struct aw_f
     return AW_OK;
 }
 
-static void
-log_warnings(const struct aw_faults *warnings)
+void
+core_log_faults(enum aw_log_level level, const struct aw_faults *faults)
 {
-    for (size_t i = 0; i < warnings->count; i++)
-        aw_log(AW_LOG_WARNING, "%s:%u:%u: %s", warnings->items[i].file, warnings->items[i].line,
-            warnings->items[i].column, warnings->items[i].message);
+    for (size_t i = 0; i < faults->count; i++)
+        aw_log(level, "%s:%u:%u: %s", faults->items[i].file, faults->items[i].line,
+            faults->items[i].column, faults->items[i].message);
 }
 
 static aw_result
@@ -176,7 +176,7 @@ load_first(struct core *core, struct aw_faults *faults)
     const struct policy_resolver resolver = users_resolver(core->users);
     aw_result r = files_load(core->config_path, &resolver, faults, &warnings, &files);
 
-    log_warnings(&warnings);
+    core_log_faults(AW_LOG_WARNING, &warnings);
     AW_TRY(r);
     core->config = AW_MOVE(files.config);
     core->snapshot = AW_MOVE(files.snapshot);
@@ -426,7 +426,8 @@ core_reload(
     if (!aw_ok(r))
         aw_error_save(&error);
     held_keys_refresh_late(core);
-    log_warnings(warnings);
+    core_log_faults(AW_LOG_ERROR, faults);
+    core_log_faults(AW_LOG_WARNING, warnings);
     aw_result recorded = record_reload(core, by, &error);
     if (aw_ok(r) && aw_ok(recorded))
         recorded = alarm_inert(core, before);

@@ -16,6 +16,7 @@
 
 #include "audit/audit.h"
 #include "common/config.h"
+#include "common/log.h"
 #include "common/result.h"
 #include "csr/issuers.h"
 #include "pkcs11/token.h"
@@ -119,6 +120,9 @@ AW_MUST_USE aw_result core_open(
  * failure stays: it may be why. */
 void core_close(struct core **core);
 
+/** A line of the log for each fault or warning. */
+void core_log_faults(enum aw_log_level level, const struct aw_faults *faults);
+
 /** Reads and checks configuration and policies as core_open would, without opening anything. */
 AW_MUST_USE aw_result core_check_config(
     const char *config_path, struct aw_faults *faults, struct aw_faults *warnings);
@@ -127,8 +131,9 @@ AW_MUST_USE aw_result core_check_config(
 policy_snapshot *core_snapshot(struct core *core);
 
 /**
- * Reads configuration and policies anew and swaps them in; on any fault the old ones stay. Token
- * and paths are taken at the start only: a change of them is a fault that says so.
+ * Reads configuration and policies anew and swaps them in; on any fault the old ones stay, and the
+ * log has each. Token and paths are taken at the start only: a change of them is a fault that says
+ * so.
  * @param by the administrator, for the record; NULL: a signal
  */
 AW_MUST_USE aw_result core_reload(
@@ -137,7 +142,16 @@ AW_MUST_USE aw_result core_reload(
 /** The peer's role by the present configuration. */
 enum peer_role core_role_of(struct core *core, const struct peer *peer);
 
-/** By which users and groups of the present configuration the peer is an administrator. */
+/**
+ * True for the signer's own user: it has no role, and may ask for what it may have by a signal, as
+ * the service manager does to learn what comes of it.
+ */
+bool core_is_self(const struct peer *peer);
+
+/**
+ * By which users and groups of the present configuration the peer is an administrator, or by being
+ * the signer's own user.
+ */
 void core_grounds_of(struct core *core, const struct peer *peer, struct grounds *out);
 
 /**

@@ -175,14 +175,6 @@ check_children(const struct children *children)
     return AW_OK;
 }
 
-static void
-log_faults(const struct aw_faults *faults)
-{
-    for (size_t i = 0; i < faults->count; i++)
-        aw_log(AW_LOG_ERROR, "%s:%u:%u: %s", faults->items[i].file, faults->items[i].line,
-            faults->items[i].column, faults->items[i].message);
-}
-
 /* The service manager is told once it knows that the signer is ready. */
 static void
 reload(struct core *core, bool ready)
@@ -201,7 +193,6 @@ reload(struct core *core, bool ready)
         aw_log(AW_LOG_NOTICE, "configuration and policies were loaded anew");
     else
         aw_log_failure(AW_LOG_ERROR, "the configuration and policies in force are unchanged");
-    log_faults(&faults);
     if (ready)
         notify_send("READY=1");
 }
@@ -310,7 +301,7 @@ read_sandbox(const char *config, struct aw_config_sandbox *use)
     AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
     aw_result r = confine_read(config, &faults, use);
 
-    log_faults(&faults);
+    core_log_faults(AW_LOG_ERROR, &faults);
     AW_TRY(r);
     AW_TRY(check_user(use));
     if (!use->seccomp || !use->landlock)
@@ -325,7 +316,7 @@ load_core(const char *config, users *who, struct core **core)
     AW_CLEANUP(aw_faults_free) struct aw_faults faults = {0};
     aw_result r = core_load(config, who, &faults, core);
 
-    log_faults(&faults);
+    core_log_faults(AW_LOG_ERROR, &faults);
     return r;
 }
 

@@ -42,7 +42,7 @@ CI of a repository and verifies records on any host.")
 set(CPACK_DEBIAN_SIGNER_PACKAGE_NAME acmeward-signer)
 set(CPACK_DEBIAN_SIGNER_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_SIGNER_PACKAGE_DEPENDS
-    "acmeward-admin (= ${PROJECT_VERSION}-${ACMEWARD_RELEASE}), procps, publicsuffix, systemd | systemd-sysusers, systemd | systemd-tmpfiles")
+    "acmeward-admin (= ${PROJECT_VERSION}-${ACMEWARD_RELEASE}), publicsuffix, systemd | systemd-sysusers, systemd | systemd-tmpfiles")
 set(CPACK_DEBIAN_SIGNER_PACKAGE_SUGGESTS softhsm2)
 set(CPACK_COMPONENT_SIGNER_DESCRIPTION
     "signs ACME requests with keys in a PKCS#11 token, as policies allow
@@ -55,7 +55,7 @@ set(CPACK_DEBIAN_SIGNER_PACKAGE_CONTROL_EXTRA
 set(CPACK_DEBIAN_RELAY_PACKAGE_NAME acmeward-relay)
 set(CPACK_DEBIAN_RELAY_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_RELAY_PACKAGE_DEPENDS
-    "ca-certificates, systemd | systemd-sysusers, systemd | systemd-tmpfiles")
+    "ca-certificates, procps, systemd | systemd-sysusers, systemd | systemd-tmpfiles")
 set(CPACK_DEBIAN_RELAY_PACKAGE_SUGGESTS "openssh-client")
 set(CPACK_COMPONENT_RELAY_DESCRIPTION
     "ACME server for unmodified clients, before acmeward-signer

@@ -1,5 +1,6 @@
 # signer.yaml (acmeward-signer.yaml(5)), policies (acmeward-policy(5)) and the packages. The PIN is no
-# matter of this class: it stays out of catalogues.
+# matter of this class: it stays out of catalogues. The unit takes it from
+# /etc/credstore.encrypted/acmeward.pin, with pin_source /run/credentials/acmeward-signer.service/pin.
 #
 # @param config what signer.yaml holds
 # @param policies what policy.d/NAME.yaml hold, by application
