@@ -308,13 +308,15 @@ crash() {
     has "a killed signer is restarted once" $signer NRestarts $((restarts + 1))
     confined $signer
     for child in acmeward-gate acmeward-keeper acmeward-users; do
-        inside pkill -KILL -o "${child%?????}" || inside pkill -KILL -o -f $child || die "no $child runs"
+        inside pkill -KILL -o -x $child || die "no $child runs"
         issues d.myapp1.dept.example.edu
     done
     says "the record is whole after that" records inside acmeward-admin audit verify
 }
 
+# The relay asks the signer now and then, which would have its socket start it.
 stop_and_activate() {
+    expect "the relay is stopped" inside systemctl stop acmeward-relay.service
     expect "stop" inside systemctl stop $signer
     has "it ended well" $signer Result success
     has "with status 0" $signer ExecMainStatus 0
@@ -323,6 +325,7 @@ stop_and_activate() {
     ok "no process is left"
     issues e.myapp1.dept.example.edu
     has "who connects has the socket unit start it" $signer ActiveState active
+    expect "the relay is started" inside systemctl start acmeward-relay.service
 }
 
 # --- the journal
