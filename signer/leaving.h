@@ -26,7 +26,10 @@ struct leave {
     unsigned side;
 };
 
+/** None leaves yet. Release: leaving_destroy. */
 void leaving_init(struct leaving *leaving);
+
+/** Nobody may wait any more; one that has not ended does not matter. */
 void leaving_destroy(struct leaving *leaving);
 
 /** Begins, before the look. */
