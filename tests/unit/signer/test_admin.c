@@ -129,6 +129,18 @@ static const struct {
     {"CancelKeyChange", "key-change-cancel", PEER_OFFICER},
 };
 
+/* Those look at other members after the account. */
+static bool
+is_late(const char *method)
+{
+    static const char *const late[] = {"NewAccount", "LookUpAccount", "QueryAccount"};
+
+    for (size_t i = 0; i < AW_COUNT(late); i++)
+        if (strcmp(method, late[i]) == 0)
+            return true;
+    return false;
+}
+
 static void
 check_role(struct world *w, size_t i, const char *user, enum peer_role role)
 {
@@ -140,6 +152,10 @@ check_role(struct world *w, size_t i, const char *user, enum peer_role role)
     world_call_admin(w, user, methods[i].method, "{\"x\":1}", &answer);
     if (strcmp(answer.error, refused ? "NotPermitted" : "InvalidRequest") != 0)
         fail_msg("%s by %s: %s", methods[i].method, user, answer.error);
+    /* The member itself is refused, and not the lack of another one. */
+    if (!refused && !is_late(methods[i].method) &&
+        strstr(world_text(&answer, "message"), "\"x\"") == NULL)
+        fail_msg("%s: %s", methods[i].method, world_text(&answer, "message"));
     if (refused)
         assert_string_equal(world_text(&answer, "role"), peer_role_name(methods[i].role));
     assert_int_equal(world_position(w) - before, methods[i].operation == NULL ? 0 : 1);

@@ -206,6 +206,37 @@ contacts_the_end_and_another_account(void **state)
     }
 }
 
+/* By the account's key, to its URL, and on record. */
+static void
+what_is_signed_to_the_account(void **state)
+{
+    static const struct {
+        const char *method, *parameters, *payload, *operation;
+    } rows[] = {
+        {"UpdateAccount",
+            "{\"account\":\"main\",\"nonce\":\"n-1\",\"contact\":[\"mailto:a@example.edu\"]}",
+            "{\"contact\":[\"mailto:a@example.edu\"]}", "account-update"},
+        {"QueryAccount", KEY("present"), "", "account-query"},
+        {"DeactivateAccount", NONCE, "{\"status\":\"deactivated\"}", "account-deactivate"},
+    };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < AW_COUNT(rows); i++) {
+        AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
+        AW_CLEANUP(world_record_free) struct world_record last = {0};
+        AW_CLEANUP(sign_reply_free) struct sign_reply reply = {0};
+
+        call(w, rows[i].method, rows[i].parameters, &answer);
+        reply.url = strdup(world_text(&answer, "url"));
+        reply.jws = cJSON_PrintUnformatted(aw_json_member(answer.parameters, "jws"));
+        assert_string_equal(reply.url, ACCOUNT_URL);
+        world_last(w, &last);
+        world_check_jws(w, rows[i].method, &reply, "n-1", rows[i].payload, last.entry);
+        assert_string_equal(last.entry->operation, rows[i].operation);
+        assert_string_equal(last.entry->verdict, "permit");
+    }
+}
+
 /* A key that was looked up before a reload is used after it only if it is the account's still. */
 static void
 a_reload_looks_another_key_up(void **state)
@@ -343,6 +374,7 @@ main(void)
         TEST(each_state_allows_its_steps_alone),
         TEST(applications_follow_the_present_key),
         TEST(contacts_the_end_and_another_account),
+        TEST(what_is_signed_to_the_account),
         TEST(a_reload_looks_another_key_up),
         TEST(only_for_registered_accounts_of_pinned_cas),
         TEST(a_lost_key_is_given_up_and_not_used),
