@@ -208,14 +208,7 @@ print_failure_json(const struct aw_error *error)
 
     if (admin_has_told())
         return;
-    aw_json_begin_object(&w);
-    aw_json_pair(&w, "status", "failed");
-    aw_json_name(&w, "error");
-    aw_json_begin_object(&w);
-    aw_json_pair(&w, "tag", aw_code_tag(error->code));
-    aw_json_pair_integer(&w, "exit", aw_code_exit(error->code));
-    aw_json_pair(&w, "message", error->message);
-    aw_json_pair(&w, "hint", error->hint[0] == '\0' ? NULL : error->hint);
+    aw_json_begin_failure(&w, error);
     aw_json_end_object(&w);
     aw_json_end_object(&w);
     aw_ignore(admin_print_writer(&w), "the exit status tells it too");

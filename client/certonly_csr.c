@@ -143,15 +143,10 @@ certonly_csr_check_paths(const struct certonly *c)
 
     for (size_t i = 0; i < AW_COUNT(paths); i++) {
         AW_CLEANUP(aw_free) char *folder = NULL;
-        const char *slash = paths[i] == NULL ? NULL : strrchr(paths[i], '/');
 
         if (paths[i] == NULL)
             continue;
-        if (slash == NULL)
-            AW_TRY(aw_format(&folder, "."));
-        else
-            AW_TRY(aw_format(
-                &folder, "%.*s", slash == paths[i] ? 1 : (int)(slash - paths[i]), paths[i]));
+        AW_TRY(aw_path_folder(paths[i], &folder));
         if (access(folder, W_OK | X_OK) != 0)
             return aw_fail_errno(AW_CODE_IO, "can't write %s", paths[i]);
     }

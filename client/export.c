@@ -81,11 +81,8 @@ static aw_result
 check_place_of(const char *path)
 {
     AW_CLEANUP(aw_free) char *folder = NULL;
-    const char *slash = strrchr(path, '/');
 
-    if (slash == NULL)
-        return check_place(".");
-    AW_TRY(aw_format(&folder, "%.*s", slash == path ? 1 : (int)(slash - path), path));
+    AW_TRY(aw_path_folder(path, &folder));
     return check_place(folder);
 }
 

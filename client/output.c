@@ -195,14 +195,7 @@ write_failure(struct output *out, const struct aw_error *error)
 {
     struct aw_json_writer w = {0};
 
-    aw_json_begin_object(&w);
-    aw_json_pair(&w, "status", "failed");
-    aw_json_name(&w, "error");
-    aw_json_begin_object(&w);
-    aw_json_pair(&w, "tag", aw_code_tag(error->code));
-    aw_json_pair_integer(&w, "exit", aw_code_exit(error->code));
-    aw_json_pair(&w, "message", error->message);
-    aw_json_pair(&w, "hint", error->hint[0] == '\0' ? NULL : error->hint);
+    aw_json_begin_failure(&w, error);
     if (out->retry_after > 0)
         aw_json_pair_integer(&w, "retry_after", out->retry_after);
     aw_json_name(&w, "refusal");

@@ -169,11 +169,8 @@ static aw_result
 make_folder_of(const char *path)
 {
     AW_CLEANUP(aw_free) char *folder = NULL;
-    const char *slash = strrchr(path, '/');
 
-    if (slash == NULL)
-        return aw_fail(AW_CODE_INTERNAL, "%s is no path", path);
-    AW_TRY(aw_format(&folder, "%.*s", (int)(slash - path), path));
+    AW_TRY(aw_path_folder(path, &folder));
     AW_TRY(aw_folder_make(folder, 0755));
     return aw_path_check(folder, geteuid(), 0022);
 }

@@ -504,15 +504,14 @@ aw_config_free(struct aw_config **slot)
     if (slot == NULL || *slot == NULL)
         return;
     struct aw_config *config = *slot;
-    char *strings[] = {config->file, config->token.module, config->token.uri,
-        config->token.pin_source, config->paths.state, config->paths.policies,
+    char *strings[] = {config->file, config->paths.state, config->paths.policies,
         config->paths.application_socket, config->paths.admin_socket, config->openssl_properties,
         config->audit.key, config->audit.origin, config->audit.export, config->audit.forward_socket,
         config->metrics.file};
 
     for (size_t i = 0; i < AW_COUNT(strings); i++)
         free(strings[i]);
-    aw_config_free_token(config);
+    aw_yaml_release(aw_config_token_fields, &config->token);
     for (size_t i = 0; config->cas != NULL && i < config->ca_count; i++)
         aw_config_free_ca(&config->cas[i]);
     for (size_t i = 0; config->accounts != NULL && i < config->account_count; i++) {

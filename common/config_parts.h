@@ -50,9 +50,6 @@ extern const struct aw_yaml_field aw_config_sandbox_fields[];
 void
 aw_config_check_token(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults);
 
-/** Releases the lists of "token"; its single texts are released by its table. */
-void aw_config_free_token(struct aw_config *config);
-
 /** The section "audit". */
 void
 aw_config_check_audit(const struct aw_config *config, aw_yaml_node root, struct aw_faults *faults);

@@ -57,18 +57,3 @@ aw_config_check_token(const struct aw_config *config, aw_yaml_node root, struct 
     check_list("token.paths", &config->token.paths, faults);
     check_list("token.devices", &config->token.devices, faults);
 }
-
-static void
-free_strings(struct aw_yaml_strings *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        free(list->items[i].text);
-    free(list->items);
-}
-
-void
-aw_config_free_token(struct aw_config *config)
-{
-    free_strings(&config->token.paths);
-    free_strings(&config->token.devices);
-}

@@ -165,9 +165,8 @@ aw_fd_write(int fd, const void *bytes, size_t size)
     return AW_OK;
 }
 
-/* The folder that holds `path`: "." and "/" where there is no other. */
-static aw_result
-folder_of(const char *path, char **out)
+aw_result
+aw_path_folder(const char *path, char **out)
 {
     size_t length = strlen(path);
 
@@ -187,7 +186,7 @@ aw_folder_sync_of(const char *path)
 {
     AW_CLEANUP(aw_free) char *folder = NULL;
 
-    AW_TRY(folder_of(path, &folder));
+    AW_TRY(aw_path_folder(path, &folder));
     AW_CLEANUP(aw_close) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fsync(fd) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't make changes in folder %s durable", folder);
@@ -371,7 +370,7 @@ aw_path_check_place(const char *path, uid_t owner)
     AW_CLEANUP(aw_free) char *folder = NULL;
     struct stat st;
 
-    AW_TRY(folder_of(path, &folder));
+    AW_TRY(aw_path_folder(path, &folder));
     if (stat(folder, &st) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't examine %s", folder);
     unsigned mode = st.st_mode & 07777;

@@ -92,6 +92,9 @@ AW_MUST_USE aw_result aw_file_open_checked(
 /** "a/b" from "a" and "b"; AW_CODE_MEMORY. Release with free(). */
 AW_MUST_USE aw_result aw_path_join(const char *folder, const char *name, char **out);
 
+/** The folder that holds `path`: "." and "/" where it names no other. Release with free(). */
+AW_MUST_USE aw_result aw_path_folder(const char *path, char **out);
+
 /** printf into a new string; release with free(). */
 AW_MUST_USE aw_result aw_format(char **out, const char *format, ...) AW_PRINTF(2, 3);
 

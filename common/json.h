@@ -120,6 +120,9 @@ void aw_json_pair_array(struct aw_json_writer *w, const char *name, struct aw_js
 void aw_json_pair_integer(struct aw_json_writer *w, const char *name, int64_t value);
 /** Name and boolean in one call. */
 void aw_json_pair_bool(struct aw_json_writer *w, const char *name, bool value);
+/** What a command that failed tells with --json (docs/client.md): the whole object and in it
+ * "error" with tag, exit, message and hint, both left open for more members. */
+void aw_json_begin_failure(struct aw_json_writer *w, const struct aw_error *error);
 /** @} */
 
 /** Hands over the NUL-terminated text (release with free()) and resets the writer. */

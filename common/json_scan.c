@@ -12,7 +12,6 @@
 enum {
     TOLERANT_DEPTH = 16,
     NUMBER_LENGTH = 63, /* cJSON reads a number through a buffer of 64 */
-    KEYS_START = 32,    /* first capacity of the list of names */
 };
 
 /* A member's name, unescaped, in the arena. */
@@ -34,7 +33,7 @@ struct scan {
     size_t arena_used;
     struct key *keys;
     size_t key_count;
-    size_t key_capacity;
+    size_t key_room;
 };
 
 static aw_result scan_value(struct scan *s);
@@ -263,27 +262,13 @@ scan_string(struct scan *s, bool kept)
 }
 
 static aw_result
-grow_keys(struct scan *s)
-{
-    if (s->key_count < s->key_capacity)
-        return AW_OK;
-    size_t capacity = s->key_capacity > 0 ? s->key_capacity * 2 : KEYS_START;
-    struct key *larger = reallocarray(s->keys, capacity, sizeof(*larger));
-    if (larger == NULL)
-        return aw_fail_memory();
-    s->keys = larger;
-    s->key_capacity = capacity;
-    return AW_OK;
-}
-
-static aw_result
 scan_member(struct scan *s)
 {
     struct key key = {s->arena + s->arena_used, 0, s->at};
 
     if (!next_is(s, '"'))
         return fail_found(s, "a member's name in quotes");
-    AW_TRY(grow_keys(s));
+    AW_TRY(aw_array_grow(&s->keys, s->key_count, &s->key_room, sizeof(*s->keys)));
     AW_TRY(scan_string(s, true));
     key.length = (size_t)(s->arena + s->arena_used - key.text);
     s->keys[s->key_count++] = key;

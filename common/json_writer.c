@@ -225,6 +225,19 @@ aw_json_pair_bool(struct aw_json_writer *w, const char *name, bool value)
     aw_json_write_bool(w, value);
 }
 
+void
+aw_json_begin_failure(struct aw_json_writer *w, const struct aw_error *error)
+{
+    aw_json_begin_object(w);
+    aw_json_pair(w, "status", "failed");
+    aw_json_name(w, "error");
+    aw_json_begin_object(w);
+    aw_json_pair(w, "tag", aw_code_tag(error->code));
+    aw_json_pair_integer(w, "exit", aw_code_exit(error->code));
+    aw_json_pair(w, "message", error->message);
+    aw_json_pair(w, "hint", error->hint[0] == '\0' ? NULL : error->hint);
+}
+
 aw_result
 aw_json_writer_finish(struct aw_json_writer *w, char **out)
 {

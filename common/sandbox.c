@@ -37,7 +37,7 @@ drop_capabilities(void)
     for (size_t i = 0; i < SETS; i++)
         if ((sets[i].effective | sets[i].permitted | sets[i].inheritable) != 0)
             return aw_hint(aw_fail(AW_CODE_PERMISSION, "capabilities are left that were dropped"),
-                "run the signer as a user of its own, without capabilities");
+                "run it as a user of its own, without capabilities");
     return AW_OK;
 }
 

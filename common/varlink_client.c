@@ -36,15 +36,10 @@ untrusted(aw_result r, const char *path)
 static aw_result
 check_folder(const char *path, uid_t server_uid)
 {
-    const char *slash = strrchr(path, '/');
-    AW_CLEANUP(aw_free)
-    char *folder = slash == NULL   ? strdup(".")
-                   : slash == path ? strdup("/")
-                                   : strndup(path, (size_t)(slash - path));
+    AW_CLEANUP(aw_free) char *folder = NULL;
     struct aw_error error;
 
-    if (folder == NULL)
-        return aw_fail_memory();
+    AW_TRY(aw_path_folder(path, &folder));
     aw_result r = aw_path_check(folder, server_uid, 0022);
     if (aw_ok(r))
         return AW_OK;

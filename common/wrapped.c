@@ -186,7 +186,7 @@ aw_wrapped_make(const struct aw_wrapped_terms *terms, const aw_secret *key, cons
     AW_CLEANUP(aw_pkey_free) EVP_PKEY *public = NULL;
     AW_CLEANUP(aw_secret_free) aw_secret *block = NULL;
     const struct algorithm *algorithm = NULL;
-    uint8_t digest[32], wrapped[RSA_OCTETS], check[MAC_MAX];
+    uint8_t digest[AW_DIGEST_SIZE], wrapped[RSA_OCTETS], check[MAC_MAX];
     char hex[AW_WRAPPED_HEX + 1];
     struct aw_wrapped_terms whole = *terms;
 
