@@ -324,3 +324,16 @@ world_configure_audit(struct world *w, const char *section)
     assert_ok(aw_format(&new, "%s%s", old, section));
     world_write(w, "signer.yaml", new);
 }
+
+void
+world_expect_admin(struct world *w, const char *row, const char *operation, const char *verdict)
+{
+    AW_CLEANUP(world_record_free) struct world_record last = {0};
+
+    world_last(w, &last);
+    if (last.entry->kind != AUDIT_ADMIN || strcmp(last.entry->operation, operation) != 0 ||
+        strcmp(last.entry->verdict, verdict) != 0)
+        fail_msg("%s: the last record is %s %s %s", row, audit_kind_name(last.entry->kind),
+            last.entry->operation ? last.entry->operation : "",
+            last.entry->verdict ? last.entry->verdict : "");
+}

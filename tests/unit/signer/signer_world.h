@@ -130,6 +130,10 @@ struct world_record {
 };
 void world_last(struct world *w, struct world_record *out);
 void world_record_free(struct world_record *record);
+
+/** That it is an administrator's operation, with that verdict; `row` is named where it is not. */
+void
+world_expect_admin(struct world *w, const char *row, const char *operation, const char *verdict);
 /** Records so far. */
 int64_t world_position(struct world *w);
 

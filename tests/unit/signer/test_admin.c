@@ -1,4 +1,4 @@
-/* The administrators' methods: roles, what each refuses, and an account's way to registration. */
+/* The administrators' methods: what each refuses, and an account's way to registration. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,10 +6,8 @@
 
 #include <cmocka.h>
 
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
@@ -47,19 +45,6 @@ expect(struct world *w, const char *row, const char *method, const char *paramet
 }
 
 static void
-expect_record(struct world *w, const char *row, const char *operation, const char *verdict)
-{
-    AW_CLEANUP(world_record_free) struct world_record last = {0};
-
-    world_last(w, &last);
-    if (last.entry->kind != AUDIT_ADMIN || strcmp(last.entry->operation, operation) != 0 ||
-        strcmp(last.entry->verdict, verdict) != 0)
-        fail_msg("%s: the last record is %s %s %s", row, audit_kind_name(last.entry->kind),
-            last.entry->operation ? last.entry->operation : "",
-            last.entry->verdict ? last.entry->verdict : "");
-}
-
-static void
 set_key(struct world *w, const char *name, size_t size)
 {
     uint8_t raw[256];
@@ -75,169 +60,6 @@ setup(void **state)
     struct world *w = *state;
     set_key(w, "KEY", 32);
     return 0;
-}
-
-/* Roles. */
-
-static const struct {
-    const char *method, *operation; /* NULL: not recorded */
-    enum peer_role role;
-} methods[] = {
-    {"GetStatus", NULL, PEER_OPERATOR},
-    {"Reload", NULL, PEER_OPERATOR},
-    {"Freeze", "freeze", PEER_OPERATOR},
-    {"ListCas", NULL, PEER_OPERATOR},
-    {"ListEabs", NULL, PEER_OPERATOR},
-    {"ListAccounts", NULL, PEER_OPERATOR},
-    {"ExamineToken", NULL, PEER_OPERATOR},
-    {"GetAuditKey", NULL, PEER_OPERATOR},
-    {"RotateLog", "audit-rotate", PEER_OPERATOR},
-    {"MakeCheckpoint", NULL, PEER_OPERATOR},
-    {"Unfreeze", "unfreeze", PEER_OFFICER},
-    {"PinCa", "ca-pin", PEER_OFFICER},
-    {"ImportEab", "eab-import", PEER_OFFICER},
-    {"ImportWrappedEab", "eab-import", PEER_OFFICER},
-    {"CreateWrappingKey", "wrapping-key-create", PEER_OFFICER},
-    {"GetWrappingKey", NULL, PEER_OPERATOR},
-    {"DestroyWrappingKey", "wrapping-key-destroy", PEER_OFFICER},
-    {"DestroyEab", "eab-destroy", PEER_OFFICER},
-    {"CreateRelayKey", "relay-key-create", PEER_OFFICER},
-    {"GetRelayKey", NULL, PEER_OPERATOR},
-    {"DestroyRelayKey", "relay-key-destroy", PEER_OFFICER},
-    {"CreateAppEab", "app-eab-create", PEER_OFFICER},
-    {"ListAppEabs", NULL, PEER_OPERATOR},
-    {"RevokeAppEab", "app-eab-revoke", PEER_OFFICER},
-    {"CreateAuditKey", "audit-key-create", PEER_OFFICER},
-    {"RotateAuditKey", "audit-key-rotate", PEER_OFFICER},
-    {"CreateAccount", "account-create", PEER_OFFICER},
-    {"NewAccount", "new-account", PEER_OFFICER},
-    {"ForgetAttempt", "forget-attempt", PEER_OFFICER},
-    {"RegisterAccount", "account-register", PEER_OFFICER},
-    {"FetchCertificate", "fetch-certificate", PEER_OFFICER},
-    {"RevokeCertificate", "revoke", PEER_OFFICER},
-    {"AdoptAccount", "account-adopt", PEER_OFFICER},
-    {"UpdateAccount", "account-update", PEER_OFFICER},
-    {"DeactivateAccount", "account-deactivate", PEER_OFFICER},
-    {"NoteDeactivated", "account-deactivated", PEER_OFFICER},
-    {"RetireAccount", "account-retire", PEER_OFFICER},
-    {"StartKeyChange", "key-change-start", PEER_OFFICER},
-    {"SignKeyChange", "key-change", PEER_OFFICER},
-    {"LookUpAccount", "account-lookup", PEER_OFFICER},
-    {"QueryAccount", "account-query", PEER_OFFICER},
-    {"ConfirmKeyChange", "key-change-confirm", PEER_OFFICER},
-    {"DestroyOldKey", "old-key-destroy", PEER_OFFICER},
-    {"CancelKeyChange", "key-change-cancel", PEER_OFFICER},
-};
-
-/* Those look at other members after the account. */
-static bool
-is_late(const char *method)
-{
-    static const char *const late[] = {"NewAccount", "LookUpAccount", "QueryAccount"};
-
-    for (size_t i = 0; i < AW_COUNT(late); i++)
-        if (strcmp(method, late[i]) == 0)
-            return true;
-    return false;
-}
-
-static void
-check_role(struct world *w, size_t i, const char *user, enum peer_role role)
-{
-    AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
-    bool refused = role < methods[i].role;
-    int64_t before = world_position(w);
-
-    /* No method has this member: who may call it is told so, and nothing is done. */
-    world_call_admin(w, user, methods[i].method, "{\"x\":1}", &answer);
-    if (strcmp(answer.error, refused ? "NotPermitted" : "InvalidRequest") != 0)
-        fail_msg("%s by %s: %s", methods[i].method, user, answer.error);
-    /* The member itself is refused, and not the lack of another one. */
-    if (!refused && !is_late(methods[i].method) &&
-        strstr(world_text(&answer, "message"), "\"x\"") == NULL)
-        fail_msg("%s: %s", methods[i].method, world_text(&answer, "message"));
-    if (refused)
-        assert_string_equal(world_text(&answer, "role"), peer_role_name(methods[i].role));
-    assert_int_equal(world_position(w) - before, methods[i].operation == NULL ? 0 : 1);
-    if (methods[i].operation != NULL)
-        expect_record(w, methods[i].method, methods[i].operation, "refuse");
-}
-
-/* The interface has no method that the table lacks. */
-static void
-check_table(void)
-{
-    AW_CLEANUP(aw_free) char *text = NULL;
-    char wanted[64];
-    size_t size = 0, count = 0;
-
-    assert_true(aw_ok(aw_file_read(
-        PROJECT_SOURCE_DIR "/signer/org.acmeward.Admin.varlink", 1U << 20U, &text, &size)));
-    for (const char *at = text; (at = strstr(at, "\nmethod ")) != NULL; at++)
-        count++;
-    for (size_t i = 0; i < AW_COUNT(methods); i++) {
-        snprintf(wanted, sizeof(wanted), "\nmethod %s(", methods[i].method);
-        if (strstr(text, wanted) == NULL)
-            fail_msg("the interface has no %s", methods[i].method);
-    }
-    assert_int_equal(count, AW_COUNT(methods));
-}
-
-static void
-each_method_asks_for_its_role(void **state)
-{
-    check_table();
-    for (size_t i = 0; i < AW_COUNT(methods); i++) {
-        check_role(*state, i, OFFICER, PEER_OFFICER);
-        check_role(*state, i, OPERATOR, PEER_OPERATOR);
-        check_role(*state, i, "daemon", PEER_NOBODY); /* whose role was taken away meanwhile */
-        if (geteuid() != 0)
-            check_role(*state, i, "root", PEER_NOBODY);
-    }
-}
-
-/* Who may send it SIGHUP may ask for the same and be told what came of it; nothing else. */
-static void
-the_signers_own_user_reloads_and_does_nothing_else(void **state)
-{
-    struct world *w = *state;
-    AW_CLEANUP(world_record_free) struct world_record last = {0};
-    const struct passwd *own = getpwuid(geteuid());
-
-    assert_non_null(own);
-    for (size_t i = 0; i < AW_COUNT(methods); i++) {
-        AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
-        bool reload = strcmp(methods[i].method, "Reload") == 0;
-
-        world_call_admin(w, own->pw_name, methods[i].method, "{}", &answer);
-        if (strcmp(answer.error, reload ? "" : "NotPermitted") != 0)
-            fail_msg("%s: \"%s\"", methods[i].method, answer.error);
-        if (!reload)
-            continue;
-        world_last(w, &last);
-        assert_int_equal(last.entry->kind, AUDIT_RELOAD);
-        assert_string_equal(last.entry->user, own->pw_name);
-        world_record_free(&last);
-    }
-}
-
-static void
-the_gate_admits_administrators_alone(void **state)
-{
-    const struct {
-        const char *user;
-        bool admitted;
-    } rows[] = {{OFFICER, true}, {OPERATOR, true}, {"daemon", false}, {"bin", false},
-        {"root", geteuid() == 0}}; /* the signer's own user */
-    struct world *w = *state;
-
-    for (size_t i = 0; i < AW_COUNT(rows); i++) {
-        struct peer peer = world_peer(rows[i].user, NULL);
-        struct grounds grounds = {.count = 0};
-
-        admin_service.grounds(w->core, &peer, &grounds);
-        assert_int_equal(grounds.count > 0, rows[i].admitted);
-    }
 }
 
 /* Faults of calls, before any ceremony. */
@@ -340,7 +162,7 @@ what_was_tried_in_vain_is_on_record(void **state)
     struct world *w = *state;
 
     expect(w, "short", "ImportEab", IMPORT("kid-9", "AAAA"), "Failed", "limit");
-    expect_record(w, "short", "eab-import", "refuse");
+    world_expect_admin(w, "short", "eab-import", "refuse");
 }
 
 /* EAB keys. */
@@ -376,7 +198,7 @@ eab_keys_come_and_go(void **state)
     world_call_admin(w, OFFICER, "ImportEab", IMPORT("kid-1", "$KEY"), &answer);
     assert_string_equal(answer.error, "");
     assert_ok(aw_json_integer(answer.parameters, "bits", 256, 256, &bits));
-    expect_record(w, "import", "eab-import", "permit");
+    world_expect_admin(w, "import", "eab-import", "permit");
     expect_list(w, "ListEabs", "\"kid\":\"kid-1\",\"algorithm\":\"HS256\",\"present\":true", true);
     expect(w, "again", "ImportEab", IMPORT("kid-1", "$KEY"), "Failed", "exists");
     expect(w, "beside it", "ImportEab", IMPORT("kid-2", "$KEY"), "", "");
@@ -387,7 +209,7 @@ eab_keys_come_and_go(void **state)
     world_restart(w);
     expect_list(w, "ListEabs", "short", true);
     expect(w, "destroyed", "DestroyEab", "{\"ca\":\"ca1\",\"kid\":\"kid-1\"}", "", "");
-    expect_record(w, "destroyed", "eab-destroy", "permit");
+    world_expect_admin(w, "destroyed", "eab-destroy", "permit");
     expect_list(w, "ListEabs", "kid-1", false);
     expect(w, "gone", "DestroyEab", "{\"ca\":\"ca1\",\"kid\":\"kid-1\"}", "Failed", "not-found");
     expect(w, "once more", "ImportEab", IMPORT("kid-1", "$KEY"), "", "");
@@ -423,7 +245,7 @@ a_pin_changes_only_with_replace(void **state)
     struct world *w = *state;
 
     expect(w, "pin", "PinCa", PIN, "", "");
-    expect_record(w, "pin", "ca-pin", "permit");
+    world_expect_admin(w, "pin", "ca-pin", "permit");
     expect(w, "the same", "PinCa", PIN, "", "");
     expect(w, "another", "PinCa",
         "{\"ca\":\"ca1\",\"replace\":false,\"pin\":{" URLS(
@@ -563,24 +385,6 @@ new_account_is_bound_by_the_imported_key(void **state)
 /* The service itself. */
 
 static void
-operators_stop_and_officers_go_on(void **state)
-{
-    struct world *w = *state;
-    AW_CLEANUP(world_answer_free) struct world_answer stop = {0}, on = {0}, go = {0};
-
-    world_call_admin(w, OPERATOR, "Freeze", "{\"reason\":\"line\\nbreak\\u001b[2J\"}", &stop);
-    assert_string_equal(stop.error, "");
-    expect_record(w, "freeze", "freeze", "permit");
-    assert_true(core_frozen(w->core, NULL, NULL));
-    world_call_admin(w, OPERATOR, "Unfreeze", "{}", &on);
-    assert_string_equal(on.error, "NotPermitted");
-    assert_true(core_frozen(w->core, NULL, NULL));
-    world_call_admin(w, OFFICER, "Unfreeze", "{}", &go);
-    assert_string_equal(go.error, "");
-    assert_false(core_frozen(w->core, NULL, NULL));
-}
-
-static void
 a_reload_says_who_asked(void **state)
 {
     struct world *w = *state;
@@ -596,25 +400,6 @@ a_reload_says_who_asked(void **state)
     world_call_admin(w, OPERATOR, "Reload", "{}", &bad);
     assert_string_equal(bad.error, "Failed");
     assert_string_equal(world_text(&bad, "tag"), "config");
-}
-
-/* A role that the configuration takes away is gone with the reload, for open connections too. */
-static void
-a_role_ends_with_a_reload(void **state)
-{
-    struct world *w = *state;
-    AW_CLEANUP(world_answer_free) struct world_answer answer = {0};
-    AW_CLEANUP(aw_free) char *text = NULL;
-    size_t size;
-
-    assert_ok(aw_file_read(w->config, 65536, &text, &size));
-    char *at = strstr(text, "user: sys");
-    assert_non_null(at);
-    memcpy(at, "user: lp ", 9);
-    world_write(w, "signer.yaml", text);
-    world_reload(w);
-    world_call_admin(w, OFFICER, "Unfreeze", "{}", &answer);
-    assert_string_equal(answer.error, "NotPermitted");
 }
 
 static void
@@ -642,8 +427,6 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(each_method_asks_for_its_role),
-        TEST(the_gate_admits_administrators_alone),
         TEST(every_fault_says_where),
         TEST(what_was_tried_in_vain_is_on_record),
         TEST(eab_keys_come_and_go),
@@ -651,10 +434,7 @@ main(void)
         TEST(a_pin_changes_only_with_replace),
         TEST(an_accounts_way_to_registration),
         TEST(new_account_is_bound_by_the_imported_key),
-        TEST(operators_stop_and_officers_go_on),
-        TEST(the_signers_own_user_reloads_and_does_nothing_else),
         TEST(a_reload_says_who_asked),
-        TEST(a_role_ends_with_a_reload),
         TEST(status_and_doctor_answer),
     };
 

@@ -561,30 +561,6 @@ the_others_are_read_whole(void **state)
     sign_request_free(&request);
 }
 
-static void
-names_of_operations_and_kinds(void **state)
-{
-    static const char *const kinds[] = {
-        "order", "finalize", "authorization", "challenge", "certificate"};
-    enum sign_operation operation;
-    enum sign_url_kind kind;
-
-    (void)state;
-    assert_string_equal(sign_operation_name(SIGN_NEW_ORDER), "new-order");
-    assert_true(sign_operation_parse("PostAsGet", &operation));
-    assert_int_equal(operation, SIGN_POST_AS_GET);
-    assert_true(sign_operation_parse("WhoAmI", &operation));
-    assert_int_equal(operation, SIGN_WHOAMI);
-    assert_false(sign_operation_parse("postasget", &operation));
-    assert_false(sign_operation_parse("new-order", &operation));
-    assert_false(sign_operation_parse("", &operation));
-    for (enum sign_url_kind k = SIGN_URL_ORDER; k <= SIGN_URL_CERTIFICATE; k++) {
-        assert_true(sign_url_kind_parse(kinds[k], &kind));
-        assert_int_equal(kind, k);
-    }
-    assert_false(sign_url_kind_parse("account", &kind));
-}
-
 int
 main(void)
 {
@@ -597,7 +573,6 @@ main(void)
         cmocka_unit_test(counts),
         cmocka_unit_test(new_order_is_read_whole),
         cmocka_unit_test(the_others_are_read_whole),
-        cmocka_unit_test(names_of_operations_and_kinds),
     };
 
     return cmocka_run_group_tests_name("request", tests, NULL, NULL);
