@@ -8,7 +8,7 @@
 
 #include "common/io.h"
 
-enum { DAY = 24 * 3600 };
+enum { FORGOTTEN = METRICS_FORGOTTEN_DAYS * 24 * 3600 };
 
 const int64_t metrics_bounds[METRICS_BUCKETS] = {1000, 2500, 5000, 10000, 25000, 50000, 100000,
     250000, 500000, 1000000, 2500000, 10000000, INT64_MAX};
@@ -177,34 +177,56 @@ slot_of(struct group *groups, size_t room, const char *application, uint64_t nam
     return &groups[i];
 }
 
-/* Twice the room at each step: at most half of it is used. */
 static bool
-make_room(metrics *self)
+is_watched(const struct group *group, int64_t oldest)
 {
-    size_t room = self->group_room == 0 ? 64 : self->group_room * 2;
+    return group->application != NULL && group->not_after >= oldest;
+}
 
-    if (2 * (self->group_count + 1) <= self->group_room)
-        return true;
-    if (self->group_count >= METRICS_GROUPS_MAX)
-        return false;
+/* Into a table of that room; those whose end is before `oldest` are forgotten. */
+static bool
+move_groups(metrics *self, size_t room, int64_t oldest)
+{
     struct group *groups = calloc(room, sizeof(*groups));
+
     if (groups == NULL)
         return false;
-    for (size_t i = 0; i < self->group_room; i++)
-        if (self->groups[i].application != NULL)
-            *slot_of(groups, room, self->groups[i].application, self->groups[i].names) =
-                self->groups[i];
+    self->group_count = 0;
+    for (size_t i = 0; i < self->group_room; i++) {
+        struct group *group = &self->groups[i];
+
+        if (!is_watched(group, oldest)) {
+            free(group->application);
+            continue;
+        }
+        *slot_of(groups, room, group->application, group->names) = *group;
+        self->group_count++;
+    }
     free(self->groups);
     self->groups = groups;
     self->group_room = room;
     return true;
 }
 
+/* Twice the room at each step: at most half of it is used. */
+static bool
+make_room(metrics *self)
+{
+    if (2 * (self->group_count + 1) <= self->group_room)
+        return true;
+    return self->group_count < METRICS_GROUPS_MAX &&
+           move_groups(self, self->group_room == 0 ? 64 : self->group_room * 2, INT64_MIN);
+}
+
 static void
 note(metrics *self, const char *application, uint64_t names, int64_t not_after)
 {
-    struct group *group = slot_of(self->groups, self->group_room, application, names);
+    bool room = make_room(self);
+    struct group *group =
+        self->group_room == 0 ? NULL : slot_of(self->groups, self->group_room, application, names);
 
+    if (group == NULL || (group->application == NULL && !room))
+        return;
     if (group->application == NULL) {
         group->application = strdup(application);
         if (group->application == NULL)
@@ -222,8 +244,7 @@ metrics_certificate(metrics *self, const char *application, const char *names, i
     if (self == NULL)
         return;
     pthread_mutex_lock(&self->lock);
-    if (make_room(self))
-        note(self, application, hash(names, 0), not_after);
+    note(self, application, hash(names, 0), not_after);
     pthread_mutex_unlock(&self->lock);
 }
 
@@ -265,13 +286,17 @@ merge(struct metrics_expiry *items, size_t count)
 aw_result
 metrics_expiries(metrics *self, int64_t now, struct metrics_expiry **out, size_t *count)
 {
+    int64_t oldest = now - FORGOTTEN;
+
     *count = 0;
     pthread_mutex_lock(&self->lock);
+    if (self->group_count >= METRICS_GROUPS_MAX) /* else new ones would never be watched */
+        (void)move_groups(self, self->group_room, oldest);
     *out = calloc(self->group_count + 1, sizeof(**out));
     for (size_t i = 0; *out != NULL && i < self->group_room; i++) {
         const struct group *group = &self->groups[i];
 
-        if (group->application == NULL || group->not_after < now - METRICS_FORGOTTEN_DAYS * DAY)
+        if (!is_watched(group, oldest))
             continue;
         struct metrics_expiry *item = &(*out)[(*count)++];
         snprintf(item->application, sizeof(item->application), "%s", group->application);

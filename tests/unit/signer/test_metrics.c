@@ -186,6 +186,38 @@ many_are_found_again(void **state)
     }
 }
 
+static size_t
+count_watched(metrics *m, int64_t now)
+{
+    AW_CLEANUP(aw_free) struct metrics_expiry *items = NULL;
+    size_t count = 0, watched = 0;
+
+    assert_true(aw_ok(metrics_expiries(m, now, &items, &count)));
+    for (size_t i = 0; i < count; i++)
+        watched += items[i].watched;
+    return watched;
+}
+
+/* A table that is full makes room of those that are long past their end. */
+static void
+new_ones_are_watched_after_many_that_ended(void **state)
+{
+    metrics *m = *state;
+    const int64_t later = NOW + (METRICS_FORGOTTEN_DAYS + 2) * DAY;
+    char names[32];
+
+    for (int i = 0; i < METRICS_GROUPS_MAX; i++) {
+        snprintf(names, sizeof(names), "n%d.example.edu", i);
+        metrics_certificate(m, "app", names, NOW + DAY);
+    }
+    metrics_certificate(m, "app", "one-too-many.example.edu", NOW + DAY);
+    metrics_certificate(m, "app", "n7.example.edu", later); /* known, so renewed all the same */
+    assert_int_equal(count_watched(m, NOW), METRICS_GROUPS_MAX);
+    assert_int_equal(count_watched(m, later), 1);
+    metrics_certificate(m, "app", "new.example.edu", later);
+    assert_int_equal(count_watched(m, later), 2);
+}
+
 int
 main(void)
 {
@@ -197,6 +229,7 @@ main(void)
         TEST(threads_lose_nothing),
         TEST(the_newest_certificate_of_the_same_names_counts),
         TEST(many_are_found_again),
+        TEST(new_ones_are_watched_after_many_that_ended),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
