@@ -37,6 +37,14 @@ while True:
         one.recv(4096)
 """
 
+# Connects and hangs up: nothing of it is open.
+CALLER = """
+import socket, sys
+while True:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.connect(sys.argv[1])
+"""
+
 
 def load(words, greedy):
     """The other uid's program, while the block runs; it must last as long."""
@@ -63,6 +71,8 @@ def bench_words(signer, origin, name, *more):
 LOADS = {
     "holds 64 connections and dials on": load(
         lambda signer, origin: ("/usr/bin/python3", "-c", KNOCKER, signer.socket), "the dialler"),
+    "connects and hangs up without end": load(
+        lambda signer, origin: ("/usr/bin/python3", "-c", CALLER, signer.socket), "the caller"),
     "64 signatures in flight": load(
         lambda signer, origin: bench_words(signer, origin, THEIRS), "bench_signer"),
     "64 requests in flight, all refused": load(
