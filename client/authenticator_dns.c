@@ -148,7 +148,6 @@ dns_remove(struct authenticator *a, const struct issue_challenge *challenge)
 
 /* Waiting. */
 
-/* ADDRESS or ADDRESS@PORT, with commas. */
 /* One that dns_credentials_load has seen to be ADDRESS or ADDRESS@PORT. */
 static aw_result
 take_server(const char *text, size_t length, struct dns_server *out)

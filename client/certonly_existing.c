@@ -7,9 +7,6 @@
 #include "common/io.h"
 #include "hostkey/host_key.h"
 
-/* A certificate is good while more than this part of its lifetime is left (RFC 9773 advises the
- * last third, as ACME CAs do). */
-
 /* Names of one side that the other has not, as "a, b". */
 struct difference {
     char *added;

@@ -142,12 +142,12 @@ write_token(struct deployed *d, const char *root, const char *text)
     remove_left_over(d);
     AW_CLEANUP(aw_close)
     int fd = openat(folder, d->token, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0 && errno == EEXIST)
-        return aw_hint(
-            aw_fail_errno(AW_CODE_IO, "can't make %s/" CHALLENGE_PATH "/%s", root, d->token),
-            "it is a link, or somebody else's: remove it");
-    if (fd < 0)
-        return aw_fail_errno(AW_CODE_IO, "can't make %s/" CHALLENGE_PATH "/%s", root, d->token);
+    if (fd < 0) {
+        bool taken = errno == EEXIST;
+        aw_result r =
+            aw_fail_errno(AW_CODE_IO, "can't make %s/" CHALLENGE_PATH "/%s", root, d->token);
+        return taken ? aw_hint(r, "it is a link, or somebody else's: remove it") : r;
+    }
     d->written = true;
     if (fchmod(fd, 0644) != 0)
         return aw_fail_errno(AW_CODE_IO, "can't set the mode of %s in %s", d->token, root);

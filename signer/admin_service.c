@@ -384,12 +384,15 @@ freeze(struct admin_call *call, const char *application, const char *reason)
     return r.code == AW_CODE_LIMIT ? r : record_freeze(call, r); /* of too many nothing counts */
 }
 
-/* Without the lock: it may take as long as a peer that does not read is waited for. */
+/* Without the lock: it may take as long as a peer that does not read is waited for. Also where the
+ * freeze could not be made to last: it is in force, and its answer says so. */
 static aw_result
-wait_for_leaving(struct core *core)
+wait_for_leaving(struct core *core, aw_result frozen)
 {
-    if (leaving_wait(&core->leaving, GATE_SEND_MS + LEAVING_MORE_MS))
-        return AW_OK;
+    bool gone = leaving_wait(&core->leaving, GATE_SEND_MS + LEAVING_MORE_MS);
+
+    if (!aw_ok(frozen) || gone)
+        return frozen;
     return aw_fail(AW_CODE_TIMEOUT,
         "signing is stopped, but what was signed before is still on its way to a peer that does "
         "not read");
@@ -413,8 +416,7 @@ admin_freeze(struct admin_call *call)
         core_freeze_now(call->core, reason); /* and again below: an unfreeze may be under way */
     else
         AW_TRY(check_application(call, application));
-    AW_TRY(freeze(call, application, reason));
-    return wait_for_leaving(call->core);
+    return wait_for_leaving(call->core, freeze(call, application, reason));
 }
 
 /* On record before it takes effect: after it, signatures leave. */

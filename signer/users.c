@@ -216,8 +216,8 @@ begin(users *u, int64_t deadline)
 
     AW_HOLD(&u->lock);
     while (u->busy)
-        if (pthread_cond_clockwait(&u->free, &u->lock, CLOCK_MONOTONIC, &until) != 0)
-            return false;
+        if (pthread_cond_clockwait(&u->free, &u->lock, CLOCK_MONOTONIC, &until) != 0 && u->busy)
+            return false; /* else it may have been called at that very moment, in place of others */
     u->busy = true;
     return true;
 }

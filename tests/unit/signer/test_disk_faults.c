@@ -11,8 +11,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "signer_world.h"
 #include "tests/faults/disk.h"
@@ -191,7 +194,26 @@ attack_104_a_change_that_cannot_be_written(void **state)
     }
 }
 
-/* What could not be written to its file holds all the same: the record has it. */
+/* A signature on its way out, which takes its time. */
+struct leaver {
+    pthread_t thread;
+    struct leave leave;
+    atomic_bool gone;
+};
+
+static void *
+leave_late(void *context)
+{
+    struct leaver *leaver = context;
+
+    nanosleep(&(struct timespec){.tv_nsec = 50 * 1000000L}, NULL);
+    atomic_store(&leaver->gone, true);
+    leaving_end(&leaver->leave);
+    return NULL;
+}
+
+/* What could not be written to its file holds all the same: the record has it. And as any freeze it
+ * is answered when nothing leaves any more. */
 static void
 attack_104_a_freeze_that_cannot_be_written_outlives_the_signer(void **state)
 {
@@ -199,11 +221,16 @@ attack_104_a_freeze_that_cannot_be_written_outlives_the_signer(void **state)
 
     for (size_t i = 0; i < 2; i++) {
         bool all = i == 0;
+        struct leaver leaver = {.gone = false};
         char message[512];
 
+        leaving_begin(&w->core->leaving, &leaver.leave);
+        assert_int_equal(pthread_create(&leaver.thread, NULL, leave_late, &leaver), 0);
         disk_fail("rename", changes[i].suffix, ENOSPC);
         assert_string_equal(
             ask_admin(w, changes[i].method, changes[i].parameters, message), "Failed");
+        assert_true(atomic_load(&leaver.gone));
+        pthread_join(leaver.thread, NULL);
         assert_int_not_equal(disk_fail_end(), 0);
         assert_non_null(strstr(message, "it is on record"));
         world_restart(w);
